@@ -1,0 +1,60 @@
+.DEFAULT_GOAL := help
+.PHONY: help venv check test test-faults demo run bench schemas lock clean
+
+PYTHON := .venv/bin/python
+STAMP  := .venv/.installed
+CODE   := schemas shared services deploy tests
+
+help: ## What can be done here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+venv: $(STAMP) ## The virtual environment .venv, as requirements.lock pins it
+$(STAMP): requirements.lock
+	@set -eu; \
+	fits='import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))'; \
+	for python in python3 python3.14 python3.13 python3.12 python3.11 ''; do \
+	    if [ -n "$$python" ] && "$$python" -c "$$fits" 2>/dev/null; then break; fi; \
+	done; \
+	if [ -z "$$python" ]; then echo 'Recourse needs Python 3.11 to 3.14; none is in the PATH.' >&2; exit 1; fi; \
+	echo "Installing what requirements.lock pins into .venv ($$("$$python" --version)) ..."; \
+	if command -v uv >/dev/null; then \
+	    [ -x $(PYTHON) ] || uv venv -q --no-project -p "$$(command -v "$$python")" .venv; \
+	    uv pip install -q -p $(PYTHON) --require-hashes -r requirements.lock; \
+	else \
+	    [ -x $(PYTHON) ] && $(PYTHON) -m pip --version >/dev/null 2>&1 || "$$python" -m venv --clear .venv \
+	        || { echo 'This Python cannot make virtual environments (on Debian: install python3-venv).' >&2; exit 1; }; \
+	    $(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock; \
+	fi
+	@touch $@
+
+check: venv ## Format, lint, types and the rules of the house
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy $(CODE)
+	$(PYTHON) -m pytest -q tests/house
+
+test: venv ## All tests, on a real Kafka and PostgreSQL where they need one
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup
+
+test-faults: venv ## Services, broker and database killed and frozen while money moves
+	$(PYTHON) -m pytest -q tests/faults
+
+demo: venv ## Play the stories and show where the money went (STORY=name: only that one)
+	@$(PYTHON) -m deploy.local.demo $(STORY)
+
+run: venv ## Kafka, PostgreSQL and all services in the foreground, data kept in .recourse/
+	@$(PYTHON) -m deploy.local.run
+
+bench: venv ## How many, how fast, at what cost
+	@$(PYTHON) -m tests.bench
+
+schemas: venv ## Publish JSON Schemas, AsyncAPI and samples from the message definitions
+	$(PYTHON) -m schemas.publish
+
+lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
+	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate --group dev -o requirements.lock pyproject.toml
+
+clean: ## Remove what can be made again; data in .recourse/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,140 @@
+"""What every message on the bus is made of: exact values, strict models, one hand-written wire type each.
+
+Money is integer minor units, instants are RFC 3339 UTC with milliseconds, unknown fields are refused in
+commands and ignored in events. Nothing here coerces: a float, a number in quotes or a date without a zone is an error.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+
+MEDIATORS_KEY = "mediators"
+"""The one record key that is not an order: the roster of mediators is a stream of its own."""
+
+MINOR_MAX = 10**12
+TEXT_MAX = 4_000
+STAMPED: Any = None
+"""Default of a field that the runtime fills in from the state an event leads to; a decision leaves it out.
+
+Readers still find it required: the published schema says so, and an event read back without it is an error."""
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+Minor = Annotated[int, Field(ge=0, le=MINOR_MAX, description="integer minor units of the order's currency")]
+PositiveMinor = Annotated[int, Field(ge=1, le=MINOR_MAX, description="integer minor units of the order's currency")]
+Text = Annotated[str, Field(min_length=1, max_length=TEXT_MAX, pattern=r"^[^\x00]*$")]
+Label = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
+
+
+def _utc_milliseconds(instant: datetime) -> datetime:
+    if instant.tzinfo is None:
+        raise ValueError("an instant needs a time zone")
+    instant = instant.astimezone(UTC)
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def rfc3339(instant: datetime) -> str:
+    """`2026-01-31T12:00:00.000Z`: UTC, milliseconds, always the same width."""
+    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03d}Z"
+
+
+Instant = Annotated[
+    datetime,
+    AfterValidator(_utc_milliseconds),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
+    Field(description="RFC 3339, UTC, milliseconds"),
+]
+
+Role = Literal["buyer", "seller", "mediator", "operator", "platform"]
+Service = Literal["order", "dispute", "mediation", "refund", "notification", "timer"]
+Code = Literal[
+    "key_mismatch",
+    "idempotency_conflict",
+    "invalid",
+    "not_found",
+    "already_exists",
+    "not_allowed",
+    "too_early",
+    "too_late",
+    "wrong_state",
+    "already_disputed",
+    "limit_exceeded",
+    "amount_exceeds",
+    "offer_superseded",
+    "consequence_changed",
+]
+"""Why a command was refused, in order of precedence: the first that applies is the answer."""
+
+
+class Shape(BaseModel):
+    """A part of a message: exact, immutable, without surprises."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Actor(Shape):
+    """Who acts. A gateway has authenticated him and vouches for it."""
+
+    role: Role
+    id: Id
+
+
+class Message(Shape):
+    """One record on the bus (or, without a topic, one private row of a service's stream).
+
+    `type` is a stored name: it is written by hand, never derived, and never changes its meaning.
+    """
+
+    type: ClassVar[str]
+    topic: ClassVar[str | None] = None
+    MODELS: ClassVar[dict[str, "AnyMessage"]] = {}
+
+    order_id: Id
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "type" not in cls.__dict__:
+            return  # a family of messages, not one of them
+        if cls.MODELS.setdefault(cls.type, cls) is not cls:
+            raise TypeError(f"two models for the wire type {cls.type}")
+
+    @property
+    def key(self) -> str:
+        """The record key: always the order, but for the roster of mediators."""
+        return self.order_id
+
+
+class Command(Message):
+    """A wish: obeyed or refused, answered either way. `by` names the roles that may utter it."""
+
+    by: ClassVar[frozenset[Role]] = frozenset()
+
+    actor: Actor
+
+
+class Event(Message):
+    """A fact. Written by our services alone, so readers ignore what they do not know."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+    order_id: Id = STAMPED
+    actor: Actor | None = STAMPED
+
+
+class PrivateEvent(Event):
+    """A fact that changes the state of one service and concerns nobody else: stored, not published."""
+
+
+class Rejected(Event):
+    """The refusal of a command; a refusal is an answer, not history, and changes no state."""
+
+    refused: str = Field(description="the wire type of the refused command")
+    command_id: str
+    code: Code
+    message: str
+    details: Mapping[str, Any] | None = None
+
+
+AnyMessage = type[Message]
