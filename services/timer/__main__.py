@@ -1,0 +1,3 @@
+from services.timer.app import APP
+
+APP.run()

@@ -1,0 +1,16 @@
+"""Wiring."""
+
+from pathlib import Path
+
+from services.timer.agenda import TimerAgenda
+from services.timer.domain import DECIDER
+from services.timer.store import PostgresTable
+from shared.application import Application
+from shared.settings import Settings
+
+APP = Application(
+    DECIDER,
+    Settings,
+    agenda=lambda settings, pool: TimerAgenda(PostgresTable(pool)),
+    migrations=(Path(__file__).parent / "migrations",),
+)

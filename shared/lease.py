@@ -1,0 +1,108 @@
+"""Who owns which shard: a lease in PostgreSQL, not Kafka's group protocol (DECISIONS.md).
+
+A member lives while its row is fresh and its database session exists: a killed process loses its session at once and is
+replaced in a fraction of a second; a frozen one is given up after the lease, and the epoch fences it when it thaws.
+Each member takes its fair share: it gives back what is above it and claims what nobody living holds.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+import asyncpg
+
+from shared import database
+from shared.ports import Fenced, Outage
+from shared.shard_loop import ShardLoop
+
+log = logging.getLogger(__name__)
+
+LOOK = """
+WITH me AS (
+    INSERT INTO member (id, pid, seen) VALUES ($1, pg_backend_pid(), clock_timestamp())
+    ON CONFLICT (id) DO UPDATE SET seen = excluded.seen, pid = excluded.pid
+), gone AS (
+    DELETE FROM member WHERE id <> $1 AND (
+        seen < clock_timestamp() - make_interval(secs => $2)
+        OR pid NOT IN (SELECT pid FROM pg_stat_activity WHERE pid IS NOT NULL))
+    RETURNING id
+)
+SELECT id FROM member WHERE id NOT IN (SELECT id FROM gone) UNION SELECT $1
+"""
+PREPARE = "INSERT INTO shard (shard) SELECT * FROM generate_series(0, $1 - 1) ON CONFLICT DO NOTHING"
+
+
+class Lease:
+    def __init__(self, dsn: str, schema: str, loop: ShardLoop, lease_seconds: float, look_seconds: float) -> None:
+        self.dsn, self.schema, self.loop = dsn, schema, loop
+        self.lease_seconds, self.look_seconds = lease_seconds, look_seconds
+        self.channel = f"recourse_{schema}"
+        self.connection: asyncpg.Connection | None = None
+        self.complete = asyncio.Event()
+        """Set while we hold our fair share."""
+
+    async def keep(self) -> None:
+        """Looks again and again until cancelled; an outage is waited out."""
+        while True:
+            self.loop.lost.clear()
+            try:
+                await self.look()
+            except (Outage, Fenced, *database.ERRORS) as error:
+                log.warning("lease: %s: %s", type(error).__name__, error)
+                self._disconnect()
+                await asyncio.sleep(0.2)
+                continue
+            try:
+                async with asyncio.timeout(self.look_seconds):
+                    await self.loop.lost.wait()
+            except TimeoutError:
+                pass
+
+    async def look(self) -> None:
+        connection = await self._connected()
+        living = sorted(row[0] for row in await connection.fetch(LOOK, self.loop.owner, self.lease_seconds))
+        owners = dict(await connection.fetch("SELECT shard, owner FROM shard"))
+        mine = sorted(self.loop.shards)
+        taken = [shard for shard in mine if owners[shard] != self.loop.owner]
+        if taken:
+            self.loop.drop(taken)
+            mine = [shard for shard in mine if shard not in taken]
+        share, rest = divmod(len(owners), len(living))
+        share += living.index(self.loop.owner) < rest
+        if len(mine) > share:
+            await self.loop.release(mine[share:])
+            await connection.execute(f'NOTIFY "{self.channel}"')
+        elif len(mine) < share:
+            free = [
+                s for s, owner in owners.items() if s not in mine and (owner not in living or owner == self.loop.owner)
+            ]
+            if free:
+                await self.loop.claim(sorted(free)[: share - len(mine)])
+        if len(self.loop.shards) >= share:
+            self.complete.set()
+        else:
+            self.complete.clear()
+
+    async def _connected(self) -> Any:
+        if self.connection is None or self.connection.is_closed():
+            self.connection = await database.connect(self.dsn, self.schema, "member")
+            await self.connection.execute(PREPARE, self.loop.partitions)
+            await self.connection.add_listener(self.channel, lambda *_: self.loop.lost.set())
+            await self.connection.execute(f'NOTIFY "{self.channel}"')
+        return self.connection
+
+    def _disconnect(self) -> None:
+        if self.connection is not None:
+            self.connection.terminate()
+            self.connection = None
+
+    async def leave(self) -> None:
+        """Gives everything back, so that the others take over at once."""
+        try:
+            await self.loop.release(sorted(self.loop.shards))
+            connection = await self._connected()
+            await connection.execute("DELETE FROM member WHERE id = $1", self.loop.owner)
+            await connection.execute(f'NOTIFY "{self.channel}"')
+        except (Outage, *database.ERRORS) as error:
+            log.warning("left without saying so: %s", error)
+        self._disconnect()
