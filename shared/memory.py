@@ -5,7 +5,7 @@ alone, so a story of 15 days is played in milliseconds.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -171,6 +171,8 @@ class World:
         self.policies = policies
         self.loops: list[ShardLoop] = []
         self.stores: dict[str, MemoryStore] = {}
+        self.strangers: list[Callable[[], bool]] = []
+        """Other systems on the bus: each does what there is to do and says whether that was anything."""
 
     async def add(self, decider: Decider[Any], agenda: Agenda) -> ShardLoop:
         store = MemoryStore(agenda)
@@ -204,6 +206,8 @@ class World:
                 while await loop.publish():
                     pass
                 moved |= bool(records) or loop.handled > before
+            for stranger in self.strangers:
+                moved |= stranger()
 
     async def wait(self, duration: timedelta) -> None:
         """Lets virtual time pass, stopping wherever somebody has something due."""

@@ -1,0 +1,125 @@
+"""`make demo`: the stories, played side by side on the real stack through Kafka alone; then where the money went."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+import asyncpg
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from deploy.local.processes import LocalStackError
+from deploy.local.stack import Stack
+from deploy.stories.book import STORIES
+from deploy.stories.dialogue import Scene, Story, StoryFailed, day_of, hire_mediators
+from deploy.stories.live import LiveStage
+from deploy.stories.telling import money, told
+from schemas.topics import SERVICES
+
+LEDGER = """
+SELECT count(*), sum(captured_minor)::bigint, sum(refunded_minor)::bigint, sum(paid_out_minor)::bigint,
+    sum(escrow_minor)::bigint, (SELECT coalesce(sum(amount_minor), 0)::bigint FROM refund.ledger_posting)
+FROM refund.ledger_order WHERE order_id = ANY ($1)
+"""
+
+
+async def play(stories: Sequence[Story], console: Console) -> bool:
+    """True if every story went as it is told and every penny is where it should be."""
+    async with Stack(say=console.print) as stack:
+        began = time.monotonic()
+        await stack.start_services(SERVICES)
+        console.print(f"Six services, each a process of its own. Ready in {time.monotonic() - began:.1f} s.")
+        async with LiveStage(stack.bootstrap_servers) as stage:
+            await hire_mediators(stage, f"demo-{time.time_ns()}")
+            scenes = {story: Scene(stage, f"story-{story.number}") for story in stories}
+            failures = await _play_all(scenes, console)
+            for story, scene in scenes.items():
+                _tell(story, scene, failures.get(story), console)
+            balanced = await _total(stack.database_url, list(scenes.values()), stage.seen, console)
+    return not failures and balanced
+
+
+async def _play_all(scenes: dict[Story, Scene], console: Console) -> dict[Story, BaseException]:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    failures: dict[Story, BaseException] = {}
+    with Progress(*columns, console=console, transient=True) as progress:
+        playing = {story: progress.add_task(f"Story {story.number}: {story.title}", total=None) for story in scenes}
+
+        async def one(story: Story) -> None:
+            try:
+                await story.play(scenes[story])
+            except StoryFailed as failure:
+                failures[story] = failure
+            progress.remove_task(playing[story])
+
+        async with asyncio.TaskGroup() as group:
+            for story in scenes:
+                group.create_task(one(story))
+    return failures
+
+
+def _tell(story: Story, scene: Scene, failure: BaseException | None, console: Console) -> None:
+    console.print(f"\n[bold]Story {story.number}: {story.title}[/bold]")
+    for case in scene.cases:
+        for line in told(case, day_of(scene.stage.rules)):
+            console.print(line, soft_wrap=True, markup=False, highlight=False)
+        buyer, seller = case.split()
+        wanted = " and ".join(f"{who} {money(minor)}" for who, minor in _both(case.expected))
+        right = case.expected == (buyer, seller) and failure is None
+        console.print(
+            f"  {case.order_id}: expected {wanted or 'an end'}; buyer got {money(buyer)}, seller got {money(seller)}"
+            f" of {money(case.captured_minor)}: {'[green]as told[/green]' if right else '[red]not as told[/red]'}",
+            soft_wrap=True,
+            highlight=False,
+        )
+    if failure is not None:
+        console.print(f"  FAILED: {failure}", style="red", markup=False, soft_wrap=True)
+
+
+def _both(expected: tuple[int, int] | None) -> Sequence[tuple[str, int]]:
+    return list(zip(("buyer", "seller"), expected, strict=True)) if expected else []
+
+
+async def _total(database_url: str, scenes: Sequence[Scene], events: int, console: Console) -> bool:
+    """What the refund service's books say of all orders together."""
+    orders = [case.order_id for scene in scenes for case in scene.cases]
+    connection = await asyncpg.connect(database_url)
+    try:
+        count, captured, refunded, released, held, ledger = await connection.fetchrow(LEDGER, orders)
+    finally:
+        await connection.close()
+    console.print(
+        f"\n{count} orders, {events} events. Captured {money(captured)} = refunded {money(refunded)}"
+        f" + released {money(released)} + held {money(held)}. The ledger sums to {ledger}.",
+        highlight=False,
+    )
+    balanced = count == len(orders) and captured == refunded + released + held and ledger == 0 and held == 0
+    if not balanced:
+        console.print("The books do not balance.", style="red")
+    return bool(balanced)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("story", nargs="?", type=int, choices=sorted(STORIES), help="play only this one")
+    number = parser.parse_args().story
+    stories = [STORIES[number]] if number else [STORIES[number] for number in sorted(STORIES)]
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # its clients retry, and say so at length
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # both end as Ctrl-C does
+    try:
+        good = asyncio.run(play(stories, console))
+    except KeyboardInterrupt:
+        raise SystemExit("Stopped; nothing is left running.") from None
+    except (LocalStackError, StoryFailed) as failure:
+        raise SystemExit(f"FAILED: {failure}") from None
+    if not good:
+        raise SystemExit("FAILED: not every story ended as it is told; see above.")
+
+
+if __name__ == "__main__":
+    main()

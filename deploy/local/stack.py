@@ -1,0 +1,218 @@
+"""The whole system on one machine: Kafka, PostgreSQL, a mailbox and the services."""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from deploy.local.guard import Guard
+from deploy.local.kafka import Kafka
+from deploy.local.mailbox import Mailbox
+from deploy.local.postgres import Postgres
+from deploy.local.processes import Child, LocalStackError
+from schemas.topics import PARTITIONS, all_topics
+
+REPO = Path(__file__).parents[2]
+_TOPICS_READY_SECONDS = 10
+
+
+class TopicLike(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def partitions(self) -> int: ...
+    @property
+    def config(self) -> dict[str, str]: ...
+
+
+class ServiceProcess(Child):
+    """One process of a service. `start` returns when it has said that it holds its shards."""
+
+    def __init__(self, name: str, log: Path, guard: Guard, env: Mapping[str, str]) -> None:
+        super().__init__(f"The {name} service", log, guard)
+        self._module = f"services.{name.partition('#')[0]}"
+        self._env = dict(env)
+
+    async def start(self) -> None:
+        self._spawn([sys.executable, "-m", self._module], cwd=REPO, env=self._env)
+        await self._until(self._said_ready)
+
+    async def _said_ready(self) -> bool:
+        return any(_event(line) == "ready" for line in self._lines() if "ready" in line)
+
+
+class Stack:
+    """`async with Stack() as stack:` has a Kafka with all topics, a PostgreSQL and a mailbox.
+
+    The servers named by KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL are used where these are set, embedded ones
+    elsewhere. `data` is a folder to keep everything in; without it a temporary one is removed at the end.
+    """
+
+    bootstrap_servers: str
+    database_url: str
+    folder: Path
+    mailbox: Mailbox
+
+    def __init__(
+        self,
+        data: Path | None = None,
+        *,
+        topic_prefix: str = "",
+        partitions: int = PARTITIONS,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.services: dict[str, ServiceProcess] = {}
+        self.topics = all_topics(topic_prefix, partitions)
+        self._topic_prefix = topic_prefix
+        self._data = data
+        self._say = say
+        self._guard: Guard | None = None
+        self._kafka: Kafka | None = None
+        self._postgres: Postgres | None = None
+
+    @property
+    def kafka(self) -> Kafka:
+        """The embedded Kafka, to stop, kill and start."""
+        if self._kafka is None:
+            raise LocalStackError("This Kafka is not ours to touch: KAFKA_BOOTSTRAP_SERVERS named it.")
+        return self._kafka
+
+    @property
+    def postgres(self) -> Postgres:
+        """The embedded PostgreSQL, to stop, kill and start."""
+        if self._postgres is None:
+            raise LocalStackError("This PostgreSQL is not ours to touch: DATABASE_URL named it.")
+        return self._postgres
+
+    @property
+    def smtp_port(self) -> int:
+        return self.mailbox.port
+
+    async def start_services(self, names: Iterable[str], env: Mapping[str, str] | None = None) -> None:
+        """Start these services side by side; return when all hold their shards. A second process of the order
+        service is called `order#2`."""
+        assert self._guard is not None
+        settings = {
+            "RECOURSE_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "RECOURSE_DATABASE_URL": self.database_url,
+            "RECOURSE_SMTP_HOST": "127.0.0.1",
+            "RECOURSE_SMTP_PORT": str(self.smtp_port),
+            "RECOURSE_SMTP_SECURITY": "none",
+            "RECOURSE_MAIL_FROM": "Recourse <no-reply@recourse.example>",
+            "RECOURSE_TOPIC_PREFIX": self._topic_prefix,
+            "RECOURSE_REFUND_PROVIDER": "sandbox",
+        }
+        environment = {**os.environ, **settings, **(env or {})}
+        added = {name: ServiceProcess(name, self._log(name), self._guard, environment) for name in names}
+        self.services |= added
+        await _all(service.start() for service in added.values())
+
+    async def __aenter__(self) -> Self:
+        self._guard = Guard()
+        try:
+            await self._open(self._guard)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End everything: first who uses, then who is used."""
+        assert self._guard is not None
+        try:
+            await _all(service.stop() for service in self.services.values())
+            if hasattr(self, "mailbox"):
+                self.mailbox.close()
+            await _all(server.stop() for server in (self._kafka, self._postgres) if server is not None)
+        finally:
+            await asyncio.to_thread(self._guard.close)
+
+    async def _open(self, guard: Guard) -> None:
+        began = time.monotonic()
+        if self._data is None:
+            self.folder = Path(tempfile.mkdtemp(prefix="recourse-"))
+            guard.remove_at_end(self.folder)
+        else:
+            self.folder = self._data
+            self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o711)  # started by root, PostgreSQL runs as another user, who must pass
+        self.mailbox = Mailbox(self.folder / "mail")
+        await _all([self._open_kafka(guard), self._open_postgres(guard), self.mailbox.open()])
+        kafka = "embedded" if self._kafka else "as KAFKA_BOOTSTRAP_SERVERS says"
+        postgres = "embedded" if self._postgres else "as DATABASE_URL says"
+        self._say(f"Kafka: {kafka}. PostgreSQL: {postgres}. Ready in {time.monotonic() - began:.1f} s.")
+
+    async def _open_kafka(self, guard: Guard) -> None:
+        self.bootstrap_servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
+        if not self.bootstrap_servers:
+            self._kafka = Kafka(self.folder / "kafka", guard, self._log("kafka"), self._say)
+            self.bootstrap_servers = self._kafka.bootstrap_servers
+            await self._kafka.start()
+        await create_topics(self.bootstrap_servers, self.topics)
+
+    async def _open_postgres(self, guard: Guard) -> None:
+        self.database_url = os.environ.get("DATABASE_URL", "")
+        if not self.database_url:
+            self._postgres = Postgres(self.folder / "postgres", guard, self._log("postgres"))
+            await self._postgres.start()
+            self.database_url = self._postgres.url
+
+    def _log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+
+async def create_topics(bootstrap_servers: str, topics: Sequence[TopicLike]) -> None:
+    """Create those that are missing, and return when each has its leaders.
+
+    An existing topic must have the partitions it is declared with: another number would move orders between shards.
+    """
+    wanted = {topic.name: topic for topic in topics}
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        missing = wanted.keys() - set(await admin.list_topics())
+        new = [NewTopic(name, wanted[name].partitions, 1, topic_configs=wanted[name].config) for name in missing]
+        answer = await admin.create_topics(new) if new else None
+        for name, code, *_ in answer.topic_errors if answer else ():
+            if code not in (0, TopicAlreadyExistsError.errno):
+                raise LocalStackError(f"Topic {name} could not be created: {for_code(code).__name__}.")
+        until = time.monotonic() + _TOPICS_READY_SECONDS
+        while True:
+            found = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics(list(wanted))}
+            if all(found[name] and all(p["leader"] >= 0 for p in found[name]) for name in wanted):
+                break
+            if time.monotonic() > until:
+                raise LocalStackError("The topics were created but have no leaders.")
+            await asyncio.sleep(0.02)
+    finally:
+        await admin.close()
+    for name, topic in wanted.items():
+        if len(found[name]) != topic.partitions:
+            raise LocalStackError(f"Topic {name} has {len(found[name])} partitions, not {topic.partitions}.")
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do these side by side. The first failure ends the others and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+def _event(line: str) -> object:
+    """The event that a line of a service's log reports, if it is one."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry.get("event") if isinstance(entry, dict) else None

@@ -1,0 +1,89 @@
+"""Stories on the real stack: commands produced to Kafka, events read from Kafka, nothing else."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from deploy.stories.dialogue import EVENT_TOPICS, Case, Seen
+from schemas.policy import Policy
+from shared import policies
+
+PATIENCE = timedelta(seconds=30)
+"""How much longer than its deadline an answer may take on a busy machine before the story is given up."""
+
+
+class LiveStage:
+    """`async with LiveStage(bootstrap_servers) as stage:` follows all event topics."""
+
+    slack = timedelta(seconds=3)
+
+    def __init__(self, bootstrap_servers: str, policy: str = "demo", prefix: str = "") -> None:
+        self.rules = _newest(policy)
+        self.seen = 0
+        self._prefix = prefix
+        self._cases: dict[str, Case] = {}
+        self._heard = asyncio.Condition()
+        self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=True, acks="all")
+        self._consumer = AIOKafkaConsumer(
+            *(prefix + topic for topic in EVENT_TOPICS),
+            bootstrap_servers=bootstrap_servers,
+            auto_offset_reset="earliest",
+        )
+        self._listening: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "LiveStage":
+        await self._producer.start()
+        await self._consumer.start()
+        self._listening = asyncio.create_task(self._listen())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+        await self._consumer.stop()
+        await self._producer.stop()
+
+    def follow(self, case: Case) -> None:
+        self._cases[case.order_id] = case
+
+    async def say(self, topic: str, key: str, headers: Sequence[tuple[str, bytes]], value: bytes) -> None:
+        await self._producer.send_and_wait(self._prefix + topic, value, key=key.encode(), headers=list(headers))
+
+    async def until(self, condition: Callable[[], bool], case: Case, within: timedelta) -> bool:
+        try:
+            async with asyncio.timeout((within + PATIENCE).total_seconds()), self._heard:
+                await self._heard.wait_for(condition)
+        except TimeoutError:
+            return False
+        return True
+
+    async def sleep(self, duration: timedelta) -> None:
+        await asyncio.sleep(duration.total_seconds())
+
+    async def _listen(self) -> None:
+        """Repeats (after a crash of a service) are told apart by id, as any reader should."""
+        known: set[str] = set()
+        while True:
+            fetched = await self._consumer.getmany(timeout_ms=100)
+            for records in fetched.values():
+                for record in records:
+                    seen = Seen.of(record)
+                    case = self._cases.get(record.key.decode())
+                    if seen.id not in known:
+                        self.seen += 1
+                        known.add(seen.id)
+                        if case is not None:
+                            case.seen.append(seen)
+            if fetched:
+                async with self._heard:
+                    self._heard.notify_all()
+
+
+def _newest(name: str) -> Policy:
+    newest = policies.load().newest(name)
+    if newest is None:
+        raise SystemExit(f"There is no policy {name}.")
+    return newest[1]

@@ -1,0 +1,3 @@
+from services.dispute.app import APP
+
+APP.run()

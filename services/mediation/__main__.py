@@ -1,0 +1,3 @@
+from services.mediation.app import APP
+
+APP.run()

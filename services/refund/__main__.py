@@ -1,0 +1,3 @@
+from services.refund.app import APP
+
+APP.run()

@@ -1,0 +1,37 @@
+"""What tests share: the real Kafka and PostgreSQL, started once per worker, when the first test asks for them."""
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from deploy.local.stack import Stack
+
+
+@pytest.fixture(scope="session")
+async def stack() -> AsyncIterator[Stack]:
+    """Kafka with all topics, PostgreSQL and a mailbox; no service is running."""
+    async with Stack() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def database_url(stack: Stack) -> AsyncIterator[str]:
+    """A database of the test's own."""
+    name = f"test_{uuid4().hex[:12]}"
+    admin = await asyncpg.connect(stack.database_url)
+    try:
+        await admin.execute(f"CREATE DATABASE {name}")
+        yield urlsplit(stack.database_url)._replace(path=f"/{name}").geturl()
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await admin.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on the real stack share one: a worker has it to itself, the others do the rest meanwhile."""
+    for item in items:
+        if item.get_closest_marker("stack") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("stack"))

@@ -1,0 +1,215 @@
+"""The embedded stack keeps what it must through a kill, and leaves nothing behind."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import asyncpg
+import psutil
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.partitioner import murmur2
+
+from deploy.local.processes import LocalStackError
+from deploy.local.run import ORDER, first_command
+from deploy.local.stack import REPO, Stack, create_topics
+
+pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("local_stack")]
+
+PARTITIONS = 2
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+        environment.delenv("DATABASE_URL", raising=False)
+        async with Stack(partitions=PARTITIONS) as stack:
+            yield stack
+
+
+async def test_kafka_keeps_address_and_records_through_a_kill(stack: Stack) -> None:
+    await produce(stack.bootstrap_servers, "order.commands", b"before")
+    address, pid = stack.bootstrap_servers, stack.kafka.pid
+
+    await stack.kafka.kill()
+    assert is_dead(pid)
+    await stack.kafka.start()
+
+    assert (stack.kafka.bootstrap_servers, stack.kafka.pid == pid) == (address, False)
+    await produce(address, "order.commands", b"after")
+    assert [record.value for record in await read(address, "order.commands", 2)] == [b"before", b"after"]
+
+
+async def test_postgres_keeps_address_and_rows_through_a_kill(stack: Stack) -> None:
+    witness = await asyncpg.connect(stack.database_url)
+    await witness.execute("create table kept as select 42 as answer")
+    url, family = stack.postgres.url, processes_of(stack.postgres.pid)
+
+    await stack.postgres.kill()
+    assert all(is_dead(pid) for pid in family)
+    witness.terminate()
+    await stack.postgres.start()
+
+    assert stack.postgres.url == url
+    connection = await asyncpg.connect(url)
+    assert await connection.fetchval("select answer from kept") == 42
+    await connection.close()
+
+
+async def test_a_stop_is_followed_by_a_start_with_the_same_data(stack: Stack) -> None:
+    await produce(stack.bootstrap_servers, "payments.events", b"kept")
+    await asyncio.gather(stack.kafka.stop(), stack.postgres.stop())
+    await asyncio.gather(stack.kafka.start(), stack.postgres.start())
+    assert [record.value for record in await read(stack.bootstrap_servers, "payments.events", 1)] == [b"kept"]
+
+
+async def test_cpu_time_is_counted(stack: Stack) -> None:
+    before = stack.postgres.cpu_seconds()
+    connection = await asyncpg.connect(stack.database_url)
+    await connection.execute("select count(*) from generate_series(1, 3000000)")
+    await connection.close()
+    assert stack.postgres.cpu_seconds() > before
+    assert stack.kafka.cpu_seconds() > 0
+
+
+async def test_the_first_command_of_make_run_lies_where_its_key_belongs(stack: Stack) -> None:
+    command = first_command(stack.bootstrap_servers).replace("order.commands", "refund.commands")
+    await asyncio.to_thread(subprocess.run, command, shell=True, cwd=REPO, check=True, timeout=30)
+    [record] = await read(stack.bootstrap_servers, "refund.commands", 1)
+    assert record.key == ORDER.encode()
+    assert record.partition == (murmur2(ORDER.encode()) & 0x7FFFFFFF) % PARTITIONS
+    assert record.headers == (("content-type", b"application/cloudevents+json"),)
+    assert json.loads(record.value)["subject"] == ORDER
+
+
+async def test_mail_is_kept(stack: Stack) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", stack.smtp_port)
+    said = [
+        "HELO x",
+        "MAIL FROM:<a@example.com>",
+        "RCPT TO:<b@example.com>",
+        "DATA",
+        "Subject: Hi",
+        "",
+        "Yes",
+        ".",
+        "QUIT",
+    ]
+    writer.write("".join(f"{line}\r\n" for line in said).encode())
+    await reader.read()
+    writer.close()
+    assert [message["Subject"] for message in stack.mailbox.messages] == ["Hi"]
+
+
+async def test_a_service_that_cannot_start_is_reported_with_its_log(stack: Stack) -> None:
+    with pytest.raises(LocalStackError, match=r"No module named services\.nonesuch"):
+        await stack.start_services(["nonesuch"])
+
+
+async def test_servers_named_by_the_environment_are_used(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", stack.bootstrap_servers)
+    monkeypatch.setenv("DATABASE_URL", stack.database_url)
+    said: list[str] = []
+    async with Stack(partitions=PARTITIONS, say=said.append) as guest:
+        assert (guest.bootstrap_servers, guest.database_url) == (stack.bootstrap_servers, stack.database_url)
+        with pytest.raises(LocalStackError, match="not ours"):
+            _ = guest.kafka
+    assert len(said) == 1
+    stack.kafka.check()
+
+
+async def test_two_stacks_side_by_side_do_not_meet(stack: Stack) -> None:
+    async with Stack(partitions=PARTITIONS) as other:
+        assert other.bootstrap_servers != stack.bootstrap_servers
+        await create_topics(other.bootstrap_servers, [Topic("only-there", 1)])
+        await produce(other.bootstrap_servers, "only-there", b"x")
+        connection = await asyncpg.connect(other.database_url)
+        await connection.execute("create table only_there ()")
+        await connection.close()
+    connection = await asyncpg.connect(stack.database_url)
+    assert await connection.fetchval("select to_regclass('only_there')") is None
+    await connection.close()
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap_servers)
+    await consumer.start()
+    assert "only-there" not in await consumer.topics()
+    await consumer.stop()
+
+
+async def test_topics_are_created_once_and_never_repartitioned(stack: Stack) -> None:
+    await create_topics(stack.bootstrap_servers, [Topic("twice", 3)])
+    await create_topics(stack.bootstrap_servers, [Topic("twice", 3)])
+    with pytest.raises(LocalStackError, match="has 3 partitions, not 4"):
+        await create_topics(stack.bootstrap_servers, [Topic("twice", 4)])
+
+
+async def test_sigkill_of_the_parent_leaves_no_process_and_no_data() -> None:
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", _PARENT, cwd=REPO, stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    opened = json.loads(await parent.stdout.readline())
+    family = [pid for server in opened["pids"] for pid in processes_of(server)]
+    assert len(family) > 2
+    assert os.path.exists(opened["folder"])  # noqa: ASYNC240
+
+    parent.kill()
+    await parent.wait()
+
+    until = time.monotonic() + 10
+    while os.path.exists(opened["folder"]) or not all(is_dead(pid) for pid in family):  # noqa: ASYNC240
+        assert time.monotonic() < until, "something is left"
+        await asyncio.sleep(0.05)
+
+
+_PARENT = """
+import asyncio, json
+from deploy.local.stack import Stack
+
+async def main():
+    async with Stack(partitions=1, say=lambda _: None) as stack:
+        pids = [stack.kafka.pid, stack.postgres.pid]
+        print(json.dumps({"pids": pids, "folder": str(stack.folder)}), flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@dataclass(frozen=True)
+class Topic:
+    name: str
+    partitions: int
+    config: dict[str, str] = field(default_factory=dict)
+
+
+async def produce(bootstrap_servers: str, topic: str, value: bytes) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers)
+    await producer.start()
+    await producer.send_and_wait(topic, value, partition=0)
+    await producer.stop()
+
+
+async def read(bootstrap_servers: str, topic: str, count: int) -> list[ConsumerRecord]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(topic, partition) for partition in range(PARTITIONS)])
+        return [await asyncio.wait_for(consumer.getone(), 10) for _ in range(count)]
+    finally:
+        await consumer.stop()
+
+
+def processes_of(pid: int) -> list[int]:
+    return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+
+
+def is_dead(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
