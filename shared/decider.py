@@ -168,7 +168,12 @@ class _Turn(Generic[S]):
             self.said.append(Said(message, topic or message.topic, id_.hexdigest(), cause, self.correlation_id))
 
     def _rejection(self, refusal: Refusal) -> Rejected:
-        return self.decider.rejected(
+        """Names what the command was about, as far as it could be read: its dispute, its timer."""
+        model, wish = self.decider.rejected, self.record.heard
+        names = [name for name in model.model_fields.keys() - Rejected.model_fields.keys() if name.endswith("_id")]
+        about: dict[str, Any] = {name: getattr(wish, name, None) for name in names}
+        return model(
+            **about,
             refused=self.record.type,
             command_id=self.record.id,
             code=refusal.code,

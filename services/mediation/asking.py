@@ -1,0 +1,82 @@
+"""The mediator asks, the parties answer or are silent (R39–R41)."""
+
+from datetime import datetime
+
+from schemas.common import EVIDENCE_FILES_MAX
+from schemas.mediation import (
+    AnswerMissed,
+    AnswerQuestion,
+    AskQuestion,
+    QuestionAnswered,
+    QuestionAsked,
+)
+from schemas.policy import Policy
+from schemas.wire import rfc3339
+from services.mediation.case import ROUND_OVER, Case, InRound, due_unless_asked, no_right, side_of
+from services.mediation.deciding import default
+from services.mediation.policy import QUESTIONS_MAX, answer_by, on_silence
+from shared.decider import Deadline, Output, Refusal
+
+
+def ask(case: Case, command: AskQuestion, time: datetime, policy: Policy) -> list[Output]:
+    if refusal := no_right(case, command):
+        return [refusal]
+    if not isinstance(case, InRound):
+        return [ROUND_OVER]
+    if len(case.file.questions) >= QUESTIONS_MAX:
+        return [Refusal("limit_exceeded", f"A case has at most {QUESTIONS_MAX} questions.")]
+    asked = QuestionAsked(
+        dispute_id=case.file.dispute_id,
+        question_id=command.question_id,
+        to=command.to,
+        question=command.question,
+        answer_by=answer_by(time, policy),
+    )
+    return [asked]
+
+
+def answer(case: Case, command: AnswerQuestion, time: datetime, policy: Policy) -> list[Output]:
+    file, side = case.file, side_of(command)
+    question = file.questions.get(command.question_id)
+    if question is None:
+        return [Refusal("not_found", f"There is no question {command.question_id}.")]
+    shown = [evidence.evidence_id for evidence in command.evidence]
+    if len(set(shown)) < len(shown) or any(one.evidence_id in shown for one in file.shown):
+        return [Refusal("already_exists", "Evidence is never changed: a new file needs a new evidence_id.")]
+    if refusal := no_right(case, command):
+        return [refusal]
+    if side not in question.to:
+        return [Refusal("not_allowed", f"The question was not put to the {side}.")]
+    if time > question.answer_by:
+        lost_at = rfc3339(question.answer_by)
+        return [Refusal("too_late", "The time to answer this question is over.", {"lost_at": lost_at})]
+    if not isinstance(case, InRound):
+        return [ROUND_OVER]
+    if (command.question_id, side) not in case.awaited:
+        return [Refusal("wrong_state", "This question waits for no answer.")]
+    in_this_round = sum(one.by == side and one.round == file.round for one in file.shown)
+    if in_this_round + len(shown) > EVIDENCE_FILES_MAX:
+        return [Refusal("limit_exceeded", f"A party shows at most {EVIDENCE_FILES_MAX} files in a round.")]
+    answered = QuestionAnswered(
+        dispute_id=file.dispute_id,
+        question_id=command.question_id,
+        by=side,
+        text=command.text,
+        evidence=command.evidence,
+        mediator_due_by=due_unless_asked(case.awaited - {(command.question_id, side)}, time, policy),
+    )
+    return [answered]
+
+
+def silence(case: InRound, deadline: Deadline, time: datetime, policy: Policy) -> list[Output]:
+    """All who had until this instant are judged together, whichever question it was."""
+    questions = case.file.questions
+    missed = sorted(one for one in case.awaited if questions[one[0]].answer_by <= deadline.due_at)
+    left = case.awaited.difference(missed)
+    judgement = on_silence({side for _, side in missed}, case.file.on_claim, policy)
+    next_act = None if judgement else due_unless_asked(left, time, policy)
+    said: list[Output] = [
+        AnswerMissed(dispute_id=case.file.dispute_id, question_id=question_id, by=side, mediator_due_by=next_act)
+        for question_id, side in missed
+    ]
+    return said + (default(case, judgement) if judgement else [])

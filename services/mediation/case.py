@@ -1,0 +1,249 @@
+"""A case: one dispute before the mediators, as a union of states; and what every conversation in it needs."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from schemas.common import Offer, Party, PolicyRef, Terms
+from schemas.dispute import Side
+from schemas.mediation import (
+    AnswerMissed,
+    CaseCommand,
+    CaseEvent,
+    MediationAssigned,
+    MediationCancelled,
+    MediationDecided,
+    MediationDefaulted,
+    MediationOfferAccepted,
+    MediationOfferDeclined,
+    MediationOfferMade,
+    MediationOpened,
+    MediationOverdue,
+    MediationStatus,
+    QuestionAnswered,
+    QuestionAsked,
+)
+from schemas.policy import Policy
+from services.mediation.policy import Ruling, mediator_due_by, on_claim
+from shared.decider import Deadline, Refusal
+
+ROUND_OVER = Refusal("wrong_state", "This dispute is not in mediation any more.")
+
+Awaited = tuple[str, Side]
+"""(question_id, who has not answered it yet)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    to: tuple[Side, ...]
+    answer_by: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A file shown with an answer; each party may show so many a round (R58)."""
+
+    round: int
+    by: Side
+    evidence_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFile:
+    """What stays through all rounds of a dispute."""
+
+    order_id: str
+    dispute_id: str
+    round: int
+    buyer: Party
+    seller: Party
+    policy: PolicyRef
+    claimed_minor: int
+    claim: Offer
+    """The buyer's open offer: his current terms."""
+    last_offer_id: int
+    return_contested: bool = False
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    shown: tuple[Shown, ...] = ()
+    sat: tuple[tuple[int, str], ...] = ()
+    """(round, mediator) of everybody who ever had the case."""
+
+    @property
+    def on_claim(self) -> Ruling:
+        return on_claim(self.claim.terms, returnable=not self.return_contested)
+
+    @property
+    def sat_before(self) -> set[str]:
+        """The mediators of earlier rounds: on appeal none of them judges again (R48)."""
+        return {mediator for round_, mediator in self.sat if round_ < self.round}
+
+
+@dataclass(frozen=True, slots=True)
+class Appeal:
+    by: Side
+    standing: Ruling
+    """What was decided, and stands if the appeal runs out of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class InRound:
+    """Someone judges, or is looked for."""
+
+    file: CaseFile
+    round_ends_by: datetime
+    mediator_due_by: datetime | None
+    """None while a party is asked."""
+    mediator_id: str | None = None
+    awaited: frozenset[Awaited] = frozenset()
+    solution: Offer | None = None
+    """The seller's open offer."""
+    appeal: Appeal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The round gave a ruling; an appeal opens the next."""
+
+    file: CaseFile
+    ruling: Ruling
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The round ended without a ruling: settled, or given up by the buyer."""
+
+    file: CaseFile
+
+
+Case = InRound | Decided | Closed
+
+
+def status(case: Case) -> MediationStatus:
+    match case:
+        case Decided():
+            return "decided"
+        case Closed():
+            return "closed"
+        case InRound(awaited=awaited):
+            match {side for _, side in awaited}:
+                case sides if len(sides) == 2:
+                    return "waiting_both"
+                case sides if "buyer" in sides:
+                    return "waiting_buyer"
+                case sides if "seller" in sides:
+                    return "waiting_seller"
+            return "processing"
+
+
+def deadlines(case: Case) -> list[Deadline]:
+    if not isinstance(case, InRound):
+        return []
+    held = [Deadline("mediation_max", case.file.dispute_id, case.round_ends_by)]
+    if case.mediator_due_by is not None:
+        held.append(Deadline("mediator_due", case.file.dispute_id, case.mediator_due_by))
+    asked = {question_id for question_id, _ in case.awaited}
+    return held + [Deadline("answer", one, case.file.questions[one].answer_by) for one in asked]
+
+
+def no_right(case: Case, command: CaseCommand) -> Refusal | None:
+    """Whether this person, in this role, may utter this here: the parties of the order, the mediator of the round."""
+    role, id_ = command.actor.role, command.actor.id
+    if role not in command.by:
+        return Refusal("not_allowed", f"A {role} cannot do this.")
+    match role:
+        case "buyer" | "seller":
+            known = id_ == (case.file.buyer if role == "buyer" else case.file.seller).id
+        case "mediator":
+            known = id_ == case.mediator_id if isinstance(case, InRound) else (case.file.round, id_) in case.file.sat
+        case _:
+            known = True
+    return None if known else Refusal("not_allowed", f"You are not the {role} of this case.")
+
+
+def side_of(command: CaseCommand) -> Side:
+    return "buyer" if command.actor.role == "buyer" else "seller"
+
+
+def due_unless_asked(awaited: frozenset[Awaited], time: datetime, policy: Policy) -> datetime | None:
+    """The mediator's clock runs while nobody else is to act (R48)."""
+    return None if awaited else mediator_due_by(time, policy)
+
+
+def asked_sides(to: Literal["buyer", "seller", "both"]) -> tuple[Side, ...]:
+    return ("buyer", "seller") if to == "both" else (to,)
+
+
+def open_offer(offers: Iterable[Offer], by: Side) -> Offer | None:
+    """One offer per side is open: the newest (R20)."""
+    return max((offer for offer in offers if offer.by == by), key=lambda offer: offer.offer_id, default=None)
+
+
+def evolve(case: Case | None, event: CaseEvent) -> Case | None:
+    match case, event:
+        case _, MediationOpened():
+            return _opened(case, event)
+        case InRound(), MediationOverdue():
+            return replace(case, mediator_id=None, mediator_due_by=event.mediator_due_by)
+        case InRound(file=file), MediationAssigned(mediator=mediator):
+            file = replace(file, sat=(*file.sat, (file.round, mediator.id)))
+            return replace(case, file=file, mediator_id=mediator.id, mediator_due_by=event.mediator_due_by)
+        case InRound(file=file), QuestionAsked(question_id=question_id):
+            question = Question(asked_sides(event.to), event.answer_by)
+            file = replace(file, questions={**file.questions, question_id: question})
+            awaited = case.awaited | {(question_id, side) for side in question.to}
+            return replace(case, file=file, awaited=awaited, mediator_due_by=None)
+        case InRound(file=file), QuestionAnswered():
+            shown = tuple(Shown(file.round, event.by, evidence.evidence_id) for evidence in event.evidence)
+            return _heard_from(replace(case, file=replace(file, shown=file.shown + shown)), event)
+        case InRound(), AnswerMissed():
+            return _heard_from(case, event)
+        case InRound(file=file), MediationOfferMade(offer_id=offer_id):
+            solution = Offer(offer_id=offer_id, by=event.by, terms=event.terms)
+            return replace(case, file=replace(file, last_offer_id=offer_id), solution=solution)
+        case InRound(), MediationOfferDeclined():
+            return replace(case, solution=None)
+        case InRound(file=file), MediationOfferAccepted() | MediationCancelled() | MediationDefaulted(
+            effect="cancelled"
+        ):
+            return Closed(file)
+        case InRound(file=file), MediationDecided() | MediationDefaulted():
+            return Decided(file, Ruling(event.refund_minor, event.return_required))
+    return case
+
+
+def _opened(case: Case | None, event: MediationOpened) -> InRound:
+    """What was asked, shown and judged before stays on file; open offers are only those the event names."""
+    before = case.file if case else None
+    file = CaseFile(
+        order_id=event.order_id,
+        dispute_id=event.dispute_id,
+        round=event.round,
+        buyer=event.buyer,
+        seller=event.seller,
+        policy=event.policy,
+        claimed_minor=event.claimed_minor,
+        claim=open_offer(event.offers, "buyer") or _whole_claim(event),
+        last_offer_id=event.last_offer_id,
+        return_contested=event.cause == "return_contested" or (before is not None and before.return_contested),
+        questions=before.questions if before else {},
+        shown=before.shown if before else (),
+        sat=before.sat if before else (),
+    )
+    return InRound(
+        file,
+        event.round_ends_by,
+        event.mediator_due_by,
+        solution=open_offer(event.offers, "seller"),
+        appeal=Appeal(event.appealed_by, case.ruling) if event.appealed_by and isinstance(case, Decided) else None,
+    )
+
+
+def _whole_claim(event: MediationOpened) -> Offer:
+    """The claim is always among the open offers; were it not, the buyer would be judged by all he could ask."""
+    return Offer(offer_id=1, by="buyer", terms=Terms(kind="refund", refund_minor=event.claimed_minor))
+
+
+def _heard_from(case: InRound, event: QuestionAnswered | AnswerMissed) -> InRound:
+    awaited = case.awaited - {(event.question_id, event.by)}
+    return replace(case, awaited=awaited, mediator_due_by=event.mediator_due_by)

@@ -1,0 +1,73 @@
+"""How a round ends without the parties agreeing: decided, run out of time, given up by the buyer (R44, R46, R48)."""
+
+from datetime import datetime
+
+from schemas.mediation import (
+    CancelArbitration,
+    Decide,
+    MediationCancelled,
+    MediationDecided,
+    MediationDefaulted,
+)
+from schemas.policy import Policy
+from services.mediation.case import ROUND_OVER, Case, InRound, no_right
+from services.mediation.policy import Judgement, on_time_out
+from services.mediation.seating import ended
+from shared.decider import Output, Refusal
+
+
+def decide(case: Case, command: Decide, time: datetime, policy: Policy) -> list[Output]:
+    file = case.file
+    if refusal := no_right(case, command):
+        return [refusal]
+    if not isinstance(case, InRound):
+        return [ROUND_OVER]
+    if command.return_required and file.return_contested:
+        return [Refusal("wrong_state", "The goods were sent back once; no decision asks for another return.")]
+    if command.refund_minor > file.claimed_minor:
+        most = {"max_minor": file.claimed_minor}
+        return [Refusal("amount_exceeds", "The refund is more than the disputed amount.", most)]
+    decided = MediationDecided(
+        dispute_id=file.dispute_id,
+        round=file.round,
+        mediator_id=command.actor.id,
+        refund_minor=command.refund_minor,
+        return_required=command.return_required,
+        rationale=command.rationale,
+        rules=command.rules,
+        evidence_ids=command.evidence_ids,
+    )
+    return ended(case, decided)
+
+
+def cancel(case: Case, command: CancelArbitration, time: datetime, policy: Policy) -> list[Output]:
+    if refusal := no_right(case, command):
+        return [refusal]
+    if policy.cancel_arbitration == "refused":
+        return [Refusal("not_allowed", "Under the rules of this order mediation cannot be cancelled.")]
+    if not isinstance(case, InRound):
+        return [ROUND_OVER]
+    if command.expect != "released_to_seller":
+        actual = {"actual": "released_to_seller"}
+        return [Refusal("consequence_changed", "Cancelling now pays the seller in full, for good.", actual)]
+    return ended(case, MediationCancelled(dispute_id=case.file.dispute_id, round=case.file.round))
+
+
+def run_out(case: InRound, policy: Policy) -> list[Output]:
+    """The round took too long: what was decided before stands, else the policy's fallback."""
+    if case.appeal:
+        return default(case, Judgement(case.appeal.by, "mediation_max", case.appeal.standing))
+    return default(case, on_time_out(case.file.on_claim, policy))
+
+
+def default(case: InRound, judgement: Judgement) -> list[Output]:
+    defaulted = MediationDefaulted(
+        dispute_id=case.file.dispute_id,
+        round=case.file.round,
+        against=judgement.against,
+        cause=judgement.cause,
+        refund_minor=judgement.ruling.refund_minor,
+        return_required=judgement.ruling.return_required,
+        effect=judgement.effect,
+    )
+    return ended(case, defaulted)

@@ -1,0 +1,131 @@
+"""Rounds open, somebody takes the seat, and somebody else when he does not act (R48)."""
+
+from datetime import datetime
+
+from schemas.dispute import DisputeAppealed, DisputeEscalated
+from schemas.mediation import (
+    AssignMediator,
+    CaseEvent,
+    MediationAssigned,
+    MediationOpened,
+    MediationOverdue,
+    Mediator,
+    Seat,
+)
+from schemas.policy import Policy
+from schemas.wire import Actor
+from services.mediation.case import ROUND_OVER, Case, CaseFile, Decided, InRound, due_unless_asked, no_right
+from services.mediation.policy import mediator_due_by, round_ends_by
+from shared.decider import Output, Refusal
+from shared.policies import Policies
+
+PLATFORM = Actor(role="platform", id="mediation")
+
+
+def escalated(case: Case | None, event: DisputeEscalated, time: datetime, policies: Policies) -> list[Output]:
+    """The first round, or another after a return or replacement that an earlier one led to went wrong."""
+    if isinstance(case, InRound):
+        return []  # escalation is one-way: the round goes on
+    policy = policies.of(event.policy)
+    opened = MediationOpened(
+        dispute_id=event.dispute_id,
+        round=event.round,
+        cause=event.cause,
+        buyer=event.buyer,
+        seller=event.seller,
+        policy=event.policy,
+        claimed_minor=event.claimed_minor,
+        offers=event.offers,
+        last_offer_id=max(event.last_offer_id, case.file.last_offer_id if case else 1),
+        mediator_due_by=mediator_due_by(time, policy),
+        round_ends_by=round_ends_by(time, policy),
+    )
+    return [opened, _wanted(event.order_id, event.dispute_id, event.round, case.file.sat if case else ())]
+
+
+def appealed(case: Case | None, event: DisputeAppealed, time: datetime, policies: Policies) -> list[Output]:
+    if not isinstance(case, Decided):
+        return []  # only a ruling can be appealed
+    file = case.file
+    policy = policies.of(file.policy)
+    opened = MediationOpened(
+        dispute_id=file.dispute_id,
+        round=event.round,
+        cause="appealed",
+        appealed_by=event.by,
+        buyer=file.buyer,
+        seller=file.seller,
+        policy=file.policy,
+        claimed_minor=file.claimed_minor,
+        offers=(file.claim,),
+        last_offer_id=file.last_offer_id,
+        mediator_due_by=mediator_due_by(time, policy),
+        round_ends_by=round_ends_by(time, policy),
+    )
+    return [opened, _wanted(file.order_id, file.dispute_id, event.round, file.sat)]
+
+
+def assign(case: Case, command: AssignMediator, time: datetime, policy: Policy) -> list[Output]:
+    """By hand anybody may be put in anybody's place, but on appeal nobody who judged before."""
+    file, mediator = case.file, command.mediator_id
+    if refusal := no_right(case, command):
+        return [refusal]
+    by_hand = command.actor.role == "operator"
+    if mediator in (file.sat_before if by_hand else {one for _, one in file.sat}):
+        return [Refusal("not_allowed", f"The mediator {mediator} had this case before.")]
+    if not isinstance(case, InRound):
+        return [ROUND_OVER]
+    if case.mediator_id is not None and not by_hand:
+        return [Refusal("wrong_state", "This case has a mediator; none is wanted.")]
+    if case.mediator_id == mediator:
+        return [Refusal("wrong_state", f"The mediator {mediator} has this case already.")]
+    assigned = MediationAssigned(
+        dispute_id=file.dispute_id,
+        round=file.round,
+        mediator=Mediator(id=mediator, email=command.email, locale=command.locale),
+        mediator_due_by=due_unless_asked(case.awaited, time, policy),
+    )
+    return [assigned, _taken(file, mediator)]
+
+
+def overdue(case: InRound, time: datetime, policy: Policy) -> list[Output]:
+    """He loses the case; where nobody had it, that is only said again."""
+    file = case.file
+    event = MediationOverdue(
+        dispute_id=file.dispute_id,
+        round=file.round,
+        mediator_id=case.mediator_id,
+        mediator_due_by=mediator_due_by(time, policy),
+    )
+    if case.mediator_id is None:
+        return [event]
+    return [event, _wanted(file.order_id, file.dispute_id, file.round, file.sat)]
+
+
+def ended(case: InRound, last: CaseEvent) -> list[Output]:
+    """The round is over: nobody has its seat and nobody is wanted."""
+    return [last, _taken(case.file, None)]
+
+
+def _wanted(order_id: str, dispute_id: str, round_: int, sat: tuple[tuple[int, str], ...]) -> Seat:
+    """Somebody who has not had this case yet."""
+    return Seat(
+        order_id=order_id,
+        actor=PLATFORM,
+        dispute_id=dispute_id,
+        round=round_,
+        wanted=True,
+        except_=tuple(dict.fromkeys(mediator for _, mediator in sat)),
+    )
+
+
+def _taken(file: CaseFile, mediator_id: str | None) -> Seat:
+    return Seat(
+        order_id=file.order_id,
+        actor=PLATFORM,
+        dispute_id=file.dispute_id,
+        round=file.round,
+        mediator_id=mediator_id,
+        wanted=False,
+        except_=(),
+    )

@@ -1,0 +1,86 @@
+"""The parties may still settle between themselves while a mediator judges (R42, R45)."""
+
+from datetime import datetime
+
+from schemas.common import Offer
+from schemas.mediation import (
+    AcceptSolution,
+    DeclineSolution,
+    MediationOfferAccepted,
+    MediationOfferDeclined,
+    MediationOfferMade,
+    OfferSolution,
+)
+from schemas.policy import Policy
+from services.mediation.case import ROUND_OVER, Case, InRound, no_right, side_of
+from services.mediation.seating import ended
+from shared.decider import Output, Refusal
+
+
+def offer(case: Case, command: OfferSolution, time: datetime, policy: Policy) -> list[Output]:
+    """The seller's new solution replaces his open offer."""
+    file, terms = case.file, command.terms
+    if refusal := no_right(case, command):
+        return [refusal]
+    if terms.kind == "replacement" and not policy.replacement:
+        return [Refusal("not_allowed", "Under the rules of this order there are no replacements.")]
+    if not isinstance(case, InRound):
+        return [ROUND_OVER]
+    if terms.refund_minor > file.claimed_minor:
+        most = {"max_minor": file.claimed_minor}
+        return [Refusal("amount_exceeds", "The refund is more than the disputed amount.", most)]
+    made = MediationOfferMade(
+        dispute_id=file.dispute_id,
+        offer_id=file.last_offer_id + 1,
+        by="seller",
+        terms=terms,
+        message=command.message,
+    )
+    return [made]
+
+
+def accept(case: Case, command: AcceptSolution, time: datetime, policy: Policy) -> list[Output]:
+    by = side_of(command)
+    if refusal := _no_offer(case, command) or no_right(case, command):
+        return [refusal]
+    if not isinstance(case, InRound):
+        return [ROUND_OVER]
+    open_offer = case.solution if by == "buyer" else case.file.claim
+    if open_offer is None or open_offer.offer_id != command.offer_id:
+        return [_superseded(open_offer)]
+    if command.expect not in (None, "settled_on_offer"):
+        actual = {"actual": "settled_on_offer"}
+        return [Refusal("consequence_changed", "Accepting settles the dispute on this offer.", actual)]
+    accepted = MediationOfferAccepted(
+        dispute_id=case.file.dispute_id, offer_id=open_offer.offer_id, by=by, terms=open_offer.terms
+    )
+    return ended(case, accepted)
+
+
+def decline(case: Case, command: DeclineSolution, time: datetime, policy: Policy) -> list[Output]:
+    """*No thanks*: that offer cannot be accepted any more, and the seller is not told (C9)."""
+    if refusal := _no_offer(case, command) or no_right(case, command):
+        return [refusal]
+    if not isinstance(case, InRound):
+        return [ROUND_OVER]
+    if case.solution is None or case.solution.offer_id != command.offer_id:
+        return [_superseded(case.solution)]
+    declined = MediationOfferDeclined(
+        dispute_id=case.file.dispute_id,
+        offer_id=command.offer_id,
+        by="buyer",
+        visible_to=("buyer", "mediator", "operator"),
+    )
+    return [declined]
+
+
+def _no_offer(case: Case, command: AcceptSolution | DeclineSolution) -> Refusal | None:
+    if 1 <= command.offer_id <= case.file.last_offer_id:
+        return None
+    return Refusal("not_found", f"There is no offer {command.offer_id}.")
+
+
+def _superseded(current: Offer | None) -> Refusal:
+    """Nothing moves on terms that are not exactly those on the table (R21)."""
+    offer = current.model_dump(mode="json") if current else None
+    return Refusal("offer_superseded", "This is not the open offer of the other side.", {"offer": offer})
