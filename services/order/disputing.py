@@ -1,0 +1,151 @@
+"""The conversation with the dispute service: may these lines be disputed, and how a dispute's money is split."""
+
+from collections.abc import Sequence
+from typing import get_args
+
+from schemas import order as messages
+from schemas.common import FrozenLine
+from schemas.dispute import DisputeClosed, DisputeRequested
+from schemas.wire import Code, Event, rfc3339
+from services.order.lines import Disputed, Held, Line, Released, Settled, claimable_minor, settlement_id, split
+from services.order.states import AwaitingShipment, Cancelled, Order, Shipped
+from shared.decider import Refusal
+from shared.policies import Policies
+
+
+def requested(order: Order | None, claim: DisputeRequested, policies: Policies) -> list[Event]:
+    """Freezes the claimed lines or says why not (R7, R8). A dispute that was frozen once is never frozen again."""
+    if isinstance(order, Shipped) and claim.dispute_id in order.disputes:
+        return []
+    verdict = _judge(order, claim, policies)
+    if not isinstance(verdict, Refusal):
+        return [verdict]
+    return [
+        messages.FreezeRefused(
+            dispute_id=claim.dispute_id,
+            code=verdict.code,
+            message=verdict.message,
+            details=None if verdict.details is None else dict(verdict.details),
+        )
+    ]
+
+
+def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> messages.LinesFrozen | Refusal:
+    """The first refusal that applies, in the contract's order of codes; the buyer's own time counts (R0)."""
+    if order is None:
+        return Refusal("not_found", "There is no such order.")
+    sale = order.sale
+    chosen = _chosen(order.lines, claim)
+    if isinstance(chosen, Refusal):
+        return chosen
+    if claim.actor is None or claim.actor.role != "buyer" or claim.actor.id != sale.buyer.id:
+        return Refusal("not_allowed", "Only the buyer of this order may dispute it.")
+    if claim.terms.kind == "replacement" and not policies.of(sale.policy).replacement:
+        return Refusal("not_allowed", "Replacements are not offered for this order.")
+    match order:
+        case AwaitingShipment():
+            return Refusal("too_early", "The order is not shipped yet; until then it can be cancelled.")
+        case Cancelled():
+            return Refusal("wrong_state", "The order is cancelled and refunded in full.")
+    if claim.received_at < order.disputable_from:
+        available_at = {"available_at": rfc3339(order.disputable_from)}
+        return Refusal("too_early", "This order cannot be disputed yet.", available_at)
+    if claim.received_at > order.disputable_until:
+        lost_at = {"lost_at": rfc3339(order.disputable_until)}
+        return Refusal("too_late", "The time to dispute this order is over.", lost_at)
+    hindrances = [hindrance for line, _ in chosen if (hindrance := _hindrance(line))]
+    if hindrances:
+        return min(hindrances, key=lambda hindrance: get_args(Code).index(hindrance.code))
+    claimed_minor = sum(claimable_minor(line, quantity) for line, quantity in chosen)
+    if claim.terms.refund_minor > claimed_minor:
+        return Refusal("amount_exceeds", "The claim is higher than what was paid.", {"max_minor": claimed_minor})
+    return messages.LinesFrozen(
+        dispute_id=claim.dispute_id,
+        lines=tuple(
+            FrozenLine(
+                line_id=line.line_id,
+                quantity=quantity,
+                amount_minor=line.amount_minor,
+                released=isinstance(line.standing, Released),
+            )
+            for line, quantity in chosen
+        ),
+        claimed_minor=claimed_minor,
+        buyer=sale.buyer,
+        seller=sale.seller,
+        currency=sale.currency,
+        policy=sale.policy,
+        disputable_until=order.disputable_until,
+    )
+
+
+def _chosen(lines: Sequence[Line], claim: DisputeRequested) -> list[tuple[Line, int]] | Refusal:
+    """The claimed lines and pieces, in the order's sequence.
+
+    Without a choice all that may be disputed, or, if none may, all: to say why.
+    """
+    if claim.lines is None:
+        free = [line for line in lines if not _hindrance(line)]
+        return [(line, line.quantity) for line in free or lines]
+    by_id = {line.line_id: line for line in lines}
+    quantities = {asked.line_id: asked.quantity for asked in claim.lines}
+    if any(quantity and quantity > by_id[name].quantity for name, quantity in quantities.items() if name in by_id):
+        return Refusal("invalid", "More pieces are claimed than were ordered.")
+    if not quantities.keys() <= by_id.keys():
+        return Refusal("not_found", "The order has no such line.")
+    return [(line, quantities[line.line_id] or line.quantity) for line in lines if line.line_id in quantities]
+
+
+def _hindrance(line: Line) -> Refusal | None:
+    match line.standing:
+        case Settled():
+            return Refusal("wrong_state", "What was settled cannot be disputed again.")
+        case Disputed():
+            return Refusal("already_disputed", "A dispute about this is already open.")
+    return None
+
+
+def closed(order: Order | None, end: DisputeClosed) -> list[Event]:
+    """How the dispute ended decides where its lines go; how the money is split is decided here alone."""
+    if not isinstance(order, Shipped) or not (disputed := order.disputed(end.dispute_id)):
+        return []  # none of ours, or told before
+    if end.outcome == "cancelled" and not end.final:
+        return [
+            messages.LinesUnfrozen(
+                dispute_id=end.dispute_id,
+                lines=tuple(line.line_id for line, _ in disputed),
+                disputable_until=order.disputable_until,
+            )
+        ]
+    settlement = settlement_id(order.sale.order_id, order.settlements + 1)
+    if end.outcome in ("cancelled", "arbitration_cancelled"):
+        released = [
+            messages.ReleasedLine(
+                line_id=line.line_id,
+                amount_minor=line.amount_minor if isinstance(standing.was, Held) else 0,
+            )
+            for line, standing in disputed
+        ]
+        return [
+            messages.LinesReleased(
+                settlement_id=settlement,
+                lines=tuple(released),
+                release_minor=sum(line.amount_minor for line in released),
+                final=True,
+                cause="dispute_cancelled" if end.outcome == "cancelled" else "arbitration_cancelled",
+                dispute_id=end.dispute_id,
+            )
+        ]
+    shares = split(disputed, end.refund_minor)
+    released_before = {line.line_id for line, standing in disputed if isinstance(standing.was, Released)}
+    return [
+        messages.Settled(
+            settlement_id=settlement,
+            dispute_id=end.dispute_id,
+            refund_minor=sum(share.refund_minor for share in shares),
+            release_minor=sum(share.release_minor for share in shares),
+            lines=tuple(shares),
+            payout_minor=sum(share.release_minor for share in shares if share.line_id not in released_before),
+            chargeback_minor=sum(share.refund_minor for share in shares if share.line_id in released_before),
+        )
+    ]

@@ -1,0 +1,99 @@
+"""The lines of an order and where their money is: captured = held + disputed + released + refunded, always."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from schemas.order import SettledLine
+
+ID_CHARACTERS_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """In escrow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The seller's, but it may still be disputed (R7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """Frozen whole; `quantity` bounds the claim (R18b). A released line's money stays released meanwhile."""
+
+    dispute_id: str
+    quantity: int
+    was: Held | Released
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Final: what is not refunded is the seller's, and there is no dispute any more."""
+
+    refund_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    line_id: str
+    quantity: int
+    amount_minor: int
+    standing: Held | Released | Disputed | Settled = Held()
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    held_minor: int = 0
+    disputed_minor: int = 0
+    released_minor: int = 0
+    refunded_minor: int = 0
+
+
+def money_of(lines: Sequence[Line]) -> Money:
+    held = disputed = released = refunded = 0
+    for line in lines:
+        match line.standing:
+            case Held():
+                held += line.amount_minor
+            case Disputed(was=Held()):
+                disputed += line.amount_minor
+            case Released() | Disputed():
+                released += line.amount_minor
+            case Settled(refund_minor=refund_minor):
+                refunded += refund_minor
+                released += line.amount_minor - refund_minor
+    return Money(held, disputed, released, refunded)
+
+
+def claimable_minor(line: Line, quantity: int) -> int:
+    """The most that can be claimed for `quantity` pieces of a line, rounded up (R18b)."""
+    return -(-line.amount_minor * quantity // line.quantity)
+
+
+def split(lines: Sequence[tuple[Line, Disputed]], refund_minor: int) -> list[SettledLine]:
+    """Shares a refund over disputed lines in proportion to what was claimed for each, rounded down, the odd cents one
+    each to the first lines (R18b).
+
+    No share passes its line's claim: while a cent is left over, every share was rounded down below its claim.
+    """
+    claims = [claimable_minor(line, disputed.quantity) for line, disputed in lines]
+    claimed_minor = sum(claims)
+    refund_minor = min(refund_minor, claimed_minor)  # whatever a dispute says: never more than was claimed
+    shares = [refund_minor * claim // claimed_minor for claim in claims]
+    odd_cents = refund_minor - sum(shares)
+    shares = [share + (number < odd_cents) for number, share in enumerate(shares)]
+    return [
+        SettledLine(line_id=line.line_id, refund_minor=share, release_minor=line.amount_minor - share)
+        for (line, _), share in zip(lines, shares, strict=True)
+    ]
+
+
+def settlement_id(order_id: str, number: int) -> str:
+    """The name of an order's n-th movement of money. It is part of the payment key, so unlike any other order's.
+
+    `<order_id>:<n>` ends in the only colon that matters, so no two orders share one; a digest has no colon at all.
+    """
+    name = f"{order_id}:{number}"
+    return name if len(name) <= ID_CHARACTERS_MAX else blake2b(name.encode(), digest_size=32).hexdigest()

@@ -1,0 +1,210 @@
+"""What an order is, and how its own events make it so."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from schemas import order as messages
+from schemas.common import Party, PolicyRef
+from schemas.wire import Event, Id, PrivateEvent
+from services.order.lines import Disputed, Held, Line, Released, Settled, money_of
+from shared.decider import Deadline
+
+PROCESSING_ENDS = "processing_ends"
+PROTECTION_REMINDER = "protection_reminder"
+PROTECTION_ENDS = "protection_ends"
+
+
+class RefundCompleted(PrivateEvent):
+    """The buyer has the refund of this settlement: it no longer holds up the order (R52)."""
+
+    type = "order.refund_completed.v1"
+
+    settlement_id: Id
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """What was agreed; it never changes."""
+
+    order_id: str
+    buyer: Party
+    seller: Party
+    currency: str
+    policy: PolicyRef
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingShipment:
+    sale: Sale
+    lines: tuple[Line, ...]
+    processing_ends_at: datetime
+    extensions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    sale: Sale
+    lines: tuple[Line, ...]
+    processing_ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """Everything after shipping: its lines and running refunds say whether it is disputed, waiting or completed."""
+
+    sale: Sale
+    lines: tuple[Line, ...]
+    processing_ends_at: datetime
+    shipped_at: datetime
+    disputable_from: datetime
+    disputable_until: datetime
+    protection_ends_at: datetime
+    reminder_at: datetime | None
+    """None once both parties were told."""
+    settlements: int = 0
+    """Settlement ids given out."""
+    refunding: frozenset[str] = frozenset()
+    """Settlements whose refund is on its way to the buyer (R52)."""
+    disputes: frozenset[str] = frozenset()
+    """Every dispute its lines were ever frozen for."""
+
+    def disputed(self, dispute_id: str) -> list[tuple[Line, Disputed]]:
+        """The lines that this dispute holds."""
+        return [
+            (line, line.standing)
+            for line in self.lines
+            if isinstance(line.standing, Disputed) and line.standing.dispute_id == dispute_id
+        ]
+
+    @property
+    def protects(self) -> bool:
+        """There is money left that the end of protection would, or may, give to the seller."""
+        money = money_of(self.lines)
+        return money.held_minor > 0 or money.disputed_minor > 0
+
+
+Order = AwaitingShipment | Cancelled | Shipped
+
+
+def status(order: Order) -> messages.OrderStatus:
+    """The first that holds (R52)."""
+    match order:
+        case Cancelled():
+            return "cancelled"
+        case AwaitingShipment():
+            return "awaiting_shipment"
+        case Shipped(lines=lines) if any(isinstance(line.standing, Disputed) for line in lines):
+            return "disputed"
+        case Shipped(refunding=refunding) if refunding:
+            return "payment_processing"
+        case Shipped(lines=lines) if any(isinstance(line.standing, Held) for line in lines):
+            return "awaiting_confirmation"
+        case Shipped():
+            return "completed"
+
+
+def deadlines(order: Order | None) -> Iterable[Deadline]:
+    match order:
+        case AwaitingShipment():
+            yield Deadline(PROCESSING_ENDS, order.sale.order_id, order.processing_ends_at)
+        case Shipped():
+            if order.reminder_at is not None and order.protects:
+                yield Deadline(PROTECTION_REMINDER, order.sale.order_id, order.reminder_at)
+            if any(isinstance(line.standing, Held) for line in order.lines):
+                # Also long after protection: lines that come back then are released as soon as the bell rings.
+                yield Deadline(PROTECTION_ENDS, order.sale.order_id, order.protection_ends_at)
+
+
+def stamp(order: Order | None, event: Event) -> Mapping[str, Any]:
+    """Where the order stands after the event (R3)."""
+    if isinstance(event, PrivateEvent):
+        return {}
+    return {
+        "status": order and status(order),
+        "protection_ends_at": order.protection_ends_at if isinstance(order, Shipped) else None,
+    }
+
+
+def evolve(order: Order | None, event: Event) -> Order | None:
+    match order, event:
+        case None, messages.Placed():
+            return AwaitingShipment(
+                sale=Sale(event.order_id, event.buyer, event.seller, event.currency, event.policy),
+                lines=tuple(Line(line.line_id, line.quantity, line.amount_minor) for line in event.lines),
+                processing_ends_at=event.processing_ends_at,
+            )
+        case AwaitingShipment(), messages.ProcessingExtended():
+            return replace(order, processing_ends_at=event.processing_ends_at, extensions=order.extensions + 1)
+        case AwaitingShipment(), messages.Cancelled():
+            refunded = tuple(replace(line, standing=Settled(line.amount_minor)) for line in order.lines)
+            return Cancelled(order.sale, refunded, order.processing_ends_at)
+        case AwaitingShipment(), messages.Shipped(protection_ends_at=datetime() as protection_ends_at):
+            return Shipped(
+                sale=order.sale,
+                lines=order.lines,
+                processing_ends_at=order.processing_ends_at,
+                shipped_at=event.shipped_at,
+                disputable_from=event.disputable_from,
+                disputable_until=event.disputable_until,
+                protection_ends_at=protection_ends_at,
+                reminder_at=event.reminder_at,
+            )
+        case Shipped(), _:
+            return _evolve_shipped(order, event)
+        case _:
+            return order
+
+
+def _evolve_shipped(order: Shipped, event: Event) -> Shipped:
+    match event:
+        case messages.ProtectionExtended(protection_ends_at=datetime() as ends_at):
+            return replace(
+                order,
+                protection_ends_at=ends_at,
+                disputable_until=event.disputable_until,
+                reminder_at=event.reminder_at,
+            )
+        case messages.ProtectionEnding():
+            return replace(order, reminder_at=None)
+        case messages.ReceiptConfirmed(protection_ends_at=datetime() as ends_at):
+            return replace(order, protection_ends_at=ends_at, disputable_until=event.disputable_until, reminder_at=None)
+        case messages.LinesFrozen():
+            quantities = {line.line_id: line.quantity for line in event.lines}
+            frozen = _changed(order, quantities, lambda line: _frozen(line, event.dispute_id, quantities[line.line_id]))
+            return replace(frozen, disputes=order.disputes | {event.dispute_id})
+        case messages.LinesUnfrozen():
+            return _changed(order, event.lines, _back)
+        case messages.LinesReleased():
+            standing = Settled(refund_minor=0) if event.final else Released()
+            names = [line.line_id for line in event.lines]
+            released = _changed(order, names, lambda line: replace(line, standing=standing))
+            return replace(released, settlements=order.settlements + 1)
+        case messages.Settled():
+            refunds = {line.line_id: line.refund_minor for line in event.lines}
+            settled = _changed(order, refunds, lambda line: replace(line, standing=Settled(refunds[line.line_id])))
+            refunding = order.refunding | {event.settlement_id} if event.refund_minor else order.refunding
+            return replace(settled, settlements=order.settlements + 1, refunding=refunding)
+        case RefundCompleted():
+            return replace(order, refunding=order.refunding - {event.settlement_id})
+        case _:
+            return order
+
+
+def _frozen(line: Line, dispute_id: str, quantity: int) -> Line:
+    if not isinstance(line.standing, Held | Released):
+        return line
+    return replace(line, standing=Disputed(dispute_id, quantity, line.standing))
+
+
+def _back(line: Line) -> Line:
+    """A line of a dispute cancelled in time is what it was before (R30)."""
+    if not isinstance(line.standing, Disputed):
+        return line
+    return replace(line, standing=line.standing.was)
+
+
+def _changed(order: Shipped, line_ids: Iterable[str], change: Callable[[Line], Line]) -> Shipped:
+    chosen = frozenset(line_ids)
+    return replace(order, lines=tuple(change(line) if line.line_id in chosen else line for line in order.lines))
