@@ -1,0 +1,468 @@
+"""The dispute service's messages (docs/RULES.md §4)."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from schemas.common import Evidence, Expectation, FrozenLine, Offer, Party, PolicyRef, Reason, Terms, TrackingStatus
+from schemas.wire import (
+    STAMPED,
+    Code,
+    Command,
+    Currency,
+    Event,
+    Id,
+    Instant,
+    Label,
+    Minor,
+    PositiveMinor,
+    Rejected,
+    Shape,
+    Text,
+)
+
+DisputeStatus = Literal[
+    "requested",
+    "awaiting_seller",
+    "negotiating",
+    "in_mediation",
+    "decided",
+    "awaiting_return",
+    "return_shipped",
+    "awaiting_replacement",
+    "replacement_shipped",
+    "closed",
+]
+Outcome = Literal[
+    "offer_accepted",
+    "seller_silent",
+    "decided",
+    "buyer_silent",
+    "cancelled",
+    "arbitration_cancelled",
+    "return_not_shipped",
+    "replaced",
+]
+Side = Literal["buyer", "seller"]
+ContestReason = Literal["not_received", "damaged", "empty", "wrong_item", "missing_items"]
+OfferNumber = Annotated[int, Field(ge=1, description="numbered per dispute; the claim itself is offer 1")]
+Round = Annotated[int, Field(ge=1, description="every escalation or appeal starts the next one")]
+
+REASONS_NOT_RECEIVED: frozenset[Reason] = frozenset({"not_received", "late", "wrong_tracking", "seller_did_not_ship"})
+"""All other reasons say that something did arrive (R10, R11)."""
+
+
+class ChosenLine(Shape):
+    """Without a quantity the whole line."""
+
+    line_id: Id
+    quantity: Annotated[int, Field(ge=1)] | None = None
+
+
+class DisputeCommand(Command):
+    """`dispute_id` is chosen by the client and new in its order."""
+
+    topic = "dispute.commands"
+
+    dispute_id: Id
+
+
+class OpenDispute(DisputeCommand):
+    """A claim over all lines that may be disputed, or over chosen ones (R8, R12)."""
+
+    type = "dispute.open.v1"
+    by = frozenset({"buyer"})
+
+    lines: Annotated[tuple[ChosenLine, ...], Field(min_length=1, max_length=100)] | None = None
+    received: bool
+    reason: Reason
+    description: Text
+    terms: Terms
+    evidence: tuple[Evidence, ...] = ()
+
+    @model_validator(mode="after")
+    def _received_decides_the_reasons(self) -> Self:
+        if self.received == (self.reason in REASONS_NOT_RECEIVED):
+            raise ValueError(f"the reason {self.reason} does not go with received: {self.received}")
+        return self
+
+    @model_validator(mode="after")
+    def _each_line_once(self) -> Self:
+        if len({line.line_id for line in self.lines or ()}) < len(self.lines or ()):
+            raise ValueError("a line is named twice")
+        return self
+
+
+class ModifyDispute(DisputeCommand):
+    """What is left out stays. `received` follows the reason; new terms are a new offer (R23)."""
+
+    type = "dispute.modify.v1"
+    by = frozenset({"buyer"})
+
+    reason: Reason | None = None
+    description: Text | None = None
+    terms: Terms | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+    @model_validator(mode="after")
+    def _something_changes(self) -> Self:
+        if not (self.reason or self.description or self.terms or self.evidence):
+            raise ValueError("nothing to modify")
+        return self
+
+
+class AddEvidence(DisputeCommand):
+    type = "dispute.add_evidence.v1"
+    by = frozenset({"buyer", "seller"})
+
+    evidence: Annotated[tuple[Evidence, ...], Field(min_length=1)]
+
+
+class SendMessage(DisputeCommand):
+    type = "dispute.send_message.v1"
+    by = frozenset({"buyer", "seller"})
+
+    text: Text
+
+
+class MakeOffer(DisputeCommand):
+    """Replaces the open offer of the same side (R20)."""
+
+    type = "dispute.offer.v1"
+    by = frozenset({"buyer", "seller"})
+
+    terms: Terms
+    message: Text | None = None
+
+
+class RejectOffer(DisputeCommand):
+    """An offer of nothing (R19)."""
+
+    type = "dispute.reject.v1"
+    by = frozenset({"seller"})
+
+    message: Text | None = None
+
+
+class AcceptOffer(DisputeCommand):
+    """Binds to exactly this offer of the other side (R21)."""
+
+    type = "dispute.accept_offer.v1"
+    by = frozenset({"buyer", "seller"})
+
+    offer_id: OfferNumber
+    expect: Expectation | None = None
+
+
+class CancelDispute(DisputeCommand):
+    """Must name the consequence it expects (R29)."""
+
+    type = "dispute.cancel.v1"
+    by = frozenset({"buyer"})
+
+    expect: Literal["reopenable", "released_to_seller"]
+
+
+class Escalate(DisputeCommand):
+    type = "dispute.escalate.v1"
+    by = frozenset({"buyer"})
+
+    statement: Text | None = None
+
+
+class ShipReturn(DisputeCommand):
+    type = "dispute.ship_return.v1"
+    by = frozenset({"buyer"})
+
+    carrier: Label
+    tracking_number: Label
+
+
+class ReportReturn(DisputeCommand):
+    """What the carrier says happened to the return, and when."""
+
+    type = "dispute.report_return.v1"
+    by = frozenset({"platform"})
+
+    status: TrackingStatus
+    at: Instant
+
+
+class ConfirmReturn(DisputeCommand):
+    type = "dispute.confirm_return.v1"
+    by = frozenset({"seller"})
+
+
+class ContestReturn(DisputeCommand):
+    type = "dispute.contest_return.v1"
+    by = frozenset({"seller"})
+
+    reason: ContestReason
+    description: Text
+    evidence: Annotated[tuple[Evidence, ...], Field(min_length=1)]
+
+
+class ShipReplacement(DisputeCommand):
+    type = "dispute.ship_replacement.v1"
+    by = frozenset({"seller"})
+
+    carrier: Label
+    tracking_number: Label
+
+
+class ConfirmReplacement(DisputeCommand):
+    type = "dispute.confirm_replacement.v1"
+    by = frozenset({"buyer"})
+
+
+class Appeal(DisputeCommand):
+    """Once per dispute in all, by whoever comes first (C4)."""
+
+    type = "dispute.appeal.v1"
+    by = frozenset({"buyer", "seller"})
+
+    explanation: Text
+    evidence: tuple[Evidence, ...] = ()
+
+
+class WaiveAppeal(DisputeCommand):
+    type = "dispute.waive_appeal.v1"
+    by = frozenset({"buyer", "seller"})
+
+
+class DisputeEvent(Event):
+    """`status` says where the dispute stands after it."""
+
+    topic = "dispute.events"
+
+    dispute_id: Id
+    status: DisputeStatus = STAMPED
+
+
+class DisputeRequested(DisputeEvent):
+    """The buyer's claim, in time if `received_at` is: the order service judges by that (R0)."""
+
+    type = "dispute.requested.v1"
+
+    lines: tuple[ChosenLine, ...] | None = Field(default=None, description="null: all that may be disputed")
+    received: bool
+    reason: Reason
+    description: str
+    terms: Terms
+    evidence: tuple[Evidence, ...] = ()
+    received_at: Instant
+
+
+class DisputeOpened(DisputeEvent):
+    """The lines are frozen; the three clocks run from now (C1)."""
+
+    type = "dispute.opened.v1"
+
+    lines: tuple[FrozenLine, ...]
+    claimed_minor: PositiveMinor = Field(description="the most that can be refunded (R18b)")
+    terms: Terms
+    offer_id: OfferNumber
+    seller_answer_by: Instant
+    escalatable_from: Instant | None = Field(description="null: never by hand")
+    escalates_at: Instant
+    disputable_until: Instant
+    buyer: Party
+    seller: Party
+    currency: Currency
+    policy: PolicyRef
+
+
+class OpenRefused(DisputeEvent):
+    """The lines may not be disputed (or not on these terms); final for this `dispute_id`."""
+
+    type = "dispute.open_refused.v1"
+
+    code: Code
+    message: str
+    details: dict[str, Any] | None = None
+
+
+class DisputeModified(DisputeEvent):
+    """What changed; new terms follow as an offer of their own."""
+
+    type = "dispute.modified.v1"
+
+    reason: Reason | None = None
+    received: bool | None = None
+    description: str | None = None
+    terms: Terms | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+class EvidenceAdded(DisputeEvent):
+    type = "dispute.evidence_added.v1"
+
+    by: Side
+    evidence: tuple[Evidence, ...]
+    unsolicited: bool = Field(default=False, description="given in mediation without having been asked (R58)")
+
+
+class MessageSent(DisputeEvent):
+    type = "dispute.message_sent.v1"
+
+    by: Side
+    text: str
+
+
+class OfferMade(DisputeEvent):
+    """Replaces the open offer of the same side. The clocks are given as they stand after it."""
+
+    type = "dispute.offer_made.v1"
+
+    offer_id: OfferNumber
+    by: Side
+    terms: Terms
+    message: str | None = None
+    seller_answer_by: Instant | None = Field(description="null: the seller has answered")
+    escalatable_from: Instant | None = Field(description="null: never by hand")
+
+
+class OfferAccepted(DisputeEvent):
+    """`by` accepted the other side's offer, here or in mediation; final (R21, R22)."""
+
+    type = "dispute.offer_accepted.v1"
+
+    offer_id: OfferNumber
+    by: Side
+    terms: Terms
+
+
+class DisputeEscalated(DisputeEvent):
+    """From here on mediation alone judges (R37).
+
+    `offers` are all that are open now, of any earlier round too: the claim, which is the buyer's one, and the
+    seller's if he made one. After a contested return the claim asks for no second return.
+    """
+
+    type = "dispute.escalated.v1"
+
+    round: Round
+    by: Literal["buyer", "system"]
+    cause: Literal["rejected", "window", "no_agreement", "seller_silent", "return_contested", "replacement_failed"]
+    statement: str | None = None
+    buyer: Party
+    seller: Party
+    policy: PolicyRef
+    claimed_minor: PositiveMinor
+    offers: tuple[Offer, ...]
+    last_offer_id: OfferNumber = Field(description="the numbering of offers goes on from here")
+    evidence_ids: tuple[Id, ...] = Field(default=(), description="all that were filed so far, by either party")
+
+
+class ReturnAwaited(DisputeEvent):
+    type = "dispute.return_awaited.v1"
+
+    basis: Outcome = Field(description="why: what the dispute will be closed as once the goods are back")
+    refund_minor: PositiveMinor
+    return_ship_by: Instant
+
+
+class ReturnShipped(DisputeEvent):
+    type = "dispute.return_shipped.v1"
+
+    carrier: str
+    tracking_number: str
+    return_confirm_by: Instant
+
+
+class ReturnReported(DisputeEvent):
+    """What the carrier says happened (named apart from the dispute's own `status`)."""
+
+    type = "dispute.return_reported.v1"
+
+    tracking_status: TrackingStatus
+    at: Instant
+    return_confirm_by: Instant
+
+
+class ReturnReceived(DisputeEvent):
+    type = "dispute.return_received.v1"
+
+    silent: bool = Field(description="the seller said nothing in time, which accepts (R51)")
+
+
+class ReturnContested(DisputeEvent):
+    type = "dispute.return_contested.v1"
+
+    reason: ContestReason
+    description: str
+    evidence: tuple[Evidence, ...]
+
+
+class ReplacementAwaited(DisputeEvent):
+    """If no parcel is shipped in time `refund_minor` is refunded (C10)."""
+
+    type = "dispute.replacement_awaited.v1"
+
+    basis: Outcome = Field(description="why: what the dispute will be closed as if nothing is shipped")
+    refund_minor: PositiveMinor
+    replacement_ship_by: Instant
+
+
+class ReplacementShipped(DisputeEvent):
+    type = "dispute.replacement_shipped.v1"
+
+    carrier: str
+    tracking_number: str
+    replacement_confirm_by: Instant
+
+
+class DisputeDecided(DisputeEvent):
+    """The money stays put until `appeal_until` (C4)."""
+
+    type = "dispute.decided.v1"
+
+    round: Round
+    refund_minor: Minor
+    release_minor: Minor
+    return_required: bool
+    by: Literal["mediator", "default"]
+    cause: Literal["buyer_silent", "seller_silent", "mediation_max"] | None = Field(description="of a default")
+    appeal_until: Instant | None = Field(description="null: final")
+
+
+class DisputeAppealed(DisputeEvent):
+    """The one second review; its verdict is final."""
+
+    type = "dispute.appealed.v1"
+
+    round: Round
+    by: Side
+    explanation: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+class AppealWaived(DisputeEvent):
+    type = "dispute.appeal_waived.v1"
+
+    by: Side
+
+
+class DisputeCancelled(DisputeEvent):
+    type = "dispute.cancelled.v1"
+
+    reopenable_until: Instant | None = Field(description="null: the lines are the seller's, final (R31)")
+
+
+class DisputeClosed(DisputeEvent):
+    """`refund_minor` + `release_minor` are the disputed lines; both 0 when they go back to what they were (R30)."""
+
+    type = "dispute.closed.v1"
+
+    outcome: Outcome
+    refund_minor: Minor
+    release_minor: Minor
+    final: bool
+
+
+class DisputeRejected(Rejected):
+    type = "dispute.rejected.v1"
+    topic = "dispute.events"
+
+    dispute_id: Id | None = STAMPED
+    status: DisputeStatus | None = STAMPED

@@ -1,0 +1,52 @@
+"""Giving up a claim: what it costs depends on when (R28–R33)."""
+
+from datetime import datetime
+
+from schemas.dispute import CancelDispute, DisputeCancelled, DisputeClosed
+from schemas.policy import Policy
+from schemas.wire import rfc3339
+from services.dispute.policy import may_reopen
+from services.dispute.settling import closed
+from services.dispute.states import AwaitingReplacement, AwaitingReturn, Case, Closed, Disputes, Open
+from shared.decider import Output, Refusal
+
+Cancellable = Open | AwaitingReturn | AwaitingReplacement
+
+
+def cancel(
+    known: Disputes, dispute: Cancellable, command: CancelDispute, time: datetime, policy: Policy
+) -> list[Output]:
+    """Done only if it means what the buyer thinks it means (R29)."""
+    case = dispute.case
+    match command.expect, _reopenable(known, case, time, policy):
+        case "reopenable", False:
+            details = {"actual": "released_to_seller"}
+            if time > case.disputable_until:
+                details["lost_at"] = rfc3339(case.disputable_until)
+            return [Refusal("consequence_changed", "Cancelling now gives the money to the seller for good.", details)]
+        case "released_to_seller", True:
+            details = {"actual": "reopenable"}
+            return [Refusal("consequence_changed", "Cancelling now leaves you free to dispute again.", details)]
+        case _:
+            return cancelled(known, case, time, policy)
+
+
+def cancelled(known: Disputes, case: Case, time: datetime, policy: Policy) -> list[Output]:
+    """In time the lines are what they were before; else they are the seller's (R30, R31)."""
+    if not _reopenable(known, case, time, policy):
+        given_up = DisputeCancelled(dispute_id=case.dispute_id, reopenable_until=None)
+        return [given_up, closed(case, "cancelled", refund_minor=0)]
+    return [
+        DisputeCancelled(dispute_id=case.dispute_id, reopenable_until=case.disputable_until),
+        DisputeClosed(dispute_id=case.dispute_id, outcome="cancelled", refund_minor=0, release_minor=0, final=False),
+    ]
+
+
+def _reopenable(known: Disputes, case: Case, time: datetime, policy: Policy) -> bool:
+    """Earlier disputes over these lines were all cancelled in time, else there would not be this one."""
+    lines = {line.line_id for line in case.lines}
+    cancelled_before = sum(
+        isinstance(other, Closed) and not lines.isdisjoint(line.line_id for line in other.case.lines)
+        for other in known.values()
+    )
+    return time <= case.disputable_until and not case.decided and may_reopen(cancelled_before, policy)

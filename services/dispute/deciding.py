@@ -1,0 +1,114 @@
+"""The way into mediation, and what follows from what it says (R36, R37, R46, C4, C5)."""
+
+from datetime import datetime
+from typing import Literal
+
+from schemas.common import Offer
+from schemas.dispute import (
+    Appeal,
+    AppealWaived,
+    DisputeAppealed,
+    DisputeDecided,
+    DisputeEscalated,
+    OfferAccepted,
+    Side,
+    WaiveAppeal,
+)
+from schemas.mediation import MediationCancelled, MediationDecided, MediationDefaulted, MediationOfferAccepted
+from schemas.policy import Policy
+from services.dispute import evidence
+from services.dispute.cancelling import cancelled
+from services.dispute.history import outcome, ruling
+from services.dispute.policy import appeal_until
+from services.dispute.settling import amount_minor, closed, settle
+from services.dispute.states import Case, Decided, Disputes, InMediation, round_name
+from shared.decider import Output, Refusal
+
+Cause = Literal["rejected", "window", "no_agreement", "seller_silent", "return_contested", "replacement_failed"]
+Word = MediationDecided | MediationDefaulted | MediationOfferAccepted | MediationCancelled
+
+
+def escalated(
+    case: Case, offers: tuple[Offer, ...], by: Literal["buyer", "system"], cause: Cause, statement: str | None = None
+) -> DisputeEscalated:
+    """Hands over all that a mediator needs."""
+    return DisputeEscalated(
+        dispute_id=case.dispute_id,
+        round=case.round + 1,
+        by=by,
+        cause=cause,
+        statement=statement,
+        buyer=case.buyer,
+        seller=case.seller,
+        policy=case.policy,
+        claimed_minor=case.claimed_minor,
+        offers=offers,
+        last_offer_id=case.last_offer_id,
+        evidence_ids=tuple(one.evidence_id for one in case.filed),
+    )
+
+
+def follow(known: Disputes, dispute: InMediation, word: Word, time: datetime, policy: Policy) -> list[Output]:
+    """The end of a round; that of an earlier round is history."""
+    case = dispute.case
+    match word:
+        case MediationDecided(round=case.round) | MediationDefaulted(round=case.round, effect="decided"):
+            return _decided(dispute, word, time, policy)
+        case MediationDefaulted(round=case.round):
+            return cancelled(known, case, time, policy)
+        case MediationOfferAccepted():
+            accepted = OfferAccepted(dispute_id=case.dispute_id, offer_id=word.offer_id, by=word.by, terms=word.terms)
+            return [accepted, *settle(case, word.terms, "offer_accepted", time, policy)]
+        case MediationCancelled():
+            return [closed(case, "arbitration_cancelled", refund_minor=0)]
+        case _:
+            return []
+
+
+def _decided(
+    dispute: InMediation, word: MediationDecided | MediationDefaulted, time: datetime, policy: Policy
+) -> list[Output]:
+    case = dispute.case
+    decision = DisputeDecided(
+        dispute_id=case.dispute_id,
+        round=case.round,
+        refund_minor=word.refund_minor,
+        release_minor=amount_minor(case) - word.refund_minor,
+        return_required=word.return_required and word.refund_minor > 0 and not case.return_contested,
+        by="mediator" if isinstance(word, MediationDecided) else "default",
+        cause=None if isinstance(word, MediationDecided) else word.cause,
+        appeal_until=appeal_until(time, case.appealed, policy),
+    )
+    if decision.appeal_until is not None:
+        return [decision]
+    terms = ruling(decision.refund_minor, decision.return_required)
+    return [decision, *settle(case, terms, outcome(decision), time, policy)]
+
+
+def appeal(dispute: Decided, command: Appeal, by: Side) -> list[Output]:
+    if by in dispute.waived:
+        return [Refusal("not_allowed", "You have waived your appeal.")]
+    if refusal := evidence.too_much(dispute.case.filed, by, round_name(dispute.case.round + 1), command.evidence):
+        return [refusal]
+    return [
+        DisputeAppealed(
+            dispute_id=command.dispute_id,
+            round=dispute.case.round + 1,
+            by=by,
+            explanation=command.explanation,
+            evidence=command.evidence,
+        )
+    ]
+
+
+def waive(dispute: Decided, command: WaiveAppeal, by: Side, time: datetime, policy: Policy) -> list[Output]:
+    """Once both have waived there is nothing to wait for."""
+    if by in dispute.waived:
+        return [Refusal("wrong_state", "You have waived your appeal already.")]
+    waived = AppealWaived(dispute_id=command.dispute_id, by=by)
+    return [waived, *unappealed(dispute, time, policy)] if dispute.waived else [waived]
+
+
+def unappealed(dispute: Decided, time: datetime, policy: Policy) -> list[Output]:
+    """The decision is final: then comes the return, if any, then the settlement (C4)."""
+    return settle(dispute.case, dispute.terms, dispute.outcome, time, policy)

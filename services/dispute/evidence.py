@@ -1,0 +1,47 @@
+"""What the parties show and say to each other (R24, R58)."""
+
+from collections.abc import Sequence
+
+from schemas.common import EVIDENCE_FILES_MAX, Evidence
+from schemas.dispute import AddEvidence, EvidenceAdded, Side
+from schemas.policy import Policy
+from services.dispute.states import Filed, InMediation, Opened, stage
+from shared.decider import Output, Refusal
+
+
+def unfit(filed: Sequence[Filed], by: Side, evidence: Sequence[Evidence]) -> Refusal | None:
+    """A file is never changed, only superseded, and only by who showed it."""
+    owner = {one.evidence_id: one.by for one in filed}
+    for one in evidence:
+        if one.supersedes is not None and one.supersedes not in owner:
+            return Refusal("not_found", f"There is no evidence {one.supersedes} to supersede.")
+        if one.evidence_id in owner:
+            return Refusal("already_exists", f"Evidence {one.evidence_id} was filed before and cannot be changed.")
+        if one.supersedes is not None and owner[one.supersedes] != by:
+            return Refusal("not_allowed", f"Evidence {one.supersedes} is the other party's.")
+        owner[one.evidence_id] = by
+    return None
+
+
+def too_much(filed: Sequence[Filed], by: Side, stage: str, evidence: Sequence[Evidence]) -> Refusal | None:
+    shown = sum(one.by == by and one.stage == stage for one in filed)
+    if shown + len(evidence) <= EVIDENCE_FILES_MAX:
+        return None
+    return Refusal("limit_exceeded", f"Each party may show {EVIDENCE_FILES_MAX} files in one stage of a dispute.")
+
+
+def add(dispute: Opened, command: AddEvidence, by: Side, policy: Policy) -> list[Output]:
+    """In mediation nobody asked here for it: the mediator's questions are answered there."""
+    unsolicited = isinstance(dispute, InMediation)
+    if unsolicited and policy.unsolicited_evidence == "refuse":
+        return [Refusal("wrong_state", "In mediation evidence is shown only when the mediator asks for it.")]
+    if refusal := too_much(dispute.case.filed, by, stage(dispute), command.evidence):
+        return [refusal]
+    return [
+        EvidenceAdded(
+            dispute_id=command.dispute_id,
+            by=by,
+            evidence=command.evidence,
+            unsolicited=unsolicited,
+        )
+    ]

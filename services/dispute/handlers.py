@@ -1,0 +1,15 @@
+"""What the dispute service listens to: the judge of the lines, and the judge of the quarrel."""
+
+from schemas.mediation import MediationCancelled, MediationDecided, MediationDefaulted, MediationOfferAccepted
+from schemas.order import FreezeRefused, LinesFrozen, ProtectionExtended
+from schemas.wire import Event
+
+HEARS: tuple[type[Event], ...] = (
+    LinesFrozen,
+    FreezeRefused,
+    ProtectionExtended,  # receipt, which moves `disputable_until` too, is not confirmed while a line is disputed
+    MediationDecided,
+    MediationDefaulted,
+    MediationOfferAccepted,
+    MediationCancelled,
+)

@@ -1,0 +1,185 @@
+"""How a dispute's own events make it what it is. They have happened: nothing here refuses or raises."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from schemas import dispute as messages
+from schemas.common import Evidence, Offer, Terms
+from schemas.dispute import Outcome, Side
+from schemas.wire import Actor, Event
+from services.dispute.states import (
+    APPEAL_WINDOW,
+    AUTO_ESCALATION,
+    REPLACEMENT_CONFIRM,
+    REPLACEMENT_SHIP,
+    RETURN_CONFIRM,
+    RETURN_SHIP,
+    SELLER_FIRST_RESPONSE,
+    AwaitingReplacement,
+    AwaitingReturn,
+    AwaitingSeller,
+    Case,
+    Closed,
+    Decided,
+    DisputableUntilMoved,
+    Dispute,
+    Disputes,
+    Filed,
+    InMediation,
+    Negotiating,
+    Open,
+    Opened,
+    Refused,
+    ReplacementUnderway,
+    Requested,
+    ReturnUnderway,
+    stage,
+)
+
+
+def evolve(disputes: Disputes | None, event: Event) -> Disputes | None:
+    known = disputes or {}
+    match event:
+        case DisputableUntilMoved():
+            return {
+                dispute_id: dispute
+                if isinstance(dispute, Requested | Refused | Closed)
+                else replace(dispute, case=replace(dispute.case, disputable_until=event.disputable_until))
+                for dispute_id, dispute in known.items()
+            }
+        case messages.DisputeRequested(actor=Actor(id=buyer_id)):
+            filed = tuple(Filed(one.evidence_id, "buyer", "negotiation") for one in event.evidence)
+            return {**known, event.dispute_id: Requested(buyer_id, event.terms, filed)}
+        case messages.DisputeEvent() if event.dispute_id in known:
+            return {**known, event.dispute_id: _next(known[event.dispute_id], event)}
+        case _:
+            return disputes
+
+
+def _next(dispute: Dispute, event: messages.DisputeEvent) -> Dispute:
+    match dispute:
+        case Requested():
+            return _answered(dispute, event)
+        case Refused() | Closed():
+            return dispute
+        case AwaitingSeller() | Negotiating():
+            return _negotiated(dispute, event)
+        case _:
+            return _proceeded(dispute, event)
+
+
+def _answered(dispute: Requested, event: messages.DisputeEvent) -> Dispute:
+    match event:
+        case messages.DisputeOpened():
+            case = Case(
+                dispute_id=event.dispute_id,
+                buyer=event.buyer,
+                seller=event.seller,
+                policy=event.policy,
+                lines=event.lines,
+                claimed_minor=event.claimed_minor,
+                disputable_until=event.disputable_until,
+                claim=Offer(offer_id=event.offer_id, by="buyer", terms=event.terms),
+                last_offer_id=event.offer_id,
+                filed=dispute.filed,
+                clocks={SELLER_FIRST_RESPONSE: event.seller_answer_by, AUTO_ESCALATION: event.escalates_at},
+            )
+            return AwaitingSeller(case, event.escalatable_from)
+        case messages.OpenRefused():
+            return Refused(dispute.buyer_id, dispute.filed)
+        case _:
+            return dispute
+
+
+def _negotiated(dispute: Open, event: messages.DisputeEvent) -> Dispute:
+    case = dispute.case
+    match event:
+        case messages.DisputeModified():
+            return file(dispute, "buyer", event.evidence)
+        case messages.OfferMade(by="buyer"):
+            claim = Offer(offer_id=event.offer_id, by="buyer", terms=event.terms)
+            case = replace(case, claim=claim, last_offer_id=event.offer_id)
+            if event.seller_answer_by is not None:
+                case = _started(case, SELLER_FIRST_RESPONSE, event.seller_answer_by)
+            return replace(dispute, case=case)
+        case messages.OfferMade(by="seller"):
+            offer = Offer(offer_id=event.offer_id, by="seller", terms=event.terms)
+            return Negotiating(replace(_answer(case), last_offer_id=event.offer_id), offer, event.escalatable_from)
+        case _:
+            return _proceeded(dispute, event)
+
+
+def _proceeded(dispute: Opened, event: messages.DisputeEvent) -> Dispute:
+    case = dispute.case
+    match event:
+        case messages.EvidenceAdded():
+            return file(dispute, event.by, event.evidence)
+        case messages.OfferAccepted():
+            agreed = Offer(offer_id=event.offer_id, by="buyer", terms=event.terms)
+            last = max(case.last_offer_id, event.offer_id)
+            return replace(dispute, case=replace(_answer(case), claim=agreed, last_offer_id=last))
+        case messages.DisputeEscalated():
+            claim = next((offer for offer in event.offers if offer.by == "buyer"), case.claim)
+            return InMediation(replace(case, round=event.round, claim=claim))
+        case messages.DisputeDecided():
+            case = replace(_started(case, APPEAL_WINDOW, event.appeal_until), decided=True)
+            return Decided(case, ruling(event.refund_minor, event.return_required), outcome(event))
+        case messages.DisputeAppealed():
+            reviewed = InMediation(replace(case, round=event.round, appealed=True))
+            return file(reviewed, event.by, event.evidence)
+        case messages.AppealWaived() if isinstance(dispute, Decided):
+            return replace(dispute, waived=dispute.waived | {event.by})
+        case messages.ReturnAwaited():
+            case = _started(case, RETURN_SHIP, event.return_ship_by)
+            return AwaitingReturn(case, event.basis, event.refund_minor)
+        case messages.ReturnShipped() if isinstance(dispute, AwaitingReturn):
+            case = _started(case, RETURN_CONFIRM, event.return_confirm_by)
+            return ReturnUnderway(case, dispute.basis, dispute.refund_minor)
+        case messages.ReturnReported() if isinstance(dispute, ReturnUnderway):
+            case = _started(case, RETURN_CONFIRM, event.return_confirm_by)
+            delivered = dispute.delivered or event.tracking_status == "delivered"
+            return replace(dispute, case=case, delivered=delivered)
+        case messages.ReturnContested():
+            return file(replace(dispute, case=replace(case, return_contested=True)), "seller", event.evidence)
+        case messages.ReplacementAwaited():
+            case = _started(case, REPLACEMENT_SHIP, event.replacement_ship_by)
+            return AwaitingReplacement(case, event.basis, event.refund_minor)
+        case messages.ReplacementShipped():
+            return ReplacementUnderway(_started(case, REPLACEMENT_CONFIRM, event.replacement_confirm_by))
+        case messages.DisputeClosed():
+            return Closed(case)
+        case _:
+            return dispute
+
+
+def ruling(refund_minor: int, return_required: bool) -> Terms:
+    """A decision, written as terms."""
+    if refund_minor == 0:
+        return Terms(kind="none", refund_minor=0)
+    return Terms(kind="return_and_refund" if return_required else "refund", refund_minor=refund_minor)
+
+
+def outcome(decision: messages.DisputeDecided) -> Outcome:
+    """What the dispute will be closed as once the decision is final."""
+    match decision.cause:
+        case "buyer_silent" | "seller_silent":
+            return decision.cause
+        case _:
+            return "decided"
+
+
+def file(dispute: Opened, by: Side, evidence: Iterable[Evidence]) -> Opened:
+    filed = tuple(Filed(one.evidence_id, by, stage(dispute)) for one in evidence)
+    return replace(dispute, case=replace(dispute.case, filed=dispute.case.filed + filed))
+
+
+def _started(case: Case, name: str, ends_at: datetime | None) -> Case:
+    """With this clock set (anew); without it when it has no end."""
+    clocks = {other: instant for other, instant in case.clocks.items() if other != name}
+    return replace(case, clocks=clocks if ends_at is None else {**clocks, name: ends_at})
+
+
+def _answer(case: Case) -> Case:
+    """The seller has answered: he can be silent no more."""
+    return _started(case, SELLER_FIRST_RESPONSE, None)

@@ -1,0 +1,125 @@
+"""Offers and what is made of them: the parties' own attempt to agree (R19–R23, C1, C2)."""
+
+from datetime import datetime
+
+from schemas.common import Offer, Terms
+from schemas.dispute import (
+    REASONS_NOT_RECEIVED,
+    AcceptOffer,
+    DisputeModified,
+    Escalate,
+    ModifyDispute,
+    OfferAccepted,
+    OfferMade,
+    Side,
+)
+from schemas.policy import Policy
+from schemas.wire import rfc3339
+from services.dispute import evidence
+from services.dispute.deciding import Cause, escalated
+from services.dispute.settling import settle
+from services.dispute.states import SELLER_FIRST_RESPONSE, AwaitingSeller, Case, Negotiating, Open, stage
+from shared.decider import Output, Refusal
+from shared.policies import after
+
+
+def modify(dispute: Open, command: ModifyDispute, time: datetime, policy: Policy) -> list[Output]:
+    """New terms are a new offer (R23)."""
+    if refusal := evidence.too_much(dispute.case.filed, "buyer", stage(dispute), command.evidence):
+        return [refusal]
+    if command.terms is not None and (refusal := _too_high(dispute.case, command.terms)):
+        return [refusal]
+    modified = DisputeModified(
+        dispute_id=command.dispute_id,
+        reason=command.reason,
+        received=None if command.reason is None else command.reason not in REASONS_NOT_RECEIVED,
+        description=command.description,
+        terms=command.terms,
+        evidence=command.evidence,
+    )
+    if command.terms is None:
+        return [modified]
+    return [modified, _made(dispute, "buyer", command.terms, None, time, policy)]
+
+
+def offer(dispute: Open, by: Side, terms: Terms, message: str | None, time: datetime, policy: Policy) -> list[Output]:
+    """Replaces the same side's open offer; the seller's first one is his answer (R19, R20)."""
+    if refusal := _too_high(dispute.case, terms):
+        return [refusal]
+    return [_made(dispute, by, terms, message, time, policy)]
+
+
+def _too_high(case: Case, terms: Terms) -> Refusal | None:
+    if terms.refund_minor <= case.claimed_minor:
+        return None
+    return Refusal("amount_exceeds", "This is more than can be claimed.", {"max_minor": case.claimed_minor})
+
+
+def _made(dispute: Open, by: Side, terms: Terms, message: str | None, time: datetime, policy: Policy) -> OfferMade:
+    case = dispute.case
+    answer_by = case.clocks.get(SELLER_FIRST_RESPONSE)
+    escalatable_from = dispute.escalatable_from
+    if by == "seller":
+        answer_by = None
+        escalatable_from = None if escalatable_from is None else min(escalatable_from, time)
+    elif isinstance(dispute, AwaitingSeller) and terms.refund_minor > case.claim.terms.refund_minor:
+        answer_by = after(time, policy.seller_first_response, policy)
+    return OfferMade(
+        dispute_id=case.dispute_id,
+        offer_id=case.last_offer_id + 1,
+        by=by,
+        terms=terms,
+        message=message,
+        seller_answer_by=answer_by,
+        escalatable_from=escalatable_from,
+    )
+
+
+def accept(dispute: Open, command: AcceptOffer, by: Side, time: datetime, policy: Policy) -> list[Output]:
+    """Binds to the exact offer; another one is never accepted in its place (R21)."""
+    seller_offer = dispute.seller_offer if isinstance(dispute, Negotiating) else None
+    theirs, own = (seller_offer, dispute.case.claim) if by == "buyer" else (dispute.case.claim, seller_offer)
+    if command.offer_id > dispute.case.last_offer_id:
+        return [Refusal("not_found", f"There is no offer {command.offer_id} yet.")]
+    if own is not None and command.offer_id == own.offer_id:
+        return [Refusal("not_allowed", "This is your own offer.")]
+    if theirs is None or command.offer_id != theirs.offer_id:
+        superseded_by = {"offer": None if theirs is None else theirs.model_dump(mode="json")}
+        return [Refusal("offer_superseded", "This offer is no longer open.", superseded_by)]
+    if command.expect not in (None, "settled_on_offer"):
+        details = {"actual": "settled_on_offer"}
+        return [Refusal("consequence_changed", "Accepting settles the dispute on these terms.", details)]
+    accepted = OfferAccepted(dispute_id=command.dispute_id, offer_id=theirs.offer_id, by=by, terms=theirs.terms)
+    return [accepted, *settle(dispute.case, theirs.terms, "offer_accepted", time, policy)]
+
+
+def escalate(dispute: Open, command: Escalate, time: datetime) -> list[Output]:
+    """By hand: once the seller has rejected, or after the window (C1)."""
+    available_at = dispute.escalatable_from
+    if available_at is None:
+        return [Refusal("not_allowed", "Disputes of this order are not escalated by hand; it happens by itself.")]
+    if time < available_at:
+        details = {"available_at": rfc3339(available_at)}
+        return [Refusal("too_early", "The seller still has time to answer.", details)]
+    cause: Cause = "rejected" if isinstance(dispute, Negotiating) else "window"
+    return [escalated(dispute.case, _open_offers(dispute), "buyer", cause, command.statement)]
+
+
+def seller_silent(dispute: AwaitingSeller, time: datetime, policy: Policy) -> list[Output]:
+    """No answer at all: the buyer's terms are granted, or mediation judges (C2)."""
+    if policy.seller_silence == "escalate":
+        return [escalated(dispute.case, _open_offers(dispute), "system", "seller_silent")]
+    return settle(dispute.case, dispute.case.claim.terms, "seller_silent", time, policy)
+
+
+def no_agreement(dispute: Open) -> list[Output]:
+    return [escalated(dispute.case, _open_offers(dispute), "system", "no_agreement")]
+
+
+def _open_offers(dispute: Open) -> tuple[Offer, ...]:
+    """One a side; each may still be accepted in mediation (R45)."""
+    match dispute:
+        case Negotiating():
+            return dispute.case.claim, dispute.seller_offer
+        case AwaitingSeller():
+            return (dispute.case.claim,)

@@ -1,0 +1,71 @@
+"""A claim, and the order service's answer to it (R8–R18b)."""
+
+from datetime import datetime
+
+from schemas.dispute import DisputeOpened, DisputeRequested, OpenDispute, OpenRefused
+from schemas.order import FreezeRefused, LinesFrozen
+from schemas.policy import Policy
+from services.dispute import evidence
+from services.dispute.policy import escalatable_from
+from services.dispute.states import Disputes, Refused, Requested
+from shared.decider import Output, Refusal
+from shared.policies import after
+
+CLAIM_NUMBER = 1
+
+
+def request(known: Disputes, command: OpenDispute, time: datetime) -> list[Output]:
+    """Everything a claim can be refused for before its order's policy is known; the rest the order service judges."""
+    if command.dispute_id in known:
+        return [Refusal("already_exists", "There is a dispute of this name already.")]
+    if refusal := evidence.unfit((), "buyer", command.evidence):
+        return [refusal]
+    if command.actor.role not in command.by or command.actor.id not in _buyers(known, command.actor.id):
+        return [Refusal("not_allowed", "Only the buyer of the order can open a dispute.")]
+    if command.terms.kind == "none":
+        return [Refusal("not_allowed", "Only the seller can offer nothing.")]
+    if refusal := evidence.too_much((), "buyer", "negotiation", command.evidence):
+        return [refusal]
+    return [
+        DisputeRequested(
+            dispute_id=command.dispute_id,
+            lines=command.lines,
+            received=command.received,
+            reason=command.reason,
+            description=command.description,
+            terms=command.terms,
+            evidence=command.evidence,
+            received_at=time,
+        )
+    ]
+
+
+def _buyers(known: Disputes, otherwise: str) -> set[str]:
+    """Who is known to be the buyer: whoever asks, until a first dispute of the order was opened."""
+    opened = {dispute.case.buyer.id for dispute in known.values() if not isinstance(dispute, Requested | Refused)}
+    return opened or {otherwise}
+
+
+def opened(claim: Requested, event: LinesFrozen, time: datetime, policy: Policy) -> list[Output]:
+    """The order service, which knows lines and policy, has found nothing against the claim."""
+    return [
+        DisputeOpened(
+            dispute_id=event.dispute_id,
+            lines=event.lines,
+            claimed_minor=event.claimed_minor,
+            terms=claim.terms,
+            offer_id=CLAIM_NUMBER,
+            seller_answer_by=after(time, policy.seller_first_response, policy),
+            escalatable_from=escalatable_from(time, policy),
+            escalates_at=after(time, policy.auto_escalation, policy),
+            disputable_until=event.disputable_until,
+            buyer=event.buyer,
+            seller=event.seller,
+            currency=event.currency,
+            policy=event.policy,
+        )
+    ]
+
+
+def refused(event: FreezeRefused) -> list[Output]:
+    return [OpenRefused(dispute_id=event.dispute_id, code=event.code, message=event.message, details=event.details)]

@@ -1,0 +1,51 @@
+"""What becomes of the money when a quarrel ends."""
+
+from datetime import datetime
+
+from schemas.common import Terms
+from schemas.dispute import DisputeClosed, Outcome, ReplacementAwaited, ReturnAwaited
+from schemas.policy import Policy
+from services.dispute.states import Case
+from shared.decider import Output
+from shared.policies import after
+
+
+def closed(case: Case, outcome: Outcome, refund_minor: int) -> DisputeClosed:
+    """For good: what is not refunded is the seller's."""
+    return DisputeClosed(
+        dispute_id=case.dispute_id,
+        outcome=outcome,
+        refund_minor=refund_minor,
+        release_minor=amount_minor(case) - refund_minor,
+        final=True,
+    )
+
+
+def amount_minor(case: Case) -> int:
+    """The money of the disputed lines, which are settled whole (R18b)."""
+    return sum(line.amount_minor for line in case.lines)
+
+
+def settle(case: Case, terms: Terms, basis: Outcome, time: datetime, policy: Policy) -> list[Output]:
+    """What was agreed, granted or decided: first the goods, if any are to move, then the money (R51, C10)."""
+    match terms.kind:
+        case "return_and_refund":
+            return [
+                ReturnAwaited(
+                    dispute_id=case.dispute_id,
+                    basis=basis,
+                    refund_minor=terms.refund_minor,
+                    return_ship_by=after(time, policy.return_ship, policy),
+                )
+            ]
+        case "replacement":
+            return [
+                ReplacementAwaited(
+                    dispute_id=case.dispute_id,
+                    basis=basis,
+                    refund_minor=terms.refund_minor,
+                    replacement_ship_by=after(time, policy.replacement_ship, policy),
+                )
+            ]
+        case "refund" | "none":
+            return [closed(case, basis, terms.refund_minor)]
