@@ -142,7 +142,10 @@ class Decoder:
             event = model.model_validate_json(value)
         except ValidationError as error:
             return DeadLetter(f"unreadable_event: {_explained(error)}")
-        return self._decoded(record, event, key, attributes, time)
+        digest = None
+        if record.topic in OUTSIDERS_WRITE:
+            digest = blake2b(b"%d|%b|%b" % (record.timestamp, attributes["type"].encode(), value)).digest()
+        return self._decoded(record, event, key, attributes, time, digest=digest)
 
     @staticmethod
     def _decoded(

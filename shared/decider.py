@@ -105,7 +105,8 @@ class Input:
     correlation_id: str
     own: bool = False
     digest: bytes | None = None
-    """Of a command's type and data: with its id, what makes a repeat a repeat."""
+    """Of a command's type and data: with its id, what makes a repeat a repeat. Of an outsider's event: what tells it
+    from another one that he gave the same id."""
     actor: Actor | None = None
     traceparent: str | None = None
 
@@ -251,15 +252,16 @@ def handle(decider: Decider[S], stream: Stream[S], record: Input, policies: Poli
     turn = _Turn(decider, stream, record, policies)
     if record.own:
         turn.pass_deadlines()
-    answered = stream.answered.get(record.id, set()) if record.digest else set()
-    if isinstance(record.heard, Command | Refusal):
+    commanded = isinstance(record.heard, Command | Refusal)
+    answered = stream.answered.get(record.id, set()) if commanded else set()
+    if commanded:
         turn.answer(answered)
     elif not isinstance(record.heard, Bell):
-        turn.ask(record.heard, record.id)
+        turn.ask(record.heard, record.id, record.digest or b"")
     alarm = turn.next_alarm(stream.alarm)
 
     stream.state, stream.alarm, stream.correlation_id = turn.state, alarm, turn.correlation_id
-    if record.digest:
+    if commanded and record.digest:
         stream.answered[record.id] = answered | {record.digest}
     return turn.said
 

@@ -1,0 +1,145 @@
+"""The refund service's messages (rules R52, R53, N7 of docs/RULES.md): how each movement of money gets on.
+
+A movement is one leg of a settlement; its payment key, `<settlement_id>/<leg>`, is its name for ever.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.payments import Leg
+from schemas.wire import STAMPED, Command, Currency, Event, Id, Instant, Label, PositiveMinor, Rejected, Text
+
+Stage = Literal["requested", "processing", "submitted", "settled", "failed", "retrying", "manual_review"]
+"""Where a leg stands (R52). `submitted`: the provider was called for the first time; `processing`: it gave no answer
+and is asked what became of the movement; `failed`: it will be called again at `retry_at`; `retrying`: it was."""
+ReviewReason = Literal["final_failure", "attempts_used_up", "no_answer", "mismatch", "settled_again"]
+"""Why a person must look (N7). After `no_answer` and `mismatch` nobody knows whether the money moved."""
+
+
+class RefundCommand(Command):
+    topic = "refund.commands"
+
+    settlement_id: Id
+    leg: Leg
+
+
+class RetryRefund(RefundCommand):
+    """Calls the provider anew, under the same key; if nobody knows whether the money moved, asks that first (N7)."""
+
+    type = "refund.retry.v1"
+    by = frozenset({"operator"})
+
+
+class ResolveRefund(RefundCommand):
+    """The money was moved by other means: the movement is done. The note becomes part of the order's history."""
+
+    type = "refund.resolve.v1"
+    by = frozenset({"operator"})
+
+    outcome: Literal["settled"]
+    provider_reference: Label
+    note: Text
+
+
+class RefundEvent(Event):
+    topic = "refund.events"
+
+    settlement_id: Id
+    leg: Leg
+    currency: Currency = STAMPED
+    stage: Stage = STAMPED
+
+
+class PendingEvent(RefundEvent):
+    """Of a movement that is not done yet."""
+
+    amount_minor: PositiveMinor = STAMPED
+    due_by: Instant = Field(default=STAMPED, description="what was promised when it was requested (R53); never moves")
+
+
+class RefundRequested(PendingEvent):
+    type = "refund.requested.v1"
+
+    amount_minor: PositiveMinor
+    due_by: Instant
+
+
+class RefundSubmitted(PendingEvent):
+    """The provider is called: with the movement, or, when it gave no answer, with the question what became of it."""
+
+    type = "refund.submitted.v1"
+
+    asking: bool = Field(description="a question about the movement, not the movement itself")
+    attempt: Annotated[int, Field(ge=1)] = Field(description="questions count too")
+    attempts_max: Annotated[int, Field(ge=1)] = Field(description="at this one a person is called; a retry raises it")
+    answer_by: Instant = Field(description="without an answer by then the provider is asked")
+
+
+class RefundFailed(PendingEvent):
+    """The provider said no; the money has not moved."""
+
+    type = "refund.failed.v1"
+
+    code: Id
+    retryable: bool
+    message: str | None = None
+    retry_at: Instant | None = Field(description="null: not by itself, a person must look")
+
+
+class RefundOverdue(PendingEvent):
+    """Not done by `due_by` (R53)."""
+
+    type = "refund.overdue.v1"
+
+    repeats_at: Instant = Field(description="when this will be said again")
+
+
+class ReviewNeeded(PendingEvent):
+    """A person must look: the operator's queue (N7)."""
+
+    type = "refund.review_needed.v1"
+
+    reason: ReviewReason
+
+
+class DoneEvent(RefundEvent):
+    """The money has moved. `note`: an operator said so, it went by other means."""
+
+    provider_reference: Label
+    note: Text | None = None
+
+
+class RefundSettled(DoneEvent):
+    """The buyer has his money."""
+
+    type = "refund.settled.v1"
+
+    leg: Literal["refund"] = "refund"
+    refund_minor: PositiveMinor
+    buyer_id: Id
+
+
+class PaidOut(DoneEvent):
+    """The seller has his money."""
+
+    type = "refund.paid_out.v1"
+
+    leg: Literal["payout"] = "payout"
+    amount_minor: PositiveMinor
+    seller_id: Id
+
+
+class ChargedBack(DoneEvent):
+    """The escrow has back, from the seller's balance, what it refunded or will refund (R7)."""
+
+    type = "refund.charged_back.v1"
+
+    leg: Literal["chargeback"] = "chargeback"
+    amount_minor: PositiveMinor
+    seller_id: Id
+
+
+class RefundRejected(Rejected):
+    type = "refund.rejected.v1"
+    topic = "refund.events"

@@ -1,0 +1,35 @@
+"""The books: which money an event moves from which account to which (R22).
+
+Every entry is one pair of postings that sum to zero. An order's books always say: captured = in escrow + refunded +
+paid out, paid out less what was charged back. A refund of released money may leave escrow before the charge-back
+fills it (no leg waits for another), so a balance may be negative for a while.
+"""
+
+from typing import NamedTuple
+
+from schemas.refund import ChargedBack, PaidOut, RefundSettled
+from schemas.wire import Message
+from services.refund.movement import Captured
+
+
+class Entry(NamedTuple):
+    """`amount_minor` leaves one account and arrives at the other."""
+
+    currency: str
+    from_account: str
+    to_account: str
+    amount_minor: int
+
+
+def entry(event: Message) -> Entry | None:
+    """None: moves no money."""
+    match event:
+        case Captured():
+            return Entry(event.currency, f"buyer:{event.buyer_id}", f"escrow:{event.order_id}", event.amount_minor)
+        case RefundSettled():
+            return Entry(event.currency, f"escrow:{event.order_id}", f"buyer:{event.buyer_id}", event.refund_minor)
+        case PaidOut():
+            return Entry(event.currency, f"escrow:{event.order_id}", f"seller:{event.seller_id}", event.amount_minor)
+        case ChargedBack():
+            return Entry(event.currency, f"seller:{event.seller_id}", f"escrow:{event.order_id}", event.amount_minor)
+    return None

@@ -1,0 +1,32 @@
+"""The ledger's rows, written in the very commit of the events they follow from (R22)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from services.refund.ledger import entry
+from shared.agenda import Agenda, Written
+
+BOOK = """
+WITH booked AS (
+    SELECT * FROM unnest(
+        $1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::bigint[]
+    ) AS entry(entry_id, order_id, event_type, booked_at, currency, from_account, to_account, amount_minor)
+), entries AS (
+    INSERT INTO ledger_entry (entry_id, order_id, event_type, booked_at, currency)
+    SELECT entry_id, order_id, event_type, booked_at, currency FROM booked
+)
+INSERT INTO ledger_posting (entry_id, side, account, amount_minor)
+SELECT entry_id, side, account, side * amount_minor
+FROM booked CROSS JOIN LATERAL (VALUES (-1, from_account), (1, to_account)) AS pair(side, account)
+"""
+
+
+class Ledger(Agenda):
+    async def write(self, transaction: Any, written: Sequence[Written]) -> None:
+        booked = [
+            (row.id, row.order_id, row.message.type, row.time, *made)
+            for row in written
+            if (made := entry(row.message)) is not None
+        ]
+        if booked:
+            await transaction.execute(BOOK, *zip(*booked, strict=True))

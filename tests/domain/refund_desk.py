@@ -1,0 +1,215 @@
+"""One order at the refund service, with one movement (a refund of 10.00) brought to wherever it can stand."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from schemas import order
+from schemas.common import OrderLine, Party, Payment
+from schemas.payments import PaymentFailed, PaymentSettled
+from schemas.refund import RefundCommand, ResolveRefund, RetryRefund
+from schemas.wire import Actor, Message
+from services.refund.calling import ATTEMPTS_MAX, BACK_OFF_MAX
+from services.refund.domain import DECIDER
+from tests.domain.table import NOON, Desk, newest
+
+OPERATOR, SELLER = Actor(role="operator", id="olga"), Actor(role="seller", id="sam")
+BEA, SAM = Party(id="bea", email="bea@example.org"), Party(id="sam", email="sam@example.org")
+SILENCE = BACK_OFF_MAX + timedelta(milliseconds=1)
+"""Longer than any answer window or back-off, and much shorter than `refund_due`."""
+
+
+class RefundDesk(Desk):
+    def __init__(self) -> None:
+        super().__init__(DECIDER)
+
+    def place(self, policy: str = "aliexpress") -> list[Message]:
+        return self.hear(
+            order.Placed(
+                order_id=self.stream.order_id,
+                buyer=BEA,
+                seller=SAM,
+                currency="EUR",
+                total_minor=5_000,
+                lines=(OrderLine(line_id="1", title="A lamp", quantity=1, amount_minor=5_000),),
+                payment=Payment(payment_id="pay-1", amount_minor=5_000),
+                policy=newest(policy)[0],
+                processing_ends_at=NOON + timedelta(days=7),
+            )
+        )
+
+    def cancel(self, refund_minor: int = 1_000, settlement_id: str = "s1") -> list[Message]:
+        return self.hear(
+            order.Cancelled(
+                order_id=self.stream.order_id, settlement_id=settlement_id, refund_minor=refund_minor, cause="buyer"
+            )
+        )
+
+    def release(self, release_minor: int, settlement_id: str = "s1") -> list[Message]:
+        return self.hear(
+            order.LinesReleased(
+                order_id=self.stream.order_id,
+                settlement_id=settlement_id,
+                lines=(),
+                release_minor=release_minor,
+                final=False,
+                cause="receipt_confirmed",
+            )
+        )
+
+    def settle(
+        self, refund_minor: int, payout_minor: int, chargeback_minor: int, settlement_id: str = "s1"
+    ) -> list[Message]:
+        return self.hear(
+            order.Settled(
+                order_id=self.stream.order_id,
+                settlement_id=settlement_id,
+                dispute_id="d1",
+                refund_minor=refund_minor,
+                release_minor=payout_minor,
+                lines=(),
+                payout_minor=payout_minor,
+                chargeback_minor=chargeback_minor,
+            )
+        )
+
+    def paid(
+        self, amount_minor: int = 1_000, currency: str = "EUR", key: str = "s1/refund", reference: str = "bank-1"
+    ) -> list[Message]:
+        return self.hear(
+            PaymentSettled(
+                order_id=self.stream.order_id,
+                payment_key=key,
+                currency=currency,
+                amount_minor=amount_minor,
+                provider_reference=reference,
+            )
+        )
+
+    def failed(self, code: str = "bank_down", retryable: bool = True, key: str = "s1/refund") -> list[Message]:
+        return self.hear(PaymentFailed(order_id=self.stream.order_id, payment_key=key, code=code, retryable=retryable))
+
+    def silence(self) -> list[Message]:
+        """Nobody says anything until the answer window, or the back-off, is over."""
+        self.now += SILENCE
+        return self.ring()
+
+    def retry(self, actor: Actor = OPERATOR, **names: Any) -> list[Message]:
+        return self._operate(RetryRefund, actor, **names)
+
+    def resolve(self, actor: Actor = OPERATOR, reference: str = "by-hand-1", **names: Any) -> list[Message]:
+        note = {"outcome": "settled", "provider_reference": reference, "note": "By bank transfer"}
+        return self._operate(ResolveRefund, actor, **note, **names)
+
+    def _operate(self, command: type[RefundCommand], actor: Actor, **data: Any) -> list[Message]:
+        names = {"order_id": self.stream.order_id, "settlement_id": "s1", "leg": "refund"}
+        return self.send(command(actor=actor, **(names | data)))
+
+
+def nothing(desk: RefundDesk) -> None:
+    pass
+
+
+def noted(desk: RefundDesk) -> None:
+    desk.cancel()
+
+
+def placed(desk: RefundDesk) -> None:
+    desk.place()
+
+
+def submitted(desk: RefundDesk) -> None:
+    desk.place()
+    desk.cancel()
+
+
+def asking(desk: RefundDesk) -> None:
+    submitted(desk)
+    desk.silence()
+
+
+def backing_off(desk: RefundDesk) -> None:
+    submitted(desk)
+    desk.failed()
+
+
+def retrying(desk: RefundDesk) -> None:
+    backing_off(desk)
+    desk.silence()
+
+
+def last_attempt(desk: RefundDesk) -> None:
+    submitted(desk)
+    for _ in range(ATTEMPTS_MAX - 1):
+        desk.failed()
+        desk.silence()
+
+
+def last_question(desk: RefundDesk) -> None:
+    submitted(desk)
+    for _ in range(ATTEMPTS_MAX - 1):
+        desk.silence()
+
+
+def final_failure(desk: RefundDesk) -> None:
+    submitted(desk)
+    desk.failed("account_closed", retryable=False)
+
+
+def used_up(desk: RefundDesk) -> None:
+    last_attempt(desk)
+    desk.failed()
+
+
+def no_answer(desk: RefundDesk) -> None:
+    last_question(desk)
+    desk.silence()
+
+
+def mismatch(desk: RefundDesk) -> None:
+    submitted(desk)
+    desk.paid(amount_minor=999)
+
+
+def settled(desk: RefundDesk) -> None:
+    submitted(desk)
+    desk.paid()
+
+
+def by_hand(desk: RefundDesk) -> None:
+    used_up(desk)
+    desk.resolve()
+
+
+def settled_again(desk: RefundDesk) -> None:
+    settled(desk)
+    desk.paid(reference="bank-2")
+
+
+STATES: dict[str, Callable[[RefundDesk], None]] = {
+    state.__name__: state
+    for state in (
+        nothing,
+        noted,
+        placed,
+        submitted,
+        asking,
+        backing_off,
+        retrying,
+        last_attempt,
+        last_question,
+        final_failure,
+        used_up,
+        no_answer,
+        mismatch,
+        settled,
+        by_hand,
+        settled_again,
+    )
+}
+
+
+def in_state(name: str) -> RefundDesk:
+    desk = RefundDesk()
+    STATES[name](desk)
+    return desk

@@ -1,0 +1,448 @@
+"""Movements of money: wherever one can stand, against whatever can be heard there (R22, R52, R53, N7)."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from schemas.payments import ChargeBack, PayBack, PaymentCommand, PayOut, QueryPayment
+from schemas.refund import (
+    ChargedBack,
+    PaidOut,
+    RefundEvent,
+    RefundFailed,
+    RefundOverdue,
+    RefundRequested,
+    RefundSettled,
+    RefundSubmitted,
+    ReviewNeeded,
+)
+from schemas.timer import Schedule
+from schemas.wire import Message
+from services.refund.calling import ATTEMPTS_MAX
+from services.refund.domain import deadlines
+from shared.policies import after
+from tests.domain.refund_desk import OPERATOR, SELLER, SILENCE, STATES, RefundDesk, in_state
+from tests.domain.table import NOON, cells, newest, outcome
+
+MS = timedelta(milliseconds=1)
+
+HEARD: dict[str, Any] = {
+    "cancelled": lambda desk: desk.cancel(),
+    "placed": lambda desk: desk.place(),
+    "paid": lambda desk: desk.paid(),
+    "paid_less": lambda desk: desk.paid(amount_minor=999, reference="bank-1"),
+    "paid_yen": lambda desk: desk.paid(currency="JPY"),
+    "failed": lambda desk: desk.failed(),
+    "failed_for_good": lambda desk: desk.failed("account_closed", retryable=False),
+    "unknown_key": lambda desk: desk.failed("unknown_key"),
+    "silence": lambda desk: desk.silence(),
+    "retry": lambda desk: desk.retry(),
+    "resolve": lambda desk: desk.resolve(),
+}
+
+# What is said; `refund` is the movement itself on its way to the provider, `query` the question what became of it.
+WHAT_THE_ORDER_SAYS = """
+               placed                      cancelled
+nothing        -                           -
+noted          requested+submitted+refund  -
+placed         -                           requested+submitted+refund
+submitted      -                           -
+asking         -                           -
+backing_off    -                           -
+retrying       -                           -
+last_attempt   -                           -
+last_question  -                           -
+final_failure  -                           -
+used_up        -                           -
+no_answer      -                           -
+mismatch       -                           -
+settled        -                           -
+by_hand        -                           -
+settled_again  -                           -
+"""
+
+WHAT_THE_PROVIDER_SAYS = """
+               paid           paid_less      paid_yen       failed                failed_for_good       unknown_key
+nothing        -              -              -              -                     -                     -
+noted          -              -              -              -                     -                     -
+placed         -              -              -              -                     -                     -
+submitted      settled        review_needed  review_needed  failed                failed+review_needed  -
+asking         settled        review_needed  review_needed  failed                failed+review_needed  submitted+refund
+backing_off    settled        review_needed  review_needed  -                     failed+review_needed  -
+retrying       settled        review_needed  review_needed  failed                failed+review_needed  -
+last_attempt   settled        review_needed  review_needed  failed+review_needed  failed+review_needed  -
+last_question  settled        review_needed  review_needed  failed+review_needed  failed+review_needed  review_needed
+final_failure  settled        review_needed  review_needed  -                     -                     -
+used_up        settled        review_needed  review_needed  -                     -                     -
+no_answer      settled        review_needed  review_needed  -                     -                     -
+mismatch       settled        -              -              -                     -                     -
+settled        -              review_needed  review_needed  -                     -                     -
+by_hand        review_needed  review_needed  review_needed  -                     -                     -
+settled_again  -              -              -              -                     -                     -
+"""
+
+WHAT_TIME_AND_THE_OPERATOR_DO = """
+               silence           retry             resolve
+nothing        -                 not_found         not_found
+noted          -                 not_found         not_found
+placed         -                 not_found         not_found
+submitted      submitted+query   wrong_state       wrong_state
+asking         submitted+query   wrong_state       wrong_state
+backing_off    submitted+refund  submitted+refund  settled
+retrying       submitted+query   wrong_state       wrong_state
+last_attempt   review_needed     wrong_state       wrong_state
+last_question  review_needed     wrong_state       wrong_state
+final_failure  -                 submitted+refund  settled
+used_up        -                 submitted+refund  settled
+no_answer      -                 submitted+query   settled
+mismatch       -                 submitted+query   settled
+settled        -                 wrong_state       wrong_state
+by_hand        -                 wrong_state       wrong_state
+settled_again  -                 wrong_state       wrong_state
+"""
+
+
+@pytest.mark.parametrize("table", [WHAT_THE_ORDER_SAYS, WHAT_THE_PROVIDER_SAYS, WHAT_TIME_AND_THE_OPERATOR_DO])
+def test_the_tables_leave_out_no_state(table: str) -> None:
+    assert [row.split()[0] for row in table.strip().splitlines()[1:]] == list(STATES)
+
+
+@pytest.mark.parametrize(
+    ("state", "heard", "expected"),
+    [
+        *cells(WHAT_THE_ORDER_SAYS),
+        *cells(WHAT_THE_PROVIDER_SAYS),
+        *cells(WHAT_TIME_AND_THE_OPERATOR_DO),
+    ],
+)
+@pytest.mark.rule("N7")
+def test_every_state_against_everything_heard(state: str, heard: str, expected: str) -> None:
+    desk = in_state(state)
+
+    assert outcome(HEARD[heard](desk)) == expected
+    assert desk.refolded() == desk.state
+
+
+STAGES = """
+               stage
+submitted      submitted
+asking         processing
+backing_off    failed
+retrying       retrying
+last_attempt   retrying
+last_question  processing
+final_failure  manual_review
+used_up        manual_review
+no_answer      manual_review
+mismatch       manual_review
+settled        settled
+by_hand        settled
+settled_again  settled
+"""
+
+
+@pytest.mark.parametrize(("state", "_", "stage"), list(cells(STAGES)))
+@pytest.mark.rule("R52")
+def test_the_last_event_tells_where_the_movement_stands(state: str, _: str, stage: str) -> None:
+    assert events(in_state(state).history, RefundEvent)[-1].stage == stage
+
+
+@pytest.mark.rule("R52")
+def test_the_stages_of_a_refund_that_needed_a_person() -> None:
+    desk = in_state("used_up")
+    desk.retry()
+    desk.paid()
+
+    stages = [event.stage for event in events(desk.history, RefundEvent)]
+    assert stages == [
+        *["requested", "submitted"],
+        *["failed", "retrying"] * (ATTEMPTS_MAX - 1),
+        *["failed", "manual_review", "retrying", "settled"],
+    ]
+
+
+# -- which legs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("R22")
+def test_a_settlement_moves_its_three_legs_at_once() -> None:
+    desk = in_state("placed")
+
+    said = desk.settle(700, 300, 200)
+
+    due_by = after(NOON, newest()[1].refund_due, newest()[1])
+    requested = events(said, RefundRequested)
+    assert [
+        (event.settlement_id, event.leg, event.amount_minor, event.currency, event.due_by) for event in requested
+    ] == [
+        ("s1", "refund", 700, "EUR", due_by),
+        ("s1", "payout", 300, "EUR", due_by),
+        ("s1", "chargeback", 200, "EUR", due_by),
+    ]
+    about = {"order_id": "order-1", "actor": {"role": "platform", "id": "refund"}, "currency": "EUR"}
+    assert {command.type: command.model_dump() for command in events(said, PaymentCommand)} == {
+        PayBack.type: about | {"payment_key": "s1/refund", "payment_id": "pay-1", "amount_minor": 700},
+        PayOut.type: about | {"payment_key": "s1/payout", "seller_id": "sam", "amount_minor": 300},
+        ChargeBack.type: about | {"payment_key": "s1/chargeback", "seller_id": "sam", "amount_minor": 200},
+    }
+
+
+@pytest.mark.rule("R22")
+def test_each_leg_is_done_by_its_own_answer_and_says_so() -> None:
+    desk = in_state("placed")
+    desk.settle(700, 300, 200)
+
+    (charged_back,) = events(desk.paid(200, key="s1/chargeback", reference="c"), ChargedBack)
+    (refunded,) = events(desk.paid(700, key="s1/refund", reference="r"), RefundSettled)
+    (paid_out,) = events(desk.paid(300, key="s1/payout", reference="p"), PaidOut)
+
+    assert (charged_back.amount_minor, charged_back.seller_id, charged_back.provider_reference) == (200, "sam", "c")
+    assert (refunded.refund_minor, refunded.buyer_id, refunded.provider_reference) == (700, "bea", "r")
+    assert (paid_out.amount_minor, paid_out.seller_id, paid_out.provider_reference) == (300, "sam", "p")
+    assert {event.settlement_id for event in (charged_back, refunded, paid_out)} == {"s1"}
+    assert list(deadlines(desk.state)) == []
+
+
+def test_a_leg_of_nothing_is_no_leg() -> None:
+    desk = in_state("placed")
+
+    assert outcome(desk.settle(1_000, 0, 0)) == "requested+submitted+refund"
+    assert outcome(desk.settle(0, 400, 0, "s2")) == "requested+submitted+payout"
+    assert outcome(desk.release(0, "s3")) == "-"
+    assert outcome(desk.release(100, "s4")) == "requested+submitted+payout"
+
+
+def test_a_settlement_told_twice_is_executed_once() -> None:
+    desk = in_state("placed")
+    desk.settle(700, 300, 0)
+
+    assert desk.settle(700, 300, 0) == []
+
+
+def test_what_was_settled_before_the_order_was_heard_waits_for_it() -> None:
+    desk = in_state("nothing")
+    desk.settle(700, 300, 0)
+    desk.settle(700, 300, 0)
+    desk.release(50, "s2")
+    desk.wait(hours=1)
+
+    said = desk.place()
+
+    assert [command.payment_key for command in events(said, PaymentCommand)] == ["s1/refund", "s1/payout", "s2/payout"]
+    due_by = after(desk.now, newest()[1].refund_due, newest()[1])
+    assert {event.due_by for event in events(said, RefundRequested)} == {due_by}
+
+
+# -- attempts ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("N7")
+def test_back_off_grows_from_a_second_to_six_hours_under_one_key() -> None:
+    desk = in_state("submitted")
+    waits, keys = [], {"s1/refund"}
+    for _ in range(ATTEMPTS_MAX - 1):
+        (failed,) = events(desk.failed(), RefundFailed)
+        assert failed.retry_at is not None
+        waits.append((failed.retry_at - desk.now).total_seconds())
+        desk.now = failed.retry_at
+        assert outcome(desk.ring()) == "-"  # not at the instant, only after it
+        desk.now += MS
+        said = desk.ring()
+        assert outcome(said) == "submitted+refund"
+        keys |= {command.payment_key for command in events(said, PayBack)}
+
+    assert waits == [1, 6, 36, 216, 1_296, 7_776, 21_600]
+    assert keys == {"s1/refund"}
+
+
+@pytest.mark.rule("N7")
+def test_a_silent_provider_is_asked_again_and_again_and_then_a_person_is() -> None:
+    desk = in_state("submitted")
+    windows = []
+    for attempt in range(2, ATTEMPTS_MAX + 1):
+        answer_by = events(desk.history, RefundSubmitted)[-1].answer_by
+        windows.append((answer_by - desk.now).total_seconds())
+        desk.now = answer_by + MS
+        said = desk.ring()
+        (submitted,) = events(said, RefundSubmitted)
+        assert (submitted.asking, submitted.attempt, submitted.attempts_max) == (True, attempt, ATTEMPTS_MAX)
+        assert events(said, PaymentCommand) == [question()]
+    assert windows == [10, 10, 36, 216, 1_296, 7_776, 21_600]
+
+    (review,) = events(desk.silence(), ReviewNeeded)
+    assert review.reason == "no_answer"
+
+
+@pytest.mark.rule("N7")
+def test_a_movement_the_provider_never_heard_of_is_sent_again_under_its_key() -> None:
+    desk = in_state("asking")
+
+    said = desk.failed("unknown_key", retryable=False)
+
+    assert [command.payment_key for command in events(said, PayBack)] == ["s1/refund"]
+    assert events(said, RefundSubmitted)[0].attempt == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "answer", "reason"),
+    [
+        ("submitted", "failed_for_good", "final_failure"),
+        ("last_attempt", "failed", "attempts_used_up"),
+        ("last_question", "unknown_key", "attempts_used_up"),
+        ("last_question", "silence", "no_answer"),
+        ("submitted", "paid_less", "mismatch"),
+        ("submitted", "paid_yen", "mismatch"),
+        ("final_failure", "paid_less", "mismatch"),
+        ("settled", "paid_less", "settled_again"),
+        ("by_hand", "paid", "settled_again"),
+    ],
+)
+@pytest.mark.rule("N7")
+def test_why_a_person_is_called(state: str, answer: str, reason: str) -> None:
+    desk = in_state(state)
+    (review,) = events(HEARD[answer](desk), ReviewNeeded)
+    assert (review.settlement_id, review.leg, review.amount_minor, review.reason) == ("s1", "refund", 1_000, reason)
+
+
+@pytest.mark.rule("N7")
+def test_what_the_provider_said_of_a_failure_is_told() -> None:
+    (failed,) = events(in_state("submitted").failed(), RefundFailed)
+    assert (failed.code, failed.retryable, failed.retry_at) == ("bank_down", True, NOON + timedelta(seconds=1))
+
+    (failed,) = events(in_state("submitted").failed("account_closed", retryable=False), RefundFailed)
+    assert (failed.code, failed.retryable, failed.retry_at) == ("account_closed", False, None)
+
+
+# -- the operator -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["submitted", "used_up", "settled"])
+def test_only_an_operator_operates(state: str) -> None:
+    desk = in_state(state)
+    assert outcome(desk.retry(SELLER)) == "not_allowed"
+    assert outcome(desk.resolve(SELLER)) == "not_allowed"
+
+
+@pytest.mark.parametrize("names", [{"settlement_id": "s2"}, {"leg": "payout"}])
+def test_a_movement_nobody_knows_is_not_found_even_by_a_stranger(names: dict[str, Any]) -> None:
+    desk = in_state("used_up")
+    assert outcome(desk.retry(SELLER, **names)) == "not_found"
+    assert outcome(desk.resolve(**names)) == "not_found"
+
+
+@pytest.mark.rule("N7")
+def test_a_retry_by_hand_has_all_attempts_anew_under_the_same_key() -> None:
+    desk = in_state("used_up")
+
+    said = desk.retry()
+
+    (submitted,) = events(said, RefundSubmitted)
+    assert submitted.actor == OPERATOR
+    assert (submitted.attempt, submitted.attempts_max) == (ATTEMPTS_MAX + 1, 2 * ATTEMPTS_MAX)
+    assert submitted.answer_by == desk.now + timedelta(seconds=10)
+    assert [command.payment_key for command in events(said, PayBack)] == ["s1/refund"]
+    (failed,) = events(desk.failed(), RefundFailed)
+    assert failed.retry_at == desk.now + timedelta(seconds=1)
+    for _ in range(ATTEMPTS_MAX - 2):
+        desk.silence()
+        assert outcome(desk.failed()) == "failed"
+    desk.silence()
+    assert outcome(desk.failed()) == "failed+review_needed"
+
+
+@pytest.mark.parametrize(("state", "attempt"), [("backing_off", 2), ("final_failure", 2), ("no_answer", 9)])
+@pytest.mark.rule("N7")
+def test_a_retry_by_hand_counts_from_where_it_is_pressed(state: str, attempt: int) -> None:
+    (submitted,) = events(in_state(state).retry(), RefundSubmitted)
+    assert (submitted.attempt, submitted.attempts_max) == (attempt, attempt + ATTEMPTS_MAX - 1)
+
+
+@pytest.mark.rule("N7")
+def test_money_moved_by_other_means_is_done_and_never_sent_again() -> None:
+    desk = in_state("used_up")
+
+    (settled,) = events(desk.resolve(reference="transfer-7"), RefundSettled)
+
+    assert (settled.actor, settled.refund_minor, settled.provider_reference) == (OPERATOR, 1_000, "transfer-7")
+    assert settled.note == "By bank transfer"
+    assert list(deadlines(desk.state)) == []
+
+
+# -- due --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("R53")
+def test_a_refund_not_done_in_time_is_called_overdue_again_and_again_until_it_is() -> None:
+    policy = newest()[1]
+    desk = in_state("final_failure")
+    due_by = after(NOON, policy.refund_due, policy)
+    assert due_by == NOON + timedelta(days=14)  # ten working days, over two week-ends
+
+    desk.now = due_by
+    assert outcome(desk.ring()) == "-"
+    desk.now = due_by + MS
+    (overdue,) = events(desk.ring(), RefundOverdue)
+    assert (overdue.leg, overdue.amount_minor, overdue.due_by, overdue.stage) == (
+        "refund",
+        1_000,
+        due_by,
+        "manual_review",
+    )
+    assert overdue.repeats_at == after(desk.now, policy.refund_due, policy)
+
+    desk.now = overdue.repeats_at + MS
+    (again,) = events(desk.ring(), RefundOverdue)
+    assert (again.due_by, again.repeats_at) == (due_by, after(desk.now, policy.refund_due, policy))
+
+    desk.paid()
+    desk.now = again.repeats_at + MS
+    assert outcome(desk.ring()) == "-"
+
+
+def test_of_two_deadlines_of_one_instant_the_provider_is_called_first() -> None:
+    desk = RefundDesk()
+    desk.place("demo")  # due after ten seconds, as long as the first answer window
+    desk.cancel()
+    desk.wait(seconds=10, milliseconds=1)
+
+    assert outcome(desk.ring()) == "submitted+query+overdue"
+
+
+@pytest.mark.parametrize("state", list(STATES))
+def test_an_alarm_is_set_for_whatever_is_pending(state: str) -> None:
+    desk = in_state(state)
+    names = {deadline.name for deadline in deadlines(desk.state)}
+    moves = {"submitted", "asking", "backing_off", "retrying", "last_attempt", "last_question"}
+    queued = {"final_failure", "used_up", "no_answer", "mismatch"}
+    expected = {"refund_retry", "refund_due"} if state in moves else {"refund_due"} if state in queued else set()
+    assert names == expected
+    if names:
+        assert desk.stream.alarm is not None
+        assert {message.timer_id for message in events(desk.history, Schedule)} == {"refund/order-1"}
+
+
+def test_answers_about_movements_that_are_not_ours_are_nothing() -> None:
+    desk = in_state("submitted")
+    assert desk.paid(key="s2/refund") == []
+    assert desk.failed(key="s1/payout") == []
+
+
+def test_one_leg_in_trouble_holds_up_no_other() -> None:
+    desk = in_state("placed")
+    desk.settle(700, 300, 0)
+    desk.failed("account_closed", retryable=False, key="s1/payout")
+
+    assert outcome(desk.paid(700)) == "settled"
+    desk.now += SILENCE
+    assert outcome(desk.release(50, "s2")) == "requested+submitted+payout"
+
+
+def question() -> QueryPayment:
+    return QueryPayment.model_validate_json(
+        '{"order_id": "order-1", "actor": {"role": "platform", "id": "refund"}, "payment_key": "s1/refund"}'
+    )
+
+
+def events(said: list[Message], model: type[Any]) -> list[Any]:
+    return [message for message in said if isinstance(message, model)]
