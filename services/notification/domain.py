@@ -1,0 +1,273 @@
+"""What becomes of an event that somebody should hear of: a letter queued, sent, tried again, given up (R49).
+
+`Unplaced`: the order's events overtook its `order.placed` and wait. `Known`: there is somebody to write to. Letters
+wait for the mail server in a queue of their own, off the bus; what came of an attempt returns as an input.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+
+from schemas.common import Party, PolicyRef, Reason
+from schemas.dispute import DisputeModified, DisputeRequested
+from schemas.mediation import MediationAssigned, Mediator
+from schemas.notification import (
+    Channel,
+    ClaimHeard,
+    Held,
+    Introduced,
+    MediatorIntroduced,
+    NotificationFailed,
+    NotificationSent,
+    Postponed,
+    Problem,
+    Purchase,
+    Queued,
+    Recipient,
+    RecipientRole,
+)
+from schemas.order import Placed
+from schemas.wire import Event, Message, Rejected, rfc3339
+from services.notification.handlers import HEARS, recipients
+from shared.decider import Decider, Output
+from shared.policies import Policies
+
+RETRY_AFTER = (
+    timedelta(seconds=30),
+    timedelta(minutes=2),
+    timedelta(minutes=10),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=6),
+    timedelta(hours=6),
+    timedelta(hours=12),
+)
+"""After the first, second … failed attempt; after the last there is no other. A day and three hours in all."""
+ATTEMPTS_MAX = len(RETRY_AFTER) + 1
+
+RULES = {"seller_silence", "buyer_silence", "mediation_seller_silence", "cancel_arbitration"}
+"""What the order's policy says about silence and giving up: letters tell what happens if the reader does nothing."""
+ADDRESSES = {"buyer", "seller", "mediator"}
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A letter in the queue."""
+
+    letter: Queued
+    attempts: int
+    next_attempt_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    held: tuple[Held, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    buyer: Party
+    seller: Party
+    purchase: Purchase
+    policy: PolicyRef
+    mediators: Mapping[str, Mediator] = field(default_factory=dict)
+    """Dispute -> who sits in its newest round."""
+    reasons: Mapping[str, Reason] = field(default_factory=dict)
+    """Dispute -> why the buyer disputes."""
+    pending: Mapping[str, Pending] = field(default_factory=dict)
+
+
+State = Unplaced | Known
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What came of one attempt; an own input. `final`: no other attempt can succeed."""
+
+    delivery_id: str
+    attempt: int
+    problem: Problem | None = None
+    """None: the mail server has taken it."""
+    smtp_status: int | None = None
+    final: bool = False
+
+
+def decide(state: State | None, heard: Any, time: datetime, policies: Policies, *, mail: bool) -> Sequence[Output]:
+    match state, heard:
+        case Known(), Attempted():
+            return _attempted(state, heard, time)
+        case Known(), Placed():
+            return []  # an order is placed once
+        case Known(), _:
+            return list(_tell(state, heard, time, policies, mail))
+        case None | Unplaced(), Placed():
+            return list(_introduce(state, heard, time, policies, mail))
+        case None | Unplaced(), Event() if recipients(heard) or _learnt(heard):
+            return [Held(event_type=heard.type, event_at=time, data=heard.model_dump_json())]
+    return []
+
+
+def _introduce(
+    state: Unplaced | None, placed: Placed, time: datetime, policies: Policies, mail: bool
+) -> Iterator[Output]:
+    """Now there is somebody to write to: about the order itself first, then about what came before it, in order."""
+    first = placed.lines[0]
+    purchase = Purchase(currency=placed.currency, title=first.title, lines=len(placed.lines))
+    introduced = Introduced(buyer=placed.buyer, seller=placed.seller, purchase=purchase, policy=placed.policy)
+    yield introduced
+    known: State | None = evolve(state, introduced)
+    waiting = [(_reread(held), held.event_at) for held in state.held] if state else []
+    for event, at in [(placed, time), *waiting]:
+        assert isinstance(known, Known)
+        for said in _tell(known, event, at, policies, mail):
+            yield said
+            known = evolve(known, said)
+
+
+def _reread(held: Held) -> Event:
+    model = Message.MODELS[held.event_type]
+    assert issubclass(model, Event)
+    return model.model_validate_json(held.data)
+
+
+def _tell(state: Known, event: Event, at: datetime, policies: Policies, mail: bool) -> Iterator[Event]:
+    """What the event teaches us, then one letter for each who is to hear of it."""
+    learnt = _learnt(event)
+    if learnt is not None:
+        yield learnt
+        known = evolve(state, learnt)
+        assert isinstance(known, Known)
+        state = known
+    facts: dict[str, Any] | None = None
+    for role in recipients(event):
+        person = _person(state, role, event)
+        if person is None:
+            continue  # a round without a mediator
+        email = person.email if mail else None
+        channel: Channel = "topic" if email is None else "email"
+        delivery_id = _delivery_id(event, at, role, channel)
+        template = event.type.rpartition(".")[0]
+        recipient = Recipient(role=role, id=person.id)
+        if email is None:
+            yield NotificationSent(
+                delivery_id=delivery_id,
+                event_type=event.type,
+                event_at=at,
+                recipient=recipient,
+                channel=channel,
+                template=template,
+                attempts=1,
+                visible_to=(role, "operator"),
+            )
+        elif delivery_id not in state.pending:
+            facts = facts or _facts(state, event, policies)
+            yield Queued(
+                delivery_id=delivery_id,
+                event_type=event.type,
+                event_at=at,
+                recipient=recipient,
+                email=email,
+                locale=person.locale,
+                template=template,
+                purchase=state.purchase,
+                facts=facts,
+            )
+
+
+def _learnt(event: Any) -> MediatorIntroduced | ClaimHeard | None:
+    match event:
+        case MediationAssigned():
+            return MediatorIntroduced(dispute_id=event.dispute_id, mediator=event.mediator)
+        case DisputeRequested() | DisputeModified() if event.reason is not None:
+            return ClaimHeard(dispute_id=event.dispute_id, reason=event.reason)
+    return None
+
+
+def _person(state: Known, role: RecipientRole, event: Any) -> Party | Mediator | None:
+    if role == "mediator":
+        return state.mediators.get(event.dispute_id)
+    return state.buyer if role == "buyer" else state.seller
+
+
+def _delivery_id(event: Event, at: datetime, role: RecipientRole, channel: Channel) -> str:
+    """One delivery per (event, recipient, channel): the same whenever the same event is heard again, so a mail that is
+    sent again after a crash carries the same Message-ID. An event is known by its content and its instant."""
+    seed = f"{event.type}|{rfc3339(at)}|{role}|{channel}|{event.model_dump_json()}"
+    return blake2b(seed.encode(), digest_size=16).hexdigest()
+
+
+def _facts(state: Known, event: Event, policies: Policies) -> dict[str, Any]:
+    facts = event.model_dump(mode="json", exclude=ADDRESSES)
+    rules = policies.of(state.policy).model_dump(mode="json", include=RULES)
+    return rules | {"claim_reason": state.reasons.get(facts.get("dispute_id", ""))} | facts
+
+
+def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Output]:
+    pending = state.pending.get(attempt.delivery_id)
+    if pending is None or attempt.attempt != pending.attempts + 1:
+        return []  # an attempt of a process that had lost the order by then
+    letter = pending.letter
+    about: dict[str, Any] = {
+        "delivery_id": letter.delivery_id,
+        "event_type": letter.event_type,
+        "event_at": letter.event_at,
+        "recipient": letter.recipient,
+        "channel": "email",
+        "template": letter.template,
+        "attempts": attempt.attempt,
+        "visible_to": (letter.recipient.role, "operator"),
+    }
+    if attempt.problem is None:
+        return [NotificationSent(**about)]
+    if attempt.final or attempt.attempt >= ATTEMPTS_MAX:
+        return [NotificationFailed(**about, problem=attempt.problem, smtp_status=attempt.smtp_status)]
+    return [
+        Postponed(
+            delivery_id=letter.delivery_id,
+            attempts=attempt.attempt,
+            next_attempt_at=time + RETRY_AFTER[attempt.attempt - 1],
+            problem=attempt.problem,
+            smtp_status=attempt.smtp_status,
+        )
+    ]
+
+
+def evolve(state: State | None, event: Any) -> State | None:
+    match state, event:
+        case None, Held():
+            return Unplaced((event,))
+        case Unplaced(held), Held():
+            return Unplaced((*held, event))
+        case None | Unplaced(), Introduced():
+            return Known(event.buyer, event.seller, event.purchase, event.policy)
+        case Known(mediators=mediators), MediatorIntroduced():
+            return replace(state, mediators={**mediators, event.dispute_id: event.mediator})
+        case Known(reasons=reasons), ClaimHeard():
+            return replace(state, reasons={**reasons, event.dispute_id: event.reason})
+        case Known(pending=pending), Queued():
+            return replace(state, pending={**pending, event.delivery_id: Pending(event, 0, event.event_at)})
+        case Known(pending=pending), Postponed() if event.delivery_id in pending:
+            postponed = Pending(pending[event.delivery_id].letter, event.attempts, event.next_attempt_at)
+            return replace(state, pending={**pending, event.delivery_id: postponed})
+        case Known(pending=pending), NotificationSent() | NotificationFailed():
+            return replace(state, pending={key: one for key, one in pending.items() if key != event.delivery_id})
+    return state
+
+
+def _decider(mail: bool) -> Decider[State]:
+    return Decider(
+        service="notification",
+        decide=partial(decide, mail=mail),
+        evolve=evolve,
+        deadlines=lambda state: (),  # the queue knows when to try again
+        rejected=Rejected,  # it takes no commands
+        hears=HEARS,
+    )
+
+
+DECIDER = _decider(mail=True)
+TOPIC_ONLY = _decider(mail=False)
+"""Where no mail server is configured: whoever reads `notification.events` tells people."""

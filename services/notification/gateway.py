@@ -1,0 +1,192 @@
+"""The mail server: how a mail looks on its way, and what the server's answer means."""
+
+import logging
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import parseaddr
+from typing import Literal, Protocol, Self
+
+import aiosmtplib
+from pydantic import Field, SecretStr, model_validator
+
+from schemas.notification import Problem
+from services.notification.letters import Letter
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u0080-\U0010ffff-]{1,64}")
+_DOMAIN = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
+
+
+class MailSettings(Settings):
+    """Without `smtp_host` nobody is written to: the topic is the only channel."""
+
+    smtp_host: str | None = None
+    smtp_port: int = Field(default=587, ge=1, le=65_535)
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_timeout_seconds: float = Field(default=10.0, gt=0)
+    """For each step of the conversation; a mail takes about five."""
+    smtp_connections_max: int = Field(default=4, ge=1)
+    """Mails handed over at the same time."""
+    mail_from: str | None = None
+    """`Name <address>`."""
+
+    @model_validator(mode="after")
+    def _somebody_writes(self) -> Self:
+        if self.smtp_host is not None and deliverable(self.sender.addr_spec) is None:
+            raise ValueError("RECOURSE_SMTP_HOST needs an address to write from: RECOURSE_MAIL_FROM")
+        return self
+
+    @property
+    def sender(self) -> Address:
+        name, address = parseaddr(self.mail_from or "")
+        local, _, domain = address.rpartition("@")
+        return Address(name, local, domain)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of handing over one mail. `final`: the server will never take it."""
+
+    problem: Problem | None = None
+    smtp_status: int | None = None
+    final: bool = False
+
+
+TAKEN = Answer()
+UNREACHABLE = Answer("unreachable")
+BAD_ADDRESS = Answer("bad_address", final=True)
+
+
+class Gateway(Protocol):
+    async def send(self, delivery_id: str, email: str, letter: Letter, at: datetime) -> Answer:
+        """Hands one mail over. Never raises for what a server or an address does."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def deliverable(email: str) -> str | None:
+    """The address as a mail server reads it, or None: what would need quoting could be read in two ways."""
+    local, _, domain = email.rpartition("@")
+    with suppress(UnicodeError):
+        domain = domain.encode("idna").decode()
+        if _LOCAL_PART.fullmatch(local) and _DOMAIN.fullmatch(domain) and not _misplaced_dot(local):
+            return f"{local}@{domain}"
+    return None
+
+
+def _misplaced_dot(local: str) -> bool:
+    return local.startswith(".") or local.endswith(".") or ".." in local
+
+
+def mail(delivery_id: str, sender: Address, to: str, letter: Letter, at: datetime) -> EmailMessage:
+    """The same delivery gives the same bytes, Message-ID and all: sent twice, it can be known for one mail."""
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = to
+    message["Subject"] = letter.subject
+    message["Date"] = at
+    message["Message-ID"] = f"<{delivery_id}@{sender.domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(letter.text)
+    message.add_alternative(letter.html, subtype="html")
+    message.set_boundary(delivery_id)
+    return message
+
+
+class Smtp:
+    """Keeps its connections for the next mails; one that gave trouble is dropped."""
+
+    def __init__(self, settings: MailSettings) -> None:
+        self.settings = settings
+        self._idle: list[aiosmtplib.SMTP] = []
+
+    async def send(self, delivery_id: str, email: str, letter: Letter, at: datetime) -> Answer:
+        to = deliverable(email)
+        if to is None:
+            return BAD_ADDRESS
+        if self.settings.smtp_host is None:
+            return UNREACHABLE  # what was queued while there was a mail server
+        message = mail(delivery_id, self.settings.sender, to, letter, at)
+        try:
+            connection = await self._connection()
+        except (aiosmtplib.SMTPException, OSError) as trouble:
+            return self._unreachable(trouble)
+        return await self._hand_over(connection, message, to)
+
+    async def close(self) -> None:
+        while self._idle:
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await self._idle.pop().quit()
+
+    async def _connection(self) -> aiosmtplib.SMTP:
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                await connection.noop()
+            except (aiosmtplib.SMTPException, OSError):
+                connection.close()  # the server has tired of it
+            else:
+                return connection
+        settings = self.settings
+        password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
+        connection = aiosmtplib.SMTP(
+            hostname=settings.smtp_host,
+            port=settings.smtp_port,
+            timeout=settings.smtp_timeout_seconds,
+            use_tls=settings.smtp_security == "tls",
+            start_tls=settings.smtp_security == "starttls",
+            username=settings.smtp_username,
+            password=password,
+        )
+        try:
+            await connection.connect()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _hand_over(self, connection: aiosmtplib.SMTP, message: EmailMessage, to: str) -> Answer:
+        kept = False
+        try:
+            await connection.send_message(message, sender=self.settings.sender.addr_spec, recipients=[to])
+            kept = True
+        except aiosmtplib.SMTPRecipientsRefused as refusal:
+            kept = True
+            return _refused(refusal.recipients[0].code, by_recipient=True)
+        except aiosmtplib.SMTPDataError as refusal:
+            kept = True
+            return _refused(refusal.code, by_recipient=True)
+        except aiosmtplib.SMTPResponseException as refusal:
+            return _refused(refusal.code, by_recipient=False)
+        except aiosmtplib.SMTPNotSupported:
+            return Answer("refused", final=True)  # an address beyond ASCII, at a server that knows none
+        except (aiosmtplib.SMTPException, OSError) as trouble:
+            return self._unreachable(trouble)
+        finally:
+            if kept and connection.is_connected:
+                self._idle.append(connection)
+            else:
+                connection.close()
+        return TAKEN
+
+    @staticmethod
+    def _unreachable(trouble: Exception) -> Answer:
+        """Only the kind is logged: a server's words may hold an address."""
+        log.warning("no mail can be handed over", extra={"trouble": type(trouble).__name__})
+        return UNREACHABLE
+
+
+def _refused(status: int, by_recipient: bool) -> Answer:
+    """A 5xx about this mail is for ever; one about us (sender, login) a configuration that can be mended."""
+    if status < 400:
+        return UNREACHABLE  # not the answer of a mail server
+    return Answer("refused", status, final=by_recipient and status >= 500)

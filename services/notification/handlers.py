@@ -1,0 +1,123 @@
+"""Who hears what (R49): both parties at every change of status and before protection ends, the mediator at assignment
+and answers. What is not in the table is nobody's mail: a refusal is an answer, and what the next event of the same
+moment tells in full is not told twice.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from schemas import dispute, mediation, order, refund
+from schemas.notification import RecipientRole
+from schemas.wire import Event
+
+Who = Literal["buyer", "seller", "mediator", "other side", "payee"]
+"""`other side`: the party that did not do it. `payee`: whom the late money belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    to: tuple[Who, ...]
+    only_if: Callable[[Any], bool] = lambda event: True
+
+
+def _arrived_or_lost(event: order.TrackingReported | dispute.ReturnReported) -> bool:
+    """Of a completed order nobody needs to hear any more that the parcel has come."""
+    return event.tracking_status != "in_transit" and event.status != "completed"
+
+
+def _ran_out(event: order.LinesReleased) -> bool:
+    """Every other cause is an act that has a letter of its own."""
+    return event.cause == "protection_ended"
+
+
+def _not_terms_alone(event: dispute.DisputeModified) -> bool:
+    """New terms follow as an offer."""
+    return bool(event.reason or event.description or event.evidence)
+
+
+def _not_confirmed_before(event: dispute.DisputeClosed) -> bool:
+    """`dispute.cancelled` is the written confirmation."""
+    return event.outcome != "cancelled"
+
+
+def _had_a_mediator(event: mediation.MediationOverdue) -> bool:
+    return event.mediator_id is not None
+
+
+BOTH: tuple[Who, ...] = ("buyer", "seller")
+ALL: tuple[Who, ...] = ("buyer", "seller", "mediator")
+
+TOLD: dict[type[Event], Told] = {
+    order.Placed: Told(BOTH),
+    order.Cancelled: Told(BOTH),
+    order.ProcessingExtended: Told(("buyer",)),
+    order.Shipped: Told(BOTH),
+    order.TrackingCorrected: Told(("buyer",)),
+    order.TrackingReported: Told(BOTH, only_if=_arrived_or_lost),
+    order.ExtensionRequested: Told(("seller",)),
+    order.ProtectionExtended: Told(BOTH),
+    order.ProtectionEnding: Told(BOTH),
+    order.ReceiptConfirmed: Told(BOTH),
+    order.LinesReleased: Told(BOTH, only_if=_ran_out),
+    order.Completed: Told(BOTH),
+    dispute.DisputeOpened: Told(BOTH),
+    dispute.OpenRefused: Told(("buyer",)),
+    dispute.DisputeModified: Told(("seller",), only_if=_not_terms_alone),
+    dispute.EvidenceAdded: Told(("other side",)),
+    dispute.MessageSent: Told(("other side",)),
+    dispute.OfferMade: Told(BOTH),
+    dispute.DisputeEscalated: Told(BOTH),
+    dispute.ReturnAwaited: Told(BOTH),
+    dispute.ReturnShipped: Told(BOTH),
+    dispute.ReturnReported: Told(BOTH, only_if=_arrived_or_lost),
+    dispute.ReturnContested: Told(("buyer",)),
+    dispute.ReplacementAwaited: Told(BOTH),
+    dispute.ReplacementShipped: Told(BOTH),
+    dispute.DisputeDecided: Told(BOTH),
+    dispute.DisputeAppealed: Told(BOTH),
+    dispute.AppealWaived: Told(BOTH),
+    dispute.DisputeCancelled: Told(BOTH),
+    dispute.DisputeClosed: Told(BOTH, only_if=_not_confirmed_before),
+    mediation.MediationAssigned: Told(("mediator",)),
+    mediation.QuestionAsked: Told(BOTH),
+    mediation.QuestionAnswered: Told(ALL),
+    mediation.AnswerMissed: Told(ALL),
+    mediation.MediationOfferMade: Told(ALL),
+    mediation.MediationOfferDeclined: Told(("buyer", "mediator")),
+    mediation.MediationOfferAccepted: Told(("mediator",)),
+    mediation.MediationDecided: Told(BOTH),
+    mediation.MediationDefaulted: Told(("mediator",)),
+    mediation.MediationCancelled: Told(("mediator",)),
+    mediation.MediationOverdue: Told(("mediator",), only_if=_had_a_mediator),
+    refund.RefundSettled: Told(("buyer",)),
+    refund.PaidOut: Told(("seller",)),
+    refund.ChargedBack: Told(("seller",)),
+    refund.RefundOverdue: Told(("payee",)),
+}
+
+HEARS: tuple[type[Event], ...] = (*TOLD, dispute.DisputeRequested)
+"""Of a request only the reason is kept; `dispute.opened` tells it."""
+
+PAYEES: dict[str, RecipientRole | None] = {"refund": "buyer", "payout": "seller", "chargeback": None}
+"""A late chargeback is the platform's own trouble."""
+
+
+def recipients(event: Event) -> list[RecipientRole]:
+    """Whom to tell. An event with `visible_to` is for nobody else, whatever the table says (R42)."""
+    told = TOLD.get(type(event))
+    if told is None or not told.only_if(event):
+        return []
+    roles = [_role(who, event) for who in told.to]
+    visible_to = getattr(event, "visible_to", None)
+    return [role for role in roles if role is not None and (visible_to is None or role in visible_to)]
+
+
+def _role(who: Who, event: Any) -> RecipientRole | None:
+    match who:
+        case "other side":
+            return "seller" if event.by == "buyer" else "buyer"
+        case "payee":
+            return PAYEES[event.leg]
+        case _:
+            return who
