@@ -147,6 +147,7 @@ class Application(Generic[S]):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            source.stop_receiving()
             for companion in companions:
                 await companion.stop()
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 POLL_MS = 5
 """How long FastStream waits for records, and sleeps when there were none; more than this is latency."""
+FETCH_MAX_WAIT_MS = 100
+"""A fetch that is under way when a shard is taken over is waited for: no longer than this."""
 WAVE_TIMEOUT_SECONDS = 30.0
 CLIENT_ERRORS = (KafkaError, OSError, TimeoutError)
 
@@ -37,6 +39,7 @@ class KafkaSource:
     ) -> None:
         self.topics, self.partitions, self.prefix = topics, partitions, prefix
         self._batches: asyncio.Queue[Sequence[Any]] = asyncio.Queue(maxsize=1)
+        self._receiving = True
         self.subscriber = broker.subscriber(
             partitions=[
                 Subscribed(prefix + topic, shard, declare=False) for topic in topics for shard in range(partitions)
@@ -45,6 +48,7 @@ class KafkaSource:
             batch=True,
             max_records=batch_max,
             batch_timeout_ms=POLL_MS,
+            fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest",
             isolation_level="read_committed",  # a command in a transaction that was aborted was never given
@@ -54,8 +58,15 @@ class KafkaSource:
         )
 
     async def receive(self, batch: Sequence[Any]) -> None:
-        """The application's handler: hands the batch over, and waits when two are waiting already (back-pressure)."""
-        await self._batches.put(batch)
+        """The application's handler: hands the batch over, and waits while another one waits (back-pressure)."""
+        if self._receiving:
+            await self._batches.put(batch)
+
+    def stop_receiving(self) -> None:
+        """Nobody takes batches any more: whoever waits to hand one over is let go. What it held is read again."""
+        self._receiving = False
+        while not self._batches.empty():
+            self._batches.get_nowait()
 
     @property
     def consumer(self) -> AIOKafkaConsumer:

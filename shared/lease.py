@@ -39,7 +39,8 @@ class Lease:
         self.channel = f"recourse_{schema}"
         self.connection: asyncpg.Connection | None = None
         self.complete = asyncio.Event()
-        """Set while we hold our fair share."""
+        """Set while we hold our fair share, ready to work."""
+        self._moving: asyncio.Task[None] | None = None
 
     async def keep(self) -> None:
         """Looks again and again until cancelled; an outage is waited out."""
@@ -59,29 +60,50 @@ class Lease:
                 pass
 
     async def look(self) -> None:
+        """Says that we live, sees who else does, and begins to move towards the fair share.
+
+        Moving shards may take a while (a broker that is away, a long tail to publish): it must not keep us from saying
+        that we live, or the others would take everything.
+        """
         connection = await self._connected()
+        held = sorted(self.loop.shards)  # before we ask: a claim may be taking more meanwhile
         living = sorted(row[0] for row in await connection.fetch(LOOK, self.loop.owner, self.lease_seconds))
         owners = dict(await connection.fetch("SELECT shard, owner FROM shard"))
-        mine = sorted(self.loop.shards)
-        taken = [shard for shard in mine if owners[shard] != self.loop.owner]
+        taken = [shard for shard in held if owners[shard] != self.loop.owner]
         if taken:
             self.loop.drop(taken)
-            mine = [shard for shard in mine if shard not in taken]
+        mine = sorted(self.loop.shards)
         share, rest = divmod(len(owners), len(living))
         share += living.index(self.loop.owner) < rest
-        if len(mine) > share:
-            await self.loop.release(mine[share:])
-            await connection.execute(f'NOTIFY "{self.channel}"')
-        elif len(mine) < share:
-            free = [
-                s for s, owner in owners.items() if s not in mine and (owner not in living or owner == self.loop.owner)
-            ]
-            if free:
-                await self.loop.claim(sorted(free)[: share - len(mine)])
-        if len(self.loop.shards) >= share:
+        free = sorted(
+            shard
+            for shard, owner in owners.items()
+            if shard not in mine and (owner not in living or owner == self.loop.owner)
+        )
+        if self._moving is None or self._moving.done():
+            if len(mine) > share:
+                self._moving = asyncio.create_task(self._release(mine[share:]))
+            elif len(mine) < share and free:
+                self._moving = asyncio.create_task(self._claim(free[: share - len(mine)]))
+        if sum(shard.ready for shard in self.loop.shards.values()) >= share:
             self.complete.set()
         else:
             self.complete.clear()
+
+    async def _claim(self, shards: list[int]) -> None:
+        try:
+            await self.loop.claim(shards)
+        except (Outage, Fenced) as error:
+            log.warning("claim: %s: %s", type(error).__name__, error)
+            await asyncio.sleep(0.2)
+        self.loop.lost.set()  # look again at once
+
+    async def _release(self, shards: list[int]) -> None:
+        try:
+            await self.loop.release(shards)
+            await (await self._connected()).execute(f'NOTIFY "{self.channel}"')
+        except (Outage, *database.ERRORS) as error:
+            log.warning("release: %s: %s", type(error).__name__, error)
 
     async def _connected(self) -> Any:
         if self.connection is None or self.connection.is_closed():
@@ -98,6 +120,9 @@ class Lease:
 
     async def leave(self) -> None:
         """Gives everything back, so that the others take over at once."""
+        if self._moving is not None:
+            self._moving.cancel()
+            await asyncio.gather(self._moving, return_exceptions=True)
         try:
             await self.loop.release(sorted(self.loop.shards))
             connection = await self._connected()

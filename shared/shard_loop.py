@@ -66,6 +66,8 @@ class _Batch:
         self.claims: dict[Shard, Claim] = {}
         self.work: list[_Work] = []
         self.suspended: set[tuple[Shard, str]] = set()
+        self.unreadable: dict[tuple[Shard, str], Exception] = {}
+        """Streams that could not be folded: whatever comes for them raises."""
         self.rows: list[Row] = []
         self.written: list[Written] = []
         self.parked: list[tuple[int, str, Record]] = []
@@ -296,7 +298,10 @@ class ShardLoop:
             return
         stored = await self.store.load(list(wanted))
         for (number, order_id), shard in wanted.items():
-            shard.streams[order_id] = self._folded(order_id, stored.get((number, order_id), []))
+            try:
+                shard.streams[order_id] = self._folded(order_id, stored.get((number, order_id), []))
+            except Exception as bug:
+                batch.unreadable[shard, order_id] = bug
 
     def _folded(self, order_id: str, rows: Sequence[Row]) -> Stream[Any]:
         stream: Stream[Any] = Stream(order_id)
@@ -336,6 +341,8 @@ class ShardLoop:
         claim = batch.claim(shard)
         if self.decider.stateless:
             stream: Stream[Any] = Stream(found.order_id)
+        elif (shard, found.order_id) in batch.unreadable:
+            raise batch.unreadable[shard, found.order_id]
         else:
             stream = shard.streams[found.order_id]
             shard.streams.move_to_end(found.order_id)
