@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check test test-faults demo run bench schemas lock clean
+.PHONY: help venv check rules test test-faults demo run bench schemas lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
@@ -33,11 +33,14 @@ check: venv ## Format, lint, types and the rules of the house
 	$(PYTHON) -m mypy $(CODE)
 	$(PYTHON) -m pytest -q tests/house
 
+rules: venv ## Every rule of docs/RULES.md and the tests that prove it
+	@$(PYTHON) -m tests.house.rules
+
 test: venv ## All tests, on a real Kafka and PostgreSQL where they need one
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup
 
 test-faults: venv ## Services, broker and database killed and frozen while money moves
-	$(PYTHON) -m pytest -q tests/faults
+	RECOURSE_TEST_FAULTS=1 $(PYTHON) -m pytest -q tests/faults
 
 demo: venv ## Play the stories and show where the money went (STORY=name: only that one)
 	@$(PYTHON) -m deploy.local.demo $(STORY)
@@ -48,8 +51,8 @@ run: venv ## Kafka, PostgreSQL and all services in the foreground, data kept in 
 bench: venv ## How many, how fast, at what cost
 	@$(PYTHON) -m tests.bench
 
-schemas: venv ## Publish JSON Schemas, AsyncAPI and samples from the message definitions
-	$(PYTHON) -m schemas.publish
+schemas: venv ## Publish JSON Schemas and golden samples from the message definitions
+	$(PYTHON) -m deploy.publish
 
 lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -168,6 +168,9 @@ replacement_shipped   closed
 TABLES = NEGOTIATING, ENDING, RETURNING, REPLACING, DECIDING, HEARD, SILENCE
 
 
+@pytest.mark.rule("R24")
+@pytest.mark.rule("R28")
+@pytest.mark.rule("R36")
 @pytest.mark.parametrize(("state", "heard", "expected"), [cell for table in TABLES for cell in cells(table)])
 def test_every_state_and_input(state: str, heard: str, expected: str) -> None:
     desk = desk_in(state)
@@ -205,6 +208,7 @@ COMMANDS = [
 """Everything a person may say of a dispute that is there."""
 
 
+@pytest.mark.rule("R28")
 @pytest.mark.parametrize("heard", COMMANDS)
 @pytest.mark.parametrize("state", [state for state in STATES if state != "unknown"])
 def test_strangers_have_no_say(state: str, heard: str) -> None:

@@ -68,6 +68,7 @@ def test_who_is_mistaken_about_the_consequence_cancels_nothing() -> None:
 
 
 @pytest.mark.rule("R30")
+@pytest.mark.rule("C8")
 def test_cancelled_the_right_way() -> None:
     """Story 3: the seller extends protection first, so cancelling leaves the buyer his rights."""
     desk = DisputeDesk(disputable_until=NOON + timedelta(days=3))

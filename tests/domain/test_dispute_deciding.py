@@ -23,6 +23,7 @@ def closing(said: list[Message]) -> DisputeClosed:
 
 
 @pytest.mark.rule("C4")
+@pytest.mark.rule("R37")
 def test_aggravated() -> None:
     """Story 5: a partial refund, the appeal window, then the money is split."""
     desk = desk_in("in_mediation")
@@ -36,6 +37,7 @@ def test_aggravated() -> None:
 
 
 @pytest.mark.rule("C4")
+@pytest.mark.rule("R37")
 @pytest.mark.parametrize("by", [BUYER, SELLER], ids=["buyer", "seller"])
 def test_appeal(by: Any) -> None:
     """Story 11: the second mediator reverses the first, and that is final."""

@@ -36,6 +36,7 @@ from tests.domain.table import NOON, outcome
 
 
 @pytest.mark.rule("R23")
+@pytest.mark.rule("R11")
 def test_received_follows_a_new_reason() -> None:
     desk = desk_in("awaiting_seller")
     (modified,) = desk.modify(reason="not_received", description="It never came", evidence=(photo("p1"),))
@@ -49,6 +50,7 @@ def test_received_follows_a_new_reason() -> None:
 
 
 @pytest.mark.rule("R23")
+@pytest.mark.rule("R20")
 def test_new_terms_are_a_new_offer_and_the_old_one_is_gone() -> None:
     desk = desk_in("awaiting_seller")
     modified, offer = desk.modify(terms=refund(800))
@@ -92,6 +94,7 @@ def test_a_seller_who_has_answered_is_not_asked_again() -> None:
 
 
 @pytest.mark.rule("R12")
+@pytest.mark.rule("R13")
 @pytest.mark.parametrize("by", [BUYER, SELLER], ids=["buyer", "seller"])
 def test_nobody_offers_more_than_can_be_claimed(by: Actor) -> None:
     desk = desk_in("awaiting_seller")
@@ -113,6 +116,7 @@ def test_a_rejection_is_an_offer_of_nothing_which_only_a_seller_makes() -> None:
 
 
 @pytest.mark.rule("R21")
+@pytest.mark.rule("R20")
 def test_bait_and_switch_moves_nothing() -> None:
     """Story 16: the buyer accepts offer 2 while the seller replaces it with offer 3."""
     desk = desk_in("awaiting_seller")
@@ -125,6 +129,7 @@ def test_bait_and_switch_moves_nothing() -> None:
 
 
 @pytest.mark.rule("R22")
+@pytest.mark.rule("C5")
 def test_the_trap() -> None:
     """Story 2: no return and no refund; who accepts that has lost, for good."""
     desk = desk_in("negotiating")
@@ -168,6 +173,7 @@ def test_accepting_means_settling() -> None:
 
 
 @pytest.mark.rule("R24")
+@pytest.mark.rule("R19")
 def test_a_message_is_no_answer() -> None:
     desk = desk_in("awaiting_seller")
     (sent,) = desk.write(SELLER)
@@ -216,6 +222,7 @@ def test_an_answer_at_the_deadline_counts_and_one_after_it_does_not() -> None:
 
 
 @pytest.mark.rule("R20")
+@pytest.mark.rule("R19")
 def test_accepting_is_an_answer_too() -> None:
     desk = desk_in("awaiting_return")
     desk.ship_return()

@@ -87,6 +87,7 @@ def test_a_refusal_of_the_order_service_is_handed_on() -> None:
 
 
 @pytest.mark.rule("R10")
+@pytest.mark.rule("R11")
 @pytest.mark.parametrize("received", [True, False])
 @pytest.mark.parametrize("reason", [*RECEIVED, *NOT_RECEIVED])
 def test_received_decides_the_reasons(received: bool, reason: Any) -> None:
@@ -99,6 +100,7 @@ def test_received_decides_the_reasons(received: bool, reason: Any) -> None:
 
 
 @pytest.mark.rule("R12")
+@pytest.mark.rule("R13")
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -116,6 +118,7 @@ def test_what_no_claim_can_be_is_no_command(wrong: dict[str, Any]) -> None:
 
 
 @pytest.mark.rule("R12")
+@pytest.mark.rule("R13")
 def test_a_buyer_does_not_claim_nothing() -> None:
     assert outcome(DisputeDesk().request(NOTHING)) == "not_allowed"
 

@@ -192,6 +192,7 @@ def test_a_replacement_that_is_not_shipped_is_refunded() -> None:
 
 
 @pytest.mark.rule("C10")
+@pytest.mark.rule("R34")
 def test_the_dispute_goes_on_when_the_replacement_fails() -> None:
     """The buyer then asks for the money of the terms."""
     desk = desk_in("replacement_shipped")

@@ -67,6 +67,7 @@ def test_accepting_with_another_expectation_moves_nothing() -> None:
 
 
 @pytest.mark.rule("R42")
+@pytest.mark.rule("C9")
 def test_no_thanks_is_not_for_the_sellers_eyes_and_the_offer_cannot_be_accepted_any_more() -> None:
     room = room_at("assigned>solution")
     before = room.case
@@ -141,6 +142,7 @@ def test_a_decision_never_gives_more_than_was_disputed() -> None:
 
 
 @pytest.mark.rule("R48")
+@pytest.mark.rule("C4")
 def test_the_second_mediator_reverses_the_first() -> None:
     room = room_at("assigned>decided>appealed>assigned_m2")
 
@@ -151,6 +153,8 @@ def test_the_second_mediator_reverses_the_first() -> None:
 
 
 @pytest.mark.rule("R44")
+@pytest.mark.rule("R29")
+@pytest.mark.rule("C6")
 def test_cancelling_the_arbitration_names_its_consequence_or_nothing_moves() -> None:
     room = room_at("assigned>asked_both>solution")
 
@@ -162,6 +166,7 @@ def test_cancelling_the_arbitration_names_its_consequence_or_nothing_moves() -> 
 
 
 @pytest.mark.rule("R44")
+@pytest.mark.rule("C6")
 def test_where_the_policy_refuses_it_arbitration_cannot_be_cancelled() -> None:
     room: Room = room_at("assigned", policy=under(cancel_arbitration="refused"))
 

@@ -167,6 +167,7 @@ def test_the_table_speaks_of_every_event_there_is() -> None:
 
 
 @pytest.mark.rule("R42")
+@pytest.mark.rule("C9")
 def test_no_thanks_is_kept_from_the_seller_whatever_the_table_says(monkeypatch: pytest.MonkeyPatch) -> None:
     declined = SAMPLES["mediation.offer_declined"]
     monkeypatch.setitem(TOLD, type(declined), Told(ALL))
@@ -174,6 +175,7 @@ def test_no_thanks_is_kept_from_the_seller_whatever_the_table_says(monkeypatch: 
 
 
 @pytest.mark.rule("R42")
+@pytest.mark.rule("C9")
 def test_what_is_published_about_a_letter_is_for_its_recipient_and_operators() -> None:
     said = mediated(TOPIC_ONLY).hear(SAMPLES["mediation.offer_declined"])
     assert [one.visible_to for one in said if isinstance(one, NotificationSent)] == [

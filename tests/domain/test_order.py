@@ -97,6 +97,9 @@ expired         wrong_state
 """
 
 
+@pytest.mark.rule("R5")
+@pytest.mark.rule("R6")
+@pytest.mark.rule("R9")
 @pytest.mark.parametrize(("state", "command", "expected"), columns(WHAT_PEOPLE_DO, AFTER_SHIPPING, CONFIRMING))
 def test_what_people_do(state: str, command: str, expected: str) -> None:
     desk = in_state(state)
@@ -158,6 +161,7 @@ def test_the_status_is_the_first_that_holds(state: str, _: str, expected: str) -
     assert only(desk.place(), messages.OrderRejected).status == expected
 
 
+@pytest.mark.rule("R4")
 @pytest.mark.parametrize(
     ("state", "command", "stranger"),
     [
@@ -465,6 +469,7 @@ def test_protection_shorter_than_its_notice_is_told_of_at_once(monkeypatch: pyte
 
 
 @pytest.mark.rule("R2")
+@pytest.mark.rule("C15")
 def test_at_the_end_of_protection_the_seller_is_paid() -> None:
     desk = OrderDesk()
     one_disputed(desk)
@@ -495,6 +500,7 @@ def test_confirming_receipt_ends_protection_and_pays_the_seller() -> None:
     assert desk.money == Money(released_minor=1_500)
 
 
+@pytest.mark.rule("R9")
 def test_what_the_carrier_reports_changes_nothing() -> None:
     desk = OrderDesk()
     shipped(desk)

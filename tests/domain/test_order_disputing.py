@@ -99,6 +99,7 @@ expired         -                  -
 
 @pytest.mark.parametrize(("state", "heard", "expected"), columns(CLAIMS, ENDS, FOR_THE_SELLER_AND_REFUNDED))
 @pytest.mark.rule("R8")
+@pytest.mark.rule("R14")
 def test_what_the_order_hears(state: str, heard: str, expected: str) -> None:
     desk = in_state(state)
 
@@ -110,6 +111,8 @@ def test_what_the_order_hears(state: str, heard: str, expected: str) -> None:
 
 
 @pytest.mark.rule("R8")
+@pytest.mark.rule("R18")
+@pytest.mark.rule("R18b")
 def test_chosen_lines_are_frozen_whole() -> None:
     desk = OrderDesk()
     shipped(desk)
@@ -127,6 +130,7 @@ def test_chosen_lines_are_frozen_whole() -> None:
 
 
 @pytest.mark.rule("R8")
+@pytest.mark.rule("R18")
 def test_without_a_choice_all_lines_that_are_free_are_frozen() -> None:
     desk = OrderDesk()
     one_disputed(desk)
@@ -137,6 +141,7 @@ def test_without_a_choice_all_lines_that_are_free_are_frozen() -> None:
 
 
 @pytest.mark.rule("R18b")
+@pytest.mark.rule("R13")
 def test_no_more_is_claimed_than_was_paid_for_the_pieces() -> None:
     desk = OrderDesk()
     shipped(desk)
@@ -161,6 +166,7 @@ def test_no_more_is_claimed_than_was_paid_for_the_pieces() -> None:
     ],
 )
 @pytest.mark.rule("R8")
+@pytest.mark.rule("R13")
 def test_a_claim_that_cannot_be_is_refused(claim: dict[str, Any], code: str) -> None:
     desk = OrderDesk()
     shipped(desk)
@@ -189,6 +195,7 @@ def test_the_first_refusal_that_applies_is_the_answer() -> None:
     assert answers == ["invalid", "not_found", "not_allowed", "too_late", "wrong_state"]
 
 
+@pytest.mark.rule("R14")
 def test_a_settled_line_is_the_first_obstacle_and_a_disputed_one_the_second() -> None:
     desk = in_state("one_refunding")
     desk.claim("hat", dispute_id="d2")
@@ -249,6 +256,7 @@ def test_a_claim_in_time_stays_in_time_however_long_it_queued() -> None:
 
 
 @pytest.mark.rule("R0")
+@pytest.mark.rule("C8")
 def test_a_claim_too_late_is_too_late_even_if_the_bell_is_later() -> None:
     desk = OrderDesk()
     shipped(desk)
@@ -271,6 +279,7 @@ def test_what_another_service_says_brings_no_deadline_about() -> None:
 
 
 @pytest.mark.rule("R7")
+@pytest.mark.rule("C8")
 def test_broken_after_two_weeks() -> None:
     desk = OrderDesk()
     confirmed(desk)
@@ -286,6 +295,7 @@ def test_broken_after_two_weeks() -> None:
 
 
 @pytest.mark.rule("R7")
+@pytest.mark.rule("C8")
 def test_expired_lines_may_be_disputed_where_the_policy_gives_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     under(monkeypatch, post_expiry_window=Duration(n=10, unit="days"))
     desk = OrderDesk()
@@ -322,6 +332,7 @@ def test_a_released_line_comes_back_released() -> None:
 
 
 @pytest.mark.rule("R2")
+@pytest.mark.rule("C15")
 def test_disputed_lines_wait_and_are_released_as_soon_as_they_come_back() -> None:
     desk = OrderDesk()
     all_disputed(desk)
@@ -421,6 +432,7 @@ def test_held_and_released_lines_of_one_dispute() -> None:
     assert (event.payout_minor, event.chargeback_minor) == (499, 250)
 
 
+@pytest.mark.rule("R18b")
 def test_whatever_a_dispute_says_no_more_is_refunded_than_was_claimed() -> None:
     desk = OrderDesk()
     shipped(desk)
@@ -457,6 +469,7 @@ def test_a_refund_on_its_way_holds_up_the_order_but_not_a_line_that_is_held() ->
 
 
 @pytest.mark.rule("R8")
+@pytest.mark.rule("R14")
 def test_two_disputes_of_one_order_end_on_their_own() -> None:
     desk = OrderDesk()
     one_disputed(desk)

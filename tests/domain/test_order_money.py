@@ -73,6 +73,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.rule("R2")
+@pytest.mark.rule("R1")
 @settings(deadline=None, max_examples=300)
 @given(STEPS, st.sampled_from([True, True, True, False]))
 def test_no_cent_is_lost(steps: list[tuple[Step, timedelta]], begun: bool) -> None:

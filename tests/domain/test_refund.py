@@ -213,6 +213,7 @@ def test_a_leg_of_nothing_is_no_leg() -> None:
     assert outcome(desk.release(100, "s4")) == "requested+submitted+payout"
 
 
+@pytest.mark.rule("N7")
 def test_a_settlement_told_twice_is_executed_once() -> None:
     desk = in_state("placed")
     desk.settle(700, 300, 0)
@@ -428,6 +429,7 @@ def test_answers_about_movements_that_are_not_ours_are_nothing() -> None:
     assert desk.failed(key="s1/payout") == []
 
 
+@pytest.mark.rule("N7")
 def test_one_leg_in_trouble_holds_up_no_other() -> None:
     desk = in_state("placed")
     desk.settle(700, 300, 0)

@@ -1,0 +1,288 @@
+"""Policies: which version an order gets, what a file must be, and when a duration ends (R0, §9)."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from schemas.common import PolicyRef
+from schemas.policy import Duration, Policy
+from shared import application, policies
+from shared.policies import PUBLISHED, BrokenPolicy, PolicyMissing
+
+FILE = "aliexpress.1.yaml"
+CONTENT = (PUBLISHED / FILE).read_bytes()
+NOON = datetime(2025, 1, 20, 12, tzinfo=UTC)
+KNOWN = policies.load()
+
+
+def newest(name: str = "aliexpress") -> tuple[PolicyRef, Policy]:
+    found = KNOWN.newest(name)
+    assert found is not None
+    return found
+
+
+def version(number: int) -> tuple[str, bytes]:
+    """The same rules as the next version, in a file of their own."""
+    return f"aliexpress.{number}.yaml", CONTENT.replace(b"version: 1", f"version: {number}".encode())
+
+
+def folder(path: Path, files: Mapping[str, bytes]) -> Path:
+    for file, content in files.items():
+        (path / file).write_bytes(content)
+    return path
+
+
+def differences(name: str) -> dict[str, object]:
+    usual, other = newest()[1].model_dump(), newest(name)[1].model_dump()
+    return {key: other[key] for key in usual if other[key] != usual[key] and key != "name"}
+
+
+def days(n: int, unit: str = "days") -> dict[str, object]:
+    return {"n": n, "unit": unit}
+
+
+# -- which one -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_newest_version_is_the_highest_number_not_the_last_name(tmp_path: Path) -> None:
+    known = policies.load(folder(tmp_path, dict(map(version, (2, 9, 10)))))
+
+    found = known.newest("aliexpress")
+
+    assert found is not None
+    assert (found[0].version, found[1].version) == (10, 10)
+    assert known.newest("nobody-published-this") is None
+
+
+def test_an_older_version_stays_for_the_orders_that_live_under_it(tmp_path: Path) -> None:
+    before = policies.load(folder(tmp_path, {FILE: CONTENT}))
+    pinned = before.newest("aliexpress")
+    assert pinned is not None
+
+    after = policies.load(folder(tmp_path, dict([version(2)])), before)
+
+    assert after.of(pinned[0]) is pinned[1]
+    renewed = after.newest("aliexpress")
+    assert renewed is not None
+    assert renewed[0].version == 2
+    assert before.newest("aliexpress") == pinned
+
+
+def test_a_version_is_known_by_its_content_too() -> None:
+    ref, _ = newest()
+
+    assert ref == PolicyRef(name="aliexpress", version=1, hash=hashlib.sha256(CONTENT).hexdigest())
+    with pytest.raises(PolicyMissing, match="aliexpress version 1"):
+        KNOWN.of(ref.model_copy(update={"hash": "0" * 64}))
+    with pytest.raises(PolicyMissing, match="aliexpress version 7"):
+        KNOWN.of(ref.model_copy(update={"version": 7}))
+
+
+def test_a_published_file_is_read_once(tmp_path: Path) -> None:
+    known = policies.load(folder(tmp_path, {FILE: CONTENT}))
+
+    again = policies.load(folder(tmp_path, {FILE: b"scribbled over"}), known)
+
+    assert again == known
+
+
+def test_presets_differ_from_the_marketplaces_own_rules_in_what_they_say() -> None:
+    assert differences("aliexpress-2017") == {
+        "seller_first_response": days(5),
+        "manual_escalation": None,
+        "auto_escalation": days(7),
+        "open_from": days(10),
+    }
+    assert differences("alibaba-ta") == {
+        "seller_first_response": days(5),
+        "seller_silence": "escalate",
+        "manual_escalation": days(3),
+        "auto_escalation": days(7),
+        "post_receipt_window": days(30),
+        "buyer_silence": "cancelled",
+    }
+
+
+def test_a_demo_day_is_a_second() -> None:
+    usual, demo = newest()[1], newest("demo")[1]
+
+    for key in Policy.model_fields:
+        value = getattr(usual, key)
+        assert getattr(demo, key) == (
+            Duration(n=value.n, unit="seconds") if isinstance(value, Duration) else "demo" if key == "name" else value
+        )
+
+
+# -- what a file must be ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "complaint"),
+    [
+        ("appeals: 1", "appeals: 2", "line 28: appeals: Input should be less than or equal to 1"),
+        ("{n: 60, unit: days}", "{n: 60, unit: weeks}", "line 11: protection.unit: Input should be 'seconds'"),
+        ("{n: 7, unit: days}", "{n: 7.5, unit: days}", "line 8: processing.n: Input should be a valid integer"),
+        ("appeals: 1\n", "", ": appeals: Field required"),
+        ("appeals: 1", "apeals: 1\nappeals: 1", "line 28: apeals: Extra inputs are not permitted"),
+        ("appeals: 1", "appeals: 1\nappeals: 0", "line 28: appeals: said again in line 29"),
+        ("appeals: 1", "appeals: [1", "line 29, column 14"),
+        ("Asia/Shanghai", "Asia/Atlantis", "line 5: time_zone: there is no zone Asia/Atlantis"),
+        ("Asia/Shanghai", "Asia", "line 5: time_zone: there is no zone Asia"),
+        ("Asia/Shanghai", "../etc", "line 5: time_zone: there is no zone ../etc"),
+        ("country: CN", "country: XX", "line 4: country: there is no calendar of XX"),
+        ("version: 1", "version: 2", ": it holds aliexpress version 2"),
+        ("name: aliexpress", "name: express", ": it holds express version 1"),
+    ],
+)
+def test_a_broken_file_is_refused_with_its_name_and_what_to_mend(was: str, becomes: str, complaint: str) -> None:
+    assert was.encode() in CONTENT
+
+    with pytest.raises(BrokenPolicy) as refusal:
+        policies.read(FILE, CONTENT.replace(was.encode(), becomes.encode(), 1))
+
+    assert str(refusal.value).startswith(FILE)
+    assert complaint in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"- a list", b"one word", b"\xff\xfe\x00", b"? [a]\n: 1", b"a: &x [*x]"])
+def test_what_is_no_policy_at_all_is_refused_too(content: bytes) -> None:
+    with pytest.raises(BrokenPolicy, match=FILE):
+        policies.read(FILE, content)
+
+
+def test_one_broken_file_keeps_a_service_from_starting_and_so_does_none(tmp_path: Path) -> None:
+    with pytest.raises(BrokenPolicy, match="there is no policy"):
+        policies.load(tmp_path)
+    with pytest.raises(BrokenPolicy, match="worse"):
+        policies.load(folder(tmp_path, {FILE: CONTENT, "worse.1.yaml": b"name: worse"}))
+
+
+async def test_a_running_service_takes_up_what_is_published_unless_it_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(application, "HOUSEKEEPING_SECONDS", 0.01)
+    loop: Any = SimpleNamespace(policies=policies.load(folder(tmp_path, {FILE: CONTENT})))
+    file, content = version(2)
+    keeping = asyncio.create_task(application._keep_policies(loop, tmp_path))
+
+    folder(tmp_path, {file: content[:-30]})
+    await until(lambda: file in caplog.text)
+    assert loop.policies.newest("aliexpress")[0].version == 1
+
+    folder(tmp_path, {file: content})
+    await until(lambda: loop.policies.newest("aliexpress")[0].version == 2)
+    keeping.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(1_000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it did not come about")
+
+
+# -- when a duration ends --------------------------------------------------------------------------------------------------
+
+
+def ends(start: datetime, n: int, unit: str, **changes: str) -> datetime:
+    rules = newest()[1].model_copy(update=changes)
+    return policies.after(start, Duration.model_validate(days(n, unit)), rules)
+
+
+@pytest.mark.rule("R0")
+@pytest.mark.parametrize(
+    ("n", "unit", "later"),
+    [
+        (90, "seconds", timedelta(seconds=90)),
+        (36, "hours", timedelta(hours=36)),
+        (15, "days", timedelta(days=15)),
+        (0, "days", timedelta(0)),
+        (0, "business_days", timedelta(0)),
+    ],
+)
+def test_a_duration_ends_so_much_later(n: int, unit: str, later: timedelta) -> None:
+    assert ends(NOON, n, unit) == NOON + later
+
+
+@pytest.mark.rule("R0")
+def test_a_day_is_24_hours_also_when_the_clocks_are_changed() -> None:
+    before = datetime(2026, 3, 28, 9, tzinfo=ZoneInfo("Europe/Berlin"))
+
+    after = ends(before.astimezone(UTC), 1, "days", country="DE", time_zone="Europe/Berlin")
+
+    assert after.astimezone(ZoneInfo("Europe/Berlin")).hour == 10
+
+
+@pytest.mark.rule("R0")
+@pytest.mark.parametrize(
+    ("country", "time_zone", "start", "n", "end"),
+    [
+        # a plain week, and a weekend between
+        ("CN", "Asia/Shanghai", "2025-03-03T12:00", 4, "2025-03-07T12:00"),
+        ("CN", "Asia/Shanghai", "2025-03-03T12:00", 5, "2025-03-10T12:00"),
+        # spring festival 2025: off from 28 January to 4 February, in return worked on Sunday 26 and Saturday 8
+        ("CN", "Asia/Shanghai", "2025-01-24T12:00", 1, "2025-01-26T12:00"),
+        ("CN", "Asia/Shanghai", "2025-01-24T12:00", 2, "2025-01-27T12:00"),
+        ("CN", "Asia/Shanghai", "2025-01-24T12:00", 3, "2025-02-05T12:00"),
+        ("CN", "Asia/Shanghai", "2025-02-07T12:00", 1, "2025-02-08T12:00"),
+        ("CN", "Asia/Shanghai", "2025-02-07T12:00", 2, "2025-02-10T12:00"),
+        # began on a day off: counted from the first working day after
+        ("CN", "Asia/Shanghai", "2025-01-29T03:00", 1, "2025-02-05T03:00"),
+        # the day is the one in the policy's zone: late on Friday in London is Saturday in Shanghai
+        ("CN", "Asia/Shanghai", "2025-03-08T01:00", 1, "2025-03-10T01:00"),
+        ("GB", "Europe/London", "2025-03-07T17:00", 1, "2025-03-10T17:00"),
+        # the same local time, though the clocks went forward (30 March) or back (26 October) meanwhile
+        ("DE", "Europe/Berlin", "2025-03-28T09:00", 1, "2025-03-31T09:00"),
+        ("DE", "Europe/Berlin", "2025-10-24T09:00", 1, "2025-10-27T09:00"),
+        # Good Friday and Easter Monday, and the same days where nobody keeps them
+        ("DE", "Europe/Berlin", "2025-04-17T09:00", 1, "2025-04-22T09:00"),
+        ("CN", "Asia/Shanghai", "2025-04-17T09:00", 1, "2025-04-18T09:00"),
+        # a week of Sunday to Thursday
+        ("IL", "Asia/Jerusalem", "2025-06-19T09:00", 1, "2025-06-22T09:00"),
+        # across a year
+        ("DE", "Europe/Berlin", "2025-12-31T09:00", 1, "2026-01-02T09:00"),
+    ],
+)
+def test_business_days_end_at_the_same_local_time_on_a_working_day(
+    country: str, time_zone: str, start: str, n: int, end: str
+) -> None:
+    zone = ZoneInfo(time_zone)
+    began = datetime.fromisoformat(start).replace(tzinfo=zone).astimezone(UTC)
+
+    ended = ends(began, n, "business_days", country=country, time_zone=time_zone)
+
+    assert ended.tzinfo is UTC
+    assert ended.astimezone(zone).replace(tzinfo=None) == datetime.fromisoformat(end)
+
+
+def test_a_local_time_that_the_clocks_skip_is_no_obstacle() -> None:
+    zone = ZoneInfo("Africa/Cairo")  # on Friday 25 April 2025 it went from 0:00 to 1:00; Friday is a day off there
+    rules = {"country": "AE", "time_zone": "Africa/Cairo"}  # and here a working one
+    began = datetime(2025, 4, 24, 0, 30, tzinfo=zone).astimezone(UTC)
+
+    ended = ends(began, 1, "business_days", **rules)
+
+    assert ended == datetime(2025, 4, 24, 22, 30, tzinfo=UTC)
+    assert ended.astimezone(zone).isoformat() == "2025-04-25T01:30:00+03:00"
+
+
+def test_several_durations_are_one_after_the_other() -> None:
+    rules = newest()[1]
+    week = Duration(n=5, unit="business_days")
+
+    assert policies.after(NOON, week, rules, times=2) == policies.after(policies.after(NOON, week, rules), week, rules)
+
+
+def test_every_published_policy_can_be_counted_with() -> None:
+    for policy in KNOWN.by_ref.values():
+        for key in Policy.model_fields:
+            if isinstance(value := getattr(policy, key), Duration):
+                assert policies.after(NOON, value, policy) >= policies.before(NOON, value, policy)

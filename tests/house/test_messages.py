@@ -1,0 +1,115 @@
+"""What is stored and sent keeps its name for ever, and is written by those who may."""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from deploy.publish import models
+from schemas.topics import SERVICES, all_topics
+from schemas.wire import Message
+from tests.house.reading import Module, called, modules
+
+WIRE_TYPE = re.compile(r"[a-z]+\.[a-z]+(_[a-z]+)*\.v[1-9]")
+ANY_INBOX = "*.commands"
+WRITERS = {
+    "order": {"order.events"},
+    "dispute": {"dispute.events"},
+    "mediation": {"mediation.events", "mediation.commands"},  # to and from the roster
+    "refund": {"refund.events", "payments.commands", "payments.events"},  # the last by its sandbox alone
+    "notification": {"notification.events"},
+    "timer": {"timer.events", ANY_INBOX},  # its bells
+    "shared": {"timer.commands"},  # the alarm of every service
+}
+"""By what a service makes or sends elsewhere. Dead letters and refusals the kit writes, for each service its own."""
+
+
+def _declared() -> Iterator[tuple[Module, ast.Assign]]:
+    """Every `type = ...` of a message."""
+    for module in modules("schemas", "shared", "services"):
+        for owner in ast.walk(module.tree):
+            if isinstance(owner, ast.ClassDef):
+                for statement in owner.body:
+                    match statement:
+                        case ast.Assign(targets=[ast.Name(id="type")]):
+                            yield module, statement
+
+
+def test_a_wire_type_is_written_out() -> None:
+    wrong = [
+        module.at(statement)
+        for module, statement in _declared()
+        if not (isinstance(statement.value, ast.Constant) and WIRE_TYPE.fullmatch(str(statement.value.value)))
+    ]
+    assert not wrong, f'{wrong}: a stored name is a literal such as "order.placed.v1", never put together'
+
+
+def test_a_wire_type_is_never_reused() -> None:
+    names = Counter(ast.literal_eval(statement.value) for _, statement in _declared())
+    assert not [name for name, times in names.items() if times > 1], (
+        f"{names.most_common(3)}: give it a name of its own"
+    )
+    assert set(names) == {model.type for model in models()}, "deploy/publish.py must know every message"
+
+
+def test_a_message_is_sent_by_those_who_may() -> None:
+    made = {part: set(_written(part)) for part in WRITERS}
+    assert made == WRITERS, (
+        "who writes which topic is what brokers are told to allow: change the contract first, then WRITERS here"
+    )
+
+
+def test_every_topic_has_a_writer() -> None:
+    written = set().union(*WRITERS.values())
+    inboxes = {f"{service}.commands" for service in SERVICES}
+    topics = {topic.name for topic in all_topics() if not topic.name.endswith(".dead-letters")}
+    assert topics == (written - {ANY_INBOX}) | (inboxes & topics), (
+        "a topic that nobody writes has no place in topics.py"
+    )
+
+
+def _written(part: str) -> Iterator[str]:
+    for module in modules("services", "shared"):
+        if part not in module.name.split(".")[:2] or module.room in {"app", "__main__"}:
+            continue
+        names = vars(import_module(module.name))
+        for node in ast.walk(module.tree):
+            match node:
+                case ast.Call(args=[_, topic]) if called(node) == "Send":
+                    yield _topic(topic, names)
+                case ast.Call():
+                    made = _named(called(node), names)
+                    if isinstance(made, type) and issubclass(made, Message) and made.topic:
+                        yield made.topic
+
+
+def _topic(expression: ast.expr, names: dict[str, Any]) -> str:
+    match expression:
+        case ast.Constant(value=str(topic)):
+            return topic
+        case ast.JoinedStr(values=[ast.FormattedValue(), ast.Constant(value=str(end))]):
+            return f"*{end}"
+        case ast.Attribute(value=ast.Name(id=name), attr="topic"):
+            return str(names[name].topic)
+    return ast.unparse(expression)
+
+
+def _named(name: str, names: dict[str, Any]) -> Any:
+    first, *rest = name.split(".")
+    found = names.get(first)
+    for part in rest:
+        found = getattr(found, part, None)
+    return found
+
+
+def test_no_floats_in_the_contract() -> None:
+    floats = [
+        module.at(node)
+        for module in modules("schemas")
+        for node in ast.walk(module.tree)
+        if (isinstance(node, ast.Name) and node.id in {"float", "Decimal"})
+        or (isinstance(node, ast.Constant) and isinstance(node.value, float))
+    ]
+    assert not floats, f"{floats}: money is integer minor units, durations are whole numbers of a unit"

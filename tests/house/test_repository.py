@@ -1,0 +1,46 @@
+"""The files around the code: pinned, the same on every machine, and explained."""
+
+import re
+
+from tests.house.reading import ROOT, files, lines, relative
+
+HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
+PINNED = re.compile(r"[A-Za-z0-9._-]+==[^ ;]+( ; [^\\]+)?")
+REGISTRIES = re.compile(
+    r"pypi\.org|pythonhosted\.org|repo1?\.maven|maven\.(org|google)|docker\.io|ghcr\.io|quay\.io|npmjs|conda\.(io|org)"
+)
+MACHINE = re.compile(r"(?<![\w.}:/-])/(home|root|work|tmp|Users)/\w")
+TARGET = re.compile(r"^([a-z][a-z-]*):(?!=)(.*)$", re.MULTILINE)
+
+
+def test_every_dependency_is_pinned_with_its_hashes() -> None:
+    requirements = (ROOT / "requirements.lock").read_text().replace("\\\n", " ").splitlines()
+    loose = [line[:60] for line in requirements if not (PINNED.match(line) and HASH.search(line))]
+    assert not loose, f"{loose}: write the file with `make lock`"
+
+
+def test_the_lock_file_names_no_index() -> None:
+    named = [line for _, line in lines(ROOT / "requirements.lock") if "://" in line or "index" in line]
+    assert not named, (
+        f"{named}: where packages come from is each machine's own business; write the file with `make lock`"
+    )
+
+
+def test_no_registry_and_no_machine_is_named() -> None:
+    named = [
+        f"{relative(path)}:{number}"
+        for path in files()
+        if not relative(path).startswith("tests/")
+        for number, line in lines(path)
+        if REGISTRIES.search(line) or MACHINE.search(line)
+    ]
+    assert not named, f"{named}: a registry's host, or a path of one machine; other machines have others"
+
+
+def test_every_make_target_says_what_it_does() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = dict(TARGET.findall(makefile))
+    silent = [target for target, rest in targets.items() if not re.search(r"## \w", rest)]
+    assert not silent, f"{silent}: add `## what it does` behind the target, `make help` shows it"
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    assert set(phony.split()) == set(targets), "every target is named in .PHONY, and nothing else"

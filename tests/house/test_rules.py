@@ -1,0 +1,115 @@
+"""A rule that is not a test is a wish: the rule book, its tests, the code and the policies speak of the same rules."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploy.stories.book import STORIES
+from schemas.policy import Policy
+from services.dispute.domain import DECIDER as DISPUTE
+from services.mediation.domain import DECIDER as MEDIATION
+from services.order.domain import DECIDER as ORDER
+from services.refund.domain import DECIDER as REFUND
+from tests.house.reading import ROOT, files, lines, relative
+from tests.house.rules import BOOK, proofs, rules
+
+NAMED = re.compile(r"\b(?:R\d{1,2}b?|C\d{1,2}|N7)\b")
+CODE = ("schemas/", "shared/", "services/", "deploy/", "tests/")
+PRESETS = sorted((ROOT / "schemas" / "policies").glob("*.yaml"))
+
+
+def _table(head: str) -> list[list[str]]:
+    """The cells of the book's table that begins so, its header first."""
+    tables = [block.splitlines() for block in BOOK.read_text().split("\n\n") if block.startswith(head)]
+    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for table in tables for line in table]
+    return [row for row in rows if not set("".join(row)) <= set("-")]
+
+
+def test_every_rule_has_one_place_in_the_book() -> None:
+    numbers = Counter(number for number, _ in rules())
+    assert numbers
+    assert max(numbers.values()) == 1, [number for number, times in numbers.items() if times > 1]
+
+
+def test_every_rule_is_proved_by_a_test() -> None:
+    proved = proofs()
+    wishes = [f"{number} {title}" for number, title in rules() if number not in proved]
+    assert not wishes, "\n".join(["mark the test that proves it, or write it:", *wishes])
+
+
+def test_no_test_names_a_rule_that_is_not_in_the_book() -> None:
+    known = dict(rules())
+    unknown = {rule: tests for rule, tests in proofs().items() if rule not in known}
+    assert not unknown, f"{unknown}: docs/RULES.md has no such rule"
+
+
+def test_code_and_pages_name_no_rule_that_is_not_in_the_book() -> None:
+    known = dict(rules())
+    named = [
+        f"{relative(path)}:{number} {rule}"
+        for path in files()
+        if path.suffix == ".md" or (path.suffix in (".py", ".sql", ".yaml") and relative(path).startswith(CODE))
+        for number, line in lines(path)
+        for rule in NAMED.findall(line)
+        if rule not in known
+    ]
+    assert not named, "\n".join(["docs/RULES.md has no such rule:", *named])
+
+
+def test_the_book_lists_every_deadline_in_its_order() -> None:
+    listed = [(service, name.strip("`")) for service, name, *_ in _table("| service |")[1:]]
+    deciders = (ORDER, DISPUTE, MEDIATION, REFUND)
+    assert listed == [(decider.service, name) for decider in deciders for name in decider.deadline_names]
+
+
+def test_the_book_lists_the_stories_by_their_names() -> None:
+    listed = {int(number): name.strip("*") for number, name, *_ in _table("| | story |")[1:]}
+    assert list(listed) == list(range(1, 18))
+    assert {number: story.title for number, story in STORIES.items()}.items() <= listed.items()
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_the_book_says_what_the_policies_say(path: Path) -> None:
+    """Every key of a policy, with its value; an empty cell is the value of `aliexpress`."""
+    header, *rows = _table("| key |")
+    name, policy = path.stem.partition(".")[0], yaml.safe_load(path.read_text())
+    assert f"`{name}`" in BOOK.read_text(), f"docs/RULES.md does not tell of the policy {name}"
+    assert [row[0].strip("`") for row in rows] == [key for key in Policy.model_fields if key not in ("name", "version")]
+    if f"`{name}`" in header and path == _newest(name):
+        column, base = header.index(f"`{name}`"), header.index("`aliexpress`")
+        written = {row[0].strip("`"): row[column] or row[base] for row in rows}
+        assert written == {key: _cell(policy[key]) for key in written}
+
+
+def test_demo_is_aliexpress_with_every_day_a_second_long() -> None:
+    """As the book says."""
+    aliexpress, demo = (yaml.safe_load(_newest(name).read_text()) for name in ("aliexpress", "demo"))
+    about = ("name", "version")
+    assert {key: value for key, value in demo.items() if key not in about} == {
+        key: value | {"unit": "seconds"} if isinstance(value, dict) else value
+        for key, value in aliexpress.items()
+        if key not in about
+    }
+
+
+def _newest(name: str) -> Path:
+    return max(
+        (path for path in PRESETS if path.stem.partition(".")[0] == name), key=lambda path: int(path.suffixes[0][1:])
+    )
+
+
+def _cell(value: object) -> str:
+    match value:
+        case {"n": n, "unit": str(unit)}:
+            unit = unit.replace("_", " ")
+            return f"{n} {unit.removesuffix('s') if n == 1 else unit}"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case int():
+            return str(value)
+        case None:
+            return "`null`"
+    return f"`{value}`"
