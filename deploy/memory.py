@@ -19,6 +19,7 @@ from services.timer.domain import DECIDER as TIMER
 from shared import codec, policies
 from shared.agenda import Agenda
 from shared.memory import MemoryBus, World
+from shared.policies import Policies
 
 
 async def compose(bus_partitions: int = 3) -> tuple[World, MailList]:
@@ -96,6 +97,12 @@ class MemoryStage:
     async def sleep(self, duration: timedelta) -> None:
         await self.world.wait(duration)
         self._listen()
+
+    async def publish(self, file: str, content: bytes) -> None:
+        ref, rules = policies.read(file, content)
+        self.world.policies = Policies({**self.world.policies.by_ref, ref: rules})
+        for loop in self.world.loops:
+            loop.policies = self.world.policies
 
     def _listen(self) -> None:
         for topic in EVENT_TOPICS:

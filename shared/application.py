@@ -81,7 +81,7 @@ class Application(Generic[S]):
 
     async def _run(self, settings: S) -> None:
         service = self.decider.service
-        book = policies.load()
+        book = policies.load(settings.policies_folder)
         await _until_reachable(
             "database",
             lambda: database.migrate(settings.database_url, service, (database.KERNEL_MIGRATIONS, *self.migrations)),
@@ -134,6 +134,7 @@ class Application(Generic[S]):
                 loop.run(),
                 loop.keep_publishing(),
                 _housekeeping(loop, source),
+                _keep_policies(loop, settings.policies_folder),
                 _ready(lease, loop),
             )
             tasks.extend(asyncio.create_task(_or_die(one)) for one in work)
@@ -237,6 +238,17 @@ async def _housekeeping(loop: ShardLoop, source: KafkaSource) -> None:
             )
         except Exception as error:  # both are a courtesy: neither may stop what matters
             log.info("housekeeping: %s: %s", type(error).__name__, error)
+
+
+async def _keep_policies(loop: ShardLoop, folder: Path) -> None:
+    """What is published while we run is in force a moment later. A service that hears of a version before it has seen
+    the file waits for it, so it does not matter who looks first."""
+    while True:
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+        try:
+            loop.policies = policies.load(folder, loop.policies)
+        except (policies.BrokenPolicy, OSError) as error:
+            log.error("published, but not in force: %s", error)
 
 
 async def _ready(lease: Lease, loop: ShardLoop) -> None:

@@ -1,22 +1,19 @@
 """Policies from their files, and what their durations mean on a calendar."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
+from holidays import HolidayBase, country_holidays
 from pydantic import ValidationError
 
 from schemas.common import PolicyRef
 from schemas.policy import Duration, Policy
-
-if TYPE_CHECKING:
-    from holidays import HolidayBase
 
 PUBLISHED = Path(__file__).parent.parent / "schemas" / "policies"
 
@@ -26,7 +23,7 @@ class PolicyMissing(Exception):
 
 
 class BrokenPolicy(Exception):
-    """A policy file that cannot be read: nothing starts with it."""
+    """A policy file that means nothing: no service starts with it, none that runs takes it up."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +48,67 @@ class Policies:
             raise PolicyMissing(f"policy {ref.name} version {ref.version} ({ref.hash[:12]})") from None
 
 
-def load(paths: Iterable[Path] | None = None) -> Policies:
-    """Reads policy files; raises BrokenPolicy naming the file and, where there is one, the line."""
-    by_ref: dict[PolicyRef, Policy] = {}
-    for path in sorted(PUBLISHED.glob("*.yaml") if paths is None else paths):
-        content = path.read_bytes()
-        try:
-            policy = Policy.model_validate(yaml.safe_load(content))
-        except (yaml.YAMLError, ValidationError) as error:
-            raise BrokenPolicy(f"{path.name}: {error}") from error
-        if path.stem != f"{policy.name}.{policy.version}":
-            raise BrokenPolicy(f"{path.name}: holds {policy.name} version {policy.version}")
-        ref = PolicyRef(name=policy.name, version=policy.version, hash=hashlib.sha256(content).hexdigest())
-        by_ref[ref] = policy
-    return Policies(by_ref)
+NONE = Policies({})
+
+
+def load(folder: Path = PUBLISHED, known: Policies = NONE) -> Policies:
+    """What is known already, and the folder's other files; raises BrokenPolicy. A published file never changes, so
+    none is read twice."""
+    files = {f"{ref.name}.{ref.version}.yaml" for ref in known.by_ref}
+    new = [read(path.name, path.read_bytes()) for path in sorted(folder.glob("*.yaml")) if path.name not in files]
+    if not (files or new):
+        raise BrokenPolicy(f"{folder}: there is no policy")
+    return Policies({**known.by_ref, **dict(new)})
+
+
+def read(file: str, content: bytes) -> tuple[PolicyRef, Policy]:
+    """One policy; raises BrokenPolicy naming the file and, where there is one, the line."""
+    lines: dict[str, int] = {}
+
+    def broken(reason: str, *where: object) -> BrokenPolicy:
+        line = f", line {lines[str(where[0])]}" if where and str(where[0]) in lines else ""
+        return BrokenPolicy(": ".join([file + line, *filter(None, [".".join(map(str, where))]), reason]))
+
+    try:
+        for key in _keys(content):
+            if key.value in lines:  # YAML itself would let the last one win, unnoticed
+                raise broken(f"said again in line {key.start_mark.line + 1}", key.value)
+            lines[key.value] = key.start_mark.line + 1
+        policy = Policy.model_validate(yaml.safe_load(content))
+    except yaml.YAMLError as error:
+        raise broken(" ".join(str(error).split())) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise broken(first["msg"], *first["loc"]) from error
+    if not _has_zone(policy.time_zone):
+        raise broken(f"there is no zone {policy.time_zone}", "time_zone")
+    if not _has_calendar(policy.country):
+        raise broken(f"there is no calendar of {policy.country}", "country")
+    if file != f"{policy.name}.{policy.version}.yaml":
+        raise broken(f"it holds {policy.name} version {policy.version}")
+    return PolicyRef(name=policy.name, version=policy.version, hash=hashlib.sha256(content).hexdigest()), policy
+
+
+def _keys(content: bytes) -> Iterator[yaml.ScalarNode]:
+    root = yaml.compose(content, yaml.SafeLoader)
+    if isinstance(root, yaml.MappingNode):
+        yield from (key for key, _ in root.value if isinstance(key, yaml.ScalarNode))
+
+
+def _has_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # unknown, no name at all, a folder of zones
+        return False
+    return True
+
+
+def _has_calendar(country: str) -> bool:
+    try:
+        _calendar(country)
+    except NotImplementedError:
+        return False
+    return True
 
 
 def after(start: datetime, duration: Duration, policy: Policy, times: int = 1) -> datetime:
@@ -101,7 +145,5 @@ def _after_business_days(start: datetime, n: int, policy: Policy) -> datetime:
 
 
 @lru_cache
-def _calendar(country: str) -> "HolidayBase":
-    from holidays import country_holidays  # slow to import, and most policies never count a business day
-
+def _calendar(country: str) -> HolidayBase:
     return country_holidays(country)

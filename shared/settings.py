@@ -1,9 +1,12 @@
 """What the environment says, under the prefix RECOURSE_."""
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.topics import PARTITIONS
+from shared import policies
 
 
 class Settings(BaseSettings):
@@ -14,6 +17,8 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: str = "localhost:9092"
     database_url: str = Field(default="postgresql://localhost/recourse", repr=False)
     topic_prefix: str = ""
+    policies_folder: Path = policies.PUBLISHED
+    """Looked at again every second: a new version is published by moving its file there."""
     partitions: int = Field(default=PARTITIONS, ge=1)
     batch_records_max: int = Field(default=500, ge=1)
     lease_seconds: float = Field(default=3.0, gt=0)

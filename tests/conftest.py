@@ -7,7 +7,12 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from hypothesis import settings
+
 from deploy.local.stack import Stack
+
+settings.register_profile("recourse", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("recourse")
 
 
 @pytest.fixture(scope="session")

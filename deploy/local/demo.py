@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import shutil
 import signal
 import sys
 import time
@@ -19,6 +20,7 @@ from deploy.stories.dialogue import Scene, Story, StoryFailed, day_of, hire_medi
 from deploy.stories.live import LiveStage
 from deploy.stories.telling import money, told
 from schemas.topics import SERVICES
+from shared.policies import PUBLISHED
 
 LEDGER = """
 SELECT count(*), sum(captured_minor)::bigint, sum(refunded_minor)::bigint, sum(paid_out_minor)::bigint,
@@ -31,11 +33,14 @@ async def play(stories: Sequence[Story], console: Console) -> bool:
     """True if every story went as it is told and every penny is where it should be."""
     async with Stack(say=console.print) as stack:
         began = time.monotonic()
-        await stack.start_services(SERVICES)
+        folder = shutil.copytree(PUBLISHED, stack.folder / "policies")  # one of the stories publishes a new version
+        await stack.start_services(SERVICES, {"RECOURSE_POLICIES_FOLDER": str(folder)})
         console.print(f"Six services, each a process of its own. Ready in {time.monotonic() - began:.1f} s.")
-        async with LiveStage(stack.bootstrap_servers) as stage:
-            await hire_mediators(stage, f"demo-{time.time_ns()}")
-            scenes = {story: Scene(stage, f"story-{story.number}") for story in stories}
+        async with LiveStage(stack.bootstrap_servers, policies_folder=folder) as stage:
+            run = f"{time.time_ns():x}"
+            await hire_mediators(stage, run)
+            ours = "" if stack.embedded else f"-{run}"  # elsewhere the stories may have been played before
+            scenes = {story: Scene(stage, f"story-{story.number}{ours}") for story in stories}
             failures = await _play_all(scenes, console)
             for story, scene in scenes.items():
                 _tell(story, scene, failures.get(story), console)

@@ -93,6 +93,11 @@ class Stack:
         return self._postgres
 
     @property
+    def embedded(self) -> bool:
+        """Whether both servers are ours, and new."""
+        return self._kafka is not None and self._postgres is not None and self._data is None
+
+    @property
     def smtp_port(self) -> int:
         return self.mailbox.port
 

@@ -7,7 +7,10 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from hashlib import sha256
+from typing import Any, NamedTuple, Protocol
+
+import yaml
 
 from schemas.policy import Policy
 from schemas.topics import SERVICES
@@ -70,6 +73,10 @@ class Stage(Protocol):
         """From now on whatever is said of this order is added to `case.seen`."""
         ...
 
+    async def publish(self, file: str, content: bytes) -> None:
+        """Puts a policy file where the services look; it is in force a moment later."""
+        ...
+
 
 @dataclass
 class Case:
@@ -107,7 +114,7 @@ class Case:
         began = max((event.at for event in self.seen), default=EPOCH)
         window = self._window(began, after)
         found = await self._next(type_, fields, window)
-        if found.at - began < window - self.stage.slack:
+        if after is not None and found.at - began < window - self.stage.slack:
             raise StoryFailed(f"{self.order_id}: {type_} came {found.at - began} after the last, not {window}")
         self._heard.add(found.id)
         return found.data
@@ -142,6 +149,10 @@ class Case:
             raise StoryFailed(f"{self.order_id}: buyer and seller should have {(buyer, seller)}, have {self.split()}")
         if buyer + seller != self.captured_minor:
             raise StoryFailed(f"{self.order_id}: {self.captured_minor} captured, {buyer + seller} expected at the end")
+
+    def nothing_moved(self) -> None:
+        if self.split() != (0, 0):
+            raise StoryFailed(f"{self.order_id}: nobody should have money yet; buyer and seller have {self.split()}")
 
     def split(self) -> tuple[int, int]:
         """(paid to the buyer, paid to the seller), by the refund service's word."""
@@ -189,6 +200,19 @@ class Person:
             raise StoryFailed(f"{case.order_id}: {name} should be {refused or 'obeyed'}, got {answer}")
         return answer.data
 
+    def knows(self, type_: str) -> None:
+        """He has been shown such an event, or written to about one."""
+        if not self._was_told(type_):
+            raise StoryFailed(f"{self.case.order_id}: the {self.role} should know of {type_}")
+
+    def never_learns(self, type_: str) -> None:
+        if self._was_told(type_):
+            raise StoryFailed(f"{self.case.order_id}: the {self.role} should not know of {type_}")
+
+    def _was_told(self, type_: str) -> bool:
+        shown = [event for event in self.case.seen if self.role in event.data.get("visible_to", [self.role])]
+        return any(event.type == type_ or event.data.get("template") == type_ for event in shown)
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -198,9 +222,10 @@ class Scene:
     name: str
     cases: list[Case] = field(default_factory=list)
 
-    async def order(self, **lines_minor: int) -> Case:
-        """An order is placed: paid, and not yet shipped."""
-        captured = sum(lines_minor.values())
+    async def order(self, **lines: "int | Pieces") -> Case:
+        """An order is placed: paid, and not yet shipped. A line is one piece, or so many, for so much money."""
+        wares = {name: line if isinstance(line, Pieces) else Pieces(1, line) for name, line in lines.items()}
+        captured = sum(line.minor for line in wares.values())
         case = Case(self.stage, f"{self.name}-{len(self.cases) + 1}", captured)
         self.cases.append(case)
         self.stage.follow(case)
@@ -210,32 +235,72 @@ class Scene:
             seller={"id": case.seller.id, "email": f"{case.seller.id}@example.com"},
             currency="EUR",
             lines=[
-                {"line_id": name, "title": name.capitalize(), "quantity": 1, "amount_minor": minor}
-                for name, minor in lines_minor.items()
+                {"line_id": name, "title": name.capitalize(), "quantity": line.quantity, "amount_minor": line.minor}
+                for name, line in wares.items()
             ],
             payment={"payment_id": f"payment-{case.order_id}", "amount_minor": captured},
             policy=self.stage.rules.name,
         )
         return case
 
-    async def shipped_order(self, **lines_minor: int) -> Case:
-        case = await self.order(**lines_minor)
+    async def shipped_order(self, **lines: "int | Pieces") -> Case:
+        case = await self.order(**lines)
         await case.seller.says("order.ship", carrier="Cainiao", tracking_number=f"LP-{case.order_id}")
         return case
+
+    async def new_rules(self, **changes: Any) -> None:
+        """The next version of the stage's policy is published: orders placed from now on live under it."""
+        rules = self.stage.rules.model_copy(update={"version": self.stage.rules.version + 1, **changes})
+        content = yaml.safe_dump(rules.model_dump(mode="json"), sort_keys=False)
+        await self.stage.publish(f"{rules.name}.{rules.version}.yaml", content.encode())
+
+
+class Pieces(NamedTuple):
+    """A line of several pieces; `minor` is the money of them all."""
+
+    quantity: int
+    minor: int
+
+
+Play = Callable[[Scene], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Story:
     number: int
     title: str
-    play: Callable[[Scene], Awaitable[None]]
+    play: Play
+
+
+def story(number: int, title: str) -> Callable[[Play], Story]:
+    return lambda play: Story(number, title, play)
 
 
 def refund(minor: int) -> dict[str, Any]:
     return {"kind": "refund", "refund_minor": minor}
 
 
+def goods_back(minor: int) -> dict[str, Any]:
+    return {"kind": "return_and_refund", "refund_minor": minor}
+
+
+def new_parcel(minor: int) -> dict[str, Any]:
+    """Or the money, if it does not come."""
+    return {"kind": "replacement", "refund_minor": minor}
+
+
 NO_RETURN_NO_REFUND = {"kind": "none", "refund_minor": 0}
+
+
+def photo(evidence_id: str) -> dict[str, Any]:
+    return {
+        "evidence_id": evidence_id,
+        "kind": "photo",
+        "uri": f"https://files.example.com/{evidence_id}.jpg",
+        "media_type": "image/jpeg",
+        "size_bytes": 204_800,
+        "sha256": sha256(evidence_id.encode()).hexdigest(),
+    }
 
 
 async def hire_mediators(stage: Stage, run: str) -> None:

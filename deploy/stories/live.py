@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from deploy.stories.dialogue import EVENT_TOPICS, Case, Seen
+from deploy.stories.dialogue import EVENT_TOPICS, Case, Seen, StoryFailed
 from schemas.policy import Policy
 from shared import policies
 
@@ -19,10 +20,13 @@ class LiveStage:
 
     slack = timedelta(seconds=3)
 
-    def __init__(self, bootstrap_servers: str, policy: str = "demo", prefix: str = "") -> None:
+    def __init__(
+        self, bootstrap_servers: str, policy: str = "demo", prefix: str = "", policies_folder: Path | None = None
+    ) -> None:
         self.rules = _newest(policy)
         self.seen = 0
         self._prefix = prefix
+        self._policies_folder = policies_folder
         self._cases: dict[str, Case] = {}
         self._heard = asyncio.Condition()
         self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=True, acks="all")
@@ -62,6 +66,13 @@ class LiveStage:
 
     async def sleep(self, duration: timedelta) -> None:
         await asyncio.sleep(duration.total_seconds())
+
+    async def publish(self, file: str, content: bytes) -> None:
+        if self._policies_folder is None:
+            raise StoryFailed(f"{file}: nobody said where these services look for their policies")
+        draft = self._policies_folder / f"{file}.draft"
+        draft.write_bytes(content)
+        draft.rename(self._policies_folder / file)  # whole, or not there
 
     async def _listen(self) -> None:
         """Repeats (after a crash of a service) are told apart by id, as any reader should."""

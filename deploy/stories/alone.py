@@ -1,0 +1,122 @@
+"""What the parties, and time, bring about by themselves."""
+
+from deploy.stories.claims import BROKEN, NOTHING_CAME, decision, disputed
+from deploy.stories.dialogue import NO_RETURN_NO_REFUND, Scene, new_parcel, refund, story
+
+
+@story(1, "The parcel that never came")
+async def never_came(s: Scene) -> None:
+    case = await s.shipped_order(lamp=40_00)
+    await disputed(case, 40_00, **NOTHING_CAME)
+    await case.hears("dispute.closed", after="seller_first_response", outcome="seller_silent")
+    await case.ends(buyer=40_00, seller=0)
+
+
+@story(2, "The trap")
+async def the_trap(s: Scene) -> None:
+    case = await s.shipped_order(phone=300_00)
+    await disputed(case, 300_00)
+    offer = await case.seller.says(
+        "dispute.offer", dispute_id="d1", terms=NO_RETURN_NO_REFUND, message="Accept, and we refund you at once!"
+    )
+    await case.buyer.says(
+        "dispute.accept_offer", dispute_id="d1", offer_id=offer["offer_id"], expect="settled_on_offer"
+    )
+    await case.hears("dispute.closed", outcome="offer_accepted", refund_minor=0, final=True)
+    await case.hears("order.settled", refund_minor=0, release_minor=300_00)
+    await case.buyer.says("dispute.open", dispute_id="d2", terms=refund(300_00), **BROKEN)
+    await case.hears("dispute.open_refused", dispute_id="d2", code="wrong_state")
+    await case.ends(buyer=0, seller=300_00)
+
+
+@story(3, "Cancelled the right way")
+async def cancelled_rightly(s: Scene) -> None:
+    case = await s.shipped_order(coat=120_00)
+    await case.days(2)
+    await disputed(case, 120_00, **NOTHING_CAME)
+    await case.seller.says("order.extend_protection", days=10)
+    await case.buyer.says("dispute.cancel", dispute_id="d1", expect="reopenable")
+    await case.hears("order.lines_unfrozen", dispute_id="d1")
+    await case.days(3)
+    await disputed(case, 120_00, "d2", **NOTHING_CAME)
+    await case.hears("dispute.closed", after="seller_first_response", dispute_id="d2", outcome="seller_silent")
+    await case.ends(buyer=120_00, seller=0)
+
+
+@story(4, "Cancelled too late")
+async def cancelled_too_late(s: Scene) -> None:
+    case = await s.shipped_order(watch=80_00)
+    await case.days(50)
+    await disputed(case, 80_00)
+    await case.seller.says("dispute.reject", dispute_id="d1")
+    await case.days(11)  # protection ended a day ago, agreement may still be reached for four more
+    await case.buyer.says("dispute.cancel", refused="consequence_changed", dispute_id="d1", expect="reopenable")
+    await case.buyer.says("dispute.cancel", dispute_id="d1", expect="released_to_seller")
+    await case.hears("order.lines_released", cause="dispute_cancelled", release_minor=80_00)
+    await case.buyer.says("dispute.open", dispute_id="d2", terms=refund(80_00), **BROKEN)
+    await case.hears("dispute.open_refused", dispute_id="d2", code="too_late")
+    await case.ends(buyer=0, seller=80_00)
+
+
+@story(12, "Never shipped")
+async def never_shipped(s: Scene) -> None:
+    waiting = await s.order(kettle=35_00)
+    impatient = await s.order(toaster=25_00)
+    await impatient.buyer.says("order.cancel", reason="Found one next door.")
+    await impatient.ends(buyer=25_00, seller=0)
+    await waiting.seller.says("order.extend_processing", days=2)
+    await waiting.hears("order.cancelled", after=9, cause="not_shipped")
+    await waiting.ends(buyer=35_00, seller=0)
+
+
+@story(13, "Nobody did anything")
+async def nobody_acted(s: Scene) -> None:
+    case = await s.shipped_order(book=15_00)
+    await case.hears("order.protection_ending", after=55, held_minor=15_00)
+    await case.hears("order.lines_released", after=5, cause="protection_ended")
+    await case.ends(buyer=0, seller=15_00)
+
+
+@story(16, "Bait and switch")
+async def bait_and_switch(s: Scene) -> None:
+    case = await s.shipped_order(bicycle=350_00)
+    await disputed(case, 350_00)
+    bait = await case.seller.says("dispute.offer", dispute_id="d1", terms=refund(300_00), message="Quick, take it!")
+    switch = await case.seller.says("dispute.offer", dispute_id="d1", terms=refund(3_00))
+    await case.buyer.says(
+        "dispute.accept_offer",
+        refused="offer_superseded",
+        dispute_id="d1",
+        offer_id=bait["offer_id"],
+        expect="settled_on_offer",
+    )
+    on_the_table = {"offer_id": switch["offer_id"], "by": "seller", "terms": refund(3_00)}
+    await case.hears("dispute.rejected", code="offer_superseded", details={"offer": on_the_table})
+    await case.days(2)
+    case.nothing_moved()
+    await case.buyer.says("dispute.escalate", dispute_id="d1")
+    mediator = await case.mediator()
+    await mediator.says("mediation.decide", **decision(350_00, "The frame is cracked.", rule="broken-on-arrival"))
+    await case.hears("dispute.closed", after="appeal_window", outcome="decided")
+    await case.ends(buyer=350_00, seller=0)
+
+
+@story(17, "The rules changed")
+async def rules_changed(s: Scene) -> None:
+    old = await s.shipped_order(radio=70_00)
+    await disputed(old, 70_00)
+    await s.new_rules(replacement=True)
+    await old.days(4)  # into the dispute, and every service has read them
+    await old.buyer.says("dispute.modify", refused="not_allowed", dispute_id="d1", terms=new_parcel(70_00))
+
+    new = await s.shipped_order(radio=70_00)
+    await disputed(new, 70_00, terms=new_parcel(70_00))
+    await new.seller.says("dispute.accept_offer", dispute_id="d1", offer_id=1)
+    await new.hears("dispute.replacement_awaited", refund_minor=70_00)
+    await new.seller.says("dispute.ship_replacement", dispute_id="d1", carrier="Cainiao", tracking_number="LP-anew")
+    await new.buyer.says("dispute.confirm_replacement", dispute_id="d1")
+    await new.hears("dispute.closed", outcome="replaced")
+    await new.ends(buyer=0, seller=70_00)
+
+    await old.hears("dispute.closed", after=11, outcome="seller_silent")
+    await old.ends(buyer=70_00, seller=0)

@@ -1,0 +1,111 @@
+"""Goods that go back, break later, or were many."""
+
+from deploy.stories.claims import BROKEN, decision, disputed
+from deploy.stories.dialogue import Case, Pieces, Scene, goods_back, photo, refund, story
+
+
+@story(10, "Return and refund")
+async def return_and_refund(s: Scene) -> None:
+    """Of four pairs that should go back one does, one is forgotten, one comes back as a brick and one is kept."""
+    sent = await to_be_returned(await s.shipped_order(slippers=25_00), 24_99)
+    await returned(sent)
+    await sent.days(6)
+    arrival = sent.seen[-1].at.isoformat()
+    await sent.platform.says("dispute.report_return", dispute_id="d1", status="delivered", at=arrival)
+    await sent.days(6)  # twelve days after it was shipped: his ten began anew when it arrived
+    await sent.seller.says("dispute.confirm_return", dispute_id="d1")
+    await sent.hears("dispute.closed", outcome="offer_accepted", refund_minor=24_99)
+    await sent.ends(buyer=24_99, seller=1)
+
+    forgotten = await to_be_returned(await s.shipped_order(boots=90_00), 90_00)
+    await forgotten.hears("dispute.closed", after="return_ship", outcome="return_not_shipped")
+    await forgotten.ends(buyer=0, seller=90_00)
+
+    brick = await to_be_returned(await s.shipped_order(loafers=120_00), 120_00)
+    await returned(brick)
+    await brick.seller.says(
+        "dispute.contest_return",
+        dispute_id="d1",
+        reason="wrong_item",
+        description="There is a brick in the box.",
+        evidence=[photo("brick")],
+    )
+    mediator = await brick.mediator()
+    why = "The brick weighs what the parcel weighed at the counter."
+    verdict = decision(20_00, why, rule="goods-not-returned", evidence_ids=["brick"])
+    await mediator.says("mediation.decide", refused="wrong_state", **(verdict | {"return_required": True}))
+    await mediator.says("mediation.decide", **verdict)
+    await brick.hears("dispute.closed", after="appeal_window", outcome="decided")
+    await brick.ends(buyer=20_00, seller=100_00)
+
+    kept = await to_be_returned(await s.shipped_order(sandals=30_00), 30_00)
+    await kept.buyer.says("dispute.cancel", dispute_id="d1", expect="reopenable")
+    await kept.hears("order.lines_unfrozen", dispute_id="d1")
+    await kept.buyer.says("order.confirm_receipt")
+    await kept.ends(buyer=0, seller=30_00)
+
+
+async def to_be_returned(case: Case, minor: int) -> Case:
+    await disputed(case, minor, terms=goods_back(minor), reason="wrong_variant", description="A size too small.")
+    await case.seller.says("dispute.accept_offer", dispute_id="d1", offer_id=1)
+    await case.hears("dispute.return_awaited", refund_minor=minor)
+    return case
+
+
+async def returned(case: Case) -> None:
+    await case.buyer.says(
+        "dispute.ship_return", dispute_id="d1", carrier="Hermes", tracking_number=f"H-{case.order_id}"
+    )
+
+
+@story(14, "Broken after two weeks")
+async def broken_after_two_weeks(s: Scene) -> None:
+    late = await s.shipped_order(kettle=60_00)
+    case = await s.shipped_order(kettle=60_00)
+    await late.buyer.says("order.confirm_receipt")
+    await case.buyer.says("order.confirm_receipt")
+
+    await case.days(13)  # on the fourteenth day
+    await case.hears("refund.paid_out", amount_minor=60_00)
+    await case.hears("order.completed", refund_minor=0, release_minor=60_00)
+    await disputed(case, 45_00, reason="defective", description="It leaks.")
+    await case.seller.says("dispute.accept_offer", dispute_id="d1", offer_id=1)
+    await case.hears("order.settled", refund_minor=45_00, payout_minor=0, chargeback_minor=45_00)
+    await case.hears("refund.charged_back", amount_minor=45_00)
+    await case.hears("order.completed", refund_minor=45_00, release_minor=15_00)
+    await case.ends(buyer=45_00, seller=15_00)
+
+    await late.days(3)  # on the sixteenth day
+    await late.buyer.says("dispute.open", dispute_id="d1", terms=refund(45_00), **BROKEN)
+    await late.hears("dispute.open_refused", dispute_id="d1", code="too_late")
+    await late.ends(buyer=0, seller=60_00)
+
+
+@story(15, "Two lines, two disputes")
+async def two_lines(s: Scene) -> None:
+    case = await s.shipped_order(cups=Pieces(3, 10_00), plates=Pieces(3, 5_00))
+    two_cups = [{"line_id": "cups", "quantity": 2}]
+    await case.buyer.says("dispute.open", dispute_id="d1", lines=two_cups, terms=refund(6_68), **BROKEN)
+    await case.hears("dispute.open_refused", dispute_id="d1", code="amount_exceeds", details={"max_minor": 6_67})
+    await disputed(case, 6_67, "d2", lines=two_cups)
+    await case.buyer.says("dispute.open", dispute_id="d3", lines=two_cups, terms=refund(1), **BROKEN)
+    await case.hears("dispute.open_refused", dispute_id="d3", code="already_disputed")
+    await disputed(case, 1_67, "d4", lines=[{"line_id": "plates", "quantity": 1}])
+    await case.seller.says("dispute.accept_offer", dispute_id="d2", offer_id=1)
+    await case.hears("order.settled", dispute_id="d2", refund_minor=6_67, release_minor=3_33)
+    third_cup = [{"line_id": "cups", "quantity": 1}]
+    await case.buyer.says("dispute.open", dispute_id="d5", lines=third_cup, terms=refund(3_34), **BROKEN)
+    await case.hears("dispute.open_refused", dispute_id="d5", code="wrong_state")
+    await case.seller.says("dispute.accept_offer", dispute_id="d4", offer_id=1)
+    await case.hears("order.settled", dispute_id="d4", refund_minor=1_67, release_minor=3_33)
+    await case.ends(buyer=8_34, seller=6_66)
+
+    together = await s.shipped_order(cup=33_33, saucer=66_68)
+    await disputed(together, 50_00)
+    await together.seller.says("dispute.accept_offer", dispute_id="d1", offer_id=1)
+    shares = [
+        {"line_id": "cup", "refund_minor": 16_67, "release_minor": 16_66},
+        {"line_id": "saucer", "refund_minor": 33_33, "release_minor": 33_35},
+    ]
+    await together.hears("order.settled", refund_minor=50_00, release_minor=50_01, lines=shares)
+    await together.ends(buyer=50_00, seller=50_01)
