@@ -1,4 +1,4 @@
-"""A policy: all windows, limits and silence rules of an order, as data. A published file is never changed or removed."""
+"""A policy: all windows, limits and silence rules of an order as data. A published file is never changed or removed."""
 
 from typing import Annotated, Literal
 

@@ -55,7 +55,7 @@ class PendingEvent(RefundEvent):
     """Of a movement that is not done yet."""
 
     amount_minor: PositiveMinor = STAMPED
-    due_by: Instant = Field(default=STAMPED, description="what was promised when it was requested (R53); never moves")
+    due_by: Annotated[Instant, Field(description="as promised when it was requested (R53); it never moves")] = STAMPED
 
 
 class RefundRequested(PendingEvent):

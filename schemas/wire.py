@@ -15,7 +15,9 @@ MEDIATORS_KEY = "mediators"
 
 MINOR_MAX = 10**12
 TEXT_MAX = 4_000
-STAMPED: Any = None
+YEARS = range(1970, 9999)
+"""Of an instant: so it has a name of four digits in every time zone."""
+STAMPED: Any = Field(default=None, json_schema_extra={"x-stamped": True})
 """Default of a field that the runtime fills in from the state an event leads to; a decision leaves it out.
 
 Readers still find it required: the published schema says so, and an event read back without it is an error."""
@@ -31,6 +33,8 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
 def _utc_milliseconds(instant: datetime) -> datetime:
     if instant.tzinfo is None:
         raise ValueError("an instant needs a time zone")
+    if not YEARS[0] <= instant.year <= YEARS[-1]:
+        raise ValueError(f"an instant lies in the years {YEARS[0]} to {YEARS[-1]}")
     instant = instant.astimezone(UTC)
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
