@@ -25,9 +25,12 @@ NAME_BYTES_MAX = 255
 """Of a record key, a command id, a type or a correlation id."""
 REFUSAL_MESSAGE_MAX = 500
 DEAD_LETTER_VALUE_MAX = 2 * 1024 * 1024
-"""A compressed record can be larger than any limit of the broker; a dead letter of it is cut here."""
+DEAD_LETTER_SIZE_MAX = DEAD_LETTER_VALUE_MAX + 512 * 1024
+"""A compressed record can be larger than any limit of the broker; a dead letter of more than this is cut."""
+SEQUENCE_DIGITS_MAX = 18
+"""More is nothing that we wrote, and nothing that a table of ours can hold."""
 
-Headers = list[tuple[str, bytes]]
+Headers = list[tuple[str, bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Decoder:
         """None: not for this service. Never raises."""
         headers = dict(record.headers)
         own = record.topic == self.inbox
-        structured = headers.get("content-type", b"").strip().lower().startswith(STRUCTURED)
+        structured = (headers.get("content-type") or b"").strip().lower().startswith(STRUCTURED)
         if not own and not structured:
             model = self.heard.get((record.topic, _text(headers.get("ce_type")) or ""))
             if model is None:
@@ -162,7 +165,8 @@ class Decoder:
             **more,
         )
         sequence = attributes.get("sequence", "")
-        if record.topic in OUTSIDERS_WRITE or not (sequence.isascii() and sequence.isdigit()):
+        written_by_us = sequence.isascii() and sequence.isdigit() and len(sequence) <= SEQUENCE_DIGITS_MAX
+        if record.topic in OUTSIDERS_WRITE or not written_by_us:
             return Decoded(heard_input)
         return Decoded(heard_input, attributes.get("source", ""), int(sequence))
 
@@ -226,11 +230,17 @@ def encode(said: Said, record: Input, source: str, sequence: int) -> tuple[bytes
     return pack_headers((name, text.encode()) for name, text in headers), message.model_dump_json().encode()
 
 
-def dead_letter(record: Record, letter: DeadLetter, source: str, sequence: int) -> tuple[bytes, bytes | None]:
-    """(headers as stored, value) of a dead letter: the original whole, and where it lay and why it is here."""
-    value = record.value
+def dead_letter(
+    record: Record, letter: DeadLetter, source: str, sequence: int
+) -> tuple[bytes | None, bytes, bytes | None]:
+    """(key, headers as stored, value) of a dead letter: the original whole, and where it lay and why it is here."""
+    key, value, kept = record.key, record.value, record.headers
+    size = len(key or b"") + len(value or b"") + sum(len(name.encode()) + len(raw or b"") + 10 for name, raw in kept)
+    if size > DEAD_LETTER_SIZE_MAX:
+        key, value = key and key[:NAME_BYTES_MAX], value and value[:DEAD_LETTER_VALUE_MAX]
+        kept = [("x-dead-letter-cut-from", str(size).encode())]
     headers: Headers = [
-        *record.headers,
+        *kept,
         ("kafka_dlt-original-topic", record.topic.encode()),
         ("kafka_dlt-original-partition", str(record.partition).encode()),
         ("kafka_dlt-original-offset", str(record.offset).encode()),
@@ -239,20 +249,18 @@ def dead_letter(record: Record, letter: DeadLetter, source: str, sequence: int) 
         ("x-dead-letter-source", source.encode()),
         ("x-dead-letter-sequence", str(sequence).encode()),
     ]
-    if value is not None and len(value) > DEAD_LETTER_VALUE_MAX:
-        headers.append(("x-dead-letter-cut-from", str(len(value)).encode()))
-        value = value[:DEAD_LETTER_VALUE_MAX]
-    return pack_headers(headers), value
+    return key, pack_headers(headers), value
 
 
-def pack_headers(headers: Iterable[tuple[str, bytes]]) -> bytes:
+def pack_headers(headers: Iterable[tuple[str, bytes | None]]) -> bytes:
     """As stored: latin-1 gives every byte back exactly."""
-    return to_json([(name, value.decode("latin-1")) for name, value in headers])
+    return to_json([(name, value if value is None else value.decode("latin-1")) for name, value in headers])
 
 
 def unpack_headers(packed: bytes) -> Headers:
-    return [(name, value.encode("latin-1")) for name, value in from_json(packed)]
+    return [(name, value if value is None else value.encode("latin-1")) for name, value in from_json(packed)]
 
 
-def header(headers: Sequence[tuple[str, bytes]], name: str) -> str | None:
-    return next((value.decode(errors="replace") for known, value in headers if known == name), None)
+def header(headers: Sequence[tuple[str, bytes | None]], name: str) -> str | None:
+    found = next((value for known, value in headers if known == name), None)
+    return None if found is None else found.decode(errors="replace")

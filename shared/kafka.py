@@ -18,7 +18,7 @@ from faststream.kafka import TopicPartition as Subscribed
 from faststream.kafka.message import KafkaMessage
 
 from schemas.topics import BATCH_BYTES_MAX, DEAD_LETTER_BYTES_MAX
-from shared import codec
+from shared import codec, records
 from shared.ports import Outage, Record, Row
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ FETCH_MAX_WAIT_MS = 100
 """A fetch that is under way when a shard is taken over is waited for: no longer than this."""
 WAVE_TIMEOUT_SECONDS = 30.0
 CLIENT_ERRORS = (KafkaError, OSError, TimeoutError)
+
+records.install()
 
 
 class KafkaSource:

@@ -29,6 +29,8 @@ WITH me AS (
 )
 SELECT id FROM member WHERE id NOT IN (SELECT id FROM gone) UNION SELECT $1
 """
+# A release whose outcome nobody knew: the table says that we own what we do not hold.
+FORGET = "UPDATE shard SET owner = NULL WHERE shard = ANY ($1::int[]) AND owner = $2"
 PREPARE = "INSERT INTO shard (shard) SELECT * FROM generate_series(0, $1 - 1) ON CONFLICT DO NOTHING"
 
 
@@ -41,6 +43,7 @@ class Lease:
         self.complete = asyncio.Event()
         """Set while we hold our fair share, ready to work."""
         self._moving: asyncio.Task[None] | None = None
+        self._gave_back = False
 
     async def keep(self) -> None:
         """Looks again and again until cancelled; an outage is waited out."""
@@ -75,16 +78,21 @@ class Lease:
         mine = sorted(self.loop.shards)
         share, rest = divmod(len(owners), len(living))
         share += living.index(self.loop.owner) < rest
-        free = sorted(
-            shard
-            for shard, owner in owners.items()
-            if shard not in mine and (owner not in living or owner == self.loop.owner)
-        )
+        stale = [shard for shard, owner in owners.items() if shard not in mine and owner == self.loop.owner]
+        free = sorted(stale + [shard for shard, owner in owners.items() if owner not in living])
         if self._moving is None or self._moving.done():
+            if self._moving is not None:
+                self._moving.result()  # raises what nobody foresaw
             if len(mine) > share:
                 self._moving = asyncio.create_task(self._release(mine[share:]))
             elif len(mine) < share and free:
                 self._moving = asyncio.create_task(self._claim(free[: share - len(mine)]))
+            elif stale:
+                await connection.execute(FORGET, stale, self.loop.owner)
+                self._gave_back = True
+        if self._gave_back:
+            await connection.execute(f'NOTIFY "{self.channel}"')
+            self._gave_back = False
         if sum(shard.ready for shard in self.loop.shards.values()) >= share:
             self.complete.set()
         else:
@@ -93,7 +101,7 @@ class Lease:
     async def _claim(self, shards: list[int]) -> None:
         try:
             await self.loop.claim(shards)
-        except (Outage, Fenced) as error:
+        except (Outage, Fenced, *database.ERRORS) as error:
             log.warning("claim: %s: %s", type(error).__name__, error)
             await asyncio.sleep(0.2)
         self.loop.lost.set()  # look again at once
@@ -101,9 +109,10 @@ class Lease:
     async def _release(self, shards: list[int]) -> None:
         try:
             await self.loop.release(shards)
-            await (await self._connected()).execute(f'NOTIFY "{self.channel}"')
         except (Outage, *database.ERRORS) as error:
             log.warning("release: %s: %s", type(error).__name__, error)
+        self._gave_back = True
+        self.loop.lost.set()  # look again at once
 
     async def _connected(self) -> Any:
         if self.connection is None or self.connection.is_closed():

@@ -35,7 +35,7 @@ class MemoryBus:
         topic: str,
         key: bytes | None,
         value: bytes | None,
-        headers: Sequence[tuple[str, bytes]] = (),
+        headers: Sequence[tuple[str, bytes | None]] = (),
         partition: int | None = None,
     ) -> Record:
         """As a producer does; without a partition the key's own."""

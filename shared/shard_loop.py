@@ -20,10 +20,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.topics import BATCH_BYTES_MAX
-from schemas.wire import Message
+from schemas.wire import Message, Rejected
 from shared import codec
 from shared.agenda import Agenda, Written
-from shared.codec import DeadLetter, Decoder
+from shared.codec import DeadLetter, Decoded, Decoder
 from shared.decider import Decider, Input, Stream, handle, refold
 from shared.policies import Policies, PolicyMissing
 from shared.ports import Claim, Clock, Commit, Cursor, Fenced, Outage, Publisher, Record, Row, Source, Store
@@ -65,6 +65,7 @@ class _Batch:
     def __init__(self) -> None:
         self.claims: dict[Shard, Claim] = {}
         self.work: list[_Work] = []
+        self.begun: set[tuple[Shard, str]] = set()
         self.suspended: set[tuple[Shard, str]] = set()
         self.unreadable: dict[tuple[Shard, str], Exception] = {}
         """Streams that could not be folded: whatever comes for them raises."""
@@ -153,8 +154,8 @@ class ShardLoop:
                         }
                         self.source.resume(shard.claim.shard, offsets)
                         shard.ready = True
-        except (Fenced, Outage):
-            self._drop(taken)
+        except BaseException:
+            self._drop(taken)  # else they would be ours and never read
             raise
 
     async def release(self, numbers: Sequence[int], patience: float = 3.0) -> None:
@@ -259,20 +260,24 @@ class ShardLoop:
     def _read_one(self, shard: Shard, record: Record, batch: _Batch) -> None:
         claim = batch.claim(shard)
         cursor = claim.cursors.setdefault(record.topic, Cursor())
-        if record.offset < cursor.offset or (shard, record.topic) in batch.suspended:
+        log_read, begins = (shard, record.topic), (shard, record.topic) not in batch.begun
+        batch.begun.add(log_read)
+        if record.offset < cursor.offset or log_read in batch.suspended:
             return  # handled before, or to be read again
-        if record.offset > cursor.offset and shard.gaps.get(record.topic) != record.offset:
+        if record.offset > cursor.offset and begins and shard.gaps.get(record.topic) != record.offset:
             # Either the log really has a gap (retention, markers) or this was fetched before a seek. Look again: what
-            # comes after a seek of our own is the truth.
+            # comes after a seek of our own is the truth. (Within a batch nothing was sought: a gap there is real.)
             shard.gaps[record.topic] = record.offset
-            batch.suspended.add((shard, record.topic))
+            batch.suspended.add(log_read)
             self.source.resume(shard.claim.shard, {topic: cursor.offset for topic, cursor in claim.cursors.items()})
             return
         if record.offset > cursor.offset:
             log.info("offsets %s to %s of %s are gone", cursor.offset, record.offset, record.topic)
         cursor.offset = record.offset + 1
-        cursor.time = max(cursor.time, record.timestamp)
-        found = self.decoder.decode(record, EPOCH + timedelta(milliseconds=cursor.time))
+        if record.timestamp < cursor.time:
+            record = replace(record, timestamp=cursor.time)  # a broker's clock may step back, the time of inputs not
+        cursor.time = record.timestamp
+        found = self._decoded(record, EPOCH + timedelta(milliseconds=cursor.time))
         if found is None:
             return
         if isinstance(found, DeadLetter):
@@ -284,6 +289,14 @@ class ShardLoop:
                 return  # published twice, heard once
             claim.marks[place] = found.sequence
         batch.work.append(_Work(shard, found.input, record))
+
+    def _decoded(self, record: Record, time: datetime) -> Decoded | DeadLetter | None:
+        """Whatever the decoder trips over is a bug of ours, but must not end one process after the other."""
+        try:
+            return self.decoder.decode(record, time)
+        except Exception as bug:
+            log.exception("the decoder raised", extra={"topic": record.topic, "offset": record.offset})
+            return DeadLetter(f"unreadable: {type(bug).__name__}")
 
     async def _load(self, batch: _Batch) -> None:
         """Folds the streams that are not in memory, all in one query."""
@@ -310,7 +323,9 @@ class ShardLoop:
         for row in rows:
             if row.command_id is not None and row.digest is not None:
                 stream.answered.setdefault(row.command_id, set()).add(row.digest)
-            refold(self.decider, stream, Message.MODELS[row.type].model_validate_json(row.data or b""))
+            model = Message.MODELS[row.type]
+            if not issubclass(model, Rejected):  # no history, and it may stand under a key that is no order id
+                refold(self.decider, stream, model.model_validate_json(row.data or b""))
         return stream
 
     async def _handle(self, work: _Work, batch: _Batch) -> None:
@@ -332,7 +347,8 @@ class ShardLoop:
             await self.store.check([work.shard.claim])
             log.exception("parked: handling raised", extra={"order_id": order_id, "input_id": work.found.id})
             work.shard.streams.pop(order_id, None)
-            if work.record is not None:
+            batch.claim(work.shard).parked.setdefault(order_id, [])
+            if work.record is not None:  # an own input comes again from the agenda, with the next claim
                 letter = DeadLetter(f"parked: {type(bug).__name__}: its order waits for a fix, with what follows")
                 self._put_aside(work.shard, work.record, letter, batch)
                 batch.park(work.shard, order_id, work.record)
@@ -394,10 +410,10 @@ class ShardLoop:
         claim.position += 1
         claim.sequence += 1
         source = f"recourse/{self.decider.service}/{claim.shard}"
-        headers, value = codec.dead_letter(record, letter, source, claim.sequence)
+        key, headers, value = codec.dead_letter(record, letter, source, claim.sequence)
         topic = f"{self.decider.service}.dead-letters"
         place = (claim.shard, claim.position, claim.sequence, topic, claim.shard)
-        batch.rows.append(Row(*place, record.key, None, "dead-letter", record.timestamp, None, None, headers, value))
+        batch.rows.append(Row(*place, key, None, "dead-letter", record.timestamp, None, None, headers, value))
         log.warning("dead letter: %s", letter.reason, extra={"topic": record.topic, "offset": record.offset})
 
     async def _retry_parked(self, shard: Shard) -> None:
@@ -408,9 +424,9 @@ class ShardLoop:
             del claim.parked[order_id]
             batch.released.append((claim.shard, order_id))
             for record in records:
-                found = self.decoder.decode(record, EPOCH + timedelta(milliseconds=record.timestamp))
-                if found is not None and not isinstance(found, DeadLetter):
-                    batch.work.append(_Work(shard, found.input, record))
+                found = self._decoded(record, EPOCH + timedelta(milliseconds=record.timestamp))
+                if found is not None:
+                    batch.work.append(_Work(shard, found if isinstance(found, DeadLetter) else found.input, record))
             await self._load(batch)
             for work in batch.work:
                 await self._handle(work, batch)

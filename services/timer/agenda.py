@@ -152,7 +152,8 @@ class TimerAgenda(Agenda):
         await self.table.write(transaction, changes)
         for shard, change in changes.items():
             opened = shards[shard]
-            if opened.covered != END and len(opened.near) < PAGE // 2:
+            staying = len(opened.near) - len(change.cancelled) - len(change.armed)  # at least: whoever moves may go far
+            if opened.covered != END and staying < PAGE // 2:
                 change.page = await self.table.page(transaction, shard, opened.covered, PAGE)
         self._changes = changes
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from schemas.timer import CancelTimer, Elapsed, Schedule, Scheduled, TimerCancelled, TimerRejected
+from schemas.timer import CancelTimer, Elapsed, Schedule, Scheduled, TimerCancelled, TimerCommand, TimerRejected
 from schemas.wire import Event, Service
-from shared.decider import Decider, Output, Send
+from shared.decider import Decider, Output, Refusal, Send
 from shared.policies import Policies
 
 
@@ -23,6 +23,10 @@ class Due:
 
 def decide(state: None, message: Any, time: datetime, policies: Policies) -> Sequence[Output]:
     match message:
+        case TimerCommand(actor=actor) if actor.role not in message.by:
+            return [Refusal("not_allowed", "Only our own services set timers.")]
+        case Schedule(deliver_to="notification"):
+            return [Refusal("invalid", "The notification service has no inbox to ring in.")]
         case Schedule(timer_id=timer_id, name=name, due_at=due_at, deliver_to=deliver_to):
             return [Scheduled(timer_id=timer_id, name=name, due_at=due_at, deliver_to=deliver_to)]
         case CancelTimer(timer_id=timer_id):

@@ -1,0 +1,52 @@
+"""`make bench`: throughput against its ceiling, then the latency of one hop, on the embedded Kafka and PostgreSQL."""
+
+import asyncio
+import os
+import platform
+import sys
+from contextlib import closing
+
+from aiokafka import AIOKafkaConsumer
+
+from deploy.local.guard import Guard
+from deploy.local.processes import LocalStackError
+from deploy.local.stack import Stack
+from tests.bench import latency, throughput
+from tests.bench.throughput import BATCH_MAX, ORDERS, ROUNDS, Throughput
+
+RATES = (50, 300)
+
+
+async def bench() -> None:
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"):
+        os.environ.pop(name, None)  # others' servers would be measured with others' work on them
+    async with Stack() as stack, AIOKafkaConsumer(bootstrap_servers=stack.bootstrap_servers) as reader:
+        with closing(Guard()) as guard:
+            await measure(stack, Throughput(stack, guard, reader))
+
+
+async def measure(stack: Stack, subject: Throughput) -> None:
+    print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}, Python {platform.python_version()}")
+    await subject.prepare()
+    partitions = len(subject.partitions)
+    print(f"\nThroughput: {subject.given:,} commands to {ORDERS:,} orders over {partitions} shards, {ROUNDS} rounds.")
+    print(f"CPU time (own, Kafka, PostgreSQL) in µs per command; a batch has at most {BATCH_MAX}.\n", flush=True)
+    ours, bare = [], []
+    for number in range(1, ROUNDS + 1):
+        bare.append(await subject.bare(f"ceiling-{number}"))
+        async with subject.service(f"round-{number}") as run:
+            ours.append(run)
+            if number == ROUNDS:
+                print(throughput.report(ours, bare))
+                print("\nLatency of one hop: a command is due, its event is in a reader's hands\n", flush=True)
+                for rate in RATES:
+                    waits = await latency.measure(stack.bootstrap_servers, partitions, rate)
+                    print(latency.report(rate, waits), flush=True)
+    print(f"\nLoad average at the end {os.getloadavg()[0]:.1f}. Next to other work only ratios mean anything.")
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(bench())
+    except LocalStackError as error:
+        sys.exit(str(error))

@@ -1,0 +1,170 @@
+"""How many commands a second one process of the order service takes through its whole loop, and how many a process
+could that decides nothing (`ceiling.py`): the same bytes, the same servers, turn by turn."""
+
+import asyncio
+import pickle
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from statistics import median
+from urllib.parse import urlsplit
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from deploy.local.guard import Guard
+from deploy.local.processes import Child
+from deploy.local.stack import REPO, Stack, create_topics
+from schemas.topics import all_topics
+from tests.bench import ceiling
+from tests.bench.load import commands
+
+ORDERS = 12_000
+ROUNDS = 3
+BATCH_MAX = 500
+ANSWERS, ALARMS = "order.events", "timer.commands"
+LOOK_SECONDS = 0.02
+PATIENCE_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One process took the commands through: at what rate, and for how much CPU time per command, in µs."""
+
+    rate: float
+    own: float
+    kafka: float
+    postgres: float
+    batch: float
+    """Commands per commit."""
+
+
+class Ceiling(Child):
+    async def start(self, stack: Stack, database_url: str, shares: Path) -> None:
+        argv = [sys.executable, "-m", "tests.bench.ceiling", stack.bootstrap_servers, database_url]
+        self._spawn([*argv, str(shares), str(BATCH_MAX)], cwd=REPO)
+
+
+class Throughput:
+    """Commands wait in order.commands, and stay there: every run begins with an empty database and reads them all."""
+
+    def __init__(self, stack: Stack, guard: Guard, reader: AIOKafkaConsumer) -> None:
+        self.stack, self.guard, self.reader = stack, guard, reader
+        self.given = 0
+        self.partitions = range(stack.topics[0].partitions)
+        self.shares = stack.folder / "shares.pickle"
+
+    async def prepare(self) -> None:
+        """Gives the commands, and has the service handle them once: the servers are warm then, and what it said is
+        what the ceiling is to say."""
+        wanted = {ceiling.PREFIX + ANSWERS, ceiling.PREFIX + ALARMS}
+        topics = [topic for topic in all_topics(ceiling.PREFIX, len(self.partitions)) if topic.name in wanted]
+        await create_topics(self.stack.bootstrap_servers, topics)
+        servers = self.stack.bootstrap_servers
+        async with AIOKafkaProducer(bootstrap_servers=servers, linger_ms=20, max_batch_size=200_000) as producer:
+            for command in commands(ORDERS, "full"):
+                await producer.send(ceiling.INBOX, command.value, key=command.key, headers=command.headers)
+                self.given += 1
+        async with self.service("warm-up"):
+            pass
+        given = await self._ends(ceiling.INBOX)
+        said = {partition: await self._said(partition) for partition in self.partitions}
+        shares = {partition: ceiling.Share(given[partition], said[partition]) for partition in self.partitions}
+        self.shares.write_bytes(pickle.dumps(shares))
+
+    async def _said(self, partition: int) -> list[ceiling.Saying]:
+        sayings = []
+        for topic in (ANSWERS, ALARMS):
+            place = TopicPartition(topic, partition)
+            end = (await self._ends(topic))[partition]
+            self.reader.assign([place])
+            self.reader.seek(place, 0)
+            found: list[ceiling.Saying] = []
+            while len(found) < end:
+                for records in (await self.reader.getmany(timeout_ms=1000)).values():
+                    found += [ceiling.Saying(topic, r.key, r.value, list(r.headers)) for r in records]
+            sayings += found
+        return sorted(sayings, key=_sequence)
+
+    async def _ends(self, topic: str) -> dict[int, int]:
+        ends = await self.reader.end_offsets([TopicPartition(topic, partition) for partition in self.partitions])
+        return {place.partition: offset for place, offset in ends.items()}
+
+    @asynccontextmanager
+    async def service(self, name: str) -> AsyncIterator[Run]:
+        """The real process. It still runs, with everything handled, inside the block."""
+        database_url = await self._empty_database(name)
+        answered = await self._count(ANSWERS)
+        env = {"RECOURSE_DATABASE_URL": database_url, "RECOURSE_BATCH_RECORDS_MAX": str(BATCH_MAX)}
+        await self.stack.start_services([f"order#{name}"], env)
+        process = self.stack.services[f"order#{name}"]
+        yield await self._measure(process, ANSWERS, answered, database_url, '"order".event')
+        await process.stop()
+
+    async def bare(self, name: str) -> Run:
+        database_url = await self._empty_database(name)
+        topic = ceiling.PREFIX + ANSWERS
+        answered = await self._count(topic)
+        process = Ceiling("The ceiling", self.stack.folder / "logs" / f"{name}.log", self.guard)
+        await process.start(self.stack, database_url, self.shares)
+        run = await self._measure(process, topic, answered, database_url, "event")
+        await process.stop()
+        return run
+
+    async def _measure(self, process: Child, topic: str, before: int, database_url: str, table: str) -> Run:
+        """From the first answers seen to the last; only what was answered in between is counted."""
+        servers = (process, self.stack.kafka, self.stack.postgres)
+        first = await self._reached(process, topic, before + 1)
+        began, used = time.perf_counter(), [server.cpu_seconds() for server in servers]
+        last = await self._reached(process, topic, before + self.given)
+        seconds, used_then = time.perf_counter() - began, [server.cpu_seconds() for server in servers]
+        handled = last - first
+        connection = await asyncpg.connect(database_url)
+        commits = await connection.fetchval(f"SELECT count(DISTINCT xmin::text) FROM {table}")
+        await connection.close()
+        own, kafka, postgres = ((b - a) / handled * 1e6 for a, b in zip(used, used_then, strict=True))
+        return Run(handled / seconds, own, kafka, postgres, self.given / commits)
+
+    async def _reached(self, process: Child, topic: str, wanted: int) -> int:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (count := await self._count(topic)) < wanted:
+                process.check()
+                await asyncio.sleep(LOOK_SECONDS)
+        return count
+
+    async def _count(self, topic: str) -> int:
+        return sum((await self._ends(topic)).values())
+
+    async def _empty_database(self, name: str) -> str:
+        name = f"bench_{name.replace('-', '_')}"
+        connection = await asyncpg.connect(self.stack.database_url)
+        await connection.execute(f"CREATE DATABASE {name}")
+        await connection.close()
+        return urlsplit(self.stack.database_url)._replace(path=f"/{name}").geturl()
+
+
+def _sequence(saying: ceiling.Saying) -> int:
+    return int(dict(saying.headers)["ce_sequence"])
+
+
+def report(ours: Sequence[Run], bare: Sequence[Run]) -> str:
+    """A line for each, and what the one is of the other, round by round."""
+    titles = ("commands/s", "own", "Kafka", "PostgreSQL", "batch")
+    lines = [f"{'median (min to max)':19}" + "".join(f"{title:>{width}}" for title, width in _columns(titles))]
+    for name, runs in (("order service", ours), ("ceiling", bare)):
+        spreads = [_spread(values) for values in zip(*map(astuple, runs), strict=True)]
+        lines.append(f"{name:19}" + "".join(f"{spread:>{width}}" for spread, width in _columns(spreads)))
+    ratios = [run.rate / most.rate for run, most in zip(ours, bare, strict=True)]
+    lines.append(f"\nratio: {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    return "\n".join(lines)
+
+
+def _columns(texts: Sequence[str]) -> list[tuple[str, int]]:
+    return list(zip(texts, (26, 18, 16, 16, 18), strict=True))
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"

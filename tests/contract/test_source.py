@@ -1,0 +1,171 @@
+"""What a source must do, in memory and on Kafka through FastStream."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from faststream.kafka import KafkaBroker
+
+from deploy.local.stack import Stack, create_topics
+from schemas.topics import Topic
+from shared.kafka import KafkaSource
+from shared.memory import MemoryBus, MemorySource
+from shared.ports import Record, Source
+
+PARTITIONS = 3
+TOPICS = ("dispute.events", "order.commands")
+QUIET_SECONDS = 0.3
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+@dataclass
+class Bench:
+    source: Source
+    append: Callable[[str, int, bytes | None, bytes | None, Headers], Awaitable[None]]
+
+    async def write(self, topic: str, partition: int, *values: int) -> None:
+        for value in values:
+            await self.append(topic, partition, b"key", str(value).encode(), ())
+
+    async def read(self, number: int) -> list[Record]:
+        """The next so many; more is an error."""
+        found: list[Record] = []
+        async with asyncio.timeout(10):
+            while len(found) < number:
+                found += await self.source.take(QUIET_SECONDS)
+        assert len(found) == number
+        return found
+
+    async def quiet(self) -> bool:
+        until = monotonic() + QUIET_SECONDS
+        while monotonic() < until:
+            if await self.source.take(0.05):
+                return False
+            await asyncio.sleep(0.02)
+        return True
+
+
+@pytest.fixture
+async def bench(real: Stack | None) -> AsyncIterator[Bench]:
+    if real is None:
+        bus = MemoryBus(PARTITIONS)
+
+        async def put(topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+            bus.append(topic, key, value, headers, partition)
+
+        yield Bench(MemorySource(bus, TOPICS), put)
+        return
+
+    prefix = f"source-{uuid4().hex[:8]}."
+    config = {"message.timestamp.type": "LogAppendTime"}
+    await create_topics(real.bootstrap_servers, [Topic(prefix + name, PARTITIONS, config) for name in TOPICS])
+    broker = KafkaBroker(real.bootstrap_servers, apply_types=False, logger=None)
+    source = KafkaSource(broker, "order", TOPICS, PARTITIONS, prefix, batch_max=500)
+
+    async def receive(batch: Any) -> None:
+        await source.receive(batch)
+
+    source.subscriber(receive)
+    async with AIOKafkaProducer(bootstrap_servers=real.bootstrap_servers) as producer:
+
+        async def produce(topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+            batch = producer.create_batch()
+            batch.append(timestamp=1, key=key, value=value, headers=list(headers))
+            await (await producer.send_batch(batch, prefix + topic, partition=partition))
+
+        await broker.start()
+        source.pause_all()
+        yield Bench(source, produce)
+        source.stop_receiving()
+        await broker.stop()
+
+
+def values(records: Sequence[Record], topic: str = "order.commands", partition: int = 0) -> list[int]:
+    return [int(r.value or b"0") for r in records if (r.topic, r.partition) == (topic, partition)]
+
+
+async def test_nothing_comes_of_a_shard_that_is_not_ours(bench: Bench) -> None:
+    await bench.write("order.commands", 0, 1, 2)
+    await bench.write("order.commands", 1, 3)
+    assert await bench.quiet()
+    bench.source.resume(1, {})
+    assert values(await bench.read(1), partition=1) == [3]
+    assert await bench.quiet()
+
+
+async def test_all_topics_of_a_shard_come_from_the_offsets_given_or_from_their_beginning(bench: Bench) -> None:
+    await bench.write("order.commands", 0, 1, 2, 3)
+    await bench.write("dispute.events", 0, 4, 5)
+    bench.source.resume(0, {"order.commands": 2})
+    records = await bench.read(3)
+    assert values(records) == [3]
+    assert values(records, "dispute.events") == [4, 5]
+    assert [record.offset for record in records if record.topic == "order.commands"] == [2]
+
+
+async def test_records_come_in_order_within_a_topic_and_shard(bench: Bench) -> None:
+    bench.source.resume(0, {})
+    bench.source.resume(2, {})
+    for number in range(30):
+        await bench.write(TOPICS[number % 2], 2 * (number % 3 > 0), number)
+    records = await bench.read(30)
+    for topic in TOPICS:
+        for partition in (0, 2):
+            found = values(records, topic, partition)
+            assert found == sorted(found)
+            assert [r.offset for r in records if (r.topic, r.partition) == (topic, partition)] == list(
+                range(len(found))
+            )
+
+
+async def test_a_paused_shard_is_silent_and_the_others_go_on(bench: Bench) -> None:
+    bench.source.resume(0, {})
+    bench.source.resume(1, {})
+    await bench.write("order.commands", 0, 1)
+    await bench.write("order.commands", 1, 2)
+    await bench.read(2)
+    bench.source.pause([0])
+    await bench.write("order.commands", 0, 3)
+    await bench.write("order.commands", 1, 4)
+    assert values(await bench.read(1), partition=1) == [4]
+    assert await bench.quiet()
+    bench.source.resume(0, {"order.commands": 1})
+    assert values(await bench.read(1)) == [3]
+
+
+async def test_reading_may_begin_again_further_back(bench: Bench) -> None:
+    bench.source.resume(0, {})
+    await bench.write("order.commands", 0, 1, 2, 3)
+    await bench.read(3)
+    bench.source.resume(0, {"order.commands": 1})
+    assert values(await bench.read(2)) == [2, 3]
+    await bench.write("order.commands", 0, 4)
+    assert values(await bench.read(1)) == [4]
+
+
+async def test_a_record_comes_as_it_lies_there(bench: Bench) -> None:
+    headers: Headers = [("ce_id", b"\x80\x00"), ("twice", b"1"), ("twice", b"2"), ("null", None)]
+    await bench.append("order.commands", 0, None, None, headers)
+    await bench.append("order.commands", 0, b"\xff", b"", ())
+    bench.source.resume(0, {})
+    first, second = await bench.read(2)
+    assert (first.topic, first.partition, first.offset) == ("order.commands", 0, 0)
+    assert (first.key, first.value, list(first.headers)) == (None, None, list(headers))
+    assert (second.key, second.value, list(second.headers)) == (b"\xff", b"", [])
+    assert first.timestamp > 1_700_000_000_000, "the broker's time, whatever the sender says"
+
+
+async def test_what_lies_there_is_taken_without_waiting(bench: Bench) -> None:
+    await bench.write("order.commands", 0, 1)
+    bench.source.resume(0, {})
+    for _ in range(500):
+        await asyncio.sleep(0.01)
+        if records := await bench.source.take(0):
+            assert values(records) == [1]
+            return
+    raise AssertionError("never came")

@@ -1,0 +1,282 @@
+"""A market of many orders at once, over Kafka alone, whose people keep talking whatever falls over meanwhile."""
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from deploy.stories.claims import BROKEN
+from deploy.stories.dialogue import EVENT_TOPICS, MEDIATORS, Seen, refund
+from schemas.wire import MEDIATORS_KEY
+
+CLIENT_ERRORS = (KafkaError, OSError, TimeoutError)
+ENDED = ("order.completed", "order.cancelled")
+PAID = 100_00
+PATIENCE = timedelta(minutes=4)
+"""How long an answer may take, with the processes that should give it killed again and again."""
+
+
+class GaveUp(AssertionError):
+    """Somebody waited in vain."""
+
+
+class Order:
+    """One order and all that was heard of it, each event once."""
+
+    def __init__(self, market: "Market", order_id: str) -> None:
+        self.market, self.id = market, order_id
+        self.heard: list[Seen] = []
+        self._said = 0
+
+    async def says(self, name: str, role: str, **data: Any) -> str:
+        """Gives a command and returns its answer: a type, or the code of a refusal, which is as good as any."""
+        self._said += 1
+        command_id = f"{self.id}/{self._said}"
+        person = data.pop("person", "checkout" if role == "platform" else f"{role}-{self.id}")
+        value = {"order_id": self.id, "actor": {"role": role, "id": person}, **data}
+        await self.market.send(name, self.id, command_id, value)
+        answer = await self.hears(lambda seen: seen.causation_id == command_id, f"an answer to {name}")
+        return str(answer.data["code"]) if answer.type.endswith(".rejected") else answer.type
+
+    async def hears(self, wanted: Callable[[Seen], bool], what: str) -> Seen:
+        def found() -> Seen | None:
+            return next((seen for seen in self.heard if wanted(seen)), None)
+
+        try:
+            async with asyncio.timeout(PATIENCE.total_seconds()), self.market.news:
+                await self.market.news.wait_for(lambda: found() is not None)
+        except TimeoutError:
+            raise GaveUp(f"{self.id} waited for {what}; last it heard {self.heard[-1:]}") from None
+        seen = found()
+        assert seen is not None
+        return seen
+
+    async def hears_of(self, *types: str, **fields: Any) -> Seen:
+        """The first such event, or the end of the order: time may have overtaken who was too slow."""
+        return await self.hears(
+            lambda seen: (
+                seen.type in ENDED
+                or (seen.type in types and all(seen.data.get(name) == value for name, value in fields.items()))
+            ),
+            " or ".join(types),
+        )
+
+    async def ends(self) -> None:
+        await self.hears(lambda seen: seen.type in ENDED, "its end")
+
+    # -- what people say ---------------------------------------------------------------------------------------------
+
+    async def place(self) -> None:
+        email = {
+            role: {"id": f"{role}-{self.id}", "email": f"{role}-{self.id}@example.com"} for role in ("buyer", "seller")
+        }
+        await self.says(
+            "order.place",
+            "platform",
+            **email,
+            currency="EUR",
+            lines=[{"line_id": "l1", "title": "Lamp", "quantity": 1, "amount_minor": PAID}],
+            payment={"payment_id": f"payment-{self.id}", "amount_minor": PAID},
+            policy="demo",
+        )
+
+    async def ship(self) -> None:
+        await self.place()
+        await self.says("order.ship", "seller", carrier="Cainiao", tracking_number=f"LP-{self.id}")
+
+    async def dispute(self, dispute_id: str = "d1") -> None:
+        await self.says("dispute.open", "buyer", dispute_id=dispute_id, terms=refund(PAID), **BROKEN)
+        await self.hears_of("dispute.opened", "dispute.open_refused", dispute_id=dispute_id)
+
+    async def agree(self, dispute_id: str, minor: int) -> None:
+        await self.says("dispute.offer", "seller", dispute_id=dispute_id, terms=refund(minor))
+        offer = await self.hears_of("dispute.offer_made", "dispute.open_refused", dispute_id=dispute_id, by="seller")
+        offer_id = offer.data.get("offer_id", 1)
+        await self.says("dispute.accept_offer", "buyer", dispute_id=dispute_id, offer_id=offer_id)
+
+
+class Market:
+    """`async with Market(bootstrap_servers) as market:` follows all events; what it says is said until acknowledged."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self.orders: dict[str, Order] = {}
+        self.news = asyncio.Condition()
+        self.sent = 0
+        self.said_again = 0
+        self.heard: Counter[str] = Counter()
+        self._producer: Any = None
+        self._connecting = asyncio.Lock()
+        self._listening: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Market":
+        self._listening = asyncio.create_task(self._listen())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+        if self._producer is not None:
+            await self._producer.stop()
+
+    def order(self, order_id: str) -> Order:
+        self.orders[order_id] = Order(self, order_id)
+        return self.orders[order_id]
+
+    async def open(self) -> None:
+        """Somebody is there to judge."""
+        roster = self.order(MEDIATORS_KEY)
+        for name in MEDIATORS:
+            await roster.says(
+                "mediation.register_mediator", "operator", person="olga", mediator_id=name, capacity=1_000
+            )
+        del self.orders[MEDIATORS_KEY]
+
+    async def send(self, name: str, key: str, command_id: str, value: dict[str, Any]) -> None:
+        """Until it is acknowledged; who is not sure says the same again, under the same id."""
+        headers = [("ce_id", command_id.encode()), ("ce_type", f"{name}.v1".encode())]
+        topic = f"{name.partition('.')[0]}.commands"
+        self.sent += 1
+        while True:
+            producer: Any = None
+            try:
+                producer = await self._connected()
+                await producer.send_and_wait(topic, json.dumps(value).encode(), key=key.encode(), headers=headers)
+                return
+            except CLIENT_ERRORS:
+                self.said_again += 1
+                await self._give_up(producer)
+                await asyncio.sleep(0.3)
+
+    async def _connected(self) -> AIOKafkaProducer:
+        async with self._connecting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    bootstrap_servers=self.bootstrap_servers,
+                    enable_idempotence=True,
+                    acks="all",
+                    request_timeout_ms=5_000,
+                )
+                await producer.start()
+                self._producer = producer
+            return self._producer
+
+    async def _give_up(self, producer: Any) -> None:
+        async with self._connecting:
+            if producer is None or producer is not self._producer:
+                return
+            self._producer = None
+        with contextlib.suppress(*CLIENT_ERRORS):
+            await asyncio.wait_for(producer.stop(), timeout=1)
+
+    async def _listen(self) -> None:
+        known: set[str] = set()
+        while True:
+            consumer = AIOKafkaConsumer(
+                *EVENT_TOPICS, bootstrap_servers=self.bootstrap_servers, auto_offset_reset="earliest"
+            )
+            try:
+                await consumer.start()
+                while True:
+                    for records in (await consumer.getmany(timeout_ms=200)).values():
+                        for record in records:
+                            seen = Seen.of(record)
+                            if seen.id not in known:
+                                known.add(seen.id)
+                                self._take(record.key.decode(), seen)
+                    async with self.news:
+                        self.news.notify_all()
+            except CLIENT_ERRORS:
+                await asyncio.sleep(0.3)  # from the beginning again: what is known is known
+            finally:
+                await consumer.stop()
+
+    def _take(self, key: str, seen: Seen) -> None:
+        self.heard[seen.type] += 1
+        if key in self.orders:
+            self.orders[key].heard.append(seen)
+
+
+# -- how an order may go: it ends by itself if nobody is in time -------------------------------------------------------
+
+
+async def cancelled(order: Order) -> None:
+    await order.place()
+    await order.says("order.cancel", "buyer")
+
+
+async def never_shipped(order: Order) -> None:
+    await order.place()
+
+
+async def confirmed(order: Order) -> None:
+    await order.ship()
+    await order.says("order.confirm_receipt", "buyer")
+
+
+async def agreed(order: Order) -> None:
+    await order.ship()
+    await order.dispute()
+    await order.agree("d1", 30_00)
+
+
+async def disputed_again(order: Order) -> None:
+    await order.ship()
+    await order.dispute()
+    await order.says("dispute.cancel", "buyer", dispute_id="d1", expect="reopenable")
+    await order.hears_of("order.lines_unfrozen", "dispute.closed", "dispute.open_refused")
+    await order.dispute("d2")
+    await order.agree("d2", PAID)
+    await order.says("order.confirm_receipt", "buyer")
+
+
+async def judged(order: Order) -> None:
+    await order.ship()
+    await order.dispute()
+    await order.says("dispute.reject", "seller", dispute_id="d1")
+    await order.says("dispute.escalate", "buyer", dispute_id="d1")
+    assigned = await order.hears_of("mediation.assigned", "dispute.open_refused", "dispute.closed")
+    if assigned.type == "mediation.assigned":
+        await order.says(
+            "mediation.decide",
+            "mediator",
+            person=assigned.data["mediator"]["id"],
+            dispute_id="d1",
+            refund_minor=40_00,
+            return_required=False,
+            rationale="Half broken, half paid.",
+            rules=[],
+            evidence_ids=[],
+        )
+        for role in ("buyer", "seller"):
+            await order.says("dispute.waive_appeal", role, dispute_id="d1")
+
+
+async def arbitration_cancelled(order: Order) -> None:
+    await order.ship()
+    await order.dispute()
+    await order.says("dispute.reject", "seller", dispute_id="d1")
+    await order.says("dispute.escalate", "buyer", dispute_id="d1")
+    await order.hears_of("mediation.opened", "dispute.open_refused", "dispute.closed")
+    await order.says("mediation.cancel", "buyer", dispute_id="d1", expect="released_to_seller")
+
+
+async def seller_silent(order: Order) -> None:
+    await order.ship()
+    await order.dispute()
+
+
+async def shipped_and_silent(order: Order) -> None:
+    await order.ship()
+
+
+Way = Callable[[Order], Awaitable[None]]
+QUICK: tuple[Way, ...] = (cancelled, confirmed, agreed, disputed_again, judged, arbitration_cancelled, never_shipped)
+SLOW: tuple[Way, ...] = (*QUICK, seller_silent, shipped_and_silent)

@@ -1,0 +1,186 @@
+"""Money moves while every process in turn is killed; afterwards nothing is lost, doubled or out of order.
+
+The short form is part of `make test`; the full form (`make test-faults`) has more orders, more rounds, and processes
+that are frozen while others take over and that thaw with what they knew.
+"""
+
+import asyncio
+import itertools
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from deploy.local.kafka import Kafka
+from deploy.local.postgres import Postgres
+from deploy.local.stack import ServiceProcess, Stack
+from schemas.topics import PARTITIONS, SERVICES
+from tests.faults import checks
+from tests.faults.market import PAID, QUICK, SLOW, Market, Order, Way
+from tests.faults.topics import read_all
+
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("faults"),
+]
+
+SETTLING_SECONDS = 240
+"""How long the last letter and the last alarm may take after the last order has ended."""
+FROZEN_SECONDS = 5.0
+"""Longer than the lease: the others must take over."""
+
+full = pytest.mark.skipif(not os.environ.get("RECOURSE_TEST_FAULTS"), reason="the full form runs by make test-faults")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+        environment.delenv("DATABASE_URL", raising=False)
+        async with Stack() as stack:
+            await stack.start_services(SERVICES)
+            yield stack
+
+
+@dataclass
+class Run:
+    """Orders are begun in groups, and while each is under way something falls over."""
+
+    stack: Stack
+    market: Market
+    ways: Sequence[Way]
+    group: int
+
+    def __post_init__(self) -> None:
+        self.killed: Counter[str] = Counter()
+        self._next = itertools.cycle(self.ways)
+        self._playing: list[asyncio.Task[None]] = []
+
+    def begin(self) -> None:
+        for _ in range(self.group):
+            way = next(self._next)
+            order = self.market.order(f"{way.__name__.replace('_', '-')}-{len(self.market.orders)}")
+            self._playing.append(asyncio.create_task(self._play(way, order)))
+
+    @staticmethod
+    async def _play(way: Way, order: Order) -> None:
+        await way(order)
+        await order.ends()
+
+    async def kill(self, name: str, child: Kafka | Postgres | ServiceProcess) -> None:
+        """SIGKILL in the midst of it, and a new one at once."""
+        self.begin()
+        await asyncio.sleep(0.5)
+        await child.kill()
+        self.killed[name] += 1
+        await child.start()
+
+    async def freeze(self, name: str) -> None:
+        """SIGSTOP for longer than the lease: the second process takes over, and the first thaws as a zombie."""
+        self.begin()
+        child = self.stack.services[name]
+        child.send(signal.SIGSTOP)
+        self.killed[f"{name} (frozen)"] += 1
+        await asyncio.sleep(FROZEN_SECONDS)
+        self.begin()
+        child.send(signal.SIGCONT)
+        await asyncio.sleep(0.5)
+        child.check()
+
+    async def kill_all(self) -> None:
+        for name, service in list(self.stack.services.items()):
+            await self.kill(name, service)
+        await self.kill("kafka", self.stack.kafka)
+        await self.kill("postgres", self.stack.postgres)
+
+    async def end(self) -> None:
+        """Everybody has said what he had to say, and every order has ended."""
+        await asyncio.gather(*self._playing)
+        for service in self.stack.services.values():
+            service.check()
+
+
+async def what_is_left(stack: Stack, market: Market) -> checks.World:
+    topics = [topic.name for topic in stack.topics]
+    records = [checks.Seen.of(record) for record in await read_all(stack.bootstrap_servers, topics, PARTITIONS)]
+    connection = await asyncpg.connect(stack.database_url)
+    try:
+        columns = "order_id, captured_minor, escrow_minor, refunded_minor, paid_out_minor"
+        books = await connection.fetch(f"SELECT {columns} FROM refund.ledger_order")
+        sums = "SELECT entry_id, sum(amount_minor)::bigint FROM refund.ledger_posting GROUP BY entry_id"
+        postings = await connection.fetch(sums)
+        payments = await connection.fetch("SELECT payment_key, amount_minor FROM refund.sandbox_payment")
+    finally:
+        await connection.close()
+    return checks.World(
+        paid=dict.fromkeys(market.orders, PAID),
+        records=records,
+        books={order_id: checks.Books(*minor) for order_id, *minor in books},
+        postings_minor=dict(postings),
+        payments=dict(payments),
+        mails=stack.mailbox.messages,
+    )
+
+
+async def settled(stack: Stack, market: Market) -> tuple[checks.World, list[str]]:
+    """Looks until all is well, or for so long that it will not be."""
+    problems = ["nobody looked"]
+    world = checks.World({})
+    for _ in range(SETTLING_SECONDS // 2):
+        world = await what_is_left(stack, market)
+        problems = checks.problems(world)
+        if not problems:
+            break
+        await asyncio.sleep(2)
+    return world, problems
+
+
+def tell(run: Run, world: checks.World, problems: Sequence[str]) -> None:
+    killed = ", ".join(f"{name} {times}" for name, times in run.killed.items())
+    mails = Counter(str(mail["Message-ID"]) for mail in world.mails)
+    unanswered = sum("never answered" in problem or "never said" in problem for problem in problems)
+    print(
+        f"\n{len(run.market.orders)} orders, {run.market.sent} commands ({run.market.said_again} said again)."
+        f" Killed: {killed}."
+        f" {len(world.records)} records, {checks.repeats(world.records)} of them repeats;"
+        f" {len(mails)} mails, {mails.total() - len(mails)} handed over again. Lost: {unanswered}."
+    )
+
+
+@pytest.mark.timeout(600)
+async def test_every_process_is_killed_once(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    async with Market(stack.bootstrap_servers) as market:
+        await market.open()
+        run = Run(stack, market, QUICK, group=5)
+        await run.kill_all()
+        await run.end()
+        world, problems = await settled(stack, market)
+    with capsys.disabled():
+        tell(run, world, problems)
+    assert problems == []
+
+
+@full
+@pytest.mark.timeout(1_800)
+async def test_every_process_is_killed_and_frozen_again_and_again(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await stack.start_services([f"{service}#2" for service in SERVICES])
+    async with Market(stack.bootstrap_servers) as market:
+        await market.open()
+        run = Run(stack, market, SLOW, group=6)
+        for _ in range(2):
+            await run.kill_all()
+            for service in SERVICES:
+                await run.freeze(service)
+        await run.end()
+        world, problems = await settled(stack, market)
+    with capsys.disabled():
+        tell(run, world, problems)
+    assert problems == []

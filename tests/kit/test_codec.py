@@ -1,0 +1,468 @@
+"""What comes in, whoever wrote it, and what goes out."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.mediation import RegisterMediator
+from schemas.timer import Elapsed, Schedule
+from schemas.topics import COMMAND_BYTES_MAX
+from schemas.wire import Actor, Command
+from shared import codec
+from shared.codec import DeadLetter, Decoded, Decoder, partition_of
+from shared.decider import Bell, Input, Refusal, Said
+from shared.ports import Record
+from tests.kit.tally import WORDS, Add, Added, Keep, Promise, Told
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+PARTITIONS = 12
+BUYER = Actor(role="buyer", id="b1")
+ADD = {"order_id": "order-1", "actor": {"role": "buyer", "id": "b1"}, "amount": 5}
+STRUCTURED = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+@pytest.fixture
+def decoder(tally_words: None) -> Decoder:
+    return Decoder("order", (Told,), PARTITIONS)
+
+
+def binary(type_: str = Add.type, id_: str = "c1", **more: str) -> list[tuple[str, bytes | None]]:
+    named = {"ce_id": id_, "ce_type": type_, **{f"ce_{name}": text for name, text in more.items()}}
+    return [(name, text.encode()) for name, text in named.items()]
+
+
+def record(
+    value: Any,
+    headers: Headers | None = None,
+    key: bytes | None = b"order-1",
+    topic: str = "order.commands",
+    partition: int | None = None,
+) -> Record:
+    if not isinstance(value, bytes | None):
+        value = json.dumps(value).encode()
+    if partition is None:
+        partition = partition_of(key or b"", PARTITIONS)
+    return Record(topic, partition, 7, 1_700_000_000_000, key, value, binary() if headers is None else headers)
+
+
+def envelope(data: Any = ADD, **more: Any) -> Record:
+    return record({"specversion": "1.0", "id": "c1", "type": Add.type, "source": "x", "data": data, **more}, STRUCTURED)
+
+
+def read(decoder: Decoder, record: Record) -> Input:
+    decoded = decoder.decode(record, NOON)
+    assert isinstance(decoded, Decoded)
+    return decoded.input
+
+
+def refused(decoder: Decoder, record: Record) -> Refusal:
+    heard = read(decoder, record).heard
+    assert isinstance(heard, Refusal)
+    return heard
+
+
+def reason(decoder: Decoder, record: Record) -> str:
+    letter = decoder.decode(record, NOON)
+    assert isinstance(letter, DeadLetter), letter
+    return letter.reason.partition(":")[0]
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_is_read_in_binary_mode(decoder: Decoder) -> None:
+    headers = [*binary(correlationid="story"), ("traceparent", b"00-1-2-01")]
+    heard = read(decoder, record(ADD, headers))
+    assert heard.heard == Add(order_id="order-1", actor=BUYER, amount=5)
+    assert (heard.type, heard.order_id, heard.id, heard.time) == (Add.type, "order-1", "c1", NOON)
+    assert (heard.correlation_id, heard.traceparent, heard.actor, heard.own) == ("story", "00-1-2-01", BUYER, True)
+
+
+def test_structured_mode_says_the_same(decoder: Decoder) -> None:
+    structured = read(decoder, envelope(correlationid="story", traceparent="00-1-2-01"))
+    assert structured == read(decoder, record(ADD, [*binary(correlationid="story"), ("traceparent", b"00-1-2-01")]))
+
+
+def test_a_command_without_a_correlation_begins_a_story_of_its_own(decoder: Decoder) -> None:
+    assert read(decoder, record(ADD)).correlation_id == "c1"
+    assert read(decoder, envelope()).correlation_id == "c1"
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "expected"),
+    [
+        (record(b"{"), "not_json"),
+        (record(b'{"a": 1} and more'), "not_json"),
+        (record(b"\xff\xfe"), "not_json"),
+        (record(b'{"text": "\\ud800"}'), "not_json"),
+        (record(b"[" * 30_000), "not_json"),
+        (record(b"1" * 5_000), "not_json"),
+        (record(b"{", binary("tally.unheard_of.v1")), "not_json"),
+        (record(b"{", STRUCTURED), "not_json"),
+        (record(b'{"id": "\\ud800", "type": "t"}', STRUCTURED), "not_json"),
+        (record(b"[" * 30_000, STRUCTURED), "not_json"),
+        (record([1], STRUCTURED), "no_envelope"),
+        (record(ADD, key=None), "no_key"),
+        (record(ADD, key=b""), "no_key"),
+        (record(ADD, key=b"\xff"), "no_key"),
+        (record(ADD, key=b"a\0b"), "no_key"),
+        (record(ADD, key=b"k" * 256), "no_key"),
+        (record(None), "no_value"),
+        (record(b""), "no_value"),
+        (record(b" " * (COMMAND_BYTES_MAX + 1)), "too_long"),
+        (record(ADD, []), "no_id_or_type"),
+        (record(ADD, [("ce_type", b"t")]), "no_id_or_type"),
+        (record(ADD, [("ce_id", b"c1")]), "no_id_or_type"),
+        (record(ADD, [("ce_id", None), ("ce_type", b"t")]), "no_id_or_type"),
+        (record(ADD, binary(id_="i" * 256)), "no_id_or_type"),
+        (record(ADD, [("ce_id", b"\xff"), ("ce_type", b"t")]), "no_id_or_type"),
+        (record(ADD, binary(id_="a\0b")), "no_id_or_type"),
+        (envelope(id=7), "no_id_or_type"),
+        (envelope(type=None), "no_id_or_type"),
+        (envelope(id=""), "no_id_or_type"),
+    ],
+)
+def test_what_cannot_be_answered_is_a_dead_letter_that_says_why(
+    decoder: Decoder, unreadable: Record, expected: str
+) -> None:
+    assert reason(decoder, unreadable) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        (ADD | {"amount": 5.0}, "amount"),
+        (ADD | {"amount": "5"}, "amount"),
+        (ADD | {"amount": None}, "amount"),
+        (ADD | {"amount": True}, "amount"),
+        (ADD | {"extra": 1}, "extra"),
+        ({"amount": 5}, "order_id"),
+        (ADD | {"order_id": "order 1"}, "order_id"),
+        (ADD | {"order_id": "order-1\n"}, "order_id"),
+        (ADD | {"actor": {"role": "emperor", "id": "x"}}, "actor.role"),
+        (ADD | {"actor": {"role": "buyer", "id": "x", "name": "y"}}, "actor.name"),
+        ([], ""),
+        (b"null", ""),
+        ("text", ""),
+        (b'{"amount": NaN}', "amount"),
+        (b'{"amount": 1e999}', "amount"),
+        (b'{"amount": 5, "amount": "5"}', "amount"),
+    ],
+)
+def test_what_is_readable_but_wrong_is_refused_and_the_field_named(decoder: Decoder, data: Any, named: str) -> None:
+    wrong = refused(decoder, record(data))
+    assert wrong.code == "invalid"
+    assert named in wrong.message
+    assert len(wrong.message) <= codec.REFUSAL_MESSAGE_MAX
+
+
+def test_a_refusal_does_not_repeat_what_was_sent(decoder: Decoder) -> None:
+    secret = "anna@example.com"
+    assert secret not in refused(decoder, record(ADD | {"amount": secret})).message
+
+
+def test_a_refusal_stays_short_however_much_is_wrong(decoder: Decoder) -> None:
+    many = {f"field-{number}-{'x' * 300}": number for number in range(50)}
+    assert len(refused(decoder, record(ADD | many)).message) <= codec.REFUSAL_MESSAGE_MAX
+
+
+def test_an_unknown_type_is_refused_by_name(decoder: Decoder) -> None:
+    wrong = refused(decoder, record(ADD, binary("tally.unheard_of.v1")))
+    assert wrong.code == "invalid"
+    assert "tally.unheard_of.v1" in wrong.message
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0999-01-01T00:00:00Z"])
+def test_an_instant_beyond_the_calendar_is_refused(decoder: Decoder, at: str) -> None:
+    data = {"order_id": "order-1", "actor": ADD["actor"], "name": "first", "due_at": at}
+    assert refused(decoder, record(data, binary(Promise.type))).code == "invalid"
+
+
+@pytest.mark.parametrize("at", ["2026-03-02T12:00:00", "2026-03-02", 1_772_452_800, "yesterday"])
+def test_an_instant_is_written_out_with_its_zone(decoder: Decoder, at: Any) -> None:
+    data = {"order_id": "order-1", "actor": ADD["actor"], "name": "first", "due_at": at}
+    assert refused(decoder, record(data, binary(Promise.type))).code == "invalid"
+
+
+def test_the_longest_command_is_still_read(decoder: Decoder) -> None:
+    padded = json.dumps(ADD).encode().ljust(COMMAND_BYTES_MAX)
+    assert isinstance(read(decoder, record(padded)).heard, Add)
+
+
+# -- keys and partitions -----------------------------------------------------------------------------------------------
+
+
+def test_a_command_under_another_key_than_its_orders_is_refused_under_that_key(decoder: Decoder) -> None:
+    heard = read(decoder, record(ADD, key=b"order-2"))
+    assert isinstance(heard.heard, Refusal)
+    assert (heard.heard.code, heard.order_id, heard.own) == ("key_mismatch", "order-2", False)
+    assert heard.actor == BUYER
+
+
+def test_a_command_on_another_partition_than_its_keys_is_refused_and_its_time_does_not_count(decoder: Decoder) -> None:
+    right = partition_of(b"order-1", PARTITIONS)
+    heard = read(decoder, record(ADD, partition=(right + 1) % PARTITIONS))
+    assert isinstance(heard.heard, Refusal)
+    assert (heard.heard.code, heard.own) == ("key_mismatch", False)
+
+
+def test_a_wrong_partition_is_said_before_a_wrong_content(decoder: Decoder) -> None:
+    right = partition_of(b"order-1", PARTITIONS)
+    assert refused(decoder, record({}, partition=(right + 1) % PARTITIONS)).code == "key_mismatch"
+
+
+def test_the_roster_of_mediators_has_a_key_of_its_own() -> None:
+    mediation = Decoder("mediation", (), PARTITIONS)
+    data = {"order_id": "mediators", "actor": {"role": "operator", "id": "o"}, "mediator_id": "m1"}
+    headers = binary(RegisterMediator.type)
+    commands = [record(data, headers, key=key, topic="mediation.commands") for key in (b"mediators", b"order-1")]
+    assert isinstance(read(mediation, commands[0]).heard, RegisterMediator)
+    assert refused(mediation, commands[1]).code == "key_mismatch"
+
+
+@pytest.mark.parametrize(
+    ("key", "hashed"),
+    [  # of org.apache.kafka.common.utils.UtilsTest
+        (b"21", -973932308),
+        (b"foobar", -790332482),
+        (b"a-little-bit-long-string", -985981536),
+        (b"a-little-bit-longer-string", -1486304829),
+        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+        (b"abc", 479470107),
+    ],
+)
+def test_keys_lie_where_kafkas_own_clients_put_them(key: bytes, hashed: int) -> None:
+    assert partition_of(key, PARTITIONS) == (hashed & 0x7FFFFFFF) % PARTITIONS
+
+
+@given(st.binary(min_size=1, max_size=300), st.integers(1, 50))
+def test_keys_lie_where_aiokafka_puts_them(key: bytes, partitions: int) -> None:
+    every = list(range(partitions))
+    assert partition_of(key, partitions) == DefaultPartitioner()(key, every, every)
+
+
+# -- one command, however it is spelt ----------------------------------------------------------------------------------
+
+
+def digest(decoder: Decoder, record: Record) -> bytes:
+    digest = read(decoder, record).digest
+    assert digest is not None
+    return digest
+
+
+def test_the_same_command_spelt_differently_is_the_same(decoder: Decoder) -> None:
+    turned = dict(reversed(ADD.items()))
+    spellings = [
+        record(ADD),
+        record(json.dumps(ADD, indent=2).encode()),
+        record(turned),
+        record(json.dumps(ADD).replace("order-1", "\\u006frder-1").encode()),
+        envelope(),
+        envelope(turned),
+    ]
+    assert len({digest(decoder, spelling) for spelling in spellings}) == 1
+
+
+def test_a_default_spelt_out_is_the_same_as_one_left_out(decoder: Decoder) -> None:
+    data = {"order_id": "order-1", "actor": ADD["actor"], "name": "first", "due_at": "2026-03-02T12:00:00.0004+00:00"}
+    zoned = data | {"due_at": "2026-03-02T13:00:00+01:00", "subject": "it"}
+    first, second = (digest(decoder, record(one, binary(Promise.type))) for one in (data, zoned))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        record(ADD | {"amount": 6}),
+        record(ADD | {"actor": {"role": "buyer", "id": "b2"}}),
+        record(ADD | {"amount": "5"}),
+        record(ADD, binary("tally.unheard_of.v1")),
+    ],
+)
+def test_another_content_is_another_command(decoder: Decoder, other: Record) -> None:
+    assert digest(decoder, record(ADD)) != digest(decoder, other)
+
+
+def test_the_type_is_part_of_the_content(decoder: Decoder) -> None:
+    wrong = {"nothing": "known"}
+    first, second = (digest(decoder, record(wrong, binary(model.type))) for model in (Add, Keep))
+    assert first != second
+
+
+# -- events and bells --------------------------------------------------------------------------------------------------
+
+
+def tell(data: Any, **headers: str) -> Record:
+    return record(data, binary(Told.type, **headers), topic="dispute.events")
+
+
+def test_another_services_event_is_read_and_what_it_does_not_know_ignored(decoder: Decoder) -> None:
+    decoded = decoder.decode(tell({"order_id": "order-1", "news": 1}, source="recourse/dispute/3", sequence="9"), NOON)
+    assert isinstance(decoded, Decoded)
+    assert decoded.input.heard == Told(order_id="order-1")
+    assert (decoded.input.own, decoded.input.digest) == (False, None)
+    assert (decoded.source, decoded.sequence) == ("recourse/dispute/3", 9)
+
+
+def test_an_event_that_nobody_listens_to_is_not_even_looked_into(decoder: Decoder) -> None:
+    assert decoder.decode(record(b"{", binary(Added.type), topic="dispute.events"), NOON) is None
+    assert decoder.decode(record(b"{", [], topic="dispute.events", key=None), NOON) is None
+    elsewhere = record({"id": "c1", "type": "tally.unheard_of.v1", "data": {}}, STRUCTURED, topic="dispute.events")
+    assert decoder.decode(elsewhere, NOON) is None
+
+
+@pytest.mark.parametrize(
+    "data", [b"{", {"order_id": 7}, {"order_id": "order-1", "due_at": "9999-12-31T23:59:59-23:59"}]
+)
+def test_an_event_of_ours_that_we_cannot_read_is_a_dead_letter(decoder: Decoder, data: Any) -> None:
+    assert reason(decoder, tell(data)) == "unreadable_event"
+
+
+@pytest.mark.parametrize("sequence", ["", "-1", "1.0", "x", "\N{SUPERSCRIPT TWO}", "9" * 200])
+def test_a_sequence_that_is_none_marks_nothing(decoder: Decoder, sequence: str) -> None:
+    decoded = decoder.decode(tell({"order_id": "order-1"}, source="s", sequence=sequence), NOON)
+    assert isinstance(decoded, Decoded)
+    assert decoded.sequence is None
+
+
+def test_a_sequence_on_a_topic_that_outsiders_write_marks_nothing(decoder: Decoder) -> None:
+    decoded = decoder.decode(record(ADD, binary(source="recourse/order/0", sequence="9")), NOON)
+    assert isinstance(decoded, Decoded)
+    assert (decoded.source, decoded.sequence) == (None, None)
+
+
+def test_a_bell_is_one_whatever_it_says_and_counts_only_on_its_partition(decoder: Decoder) -> None:
+    right = partition_of(b"order-1", PARTITIONS)
+    for value in (b"{}", b"not json", json.dumps(ADD).encode()):
+        heard = read(decoder, record(value, binary(Elapsed.type)))
+        assert (heard.heard, heard.own, heard.digest) == (Bell(), True, None)
+    assert not read(decoder, record(b"{}", binary(Elapsed.type), partition=(right + 1) % PARTITIONS)).own
+
+
+# -- whatever comes ----------------------------------------------------------------------------------------------------
+
+NAMES = st.sampled_from(
+    ["ce_id", "ce_type", "ce_source", "ce_sequence", "ce_correlationid", "content-type", "traceparent"]
+)
+RAW = st.one_of(
+    st.none(),
+    st.binary(max_size=40),
+    st.sampled_from([b"c1", b"application/cloudevents+json", Elapsed.type.encode(), *map(str.encode, WORDS)]),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+ENVELOPES = st.fixed_dictionaries(
+    {}, optional={"id": JSON | st.just("c1"), "type": JSON | st.just(Add.type), "data": JSON, "sequence": JSON}
+)
+VALUES = st.one_of(
+    st.none(),
+    st.binary(max_size=60),
+    JSON.map(lambda value: json.dumps(value).encode()),
+    ENVELOPES.map(lambda value: json.dumps(value).encode()),
+    st.fixed_dictionaries({name: JSON | st.just(value) for name, value in ADD.items()}).map(
+        lambda value: json.dumps(value).encode()
+    ),
+)
+
+
+@given(
+    topic=st.sampled_from(["order.commands", "dispute.events"]),
+    key=st.one_of(st.none(), st.binary(max_size=30), st.just(b"order-1")),
+    value=VALUES,
+    headers=st.lists(st.tuples(NAMES | st.text(max_size=5), RAW), max_size=6),
+)
+def test_whatever_comes_is_read_refused_put_aside_or_passed_over(
+    topic: str, key: bytes | None, value: bytes | None, headers: Headers
+) -> None:
+    decoder = ANY_DECODER
+    came = Record(topic, 3, 0, 0, key, value, headers)
+    decoded = decoder.decode(came, NOON)
+    letter = decoded if isinstance(decoded, DeadLetter) else DeadLetter("whatever: it is")
+    kept_key, packed, kept = codec.dead_letter(came, letter, "recourse/order/3", 1)
+    assert (kept_key, kept) == (key, value)
+    assert codec.unpack_headers(packed)[: len(headers)] == list(headers)
+    if isinstance(decoded, Decoded):
+        assert 0 < len(decoded.input.id) <= 255
+        assert "\0" not in decoded.input.id + decoded.input.order_id + decoded.input.correlation_id
+
+
+def _with_words() -> Decoder:
+    decoder = Decoder("order", (Told,), PARTITIONS)
+    commands = {name: model for name, model in WORDS.items() if issubclass(model, Command)}
+    decoder.commands |= commands
+    return decoder
+
+
+ANY_DECODER = _with_words()
+
+
+# -- what goes out -----------------------------------------------------------------------------------------------------
+
+
+def test_an_event_goes_out_with_exactly_these_headers() -> None:
+    event = Added(order_id="order-1", actor=BUYER, amount=5, total=5)
+    said = Said(event, "order.events", "id-1", "c1", "story \N{SNOWMAN}", "c1", b"digest")
+    caused_by = Input(None, Add.type, "order-1", "c1", NOON, "story", own=True, traceparent="00-1-2-01")
+    headers, data = codec.encode(said, caused_by, "recourse/order/3", 42)
+    assert codec.unpack_headers(headers) == [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"id-1"),
+        ("ce_type", b"tally.added.v1"),
+        ("ce_source", b"recourse/order/3"),
+        ("ce_time", b"2026-03-02T12:00:00.000Z"),
+        ("ce_subject", b"order-1"),
+        ("ce_correlationid", "story \N{SNOWMAN}".encode()),
+        ("ce_causationid", b"c1"),
+        ("ce_dataschema", b"urn:recourse:tally.added.v1"),
+        ("ce_sequence", b"42"),
+        ("content-type", b"application/json"),
+        ("traceparent", b"00-1-2-01"),
+    ]
+    assert json.loads(data) == {
+        "order_id": "order-1",
+        "actor": {"role": "buyer", "id": "b1"},
+        "amount": 5,
+        "total": 5,
+        "note": "",
+    }
+
+
+def test_what_goes_out_can_be_read_by_the_service_it_is_for() -> None:
+    schedule = Schedule(
+        order_id="order-1", actor=BUYER, timer_id="order/order-1", name="n", due_at=NOON, deliver_to="order"
+    )
+    said = Said(schedule, "timer.commands", "id-1", "c1", "story")
+    caused_by = Input(None, Add.type, "order-1", "c1", NOON, "story")
+    headers, data = codec.encode(said, caused_by, "recourse/order/3", 42)
+    decoded = Decoder("timer", (), PARTITIONS).decode(
+        record(data, codec.unpack_headers(headers), topic="timer.commands"), NOON
+    )
+    assert isinstance(decoded, Decoded)
+    assert (decoded.input.heard, decoded.input.correlation_id) == (schedule, "story")
+    assert (decoded.source, decoded.sequence) == ("recourse/order/3", 42)
+
+
+def test_a_dead_letter_is_the_original_whole_and_says_where_it_lay_and_why() -> None:
+    original = record(b"\xff", [("ce_id", b"\x80"), ("twice", b"1"), ("twice", None)], key=b"\xfe", partition=3)
+    key, headers, value = codec.dead_letter(original, DeadLetter("not_json: line 1"), "recourse/order/3", 42)
+    assert (key, value) == (b"\xfe", b"\xff")
+    assert codec.unpack_headers(headers) == [
+        *original.headers,
+        ("kafka_dlt-original-topic", b"order.commands"),
+        ("kafka_dlt-original-partition", b"3"),
+        ("kafka_dlt-original-offset", b"7"),
+        ("kafka_dlt-original-timestamp", b"1700000000000"),
+        ("x-dead-letter-reason", b"not_json: line 1"),
+        ("x-dead-letter-source", b"recourse/order/3"),
+        ("x-dead-letter-sequence", b"42"),
+    ]

@@ -1,0 +1,55 @@
+"""Migrations on a real PostgreSQL."""
+
+import asyncio
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from shared.database import KERNEL_MIGRATIONS, connect, migrate
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "gift" / "migrations").mkdir(parents=True)
+    return tmp_path / "gift" / "migrations"
+
+
+async def test_of_many_that_start_at_once_one_migrates_and_the_others_find_it_done(
+    database_url: str, folder: Path
+) -> None:
+    (folder / "0001_a.sql").write_text("CREATE TABLE gift (id int)")
+    (folder / "0002_b.sql").write_text("INSERT INTO gift SELECT 1 FROM pg_sleep(0.2)")
+    applied = await asyncio.gather(*(migrate(database_url, "gift", [KERNEL_MIGRATIONS, folder]) for _ in range(5)))
+    everything = ["shared/0001_shards.sql", "gift/0001_a.sql", "gift/0002_b.sql"]
+    assert sorted(applied) == [[], [], [], [], everything]
+    connection = await connect(database_url, "gift", "test")
+    assert await connection.fetchval("SELECT count(*) FROM gift") == 1
+    await connection.close()
+
+
+async def test_a_migration_that_changed_after_it_ran_stops_the_start(database_url: str, folder: Path) -> None:
+    (folder / "0001_a.sql").write_text("CREATE TABLE gift (id int)")
+    await migrate(database_url, "gift", [folder])
+    (folder / "0001_a.sql").write_text("CREATE TABLE gift (id bigint)")
+    (folder / "0002_b.sql").write_text("CREATE TABLE never (id int)")
+    with pytest.raises(RuntimeError, match=r"gift/0001_a\.sql was changed"):
+        await migrate(database_url, "gift", [folder])
+    connection = await connect(database_url, "gift", "test")
+    assert await connection.fetchval("SELECT to_regclass('never')") is None
+    await connection.close()
+
+
+async def test_a_migration_that_fails_leaves_nothing_and_may_be_mended(database_url: str, folder: Path) -> None:
+    (folder / "0001_a.sql").write_text("CREATE TABLE gift (id int); SELECT 1 / 0")
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await migrate(database_url, "gift", [folder])
+    (folder / "0001_a.sql").write_text("CREATE TABLE gift (id int)")
+    assert await migrate(database_url, "gift", [folder]) == ["gift/0001_a.sql"]
+
+
+async def test_schemas_do_not_see_each_others_migrations(database_url: str, folder: Path) -> None:
+    (folder / "0001_a.sql").write_text("CREATE TABLE gift (id int)")
+    assert await migrate(database_url, "one", [folder]) == await migrate(database_url, "two", [folder])

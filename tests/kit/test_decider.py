@@ -1,0 +1,412 @@
+"""The law of time, one answer per command, one alarm per order (R0)."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.timer import Schedule
+from schemas.wire import Actor, Command, Message, Rejected
+from shared.decider import (
+    AlarmRung,
+    Bell,
+    Deadline,
+    Decider,
+    Input,
+    Output,
+    Refusal,
+    Said,
+    Send,
+    Stream,
+    handle,
+    refold,
+)
+from shared.policies import Policies
+from tests.kit.tally import UNLUCKY, Add, Added, Keep, Missed, Promise, Tally, Told, decide, decide_with_a_bug, tally
+
+pytestmark = pytest.mark.rule("R0")
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+MILLISECOND = timedelta(milliseconds=1)
+NO_POLICIES = Policies({})
+BUYER = Actor(role="buyer", id="b1")
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+class Order:
+    """One order under a decider, and all that was ever said about it."""
+
+    def __init__(self, decider: Decider[Any] | None = None) -> None:
+        self.decider = decider or tally()
+        self.stream: Stream[Any] = Stream("order-1")
+        self.history: list[Said] = []
+        self._inputs = 0
+
+    def take(self, heard: Any, seconds: float, id: str | None = None, **about: Any) -> list[Said]:  # noqa: A002
+        self._inputs += 1
+        name = id or f"input-{self._inputs}"
+        kind = getattr(heard, "type", "tally.unreadable.v1")
+        said = handle(
+            self.decider, self.stream, Input(heard, kind, "order-1", name, at(seconds), name, **about), NO_POLICIES
+        )
+        self.history += said
+        return said
+
+    def send(self, command: Command | Refusal, seconds: float = 0, id: str | None = None) -> list[Said]:  # noqa: A002
+        digest = blake2b(repr(command).encode(), digest_size=16).digest()
+        return self.take(command, seconds, id, own=True, digest=digest, actor=BUYER)
+
+    def ring(self, seconds: float) -> list[Said]:
+        return self.take(Bell(), seconds, own=True)
+
+    def refolded(self) -> Stream[Any]:
+        stream: Stream[Any] = Stream("order-1")
+        for said in self.history:
+            if said.command_id is not None and said.digest is not None:
+                stream.answered.setdefault(said.command_id, set()).add(said.digest)
+            refold(self.decider, stream, type(said.message).model_validate_json(said.message.model_dump_json()))
+        stream.correlation_id = self.history[0].correlation_id if self.history else None
+        return stream
+
+
+def add(amount: int = 1) -> Add:
+    return Add(order_id="order-1", actor=BUYER, amount=amount)
+
+
+def promise(seconds: float, name: str = "first", subject: str = "it") -> Promise:
+    return Promise(order_id="order-1", actor=BUYER, name=name, due_at=at(seconds), subject=subject)
+
+
+def keep(name: str) -> Keep:
+    return Keep(order_id="order-1", actor=BUYER, name=name)
+
+
+def told(seconds: float) -> Told:
+    return Told(order_id="order-1", due_at=at(seconds))
+
+
+def happened(said: Sequence[Said]) -> list[str]:
+    """`missed:first`, `added`, a refusal's code, `alarm@10` for what the timer service is asked."""
+
+    def word(message: Message) -> str:
+        match message:
+            case Schedule(due_at=due_at):
+                return f"alarm@{(due_at - NOON).total_seconds():g}"
+            case Missed(name=name):
+                return f"missed:{name}"
+            case Rejected(code=code):
+                return code
+        return message.type.split(".")[1]
+
+    return [word(one.message) for one in said]
+
+
+def test_an_input_at_the_very_instant_of_a_deadline_beats_it() -> None:
+    order = Order()
+    order.send(promise(10))
+    assert happened(order.send(keep("first"), 10)) == ["kept"]
+    assert order.stream.state == Tally()
+
+
+def test_after_its_instant_a_deadline_has_happened_before_the_input() -> None:
+    order = Order()
+    order.send(promise(10))
+    assert happened(order.send(keep("first"), 10.001)) == ["missed:first", "not_found"]
+
+
+def test_of_several_overdue_deadlines_the_earliest_happens_first() -> None:
+    order = Order()
+    for seconds, name in [(30, "first"), (10, "second"), (20, "third")]:
+        order.send(promise(seconds, name))
+    assert happened(order.send(add(), 25)) == ["missed:second", "missed:third", "added"]
+
+
+def test_deadlines_of_one_instant_happen_in_the_order_of_the_rule_book_then_of_their_subjects() -> None:
+    order = Order()
+    for name, subject in [("third", "a"), ("first", "b"), ("second", "a"), ("first", "a")]:
+        order.send(promise(10, name, subject))
+    missed = [said.message for said in order.send(add(), 11)[:4]]
+    assert [(one.name, one.subject) for one in missed if isinstance(one, Missed)] == [
+        ("first", "a"),
+        ("first", "b"),
+        ("second", "a"),
+        ("third", "a"),
+    ]
+
+
+def test_what_a_deadline_brings_about_is_said_at_the_time_of_the_input_that_found_it_overdue() -> None:
+    seen: list[datetime] = []
+
+    def watching(state: Tally | None, heard: Any, time: datetime, policies: Policies) -> Sequence[Output]:
+        seen.append(time)
+        return decide(state, heard, time, policies)
+
+    order = Order(tally(watching))
+    order.send(promise(10))
+    order.ring(500)
+    assert seen == [at(0), at(500)]
+
+
+def test_another_services_event_brings_no_deadline_about_but_sets_the_alarm() -> None:
+    order = Order()
+    order.send(promise(100))
+    assert happened(order.take(told(20), 50)) == ["noted", "alarm@20"]
+    assert happened(order.take(told(30), 200)) == ["noted"], "an alarm that is set is not moved later"
+    assert happened(order.ring(201)) == ["missed:told", "missed:first", "rung"]
+
+
+def test_an_alarm_is_asked_for_the_earliest_deadline_and_moved_only_to_an_earlier_one() -> None:
+    order = Order()
+    assert happened(order.send(promise(10, "first"))) == ["promised", "alarm@10"]
+    assert happened(order.send(promise(20, "second"), 1)) == ["promised"]
+    assert happened(order.send(promise(5, "third"), 2)) == ["promised", "alarm@5"]
+    assert happened(order.send(keep("third"), 3)) == ["kept"], "never cancelled"
+    [alarm] = order.ring(5.001)
+    assert isinstance(alarm.message, Schedule)
+    assert (alarm.message.timer_id, alarm.message.due_at) == ("order/order-1", at(10))
+    assert (alarm.message.name, alarm.message.deliver_to) == ("first", "order")
+
+
+def test_a_bell_at_its_instant_or_before_asks_again_but_at_least_a_second_later() -> None:
+    order = Order()
+    order.send(promise(10))
+    assert happened(order.ring(10)) == ["alarm@11"]
+    assert happened(order.ring(5)) == ["alarm@10"]
+    assert happened(order.ring(9.5)) == ["alarm@10.5"]
+    assert "missed:first" not in happened(order.history)
+    assert happened(order.ring(10.6)) == ["missed:first", "rung"]
+
+
+def test_a_bell_too_many_changes_nothing() -> None:
+    order = Order()
+    assert order.ring(1) == []
+    order.send(promise(10))
+    assert happened(order.ring(11)) == ["missed:first", "rung"]
+    assert order.ring(12) == []
+    assert order.ring(13) == []
+
+
+def test_a_late_bell_finds_what_an_earlier_input_has_brought_about() -> None:
+    order = Order()
+    order.send(promise(10))
+    order.send(add(), 11)
+    assert happened(order.ring(12)) == ["rung"]
+
+
+@given(st.lists(st.integers(0, 40), max_size=12))
+def test_forged_bells_never_change_an_outcome(bells: list[int]) -> None:
+    def outcome(rings: Sequence[int]) -> Tally | None:
+        order = Order()
+        steps: list[tuple[float, Command | None]] = [
+            (0, promise(10, "first")),
+            (1, promise(20, "second")),
+            (15, keep("second")),
+            (16, promise(30, "third")),
+            (31, add(5)),
+        ]
+        steps += [(ring, None) for ring in rings]
+        for seconds, command in sorted(steps, key=lambda step: step[0]):
+            if command is None:
+                order.ring(seconds)
+            else:
+                order.send(command, seconds)
+        state: Tally | None = order.stream.state
+        return state
+
+    assert outcome(bells) == outcome([])
+
+
+class Timetable:
+    """Steps of a random history: each a function of the instant at which it comes."""
+
+    STEPS = st.one_of(
+        st.tuples(st.just("promise"), st.integers(-20, 60), st.sampled_from(["first", "second", "third"])),
+        st.tuples(st.just("told"), st.integers(-20, 60), st.just("")),
+        st.tuples(st.just("keep"), st.just(0), st.sampled_from(["first", "second", "third", "told"])),
+        st.tuples(st.just("add"), st.integers(0, 3), st.just("")),
+        st.tuples(st.just("bell"), st.just(0), st.just("")),
+    )
+
+    @staticmethod
+    def take(order: Order, now: int, step: tuple[str, int, str]) -> None:
+        kind, number, name = step
+        match kind:
+            case "promise":
+                order.send(promise(now + number, name), now)
+            case "told":
+                order.take(told(now + number), now)
+            case "keep":
+                order.send(keep(name), now)
+            case "add":
+                order.send(add(number), now)
+            case "bell":
+                order.ring(now)
+
+
+@given(st.lists(st.tuples(st.integers(0, 15), Timetable.STEPS), max_size=25))
+def test_whatever_comes_no_deadline_is_left_without_an_alarm_and_all_of_it_is_read_back(
+    steps: list[tuple[int, tuple[str, int, str]]],
+) -> None:
+    order, now = Order(), 0
+    for pause, step in steps:
+        now += pause
+        Timetable.take(order, now, step)
+        stream = order.stream
+        due = min((one.due_at for one in order.decider.deadlines(stream.state)), default=None)
+        if due is not None:
+            assert stream.alarm is not None
+            assert stream.alarm <= max(due, at(now) + SECOND)
+        read = order.refolded()
+        assert (read.state, read.alarm, read.answered) == (stream.state, stream.alarm, stream.answered)
+
+
+def test_the_alarm_survives_a_refold() -> None:
+    order = Order()
+    order.send(promise(10))
+    order.stream = order.refolded()
+    assert order.stream.alarm == at(10)
+    assert happened(order.send(promise(10, "second"))) == ["promised"], "one alarm is enough for both"
+    order.ring(11)
+    assert order.refolded().alarm is None
+    assert isinstance(order.history[-1].message, AlarmRung)
+
+
+def test_a_repeated_command_has_its_effect_and_its_answer_once() -> None:
+    order = Order()
+    assert happened(order.send(add(5), 0, "c1")) == ["added"]
+    assert order.send(add(5), 1, "c1") == []
+    order.stream = order.refolded()
+    assert order.send(add(5), 2, "c1") == []
+    assert order.stream.state == Tally(total=5)
+
+
+def test_a_refused_command_is_answered_once_too() -> None:
+    order = Order()
+    assert happened(order.send(add(0), 0, "c1")) == ["invalid"]
+    assert order.send(add(0), 1, "c1") == []
+
+
+def test_a_repeat_still_lets_overdue_deadlines_happen() -> None:
+    order = Order()
+    order.send(promise(10), 0, "c1")
+    assert happened(order.send(promise(10), 11, "c1")) == ["missed:first"]
+
+
+def test_another_content_under_a_known_id_is_refused_once_per_content() -> None:
+    order = Order()
+    order.send(add(5), 0, "c1")
+    assert happened(order.send(add(6), 1, "c1")) == ["idempotency_conflict"]
+    assert order.send(add(6), 2, "c1") == []
+    assert happened(order.send(add(7), 3, "c1")) == ["idempotency_conflict"]
+    order.stream = order.refolded()
+    assert order.send(add(6), 4, "c1") == []
+    assert order.send(add(5), 4, "c1") == []
+    assert order.stream.state == Tally(total=5)
+
+
+def test_an_unreadable_content_under_a_known_id_is_a_conflict_but_a_wrong_key_is_said_first() -> None:
+    order = Order()
+    order.send(add(5), 0, "c1")
+    assert happened(order.send(Refusal("invalid", "?"), 1, "c1")) == ["idempotency_conflict"]
+    assert happened(order.send(Refusal("key_mismatch", "?"), 2, "c1")) == ["key_mismatch"]
+    assert happened(order.send(Refusal("invalid", "?"), 3, "c2")) == ["invalid"]
+
+
+def test_the_answer_to_a_command_names_it_though_deadlines_happen_before() -> None:
+    order = Order()
+    order.send(promise(10))
+    missed, added, *_ = order.send(add(), 11, "c2")
+    assert (missed.causation_id, missed.command_id, missed.digest) == ("order/it/first", None, None)
+    assert (added.causation_id, added.command_id) == ("c2", "c2")
+    assert added.digest is not None
+
+
+def test_a_refusal_says_what_was_refused_to_whom_and_why() -> None:
+    order = Order()
+    [refused] = order.send(keep("nothing"), 0, "c1")
+    message = refused.message
+    assert isinstance(message, Rejected)
+    assert (message.refused, message.command_id, message.order_id) == ("tally.keep.v1", "c1", "order-1")
+    assert (message.code, message.message, message.actor) == ("not_found", "no such promise", BUYER)
+
+
+def test_what_a_command_causes_carries_its_actor_and_what_a_deadline_causes_does_not() -> None:
+    order = Order()
+    order.send(promise(10))
+    missed, added = (said.message for said in order.send(add(), 11))
+    assert isinstance(missed, Missed)
+    assert isinstance(added, Added)
+    assert (missed.actor, added.actor) == (None, BUYER)
+
+
+def test_same_cause_same_ids() -> None:
+    def ids() -> list[str]:
+        order = Order()
+        order.send(promise(10), 0, "c1")
+        order.take(told(5), 1, "event-1")
+        order.send(add(), 11, "c2")
+        order.ring(12)
+        return [said.id for said in order.history]
+
+    first = ids()
+    assert first == ids()
+    assert len(set(first)) == len(first) == 8
+
+
+def test_one_story_has_one_correlation_id_also_where_deadlines_go_on_with_it() -> None:
+    order = Order()
+    order.send(promise(10), 0, "c1")
+    order.send(add(), 5, "c2")
+    order.ring(11)
+    assert {said.correlation_id for said in order.history} == {"c1"}
+
+
+def test_a_bug_leaves_the_order_as_it_was() -> None:
+    order = Order(tally(decide_with_a_bug))
+    order.send(promise(10))
+    before = order.refolded()
+    with pytest.raises(ZeroDivisionError):
+        order.send(add(UNLUCKY), 11, "c2")
+    stream = order.stream
+    assert (stream.state, stream.alarm, stream.answered) == (before.state, before.alarm, before.answered)
+    order.decider = tally()
+    assert happened(order.send(add(UNLUCKY), 11, "c2")) == ["missed:first", "added"]
+
+
+def test_a_command_that_is_not_answered_is_a_bug() -> None:
+    order = Order(tally(lambda *_: []))
+    with pytest.raises(RuntimeError, match="no answer"):
+        order.send(add())
+
+
+def test_a_deadline_that_does_not_pass_is_a_bug() -> None:
+    order = Order(tally(evolve=lambda state, event: Tally(promises=(Deadline("first", "it", at(10)),))))
+    order.send(add())
+    with pytest.raises(RuntimeError, match="do not pass"):
+        order.ring(11)
+
+
+def test_a_message_for_another_service_is_no_part_of_the_order_itself() -> None:
+    def passing_on(state: Tally | None, heard: Any, time: datetime, policies: Policies) -> Sequence[Output]:
+        return [*decide(state, heard, time, policies), Send(add(100), "refund.commands")]
+
+    order = Order(tally(passing_on))
+    added, passed_on = order.send(add(5))
+    assert (added.topic, passed_on.topic) == ("order.events", "refund.commands")
+    assert order.stream.state == order.refolded().state == Tally(total=5)
+
+
+def test_fields_that_are_stamped_come_from_the_state_that_an_event_leads_to() -> None:
+    order = Order(tally(stamp=lambda state, event: {"total": state.total * 10}))
+    [added] = order.send(add(5))
+    assert isinstance(added.message, Added)
+    assert added.message.total == 50
+    assert order.stream.state == Tally(total=5)

@@ -1,0 +1,225 @@
+"""Who owns which shard, on a real PostgreSQL: fair shares, and nobody's shards wait for long."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from shared.agenda import Agenda
+from shared.database import KERNEL_MIGRATIONS, create_pool, migrate
+from shared.lease import Lease
+from shared.memory import MemoryBus, MemoryPublisher, MemorySource
+from shared.policies import Policies
+from shared.ports import Claim, Fenced, Outage
+from shared.postgres import PostgresStore
+from shared.shard_loop import ShardLoop
+from tests.kit.tally import tally
+
+pytestmark = pytest.mark.stack
+
+SHARDS = 6
+LEASE_SECONDS = 1.0
+SOON_SECONDS = 0.7
+"""Sooner than a lease runs out."""
+
+
+class Store(PostgresStore):
+    """May fail to give shards back, so many times."""
+
+    failures = 0
+
+    async def release(self, claims: Sequence[Claim]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise Outage("the database went away")
+        await super().release(claims)
+
+
+class Member:
+    """One process of a service, as far as its shards are concerned."""
+
+    def __init__(self, dsn: str, pool: asyncpg.Pool, bus: MemoryBus, name: str, agenda: Agenda) -> None:
+        self.store, self.agenda = Store(pool, agenda), agenda
+        self.loop = ShardLoop(
+            tally(),
+            Policies({}),
+            agenda,
+            self.store,
+            MemorySource(bus, ["order.commands"]),
+            MemoryPublisher(bus),
+            bus.clock,
+            SHARDS,
+            name,
+        )
+        self.lease = Lease(dsn, "order", self.loop, LEASE_SECONDS, look_seconds=0.05)
+        self.task: asyncio.Task[None] = asyncio.create_task(self.lease.keep())
+
+    @property
+    def shards(self) -> list[int]:
+        return sorted(number for number, shard in self.loop.shards.items() if shard.ready)
+
+    async def stop_looking(self) -> None:
+        """Frozen: neither looks nor notices, but its session stays."""
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    async def killed(self) -> None:
+        await self.stop_looking()
+        assert self.lease.connection is not None
+        self.lease.connection.terminate()
+
+    async def leave(self) -> None:
+        await self.stop_looking()
+        await self.lease.leave()
+
+
+Join = Callable[..., Awaitable[Member]]
+
+
+@pytest.fixture
+async def join(database_url: str) -> AsyncIterator[Join]:
+    await migrate(database_url, "order", [KERNEL_MIGRATIONS])
+    bus, members = MemoryBus(SHARDS), list[Member]()
+    pool = await create_pool(database_url, "order", 4)
+
+    async def join(name: str, agenda: Agenda | None = None) -> Member:
+        members.append(Member(database_url, pool, bus, name, agenda or Agenda()))
+        return members[-1]
+
+    yield join
+    for member in members:
+        await member.leave()
+    await pool.close()
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[Callable[[Callable[[], bool]], Awaitable[None]]]:
+    async def until(condition: Callable[[], bool]) -> None:
+        while not condition():  # noqa: ASYNC110 - what the database says has no event to await
+            await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(seconds):
+        yield until
+
+
+def shared_out(*members: Member, shares: Sequence[int]) -> Callable[[], bool]:
+    def check() -> bool:
+        held = [shard for member in members for shard in member.shards]
+        fair = sorted(len(member.shards) for member in members) == sorted(shares)
+        return fair and sorted(held) == list(range(SHARDS))
+
+    return check
+
+
+async def test_members_share_fairly_as_they_come_and_go(join: Join, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    async with within(5) as until:
+        first = await join("a")
+        await until(shared_out(first, shares=[6]))
+        second = await join("b")
+        await until(shared_out(first, second, shares=[3, 3]))
+        third = await join("c")
+        await until(shared_out(first, second, third, shares=[2, 2, 2]))
+    async with within(SOON_SECONDS) as until:
+        await second.leave()
+        await until(shared_out(first, third, shares=[3, 3]))
+        await until(lambda: first.lease.complete.is_set() and third.lease.complete.is_set())
+    assert second.loop.shards == {}
+    assert [record.getMessage() for record in caplog.records if record.name == "shared.lease"] == []
+
+
+async def test_whoever_is_above_his_share_gives_no_more_than_that_back(join: Join) -> None:
+    async with within(5) as until:
+        first = await join("a")
+        await until(shared_out(first, shares=[6]))
+        kept = first.loop.shards[0]
+        second = await join("b")
+        await until(shared_out(first, second, shares=[3, 3]))
+    assert first.loop.shards[0] is kept, "work on what stays goes on undisturbed"
+
+
+async def test_the_shards_of_a_killed_member_are_taken_at_once(join: Join) -> None:
+    async with within(5) as until:
+        survivor, victim = await join("a"), await join("b")
+        await until(shared_out(survivor, victim, shares=[3, 3]))
+    async with within(SOON_SECONDS) as until:
+        await victim.killed()
+        await until(shared_out(survivor, shares=[6]))
+
+
+async def test_a_frozen_member_is_given_up_after_its_lease_and_fenced_when_it_thaws(join: Join) -> None:
+    async with within(5) as until:
+        survivor, frozen = await join("a"), await join("b")
+        await until(shared_out(survivor, frozen, shares=[3, 3]))
+        await frozen.stop_looking()
+        await asyncio.sleep(LEASE_SECONDS / 2)
+        assert len(survivor.shards) == 3, "the lease has not run out"
+        await until(lambda: len(survivor.shards) == 6)
+    claims = [shard.claim for shard in frozen.loop.shards.values()]
+    assert len(claims) == 3
+    with pytest.raises(Fenced):
+        await frozen.store.check(claims)
+    async with within(5) as until:
+        frozen.task = asyncio.create_task(frozen.lease.keep())
+        await until(shared_out(survivor, frozen, shares=[3, 3]))
+
+
+async def test_a_member_that_lost_its_session_lives_on_with_a_new_one(join: Join) -> None:
+    async with within(5) as until:
+        member = await join("a")
+        await until(shared_out(member, shares=[6]))
+        assert member.lease.connection is not None
+        member.lease.connection.terminate()
+        other = await join("b")
+        await until(shared_out(member, other, shares=[3, 3]))
+
+
+async def test_shards_whose_release_failed_are_not_lost_to_everybody(join: Join) -> None:
+    async with within(5) as until:
+        first = await join("a")
+        await until(shared_out(first, shares=[6]))
+        first.store.failures = 1
+        second = await join("b")
+        await until(shared_out(first, second, shares=[3, 3]))
+
+
+class Failing(Agenda):
+    """Cannot be opened, so many times."""
+
+    def __init__(self, errors: list[Exception]) -> None:
+        self.errors = errors
+
+    async def opened(self, shard: int) -> None:
+        if self.errors:
+            raise self.errors.pop()
+
+
+async def test_a_claim_that_meets_an_outage_is_tried_again(join: Join) -> None:
+    errors: list[Exception] = [Outage("broker"), ConnectionResetError("database")]
+    async with within(5) as until:
+        member = await join("a", Failing(errors))
+        await until(shared_out(member, shares=[6]))
+
+
+async def test_a_claim_that_meets_a_bug_ends_the_process(join: Join) -> None:
+    member = await join("a", Failing([ZeroDivisionError("bug")]))
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(5):
+            await member.task
+
+
+async def test_a_member_whose_claim_takes_long_is_not_given_up(join: Join) -> None:
+    class Slow(Agenda):
+        async def opened(self, shard: int) -> None:
+            await asyncio.sleep(LEASE_SECONDS * 2 / SHARDS)
+
+    async with within(8) as until:
+        slow = await join("a", Slow())
+        await until(lambda: len(slow.loop.shards) == SHARDS)
+        epochs = [shard.claim.epoch for shard in slow.loop.shards.values()]
+        other = await join("b")
+        await until(shared_out(slow, other, shares=[3, 3]))
+        assert [shard.claim.epoch for shard in slow.loop.shards.values()] == epochs[:3]

@@ -1,0 +1,765 @@
+"""What may not go wrong in the shard loop, on a bus and a store in memory."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from schemas.topics import BATCH_BYTES_MAX
+from schemas.wire import Actor, Command, Message
+from shared import codec, shard_loop
+from shared.agenda import Agenda
+from shared.codec import Decoder
+from shared.decider import Decider, Input, Output
+from shared.memory import START, MemoryBus, MemoryPublisher, MemorySource, MemoryStore
+from shared.policies import Policies, PolicyMissing
+from shared.ports import Commit, Outage, Record, Row
+from shared.shard_loop import ShardLoop
+from tests.kit.tally import UNLUCKY, Add, Added, Missed, Noted, Promise, Tally, Told, decide, decide_with_a_bug, tally
+
+NO_POLICIES = Policies({})
+BUYER = Actor(role="buyer", id="b1")
+BUGGY = tally(decide_with_a_bug)
+
+
+class Doubtful(MemoryStore):
+    """Another process's view of the same rows; a commit may meet an outage `before` or `after` it happened."""
+
+    def __init__(self, store: MemoryStore, agenda: Agenda | None = None) -> None:
+        super().__init__(agenda or store.agenda)
+        self.shards = store.shards
+        self.outages: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def commit(self, commit: Commit) -> None:
+        outage = self.outages.pop(0) if self.outages else None
+        if outage == "before":
+            raise Outage("the commit never arrived")
+        await super().commit(commit)
+        self.meanwhile()
+        if outage == "after":
+            raise Outage("the answer never arrived")
+
+
+class Broker(MemoryPublisher):
+    """Can be away; may be stopped after some rows of a wave."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        super().__init__(bus)
+        self.away = False
+        self.breaks_after: int | None = None
+
+    async def send(self, rows: Sequence[Row]) -> None:
+        if self.away:
+            raise Outage("the broker is away")
+        if self.breaks_after is not None:
+            await super().send(rows[: self.breaks_after])
+            raise Outage("the broker broke down")
+        await super().send(rows)
+
+
+class Process:
+    """One process of a service."""
+
+    def __init__(self, world: "Shop", decider: Decider[Any], store: MemoryStore, agenda: Agenda) -> None:
+        self.store, self.broker = Doubtful(store, agenda), Broker(world.bus)
+        topics = Decoder(decider.service, decider.hears, world.bus.partitions).topics
+        self.source = MemorySource(world.bus, topics)
+        self.loop = ShardLoop(
+            decider,
+            NO_POLICIES,
+            agenda,
+            self.store,
+            self.source,
+            self.broker,
+            world.bus.clock,
+            world.bus.partitions,
+            owner=f"process-{id(self)}",
+        )
+
+    async def claim(self) -> None:
+        await self.loop.claim(range(self.loop.partitions))
+
+    async def work(self) -> bool:
+        """One batch of whatever lies there; nothing is published."""
+        return await self.loop.step(await self.source.take(0))
+
+    async def publish(self) -> None:
+        while await self.loop.publish():
+            pass
+
+    async def settle(self) -> None:
+        """Until everything is handled and published, through all outages."""
+        for _ in range(20):
+            if len(self.loop.shards) < self.loop.partitions:
+                await self.claim()
+            records = await self.source.take(0)
+            if await self.loop.step(records) and not records:
+                await self.publish()
+                await self.loop.note_published()
+                return
+        raise AssertionError("never settles")
+
+
+class Shop:
+    def __init__(self, partitions: int = 1) -> None:
+        self.bus = MemoryBus(partitions)
+        self.stores: dict[str, MemoryStore] = {}
+
+    async def process(self, decider: Decider[Any] | None = None, agenda: Agenda | None = None) -> Process:
+        """One more process, which takes all shards over."""
+        decider = decider or tally()
+        store = self.stores.setdefault(decider.service, MemoryStore(Agenda()))
+        process = Process(self, decider, store, agenda or Agenda())
+        await process.claim()
+        return process
+
+    def send(
+        self,
+        command: Command,
+        id: str,  # noqa: A002 - the wire's word
+        key: str | None = None,
+        **headers: str,
+    ) -> Record:
+        named = {"ce_id": id, "ce_type": command.type, **{f"ce_{name}": text for name, text in headers.items()}}
+        return self.bus.append(
+            command.topic or "",
+            (key or command.order_id).encode(),
+            command.model_dump_json().encode(),
+            [(name, text.encode()) for name, text in named.items()],
+        )
+
+    def tell(self, told: Told, sequence: int, source: str = "recourse/dispute/0") -> None:
+        headers = {"ce_id": f"{source}-{sequence}", "ce_type": told.type, "ce_source": source}
+        headers["ce_sequence"] = str(sequence)
+        encoded = [(name, text.encode()) for name, text in headers.items()]
+        self.bus.append("dispute.events", told.order_id.encode(), told.model_dump_json().encode(), encoded)
+
+    def rows(self, service: str = "order") -> list[Row]:
+        return [row for stored in self.stores[service].shards.values() for row in stored.rows]
+
+    def total(self, order_id: str = "order-1") -> int:
+        """What the stored events of an order come to; its answers, never asked twice, are counted along."""
+        added = [row for row in self.rows() if row.type == Added.type and row.order_id == order_id]
+        amounts = [json.loads(row.data or b"")["amount"] for row in added]
+        assert [json.loads(row.data or b"")["total"] for row in added] == [
+            sum(amounts[: n + 1]) for n in range(len(added))
+        ]
+        return sum(amounts)
+
+    def published(self, topic: str = "order.events") -> list[Record]:
+        return self.bus.records(topic)
+
+    def sequences(self, topic: str = "order.events", name: str = "ce_sequence") -> list[int]:
+        return [int(codec.header(record.headers, name) or 0) for record in self.published(topic)]
+
+
+def add(amount: int = 1, order_id: str = "order-1") -> Add:
+    return Add(order_id=order_id, actor=BUYER, amount=amount)
+
+
+def promise(due_at: datetime) -> Promise:
+    return Promise(order_id="order-1", actor=BUYER, name="first", due_at=due_at)
+
+
+def garbage(shop: Shop, key: str | None = "order-1", value: bytes = b"{") -> Record:
+    headers = [("ce_id", b"x"), ("ce_type", Add.type.encode())]
+    return shop.bus.append("order.commands", key.encode() if key else None, value, headers)
+
+
+# -- exactly once ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outage", ["before", "after"])
+async def test_a_commit_whose_outcome_is_unknown_has_its_effect_once(outage: str) -> None:
+    shop = Shop(partitions=2)
+    process = await shop.process()
+    for number in range(4):
+        shop.send(add(1, f"order-{number}"), "c1")
+        shop.send(add(10, f"order-{number}"), "c2")
+    process.store.outages = [outage, outage]
+    assert not await process.work()
+    assert process.loop.shards == {}, "nobody knows what is true: everything is read anew"
+
+    await process.settle()
+
+    assert [shop.total(f"order-{number}") for number in range(4)] == [11] * 4
+    assert len(shop.published()) == 8
+
+
+async def test_what_was_committed_and_not_published_goes_out_with_the_next_owner_first() -> None:
+    shop = Shop()
+    crashed = await shop.process()
+    shop.send(add(1), "c1")
+    shop.send(add(2), "c2")
+    await crashed.work()
+    assert shop.published() == []
+
+    owner = await shop.process()
+    assert shop.sequences() == [1, 2]
+    shop.send(add(3), "c3")
+    await owner.settle()
+    assert shop.sequences() == [1, 2, 3]
+
+
+async def test_what_was_published_twice_is_heard_once_downstream() -> None:
+    def hear(state: Tally | None, heard: Any, time: datetime, policies: Policies) -> Sequence[Output]:
+        assert isinstance(heard, Added)
+        return [Noted()]
+
+    shop = Shop()
+    crashed = await shop.process()
+    downstream = await shop.process(replace(tally(hear, hears=(Added,)), service="dispute"))
+    for number in range(5):
+        shop.send(add(), f"c{number}")
+    await crashed.work()
+    crashed.broker.breaks_after = 3
+    with pytest.raises(Outage):
+        await crashed.loop.publish()
+    await downstream.settle()
+
+    owner = await shop.process()
+    await owner.settle()
+    crashed.broker.breaks_after = None
+    await crashed.publish()  # frozen until now, it still has what it committed
+    await downstream.settle()
+
+    assert shop.sequences() == [1, 2, 3, 1, 2, 3, 4, 5, 1, 2, 3, 4, 5]
+    ids = [codec.header(record.headers, "ce_id") for record in shop.published()]
+    assert ids == [*ids[:3], *ids[3:8], *ids[3:8]], "a repeat is the same record"
+    assert ids[:3] == ids[3:6]
+    assert len(shop.rows("dispute")) == 5
+
+
+async def test_a_wave_that_broke_down_is_sent_again_in_order() -> None:
+    shop = Shop()
+    process = await shop.process()
+    for number in range(3):
+        shop.send(add(), f"c{number}")
+    await process.work()
+    process.broker.breaks_after = 1
+    with pytest.raises(Outage):
+        await process.loop.publish()
+    process.broker.breaks_after = None
+    await process.publish()
+    assert shop.sequences() == [1, 1, 2, 3]
+
+
+async def test_repeats_are_dropped_by_sequence_only_where_our_services_alone_write() -> None:
+    shop = Shop()
+    process = await shop.process()
+    told = Told(order_id="order-1")
+    for source, sequence in [("a", 1), ("a", 3), ("a", 2), ("b", 1), ("a", 3), ("a", 4)]:
+        shop.tell(told, sequence, source)
+    await process.settle()
+    noted = [row for row in shop.rows() if row.type == Noted.type]
+    assert len(noted) == 4, "a/1, a/3, b/1, a/4"
+
+    for number in range(3):
+        shop.send(add(), f"c{number}", source="a", sequence="1")
+    await process.settle()
+    assert shop.total() == 3
+
+
+async def test_marks_outlive_their_owner() -> None:
+    shop = Shop()
+    shop.tell(Told(order_id="order-1"), 7)
+    await (await shop.process()).settle()
+    shop.tell(Told(order_id="order-1"), 7)
+    await (await shop.process()).settle()
+    assert len(shop.rows()) == 1
+
+
+async def test_sequences_are_gapless_over_all_topics_and_private_rows_have_none() -> None:
+    shop = Shop()
+    process = await shop.process(BUGGY)
+    for number in range(4):
+        shop.send(add(number), f"c{number}")
+        shop.tell(Told(order_id="order-1"), number + 1)
+        garbage(shop)
+        shop.send(add(UNLUCKY, f"order-{number + 2}"), f"unlucky-{number}")
+        shop.send(promise(START + timedelta(days=number)), f"p{number}")
+        await process.work()
+    await process.settle()
+
+    rows = shop.rows()
+    assert [row.position for row in rows] == list(range(1, len(rows) + 1))
+    numbered = [row for row in rows if row.topic is not None]
+    assert [row.sequence for row in numbered] == list(range(1, len(numbered) + 1))
+    assert {row.type for row in rows if row.sequence is None} == {Noted.type}
+    said = sorted(
+        shop.sequences()
+        + shop.sequences("timer.commands")
+        + shop.sequences("order.dead-letters", "x-dead-letter-sequence")
+    )
+    assert said == list(range(1, len(numbered) + 1))
+
+
+# -- ownership ---------------------------------------------------------------------------------------------------------
+
+
+async def test_who_lost_his_shard_keeps_nothing() -> None:
+    shop = Shop()
+    zombie = await shop.process()
+    shop.send(add(1), "c1")
+    batch = await zombie.source.take(0)
+    owner = await shop.process()
+    await owner.settle()
+    before = shop.rows()
+
+    shop.send(add(2), "c2")
+    assert not await zombie.loop.step(batch)
+    assert zombie.loop.shards == {}
+    assert shop.rows() == before
+    await owner.settle()
+    assert shop.total() == 3
+
+
+async def test_what_raises_in_who_lost_his_shard_parks_nothing() -> None:
+    shop = Shop()
+    zombie = await shop.process(BUGGY)
+    shop.send(add(UNLUCKY), "c1")
+    batch = await zombie.source.take(0)
+    await (await shop.process()).settle()
+    assert not await zombie.loop.step(batch)
+    assert shop.total() == UNLUCKY
+    assert shop.published("order.dead-letters") == []
+
+
+async def test_what_was_lost_while_the_commit_was_under_way_is_published_by_the_next_owner() -> None:
+    shop = Shop()
+    loser = await shop.process()
+    shop.send(add(1), "c1")
+    loser.store.meanwhile = lambda: loser.loop.drop([0])
+    assert await loser.work()
+    await loser.publish()
+    assert shop.published() == []
+    assert await loser.loop.step([replace(shop.published("order.commands")[0], offset=1)])
+
+    owner = await shop.process()
+    await owner.settle()
+    assert shop.sequences() == [1]
+    assert shop.total() == 1
+
+
+async def test_what_was_lost_while_it_was_being_published_is_only_repeated() -> None:
+    shop = Shop()
+    process = await shop.process()
+    shop.send(add(1), "c1")
+    await process.work()
+    sending, arrived = asyncio.Event(), asyncio.Event()
+
+    class Slow(MemoryPublisher):
+        async def send(self, rows: Sequence[Row]) -> None:
+            sending.set()
+            await arrived.wait()
+            await super().send(rows)
+
+    process.loop.publisher = Slow(shop.bus)
+    wave = asyncio.create_task(process.loop.publish())
+    await sending.wait()
+    process.loop.drop([0])
+    process.loop.publisher = process.broker
+    await process.claim()
+    shop.send(add(2), "c2")
+    await process.work()
+    arrived.set()
+    await wave
+    await process.publish()
+    assert shop.sequences() == [1, 1, 2]
+
+
+async def test_one_lost_shard_stops_its_batch_and_nothing_of_the_others_is_lost_or_doubled() -> None:
+    shop = Shop(partitions=3)
+    process = await shop.process()
+    orders = [f"order-{number}" for number in range(9)]
+    for order in orders:
+        shop.send(add(1, order), "c1")
+    await shop.stores["order"].claim([1], "somebody else")
+    assert not await process.work()
+    assert shop.rows() == []
+    await process.settle()
+    assert [shop.total(order) for order in orders] == [1] * 9
+
+
+async def test_a_shard_given_back_has_published_what_it_committed() -> None:
+    shop = Shop()
+    process = await shop.process()
+    shop.send(add(), "c1")
+    await process.work()
+    publishing = asyncio.create_task(process.loop.keep_publishing())
+    await process.loop.release([0])
+    publishing.cancel()
+    assert shop.sequences() == [1]
+    assert process.loop.shards == {}
+    assert (await shop.stores["order"].claim([0], "next"))[0].published == 1
+
+
+async def test_a_shard_is_given_back_though_the_broker_is_away() -> None:
+    shop = Shop()
+    process = await shop.process()
+    shop.send(add(), "c1")
+    await process.work()
+    await process.loop.release([0], patience=0.01)
+    await (await shop.process()).settle()
+    assert shop.sequences() == [1]
+
+
+class Forgetful(Agenda):
+    """Cannot read what was pending, the first time."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error: Exception | None = error
+
+    async def opened(self, shard: int) -> None:
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
+
+@pytest.mark.parametrize("error", [Outage("database"), ConnectionResetError("database"), KeyError("bug")])
+async def test_a_claim_that_fails_on_the_way_leaves_nothing_owned(error: Exception) -> None:
+    shop = Shop(partitions=2)
+    process = await shop.process()
+    process.loop.drop([0, 1])
+    process.loop.agenda = Forgetful(error)
+    with pytest.raises(type(error)):
+        await process.claim()
+    assert process.loop.shards == {}
+    shop.send(add(), "c1")
+    await process.settle()
+    assert shop.total() == 1
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+async def test_records_fetched_before_a_seek_do_not_make_the_loop_skip_any() -> None:
+    shop = Shop()
+    process = await shop.process()
+    records = [shop.send(add(number), f"c{number}") for number in range(1, 8)]
+    await process.loop.step(records[3:5])
+    assert shop.rows() == []
+    await process.loop.step(records[5:])
+    await process.settle()
+    assert shop.total() == sum(range(1, 8))
+    assert shop.sequences() == list(range(1, 8))
+
+
+async def test_a_gap_that_is_still_there_after_a_second_look_is_really_one() -> None:
+    shop = Shop()
+    process = await shop.process()
+    *gone, last = [shop.send(add(number), f"c{number}") for number in range(1, 5)]
+    assert len(gone) == 3
+    await process.loop.step([last])
+    assert shop.total() == 0
+    await process.loop.step([last])
+    assert shop.total() == 4
+
+
+async def test_a_gap_within_a_batch_is_really_one() -> None:
+    """Markers of a caller's transactions lie between his commands: each of them may not cost a fetch."""
+    shop = Shop()
+    process = await shop.process()
+    records = [shop.send(add(number), f"c{number}") for number in range(1, 8)]
+    await process.loop.step(records[::2])
+    assert shop.total() == 1 + 3 + 5 + 7
+    await process.loop.step(records)
+    assert shop.total() == 1 + 3 + 5 + 7
+
+
+async def test_a_second_look_at_one_topic_holds_up_no_other_and_repeats_nothing() -> None:
+    shop = Shop()
+    process = await shop.process()
+    shop.send(add(1), "c1")
+    late = shop.send(add(2), "c2")
+    shop.tell(Told(order_id="order-1"), 1)
+    await process.loop.step([late, *shop.published("dispute.events")])
+    assert [row.type for row in shop.rows()] == [Noted.type]
+    await process.settle()
+    assert shop.total() == 3
+    assert len(shop.rows()) == 3
+
+
+async def test_the_time_of_inputs_never_goes_back_though_the_brokers_clock_does() -> None:
+    shop = Shop()
+    process = await shop.process()
+    shop.send(promise(START + timedelta(seconds=10)), "c1")
+    await process.settle()
+    shop.bus.now += timedelta(seconds=11)
+    shop.send(add(0), "c2")
+    await process.settle()
+    shop.bus.now -= timedelta(seconds=5)
+    shop.send(promise(START + timedelta(seconds=10)), "c3")
+    shop.send(add(1), "c4")
+    await (await shop.process()).settle()
+
+    assert [row.type for row in shop.rows()].count(Missed.type) == 2, "it was past 10 seconds, and still is"
+    times = [row.time for row in shop.rows()]
+    assert times == sorted(times)
+
+
+async def test_what_is_not_for_this_service_is_passed_over_and_not_read_again() -> None:
+    shop = Shop()
+    process = await shop.process()
+    shop.bus.append("dispute.events", b"order-1", b"{", [("ce_type", b"dispute.unheard_of.v1")])
+    await process.settle()
+    assert shop.rows() == []
+    [claim] = await shop.stores["order"].claim([0], "next")
+    assert claim.cursors["dispute.events"].offset == 1
+
+
+# -- what cannot be handled --------------------------------------------------------------------------------------------
+
+
+async def test_what_cannot_be_read_is_put_aside_in_order_with_its_reason() -> None:
+    shop = Shop()
+    process = await shop.process()
+    garbage(shop)
+    shop.send(add(), "c1")
+    garbage(shop, key=None, value=b"original")
+    await process.settle()
+
+    first, second = shop.published("order.dead-letters")
+    reasons = [
+        (codec.header(letter.headers, "x-dead-letter-reason") or "").partition(":")[0] for letter in (first, second)
+    ]
+    assert reasons == ["not_json", "no_key"]
+    assert (second.key, second.value) == (None, b"original")
+    assert codec.header(second.headers, "kafka_dlt-original-offset") == "2"
+    assert shop.sequences("order.dead-letters", "x-dead-letter-sequence") == [1, 3]
+    assert shop.total() == 1
+
+
+async def test_an_order_whose_handling_raises_waits_and_all_others_go_on() -> None:
+    shop = Shop()
+    process = await shop.process(BUGGY)
+    for id_, amount, order in [("c1", 1, "a"), ("c2", UNLUCKY, "a"), ("c3", 2, "a"), ("c4", 4, "b")]:
+        shop.send(add(amount, order), id_)
+    await process.settle()
+    shop.send(add(3, "a"), "c5")
+    shop.send(add(5, "b"), "c6")
+    await process.settle()
+
+    assert (shop.total("a"), shop.total("b")) == (1, 9)
+    [letter] = shop.published("order.dead-letters")
+    assert (codec.header(letter.headers, "x-dead-letter-reason") or "").startswith("parked: ZeroDivisionError")
+
+    await (await shop.process(BUGGY)).settle()  # restarted with the same bug
+    assert shop.total("a") == 1
+    assert len(shop.published("order.dead-letters")) == 1, "said once"
+
+    fixed = await shop.process()
+    await fixed.publish()
+    assert shop.total("a") == 1 + UNLUCKY + 2 + 3
+    shop.send(add(10, "a"), "c7")
+    await fixed.settle()
+    assert shop.total("a") == 1 + UNLUCKY + 2 + 3 + 10
+    causes = [codec.header(record.headers, "ce_causationid") for record in shop.published() if record.key == b"a"]
+    assert causes == ["c1", "c2", "c3", "c5", "c7"]
+    assert (await shop.stores["order"].claim([0], "next"))[0].parked == {}
+
+
+async def test_a_released_order_is_judged_by_the_time_at_which_its_records_came() -> None:
+    shop = Shop()
+    process = await shop.process(BUGGY)
+    shop.bus.now += timedelta(seconds=20)
+    shop.send(add(1, "order-2"), "c1")
+    shop.bus.now -= timedelta(seconds=10)  # the broker's clock steps back: for us it is still 20 seconds past
+    shop.send(promise(START + timedelta(seconds=15)), "c2")
+    shop.send(add(UNLUCKY), "c3")
+    await process.settle()
+    await shop.process()
+    assert [row.type for row in shop.rows() if row.order_id == "order-1"].count(Missed.type) == 1
+    times = [row.time for row in shop.rows() if row.order_id == "order-1"]
+    assert times == sorted(times)
+
+
+async def test_a_parked_record_that_can_no_longer_be_read_is_put_aside_not_lost() -> None:
+    shop = Shop()
+    process = await shop.process(BUGGY)
+    shop.send(add(UNLUCKY), "c1")
+    await process.settle()
+    shop.tell(Told(order_id="order-1"), 1)
+    await process.settle()
+
+    class Stricter(Told):
+        type = "tally.stricter.v1"
+
+        reason: str
+
+    del Message.MODELS[Stricter.type]
+    Stricter.type = Told.type
+    fixed = await shop.process(tally(hears=(Stricter,)))
+    await fixed.publish()
+    reasons = [
+        (codec.header(letter.headers, "x-dead-letter-reason") or "").partition(":")[0]
+        for letter in shop.published("order.dead-letters")
+    ]
+    assert reasons == ["parked", "unreadable_event"]
+    assert shop.total() == UNLUCKY
+
+
+async def test_an_event_too_large_for_the_bus_parks_its_order_instead_of_blocking_all() -> None:
+    def talkative(state: Tally | None, heard: Any, time: datetime, policies: Policies) -> Sequence[Output]:
+        if heard.amount == UNLUCKY:
+            return [Added(amount=UNLUCKY, total=UNLUCKY, note="x" * BATCH_BYTES_MAX)]
+        return decide(state, heard, time, policies)
+
+    shop = Shop()
+    process = await shop.process(tally(talkative))
+    shop.send(add(UNLUCKY, "a"), "c1")
+    shop.send(add(1, "b"), "c2")
+    await process.settle()
+    assert (shop.total("a"), shop.total("b")) == (0, 1)
+    [letter] = shop.published("order.dead-letters")
+    assert letter.key == b"a"
+
+
+async def test_a_command_under_a_key_that_is_no_order_is_refused_again_and_again() -> None:
+    shop = Shop()
+    for number in range(3):
+        shop.send(add(), f"c{number}", key="no order: \N{SNOWMAN}")
+        await (await shop.process()).settle()
+    codes = [json.loads(record.value or b"")["code"] for record in shop.published()]
+    assert codes == ["key_mismatch"] * 3
+
+
+async def test_an_order_whose_stored_events_cannot_be_read_waits_alone() -> None:
+    shop = Shop()
+    process = await shop.process()
+    shop.send(add(1, "a"), "c1")
+    await process.settle()
+    stored = shop.stores["order"].shards[0]
+    stored.rows[0] = replace(stored.rows[0], data=b"{}")
+    process = await shop.process()
+    shop.send(add(2, "a"), "c2")
+    shop.send(add(4, "b"), "c3")
+    await process.settle()
+    assert shop.total("b") == 4
+    [letter] = shop.published("order.dead-letters")
+    assert (codec.header(letter.headers, "x-dead-letter-reason") or "").startswith("parked: ValidationError")
+
+
+class Nudges(Agenda):
+    """Own inputs of a test's making; what was handed out and not committed comes again with the next claim."""
+
+    def __init__(self, *amounts: int) -> None:
+        self.pending = list(amounts)
+        self.handed_out = False
+
+    async def opened(self, shard: int) -> None:
+        self.handed_out = False
+
+    def due(self, now: datetime, shard: int) -> Sequence[Input]:
+        if self.handed_out:
+            return ()
+        self.handed_out = True
+        return [
+            Input(amount, "tally.nudge.v1", "order-1", f"own-{number}", now, "own")
+            for number, amount in enumerate(self.pending)
+        ]
+
+
+async def test_an_own_input_that_raises_stops_its_order_and_no_other_until_a_fix() -> None:
+    def nudged(decide: Callable[..., Sequence[Output]]) -> Callable[..., Sequence[Output]]:
+        return lambda state, heard, *rest: decide(state, add(heard) if isinstance(heard, int) else heard, *rest)
+
+    shop = Shop()
+    nudges = Nudges(1, UNLUCKY)
+    process = await shop.process(tally(nudged(decide_with_a_bug)), nudges)
+    shop.send(add(2), "c1")
+    shop.send(add(4, "order-2"), "c2")
+    await process.settle()
+    shop.send(add(3), "c3")
+    await process.settle()
+    assert (shop.total("order-1"), shop.total("order-2")) == (1, 4)
+
+    nudges.pending = [UNLUCKY]
+    fixed = await shop.process(tally(nudged(decide)), nudges)
+    await fixed.settle()
+    assert shop.total("order-1") == 1 + 2 + 3 + UNLUCKY
+
+
+async def test_a_missing_policy_is_an_outage_that_ends_when_it_is_there() -> None:
+    missing = True
+
+    def waiting(state: Tally | None, heard: Any, time: datetime, policies: Policies) -> Sequence[Output]:
+        if missing:
+            raise PolicyMissing("gold version 2")
+        return decide(state, heard, time, policies)
+
+    shop = Shop()
+    process = await shop.process(tally(waiting))
+    shop.send(add(), "c1")
+    assert not await process.work()
+    assert shop.rows() == []
+    missing = False
+    await process.settle()
+    assert shop.total() == 1
+    assert shop.published("order.dead-letters") == []
+
+
+# -- bounds ------------------------------------------------------------------------------------------------------------
+
+
+async def test_only_so_many_orders_stay_in_memory_and_the_others_are_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shard_loop, "STREAMS_CACHED_MAX", 2)
+    shop = Shop()
+    process = await shop.process()
+    for amount in (1, 2):
+        for number in range(5):
+            shop.send(add(amount, f"order-{number}"), f"c{amount}")
+            await process.settle()
+    assert list(process.loop.shards[0].streams) == ["order-3", "order-4"]
+    shop.send(add(1, "order-0"), "c1")
+    await process.settle()
+    assert [shop.total(f"order-{number}") for number in range(5)] == [3] * 5
+    assert len(shop.published()) == 10
+
+
+class OneByOne(MemorySource):
+    """As a real source, it lets others run while it waits."""
+
+    async def take(self, wait: float) -> Sequence[Record]:
+        await asyncio.sleep(0.001)
+        records = [record for record in await super().take(wait) if record.topic == "order.commands"]
+        if len(records) > 1:
+            self.resume(0, {"order.commands": records[1].offset})
+        return records[:1]
+
+
+async def test_while_too_much_waits_for_the_broker_nothing_new_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shard_loop, "UNPUBLISHED_MAX", 3)
+    shop = Shop()
+    process = await shop.process()
+    process.loop.source = OneByOne(shop.bus, process.source.topics)
+    process.loop.drop([0])
+    await process.claim()
+    process.broker.away = True
+    for number in range(20):
+        shop.send(add(), f"c{number}")
+    tasks = [asyncio.create_task(process.loop.run()), asyncio.create_task(process.loop.keep_publishing())]
+    await asyncio.sleep(0.1)
+    assert shop.total() == 4
+    process.broker.away = False
+    await asyncio.sleep(0.5)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert shop.sequences() == list(range(1, 21))
+
+
+async def test_what_an_idle_shard_has_published_is_remembered() -> None:
+    shop = Shop()
+    process = await shop.process()
+    shop.send(add(), "c1")
+    await process.settle()
+    await shop.process()
+    assert shop.sequences() == [1]

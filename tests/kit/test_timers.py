@@ -1,0 +1,314 @@
+"""Timers ring after their instant, each once, through restarts; and only the near ones are in memory."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.timer import CancelTimer, Elapsed, Schedule, TimerCommand
+from schemas.wire import Actor, Service
+from services.timer import agenda as timer_agenda
+from services.timer.agenda import MemoryTable, TimerAgenda
+from services.timer.domain import DECIDER
+from shared import codec
+from shared.memory import START, MemoryBus, MemoryPublisher, MemorySource, MemoryStore
+from shared.policies import Policies
+from shared.ports import Outage
+from shared.shard_loop import ShardLoop
+
+PLATFORM = Actor(role="platform", id="order")
+
+
+class Clockwork:
+    """The timer service on one shard, its table and its bus."""
+
+    def __init__(self) -> None:
+        self.bus = MemoryBus(1)
+        self.table = MemoryTable()
+        self.store = MemoryStore(TimerAgenda(self.table))
+        self._sent = 0
+
+    async def start(self) -> None:
+        """A process that takes the shard over, from the table alone."""
+        self.agenda = TimerAgenda(self.table)
+        self.store.agenda = self.agenda
+        self.source = MemorySource(self.bus, ["timer.commands"])
+        self.loop = ShardLoop(
+            DECIDER,
+            Policies({}),
+            self.agenda,
+            self.store,
+            self.source,
+            MemoryPublisher(self.bus),
+            self.bus.clock,
+            1,
+            "timer",
+        )
+        await self.loop.claim([0])
+
+    def send(self, command: TimerCommand) -> None:
+        self._sent += 1
+        headers = {"ce_id": f"c{self._sent}", "ce_type": command.type, "ce_source": "test"}
+        headers["ce_sequence"] = str(self._sent)
+        encoded = [(name, text.encode()) for name, text in headers.items()]
+        self.bus.append("timer.commands", command.order_id.encode(), command.model_dump_json().encode(), encoded)
+
+    async def arm(self, *timers: tuple[str, float]) -> None:
+        """(id, seconds from the start)"""
+        for timer_id, seconds in timers:
+            self.send(
+                Schedule(
+                    order_id=f"order-{timer_id}",
+                    actor=PLATFORM,
+                    timer_id=timer_id,
+                    name="some_deadline",
+                    due_at=at(seconds),
+                    deliver_to="order",
+                )
+            )
+        await self.settle()
+
+    async def cancel(self, *timer_ids: str) -> None:
+        for timer_id in timer_ids:
+            self.send(CancelTimer(order_id=f"order-{timer_id}", actor=PLATFORM, timer_id=timer_id))
+        await self.settle()
+
+    async def settle(self) -> None:
+        while True:
+            handled, records = self.loop.handled, await self.source.take(0)
+            assert await self.loop.step(records)
+            while await self.loop.publish():
+                pass
+            if not records and self.loop.handled == handled:
+                return
+
+    async def wait(self, seconds: float) -> None:
+        """Until so many seconds after the start, stepping whenever the agenda says that something is due."""
+        while (due := self.agenda.next_due()) is not None and due <= at(seconds):
+            self.bus.now = max(due, self.bus.now)
+            await self.settle()
+        self.bus.now = at(seconds)
+        await self.settle()
+
+    @property
+    def rung(self) -> list[str]:
+        return [elapsed.timer_id for elapsed in self.bells()]
+
+    def bells(self, service: Service = "order") -> list[Elapsed]:
+        """As they lie in the asking service's inbox; repeats of a sequence count once."""
+        records = {codec.header(r.headers, "ce_sequence"): r for r in self.bus.records(f"{service}.commands")}
+        return [Elapsed.model_validate_json(record.value or b"") for record in records.values()]
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+async def clockwork() -> Clockwork:
+    clockwork = Clockwork()
+    await clockwork.start()
+    return clockwork
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timer_agenda, "PAGE", 8)
+    monkeypatch.setattr(timer_agenda, "RING_AT_ONCE_MAX", 3)
+    monkeypatch.setattr(timer_agenda, "SWEEP_EVERY", 5)
+
+
+async def test_a_timer_rings_after_its_instant_and_not_at_it(clockwork: Clockwork) -> None:
+    await clockwork.arm(("a", 10))
+    await clockwork.wait(10)
+    assert clockwork.rung == []
+    assert clockwork.agenda.next_due() == at(10.001), "the first millisecond at which the deadline has passed"
+    await clockwork.wait(10.001)
+    [bell] = clockwork.bells()
+    assert (bell.timer_id, bell.order_id, bell.name, bell.due_at) == ("a", "order-a", "some_deadline", at(10))
+    await clockwork.wait(1_000)
+    assert clockwork.rung == ["a"]
+
+
+async def test_timers_ring_in_the_order_of_their_instants(clockwork: Clockwork) -> None:
+    await clockwork.arm(("c", 30), ("a", 10), ("b", 20), ("d", 10.001))
+    await clockwork.wait(15)
+    assert clockwork.rung == ["a", "d"]
+    await clockwork.wait(100)
+    assert clockwork.rung == ["a", "d", "b", "c"]
+
+
+async def test_arming_a_known_timer_moves_it_earlier_or_later(clockwork: Clockwork) -> None:
+    await clockwork.arm(("a", 10), ("b", 20))
+    await clockwork.arm(("a", 30), ("b", 5))
+    await clockwork.wait(25)
+    assert clockwork.rung == ["b"]
+    await clockwork.wait(100)
+    assert clockwork.rung == ["b", "a"]
+
+
+async def test_a_timer_that_has_rung_can_be_armed_anew(clockwork: Clockwork) -> None:
+    for seconds in (10, 20):
+        await clockwork.arm(("a", seconds))
+        await clockwork.wait(seconds + 1)
+    assert [bell.due_at for bell in clockwork.bells()] == [at(10), at(20)]
+
+
+async def test_a_past_instant_rings_at_once_though_later_ones_have_rung(clockwork: Clockwork) -> None:
+    await clockwork.arm(("a", 100))
+    await clockwork.wait(200)
+    await clockwork.arm(("b", 50), ("c", -50))
+    await clockwork.wait(200.01)
+    assert sorted(clockwork.rung) == ["a", "b", "c"]
+    assert {bell.timer_id: bell.due_at for bell in clockwork.bells()}["b"] == at(50), "it says what was asked for"
+
+
+async def test_a_cancelled_timer_does_not_ring_and_cancelling_what_is_gone_is_no_error(clockwork: Clockwork) -> None:
+    await clockwork.arm(("a", 10), ("b", 10))
+    await clockwork.cancel("a", "a", "unheard-of")
+    await clockwork.wait(100)
+    assert clockwork.rung == ["b"]
+    await clockwork.cancel("b")
+    await clockwork.start()
+    await clockwork.wait(200)
+    assert clockwork.rung == ["b"]
+
+
+async def test_of_commands_in_one_batch_the_last_one_counts(clockwork: Clockwork) -> None:
+    schedule = Schedule(order_id="order-a", actor=PLATFORM, timer_id="a", name="n", due_at=at(10), deliver_to="order")
+    cancel = CancelTimer(order_id="order-a", actor=PLATFORM, timer_id="a")
+    clockwork.send(cancel)
+    clockwork.send(schedule)
+    other = {"order_id": "order-b", "timer_id": "b"}
+    clockwork.send(schedule.model_copy(update=other))
+    clockwork.send(cancel.model_copy(update=other))
+    await clockwork.settle()
+    await clockwork.wait(20)
+    assert clockwork.rung == ["a"]
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_only_the_near_timers_are_in_memory_however_many_are_pending(clockwork: Clockwork) -> None:
+    timers = [(f"t{number:03}", 100.0 + number * 7 % 200) for number in range(200)]
+    for begin in range(0, 200, 20):
+        await clockwork.arm(*timers[begin : begin + 20])
+    shard = clockwork.agenda.shards[0]
+    held = 0
+    for seconds in range(100, 400, 5):
+        await clockwork.wait(seconds)
+        held = max(held, len(shard.near), len(shard.heap))
+    assert held <= 5 * timer_agenda.PAGE
+    assert clockwork.rung == [timer_id for timer_id, _ in sorted(timers, key=lambda timer: timer[1])]
+    assert len(clockwork.table.timers[0]) < 20, "what has rung is swept"
+
+
+@pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize("change", ["cancel", "move"])
+async def test_the_far_timers_ring_though_all_the_near_ones_went_away(clockwork: Clockwork, change: str) -> None:
+    near = [f"n{number}" for number in range(8)]
+    far = [f"f{number}" for number in range(8)]
+    await clockwork.arm(*((name, 10) for name in near))
+    await clockwork.arm(*((name, 20) for name in far))
+    await clockwork.start()
+    await clockwork.wait(0)
+    if change == "cancel":
+        await clockwork.cancel(*near)
+    else:
+        await clockwork.arm(*((name, 30) for name in near))
+    await clockwork.wait(100)
+    assert clockwork.rung == far + (near if change == "move" else [])
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_after_a_restart_nothing_is_lost_and_nothing_rings_twice(clockwork: Clockwork) -> None:
+    timers = [(f"t{number:02}", 10.0 + number // 4) for number in range(60)]
+    await clockwork.arm(*timers)
+    for seconds in range(10, 30):
+        await clockwork.wait(seconds)
+        await clockwork.start()
+    assert clockwork.rung == [name for name, _ in timers]
+
+
+class Doubtful(MemoryStore):
+    """Loses the answer of every second commit, and every third one before it happened."""
+
+    commits = 0
+
+    async def commit(self, commit: object) -> None:
+        self.commits += 1
+        if self.commits % 3 == 0:
+            raise Outage("before")
+        await super().commit(commit)  # type: ignore[arg-type]
+        if self.commits % 2 == 0:
+            raise Outage("after")
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_doubtful_commits_lose_and_double_no_bell() -> None:
+    clockwork = Clockwork()
+    clockwork.store = Doubtful(TimerAgenda(clockwork.table))
+    await clockwork.start()
+    timers = [(f"t{number:02}", 10.0 + number % 9) for number in range(40)]
+    for timer_id, seconds in timers:
+        clockwork.send(
+            Schedule(order_id="o", actor=PLATFORM, timer_id=timer_id, name="n", due_at=at(seconds), deliver_to="order")
+        )
+    for _ in range(200):
+        if not clockwork.loop.shards:
+            await clockwork.loop.claim([0])
+        await clockwork.loop.step(await clockwork.source.take(0))
+        await clockwork.loop.publish()
+        clockwork.bus.now += timedelta(seconds=0.2)
+    assert sorted(clockwork.rung) == sorted(name for name, _ in timers)
+    due = dict(timers)
+    assert [due[name] for name in clockwork.rung] == sorted(due.values())
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_whatever_became_due_while_nobody_was_there_rings_in_order(clockwork: Clockwork) -> None:
+    await clockwork.arm(*((f"t{number:02}", 10.0 + number) for number in range(50)))
+    clockwork.bus.now = at(10_000)
+    await clockwork.start()
+    await clockwork.settle()
+    assert clockwork.rung == [f"t{number:02}" for number in range(50)]
+    assert clockwork.agenda.next_due() is None
+
+
+Step = tuple[str, int, int]
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["arm", "cancel", "wait", "restart", "arm"]), st.integers(0, 11), st.integers(-5, 40)),
+    max_size=60,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=STEPS)
+async def test_whatever_is_armed_moved_and_cancelled_rings_as_a_simple_list_would(steps: Sequence[Step]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timer_agenda, "PAGE", 4)
+        patch.setattr(timer_agenda, "RING_AT_ONCE_MAX", 3)
+        patch.setattr(timer_agenda, "SWEEP_EVERY", 2)
+        clockwork = Clockwork()
+        await clockwork.start()
+        now, pending, expected = 0, dict[str, int](), list[tuple[str, int]]()
+        for kind, number, seconds in [*steps, ("wait", 0, 1_000)]:
+            name = f"t{number}"
+            match kind:
+                case "arm":
+                    pending[name] = now + seconds
+                    await clockwork.arm((name, now + seconds))
+                case "cancel":
+                    pending.pop(name, None)
+                    await clockwork.cancel(name)
+                case "restart":
+                    await clockwork.start()
+            now += max(seconds, 1) if kind == "wait" else 1
+            await clockwork.wait(now - 0.5)  # all instants are whole seconds: nobody is in doubt whether one has passed
+            due = [one for one in pending.items() if one[1] < now - 0.5]
+            expected += due
+            for rung, _ in due:
+                del pending[rung]
+        bells = [(bell.timer_id, round((bell.due_at - START).total_seconds())) for bell in clockwork.bells()]
+        assert sorted(bells) == sorted(expected)
