@@ -47,9 +47,7 @@ class _Provider:
         for partition in range(self.bus.partitions):
             log = self.bus.logs[PayBack.topic, partition]
             for record in islice(log, self._read.get(partition, 0), None):
-                command = COMMANDS[codec.header(record.headers, "ce_type") or ""].model_validate_json(
-                    record.value or b""
-                )
+                command = COMMANDS[codec.header(record.headers, "ce_type") or ""].read(record.value or b"")
                 self._answer(command, codec.header(record.headers, "ce_id") or "")
                 moved = True
             self._read[partition] = len(log)

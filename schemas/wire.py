@@ -6,7 +6,7 @@ commands and ignored in events. Nothing here coerces: a float, a number in quote
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
@@ -20,7 +20,7 @@ YEARS = range(1970, 9999)
 STAMPED: Any = Field(default=None, json_schema_extra={"x-stamped": True})
 """Default of a field that the runtime fills in from the state an event leads to; a decision leaves it out.
 
-Readers still find it required: the published schema says so, and an event read back without it is an error."""
+Readers find it on every event: the published schema says that it is required."""
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 Minor = Annotated[int, Field(ge=0, le=MINOR_MAX, description="integer minor units of the order's currency")]
@@ -103,6 +103,11 @@ class Message(Shape):
             return  # a family of messages, not one of them
         if cls.MODELS.setdefault(cls.type, cls) is not cls:
             raise TypeError(f"two models for the wire type {cls.type}")
+
+    @classmethod
+    def read(cls, data: bytes | str) -> Self:
+        """What one of our services wrote, perhaps a newer one: unknown fields are ignored, at every depth."""
+        return cls.model_validate_json(data, extra="ignore")
 
     @property
     def key(self) -> str:

@@ -142,7 +142,7 @@ class Decoder:
         if model is None:
             return None
         try:
-            event = model.model_validate_json(value)
+            event = model.read(value)
         except ValidationError as error:
             return DeadLetter(f"unreadable_event: {_explained(error)}")
         digest = None

@@ -325,7 +325,7 @@ class ShardLoop:
                 stream.answered.setdefault(row.command_id, set()).add(row.digest)
             model = Message.MODELS[row.type]
             if not issubclass(model, Rejected):  # no history, and it may stand under a key that is no order id
-                refold(self.decider, stream, model.model_validate_json(row.data or b""))
+                refold(self.decider, stream, model.read(row.data or b""))
         return stream
 
     async def _handle(self, work: _Work, batch: _Batch) -> None:

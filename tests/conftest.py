@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-
 from hypothesis import settings
 
 from deploy.local.stack import Stack

@@ -130,7 +130,7 @@ def _introduce(
 def _reread(held: Held) -> Event:
     model = Message.MODELS[held.event_type]
     assert issubclass(model, Event)
-    return model.model_validate_json(held.data)
+    return model.read(held.data)
 
 
 def _tell(state: Known, event: Event, at: datetime, policies: Policies, mail: bool) -> Iterator[Event]:

@@ -177,7 +177,7 @@ class MailQueue(Agenda):
         for shard, _, attempts, next_attempt_at, correlation_id, text in rows:
             if next_attempt_at > now:
                 return min(float((next_attempt_at - now).total_seconds()), LOOK_SECONDS_MAX)
-            delivery = Delivery(shard, attempts, next_attempt_at, correlation_id, Queued.model_validate_json(text))
+            delivery = Delivery(shard, attempts, next_attempt_at, correlation_id, Queued.read(text))
             self._begin(delivery, open_before[shard])
         return 0 if len(rows) == room else LOOK_SECONDS_MAX
 

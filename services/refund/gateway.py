@@ -150,7 +150,7 @@ def _command(record: ConsumerRecord) -> PaymentCommand | None:
     if model is None or not record.value:
         return None
     try:
-        return model.model_validate_json(record.value)
+        return model.read(record.value)
     except ValidationError:
         log.error("sandbox cannot read %s/%s/%s", record.topic, record.partition, record.offset)
         return None

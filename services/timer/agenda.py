@@ -213,9 +213,9 @@ class MemoryTable:
     async def write(self, transaction: Any, changes: dict[int, Change]) -> None:
         for shard, change in changes.items():
             timers = self.timers.setdefault(shard, {})
+            timers |= change.armed
             for timer_id in change.cancelled:
                 timers.pop(timer_id, None)
-            timers |= change.armed
             self.watermarks[shard] = change.watermark
             if change.swept:
                 for timer in [timer for timer in timers.values() if timer.place <= change.watermark]:

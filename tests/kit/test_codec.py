@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.mediation import RegisterMediator
+from schemas.order import LinesFrozen
 from schemas.timer import Elapsed, Schedule
 from schemas.topics import COMMAND_BYTES_MAX
 from schemas.wire import Actor, Command
@@ -22,6 +24,7 @@ from tests.kit.tally import WORDS, Add, Added, Keep, Promise, Told
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PARTITIONS = 12
+GOLDEN = Path(__file__).parents[2] / "schemas" / "golden"
 BUYER = Actor(role="buyer", id="b1")
 ADD = {"order_id": "order-1", "actor": {"role": "buyer", "id": "b1"}, "amount": 5}
 STRUCTURED = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
@@ -466,3 +469,15 @@ def test_a_dead_letter_is_the_original_whole_and_says_where_it_lay_and_why() -> 
         ("x-dead-letter-source", b"recourse/order/3"),
         ("x-dead-letter-sequence", b"42"),
     ]
+
+
+def test_a_newer_services_field_deep_in_an_event_is_ignored() -> None:
+    """Else a field added to a shape would stop every process that is not yet the newest."""
+    data = json.loads((GOLDEN / "order.lines_frozen.v1.json").read_text())
+    data["lines"][0]["added_later"] = True
+    headers: Headers = binary(LinesFrozen.type)
+    frozen = record(json.dumps(data).encode(), headers, data["order_id"].encode(), topic="order.events")
+
+    decoded = Decoder("dispute", (LinesFrozen,), PARTITIONS).decode(frozen, NOON)
+
+    assert isinstance(decoded, Decoded)
