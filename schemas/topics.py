@@ -29,13 +29,16 @@ def all_topics(prefix: str = "", partitions: int = PARTITIONS) -> list[Topic]:
     """Every topic of the system. Time is the broker's append time on all of them (R0); events are kept for ever
     and never compacted: the key is the order, so compaction would keep one event of each."""
     time = {"message.timestamp.type": "LogAppendTime"}
-    commands = time | {"retention.ms": str(4 * _WEEK_MS)}
+    # However it was sent, what outsiders write is stored as it is read: a batch of a few KiB cannot unfold into
+    # gigabytes in a service, the broker refuses it as larger than its limit.
+    unfolded = time | {"compression.type": "uncompressed"}
+    commands = unfolded | {"retention.ms": str(4 * _WEEK_MS)}
     events = time | {"retention.ms": "-1", "cleanup.policy": "delete"}
     dead_letters = events | {"max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}
     configs = {f"{service}.commands": commands for service in SERVICES if service != "notification"}
     configs |= {f"{service}.events": events for service in SERVICES}
     configs |= {f"{service}.dead-letters": dead_letters for service in SERVICES}
-    configs |= {"payments.commands": commands, "payments.events": events}
+    configs |= {"payments.commands": commands, "payments.events": events | unfolded}
     return [Topic(prefix + name, partitions, config) for name, config in configs.items()]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.record.default_records import DefaultRecordBase
 from aiokafka.record.util import calc_crc32c
 
@@ -194,8 +195,8 @@ class Producer:
         for producer in self._producers.values():
             await producer.stop()
 
-    async def send(self, sent: Sent) -> int:
-        """Returns the record's offset."""
+    async def send(self, sent: Sent) -> int | None:
+        """Returns the record's offset; None if the broker does not take it."""
         producer = await self._producer(sent.compression)
         batch = producer.create_batch()
         added = batch.append(key=sent.key, value=sent.value, timestamp=None, headers=list(sent.headers))
@@ -204,7 +205,10 @@ class Producer:
             batch._build()
             batch._buffer = _misnamed(bytearray(batch._buffer))
         acknowledgement = await producer.send_batch(batch, sent.topic, partition=sent.place)
-        return int((await acknowledgement).offset)
+        try:
+            return int((await acknowledgement).offset)
+        except MessageSizeTooLargeError:
+            return None
 
     async def _producer(self, compression: str | None) -> AIOKafkaProducer:
         if compression not in self._producers:

@@ -144,12 +144,14 @@ async def settled(stack: Stack, market: Market) -> tuple[checks.World, list[str]
 def tell(run: Run, world: checks.World, problems: Sequence[str]) -> None:
     killed = ", ".join(f"{name} {times}" for name, times in run.killed.items())
     mails = Counter(str(mail["Message-ID"]) for mail in world.mails)
-    unanswered = sum("never answered" in problem or "never said" in problem for problem in problems)
+    lost = sum("never answered" in problem or "never said" in problem for problem in problems)
+    logs = [service.log.read_text(errors="replace") for service in run.stack.services.values()]
+    fenced = sum(log.count('"event": "fenced') for log in logs)
     print(
         f"\n{len(run.market.orders)} orders, {run.market.sent} commands ({run.market.said_again} said again)."
-        f" Killed: {killed}."
+        f" Killed: {killed}. Fenced {fenced} times."
         f" {len(world.records)} records, {checks.repeats(world.records)} of them repeats;"
-        f" {len(mails)} mails, {mails.total() - len(mails)} handed over again. Lost: {unanswered}."
+        f" {len(mails)} mails, {mails.total() - len(mails)} handed over again. Lost: {lost}."
     )
 
 

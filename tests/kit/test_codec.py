@@ -280,6 +280,15 @@ def test_a_default_spelt_out_is_the_same_as_one_left_out(decoder: Decoder) -> No
     assert first == second
 
 
+def test_a_field_that_is_added_to_the_contract_makes_no_repeat_another_command(decoder: Decoder) -> None:
+    class AddOfLater(Add):
+        note: str = ""
+
+    before = digest(decoder, record(ADD))
+    decoder.commands[Add.type] = AddOfLater
+    assert digest(decoder, record(ADD)) == before
+
+
 @pytest.mark.parametrize(
     "other",
     [

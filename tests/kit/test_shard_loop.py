@@ -678,6 +678,7 @@ async def test_an_own_input_that_raises_stops_its_order_and_no_other_until_a_fix
     shop.send(add(3), "c3")
     await process.settle()
     assert (shop.total("order-1"), shop.total("order-2")) == (1, 4)
+    assert shop.published("order.dead-letters") == [], "no record is to blame"
 
     nudges.pending = [UNLUCKY]
     fixed = await shop.process(tally(nudged(decide)), nudges)
@@ -718,8 +719,10 @@ async def test_only_so_many_orders_stay_in_memory_and_the_others_are_read_again(
             shop.send(add(amount, f"order-{number}"), f"c{amount}")
             await process.settle()
     assert list(process.loop.shards[0].streams) == ["order-3", "order-4"]
+    shop.send(add(1, "order-3"), "c1")
     shop.send(add(1, "order-0"), "c1")
     await process.settle()
+    assert list(process.loop.shards[0].streams) == ["order-3", "order-0"], "who was not heard of for longest goes"
     assert [shop.total(f"order-{number}") for number in range(5)] == [3] * 5
     assert len(shop.published()) == 10
 

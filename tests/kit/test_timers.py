@@ -176,7 +176,8 @@ async def test_a_cancelled_timer_does_not_ring_and_cancelling_what_is_gone_is_no
     assert clockwork.rung == ["b"]
 
 
-async def test_of_commands_in_one_batch_the_last_one_counts(clockwork: Clockwork) -> None:
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_of_commands_in_one_batch_the_last_one_counts(clockwork: Clockwork, restarted: bool) -> None:
     schedule = Schedule(order_id="order-a", actor=PLATFORM, timer_id="a", name="n", due_at=at(10), deliver_to="order")
     cancel = CancelTimer(order_id="order-a", actor=PLATFORM, timer_id="a")
     clockwork.send(cancel)
@@ -185,8 +186,21 @@ async def test_of_commands_in_one_batch_the_last_one_counts(clockwork: Clockwork
     clockwork.send(schedule.model_copy(update=other))
     clockwork.send(cancel.model_copy(update=other))
     await clockwork.settle()
+    if restarted:
+        await clockwork.start()
     await clockwork.wait(20)
     assert clockwork.rung == ["a"]
+
+
+async def test_a_past_instant_is_not_taken_for_rung_after_a_restart(clockwork: Clockwork) -> None:
+    await clockwork.arm(("a", 100))
+    await clockwork.wait(200)
+    past = Schedule(order_id="order-b", actor=PLATFORM, timer_id="b", name="n", due_at=at(50), deliver_to="order")
+    clockwork.send(past)
+    await clockwork.loop.step(await clockwork.source.take(0))
+    await clockwork.start()
+    await clockwork.wait(201)
+    assert clockwork.rung == ["a", "b"]
 
 
 @pytest.mark.usefixtures("small_pages")
