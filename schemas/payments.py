@@ -3,7 +3,7 @@ key of a movement for ever: an uncertain answer is resolved by asking for that k
 
 from typing import Literal
 
-from schemas.wire import Command, Currency, Event, Id, Label, PositiveMinor
+from schemas.wire import Command, Currency, Event, Id, Label, PositiveMinor, Text
 
 Leg = Literal["refund", "payout", "chargeback"]
 
@@ -70,4 +70,4 @@ class PaymentFailed(PaymentEvent):
 
     code: Id
     retryable: bool
-    message: str | None = None
+    message: Text | None = None

@@ -5,14 +5,13 @@ A service's `app.py` is one `Application`, its `__main__.py` one `run()`.
 
 import asyncio
 import gc
-import json
 import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, Union
 from uuid import uuid4
@@ -21,15 +20,17 @@ import asyncpg
 import uvicorn
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from faststream.asgi import AsgiFastStream, AsgiResponse, get
+from faststream.asgi import AsgiFastStream
 from faststream.kafka import KafkaBroker
 
 from shared import database, logs, policies
 from shared.agenda import Agenda
 from shared.codec import Decoder
 from shared.decider import Decider
+from shared.health import Progress, health
 from shared.kafka import CLIENT_ERRORS, KafkaPublisher, KafkaSource
 from shared.lease import Lease
+from shared.ports import Cursor
 from shared.postgres import PostgresStore
 from shared.settings import Settings
 from shared.shard_loop import ShardLoop
@@ -37,8 +38,6 @@ from shared.shard_loop import ShardLoop
 log = logging.getLogger(__name__)
 
 POOL_SIZE = 3
-STALLED_AFTER = timedelta(seconds=15)
-"""Without a step for so long the process is of no use; a take-over or a short outage is shorter."""
 HOUSEKEEPING_SECONDS = 1.0
 EXIT_UNEXPLAINED = 70
 
@@ -92,7 +91,8 @@ class Application(Generic[S]):
             settings.kafka_bootstrap_servers,
             apply_types=False,  # records are decoded by our codec, in one place
             allow_auto_create_topics=False,
-            logger=None,
+            logger=logging.getLogger("faststream"),  # what its consumer stumbles over must be seen
+            log_level=logging.DEBUG,
             graceful_timeout=10,
         )
         publisher = KafkaPublisher(settings.kafka_bootstrap_servers, settings.topic_prefix)
@@ -113,6 +113,7 @@ class Application(Generic[S]):
         )
         source.subscriber(_handler(source, loop))
         lease = Lease(settings.database_url, service, loop, settings.lease_seconds, settings.look_seconds)
+        progress = Progress(loop.clock)
         companions = self.companions(settings, pool)
         await _until_reachable("kafka", lambda: _check_topics(settings, topics))
 
@@ -133,7 +134,7 @@ class Application(Generic[S]):
                 lease.keep(),
                 loop.run(),
                 loop.keep_publishing(),
-                _housekeeping(loop, source),
+                _housekeeping(loop, source, progress),
                 _keep_policies(loop, settings.policies_folder),
                 _ready(lease, loop),
             )
@@ -154,7 +155,7 @@ class Application(Generic[S]):
 
         app = AsgiFastStream(
             broker,
-            asgi_routes=[("/health", _health(loop, lease))],
+            asgi_routes=[("/health", health(loop, lease, progress))],
             asyncapi_path="/asyncapi",
             lifespan=lifespan,
             after_startup=[begin],
@@ -222,20 +223,21 @@ async def _or_die(work: Coroutine[Any, Any, None]) -> None:
         os._exit(EXIT_UNEXPLAINED)
 
 
-async def _housekeeping(loop: ShardLoop, source: KafkaSource) -> None:
-    """Remembers what is published by idle shards, and tells Kafka's lag tools where we are."""
+async def _housekeeping(loop: ShardLoop, source: KafkaSource, progress: Progress) -> None:
+    """Remembers what is published by idle shards, and tells Kafka's lag tools, and whoever asks for our health, where
+    we are."""
     while True:
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
+        offsets = {
+            (topic, shard.claim.shard): shard.claim.cursors.get(topic, Cursor()).offset
+            for shard in loop.shards.values()
+            if shard.ready
+            for topic in loop.decoder.topics
+        }
+        progress.look(offsets, {place: source.end(*place) for place in offsets})
         try:
             await loop.note_published()
-            await source.tell_offsets(
-                {
-                    (topic, shard.claim.shard): cursor.offset
-                    for shard in loop.shards.values()
-                    if shard.ready
-                    for topic, cursor in shard.claim.cursors.items()
-                }
-            )
+            await source.tell_offsets(offsets)
         except Exception as error:  # both are a courtesy: neither may stop what matters
             log.info("housekeeping: %s: %s", type(error).__name__, error)
 
@@ -254,23 +256,3 @@ async def _keep_policies(loop: ShardLoop, folder: Path) -> None:
 async def _ready(lease: Lease, loop: ShardLoop) -> None:
     await lease.complete.wait()
     log.info("ready", extra={"shards": sorted(loop.shards)})
-
-
-def _health(loop: ShardLoop, lease: Lease) -> Any:
-    """Progress, not a ping: 200 while the loop steps and its events get out."""
-
-    @get
-    async def health(request: Any) -> AsgiResponse:
-        waiting = sum(len(shard.pending) for shard in loop.shards.values())
-        idle = datetime.now(UTC) - loop.stepped_at
-        healthy = idle < STALLED_AFTER and lease.complete.is_set()
-        body = {
-            "healthy": healthy,
-            "shards": sorted(loop.shards),
-            "handled": loop.handled,
-            "unpublished": waiting,
-            "seconds_since_step": round(idle.total_seconds(), 3),
-        }
-        return AsgiResponse(json.dumps(body).encode(), 200 if healthy else 503, {"content-type": "application/json"})
-
-    return health

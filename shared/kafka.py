@@ -96,6 +96,10 @@ class KafkaSource:
     def pause(self, shards: Sequence[int]) -> None:
         self.consumer.pause(*(TopicPartition(self.prefix + topic, shard) for topic in self.topics for shard in shards))
 
+    def end(self, topic: str, shard: int) -> int:
+        """Where the log ended when it was last fetched from."""
+        return self.consumer.highwater(TopicPartition(self.prefix + topic, shard)) or 0
+
     async def tell_offsets(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """For lag tools alone; the truth is in the database."""
         if offsets:

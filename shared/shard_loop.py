@@ -167,7 +167,7 @@ class ShardLoop:
                 shard.ready = False
         try:
             async with asyncio.timeout(patience):
-                while any(shard.pending for shard in shards):
+                while any(shard.pending for shard in shards if self._owned(shard)):
                     self._acknowledged.clear()
                     await self._acknowledged.wait()
         except TimeoutError:
@@ -187,6 +187,7 @@ class ShardLoop:
                 self.agenda.closed(shard.claim.shard)
             shard.ready = False
         self._count_unpublished()
+        self._acknowledged.set()  # whoever waits for what is dropped waits for nothing
         self.lost.set()
 
     def drop(self, numbers: Sequence[int]) -> None:

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from pydantic import ValidationError
 
 from schemas.payments import ChargeBack, PayBack, PaymentFailed, PaymentSettled, PayOut, QueryPayment
@@ -101,13 +101,16 @@ class Sandbox:
                 await asyncio.sleep(RESTART_SECONDS)
 
     async def _serve(self) -> None:
+        # Every process reads every partition: waiting for a group to agree after a crash would hold money up, and an
+        # answer given twice is one answer.
         consumer = AIOKafkaConsumer(
-            self._settings.topic_prefix + PayBack.topic,
             bootstrap_servers=self._settings.kafka_bootstrap_servers,
             group_id=f"{self._settings.topic_prefix}refund-sandbox",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
+        topic = self._settings.topic_prefix + PayBack.topic
+        consumer.assign([TopicPartition(topic, shard) for shard in range(self._settings.partitions)])
         try:
             await consumer.start()
             while True:

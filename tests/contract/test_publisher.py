@@ -153,7 +153,7 @@ async def test_sending_again_repeats(bench: Bench) -> None:
 
 async def test_nothing_to_send_is_nothing_sent(bench: Bench) -> None:
     await bench.publisher.send([])
-    await bench.read("order.events", 0, 0)
+    assert await bench.read("order.events", 0, 0) == []
 
 
 # -- what only a real publisher has ------------------------------------------------------------------------------------

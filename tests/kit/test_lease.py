@@ -97,12 +97,12 @@ async def join(database_url: str) -> AsyncIterator[Join]:
 
 @asynccontextmanager
 async def within(seconds: float) -> AsyncIterator[Callable[[Callable[[], bool]], Awaitable[None]]]:
-    async def until(condition: Callable[[], bool]) -> None:
+    async def assert_soon(condition: Callable[[], bool]) -> None:
         while not condition():  # noqa: ASYNC110 - what the database says has no event to await
             await asyncio.sleep(0.01)
 
     async with asyncio.timeout(seconds):
-        yield until
+        yield assert_soon
 
 
 def shared_out(*members: Member, shares: Sequence[int]) -> Callable[[], bool]:
@@ -116,74 +116,74 @@ def shared_out(*members: Member, shares: Sequence[int]) -> Callable[[], bool]:
 
 async def test_members_share_fairly_as_they_come_and_go(join: Join, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    async with within(5) as until:
+    async with within(5) as assert_soon:
         first = await join("a")
-        await until(shared_out(first, shares=[6]))
+        await assert_soon(shared_out(first, shares=[6]))
         second = await join("b")
-        await until(shared_out(first, second, shares=[3, 3]))
+        await assert_soon(shared_out(first, second, shares=[3, 3]))
         third = await join("c")
-        await until(shared_out(first, second, third, shares=[2, 2, 2]))
-    async with within(SOON_SECONDS) as until:
+        await assert_soon(shared_out(first, second, third, shares=[2, 2, 2]))
+    async with within(SOON_SECONDS) as assert_soon:
         await second.leave()
-        await until(shared_out(first, third, shares=[3, 3]))
-        await until(lambda: first.lease.complete.is_set() and third.lease.complete.is_set())
+        await assert_soon(shared_out(first, third, shares=[3, 3]))
+        await assert_soon(lambda: first.lease.complete.is_set() and third.lease.complete.is_set())
     assert second.loop.shards == {}
     assert [record.getMessage() for record in caplog.records if record.name == "shared.lease"] == []
 
 
 async def test_whoever_is_above_his_share_gives_no_more_than_that_back(join: Join) -> None:
-    async with within(5) as until:
+    async with within(5) as assert_soon:
         first = await join("a")
-        await until(shared_out(first, shares=[6]))
+        await assert_soon(shared_out(first, shares=[6]))
         kept = first.loop.shards[0]
         second = await join("b")
-        await until(shared_out(first, second, shares=[3, 3]))
+        await assert_soon(shared_out(first, second, shares=[3, 3]))
     assert first.loop.shards[0] is kept, "work on what stays goes on undisturbed"
 
 
 async def test_the_shards_of_a_killed_member_are_taken_at_once(join: Join) -> None:
-    async with within(5) as until:
+    async with within(5) as assert_soon:
         survivor, victim = await join("a"), await join("b")
-        await until(shared_out(survivor, victim, shares=[3, 3]))
-    async with within(SOON_SECONDS) as until:
+        await assert_soon(shared_out(survivor, victim, shares=[3, 3]))
+    async with within(SOON_SECONDS) as assert_soon:
         await victim.killed()
-        await until(shared_out(survivor, shares=[6]))
+        await assert_soon(shared_out(survivor, shares=[6]))
 
 
 async def test_a_frozen_member_is_given_up_after_its_lease_and_fenced_when_it_thaws(join: Join) -> None:
-    async with within(5) as until:
+    async with within(5) as assert_soon:
         survivor, frozen = await join("a"), await join("b")
-        await until(shared_out(survivor, frozen, shares=[3, 3]))
+        await assert_soon(shared_out(survivor, frozen, shares=[3, 3]))
         await frozen.stop_looking()
         await asyncio.sleep(LEASE_SECONDS / 2)
         assert len(survivor.shards) == 3, "the lease has not run out"
-        await until(lambda: len(survivor.shards) == 6)
+        await assert_soon(lambda: len(survivor.shards) == 6)
     claims = [shard.claim for shard in frozen.loop.shards.values()]
     assert len(claims) == 3
     with pytest.raises(Fenced):
         await frozen.store.check(claims)
-    async with within(5) as until:
+    async with within(5) as assert_soon:
         frozen.task = asyncio.create_task(frozen.lease.keep())
-        await until(shared_out(survivor, frozen, shares=[3, 3]))
+        await assert_soon(shared_out(survivor, frozen, shares=[3, 3]))
 
 
 async def test_a_member_that_lost_its_session_lives_on_with_a_new_one(join: Join) -> None:
-    async with within(5) as until:
+    async with within(5) as assert_soon:
         member = await join("a")
-        await until(shared_out(member, shares=[6]))
+        await assert_soon(shared_out(member, shares=[6]))
         assert member.lease.connection is not None
         member.lease.connection.terminate()
         other = await join("b")
-        await until(shared_out(member, other, shares=[3, 3]))
+        await assert_soon(shared_out(member, other, shares=[3, 3]))
 
 
 async def test_shards_whose_release_failed_are_not_lost_to_everybody(join: Join) -> None:
-    async with within(5) as until:
+    async with within(5) as assert_soon:
         first = await join("a")
-        await until(shared_out(first, shares=[6]))
+        await assert_soon(shared_out(first, shares=[6]))
         first.store.failures = 1
         second = await join("b")
-        await until(shared_out(first, second, shares=[3, 3]))
+        await assert_soon(shared_out(first, second, shares=[3, 3]))
 
 
 class Failing(Agenda):
@@ -199,9 +199,9 @@ class Failing(Agenda):
 
 async def test_a_claim_that_meets_an_outage_is_tried_again(join: Join) -> None:
     errors: list[Exception] = [Outage("broker"), ConnectionResetError("database")]
-    async with within(5) as until:
+    async with within(5) as assert_soon:
         member = await join("a", Failing(errors))
-        await until(shared_out(member, shares=[6]))
+        await assert_soon(shared_out(member, shares=[6]))
 
 
 async def test_a_claim_that_meets_a_bug_ends_the_process(join: Join) -> None:
@@ -216,10 +216,10 @@ async def test_a_member_whose_claim_takes_long_is_not_given_up(join: Join) -> No
         async def opened(self, shard: int) -> None:
             await asyncio.sleep(LEASE_SECONDS * 2 / SHARDS)
 
-    async with within(8) as until:
+    async with within(8) as assert_soon:
         slow = await join("a", Slow())
-        await until(lambda: len(slow.loop.shards) == SHARDS)
+        await assert_soon(lambda: len(slow.loop.shards) == SHARDS)
         epochs = [shard.claim.epoch for shard in slow.loop.shards.values()]
         other = await join("b")
-        await until(shared_out(slow, other, shares=[3, 3]))
+        await assert_soon(shared_out(slow, other, shares=[3, 3]))
         assert [shard.claim.epoch for shard in slow.loop.shards.values()] == epochs[:3]

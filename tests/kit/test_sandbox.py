@@ -36,7 +36,12 @@ async def settings(stack: Stack, database_url: str) -> Settings:
     topics = [topic for topic in all_topics(prefix, PARTITIONS) if topic.name.startswith(f"{prefix}payments.")]
     await create_topics(stack.bootstrap_servers, topics)
     await migrate(database_url, "refund", [Path(refund.__path__[0]) / "migrations"])
-    return Settings(kafka_bootstrap_servers=stack.bootstrap_servers, database_url=database_url, topic_prefix=prefix)
+    return Settings(
+        kafka_bootstrap_servers=stack.bootstrap_servers,
+        database_url=database_url,
+        topic_prefix=prefix,
+        partitions=PARTITIONS,
+    )
 
 
 @asynccontextmanager
