@@ -139,7 +139,7 @@ class PrivateEvent(Event):
 class Rejected(Event):
     """The refusal of a command; a refusal is an answer, not history, and changes no state."""
 
-    order_id: str = Field(default=STAMPED.default, description="the refused record's key, whatever that was")
+    order_id: Annotated[str, Field(description="the refused record's key, whatever that was")] = STAMPED
     refused: str = Field(description="the wire type of the refused command")
     command_id: str
     code: Code

@@ -91,7 +91,7 @@ class Application(Generic[S]):
             settings.kafka_bootstrap_servers,
             apply_types=False,  # records are decoded by our codec, in one place
             allow_auto_create_topics=False,
-            logger=logging.getLogger("faststream"),  # what its consumer stumbles over must be seen
+            logger=logging.getLogger("shared.faststream"),  # what its consumer stumbles over must be seen
             log_level=logging.DEBUG,
             graceful_timeout=10,
         )

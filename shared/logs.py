@@ -34,3 +34,4 @@ def start(service: str, level: str) -> None:
     # Both report every reconnection attempt at length; what matters of an outage the shard loop says itself.
     for chatty in ("aiokafka", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    logging.getLogger("shared.faststream").setLevel(logging.ERROR)  # it warns of what we chose

@@ -14,8 +14,8 @@ from shared import codec
 from shared.agenda import Agenda
 from shared.decider import Decider
 from shared.policies import Policies
-from shared.ports import Claim, Commit, Cursor, Fenced, Outage, Record, Row
-from shared.shard_loop import EPOCH, ShardLoop
+from shared.ports import EPOCH, Claim, Commit, Cursor, Fenced, Outage, Record, Row
+from shared.shard_loop import ShardLoop
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 

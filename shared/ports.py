@@ -3,10 +3,13 @@ where events go. Each has a real and a simulated implementation; both pass tests
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from shared.agenda import Written
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""From which a broker's milliseconds count."""
 
 
 class Fenced(Exception):

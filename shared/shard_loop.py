@@ -13,20 +13,19 @@ partition in sequence order, repeats apart; a bug in one order stops that order 
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from schemas.topics import BATCH_BYTES_MAX
 from schemas.wire import Message, Rejected
 from shared import codec
-from shared.agenda import Agenda, Written
+from shared.agenda import Agenda
+from shared.batch import Batch, Shard, Work
 from shared.codec import DeadLetter, Decoded, Decoder
 from shared.decider import Decider, Input, Stream, handle, refold
 from shared.policies import Policies, PolicyMissing
-from shared.ports import Claim, Clock, Commit, Cursor, Fenced, Outage, Publisher, Record, Row, Source, Store
+from shared.ports import EPOCH, Clock, Cursor, Fenced, Outage, Publisher, Record, Row, Source, Store
 
 log = logging.getLogger(__name__)
 
@@ -35,73 +34,6 @@ UNPUBLISHED_MAX = 20_000
 """Back-pressure: with more committed rows waiting for the broker than this, no new records are taken."""
 WAVE_ROWS_MAX = 2_000
 TAKE_WAIT = timedelta(seconds=0.25)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(eq=False)
-class Shard:
-    """A shard we own. `claim` is what is stored, `streams` what is folded from it, `pending` what to publish."""
-
-    claim: Claim
-    streams: OrderedDict[str, Stream[Any]] = field(default_factory=OrderedDict)
-    pending: deque[Row] = field(default_factory=deque)
-    ready: bool = False
-    published_noted: int = 0
-    gaps: dict[str, int] = field(default_factory=dict)
-    """Topic -> offset at which a gap was seen once."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    shard: Shard
-    found: Input | DeadLetter
-    record: Record | None
-    """None for an own input."""
-
-
-class _Batch:
-    """What one batch leads to, gathered; nothing of the shards has changed until it is committed."""
-
-    def __init__(self) -> None:
-        self.claims: dict[Shard, Claim] = {}
-        self.work: list[_Work] = []
-        self.begun: set[tuple[Shard, str]] = set()
-        self.suspended: set[tuple[Shard, str]] = set()
-        self.unreadable: dict[tuple[Shard, str], Exception] = {}
-        """Streams that could not be folded: whatever comes for them raises."""
-        self.rows: list[Row] = []
-        self.written: list[Written] = []
-        self.parked: list[tuple[int, str, Record]] = []
-        self.released: list[tuple[int, str]] = []
-
-    def claim(self, shard: Shard) -> Claim:
-        """The shard as it will stand after this batch."""
-        if shard not in self.claims:
-            now = shard.claim
-            cursors = {topic: replace(cursor) for topic, cursor in now.cursors.items()}
-            parked = {order: list(records) for order, records in now.parked.items()}
-            self.claims[shard] = replace(now, cursors=cursors, marks=dict(now.marks), parked=parked)
-        return self.claims[shard]
-
-    def commit(self) -> Commit:
-        cursors = [
-            (claim.shard, topic, cursor)
-            for shard, claim in self.claims.items()
-            for topic, cursor in claim.cursors.items()
-            if cursor != shard.claim.cursors.get(topic)
-        ]
-        marks = [
-            (claim.shard, *place, sequence)
-            for shard, claim in self.claims.items()
-            for place, sequence in claim.marks.items()
-            if sequence != shard.claim.marks.get(place)
-        ]
-        claims = list(self.claims.values())
-        return Commit(claims, cursors, marks, self.rows, self.written, self.parked, self.released)
-
-    def park(self, shard: Shard, order_id: str, record: Record) -> None:
-        self.claim(shard).parked.setdefault(order_id, []).append(record)
-        self.parked.append((shard.claim.shard, order_id, record))
 
 
 class ShardLoop:
@@ -217,7 +149,7 @@ class ShardLoop:
     async def step(self, records: Sequence[Record]) -> bool:
         """Handles one batch, and whatever the agenda has due. False if its shards had to be dropped."""
         async with self._turn:
-            batch = _Batch()
+            batch = Batch(self.decider.service, self.partitions)
             self.stepped_at = self.clock()
             try:
                 self._read(records, batch)
@@ -233,10 +165,10 @@ class ShardLoop:
             return False
 
     @staticmethod
-    def _numbers(batch: _Batch) -> list[int]:
+    def _numbers(batch: Batch) -> list[int]:
         return sorted(shard.claim.shard for shard in batch.claims)
 
-    async def _settle(self, batch: _Batch) -> None:
+    async def _settle(self, batch: Batch) -> None:
         await self._load(batch)
         for work in batch.work:
             await self._handle(work, batch)
@@ -245,20 +177,20 @@ class ShardLoop:
         await self.store.commit(batch.commit())
         self._adopt(batch)
 
-    def _read(self, records: Sequence[Record], batch: _Batch) -> None:
+    def _read(self, records: Sequence[Record], batch: Batch) -> None:
         """What is to be done: own inputs that are due, then the records in order."""
         now = self.clock()
         for shard in self.shards.values():
             if shard.ready:
                 for due in self.agenda.due(now, shard.claim.shard):
                     batch.claim(shard)
-                    batch.work.append(_Work(shard, due, None))
+                    batch.work.append(Work(shard, due, None))
         for record in records:
             shard_or_none = self.shards.get(record.partition)
             if shard_or_none is not None and shard_or_none.ready:
                 self._read_one(shard_or_none, record, batch)
 
-    def _read_one(self, shard: Shard, record: Record, batch: _Batch) -> None:
+    def _read_one(self, shard: Shard, record: Record, batch: Batch) -> None:
         claim = batch.claim(shard)
         cursor = claim.cursors.setdefault(record.topic, Cursor())
         log_read, begins = (shard, record.topic), (shard, record.topic) not in batch.begun
@@ -282,14 +214,14 @@ class ShardLoop:
         if found is None:
             return
         if isinstance(found, DeadLetter):
-            batch.work.append(_Work(shard, found, record))
+            batch.work.append(Work(shard, found, record))
             return
         if found.sequence is not None and found.source is not None:
             place = (record.topic, found.source)
             if found.sequence <= claim.marks.get(place, 0):
                 return  # published twice, heard once
             claim.marks[place] = found.sequence
-        batch.work.append(_Work(shard, found.input, record))
+        batch.work.append(Work(shard, found.input, record))
 
     def _decoded(self, record: Record, time: datetime) -> Decoded | DeadLetter | None:
         """Whatever the decoder trips over is a bug of ours, but must not end one process after the other."""
@@ -299,7 +231,7 @@ class ShardLoop:
             log.exception("the decoder raised", extra={"topic": record.topic, "offset": record.offset})
             return DeadLetter(f"unreadable: {type(bug).__name__}")
 
-    async def _load(self, batch: _Batch) -> None:
+    async def _load(self, batch: Batch) -> None:
         """Folds the streams that are not in memory, all in one query."""
         if self.decider.stateless:
             return
@@ -329,10 +261,10 @@ class ShardLoop:
                 refold(self.decider, stream, model.read(row.data or b""))
         return stream
 
-    async def _handle(self, work: _Work, batch: _Batch) -> None:
+    async def _handle(self, work: Work, batch: Batch) -> None:
         if isinstance(work.found, DeadLetter):
             assert work.record is not None
-            self._put_aside(work.shard, work.record, work.found, batch)
+            batch.put_aside(work.shard, work.record, work.found)
             return
         order_id = work.found.order_id
         if order_id in batch.claim(work.shard).parked:
@@ -351,11 +283,10 @@ class ShardLoop:
             batch.claim(work.shard).parked.setdefault(order_id, [])
             if work.record is not None:  # an own input comes again from the agenda, with the next claim
                 letter = DeadLetter(f"parked: {type(bug).__name__}: its order waits for a fix, with what follows")
-                self._put_aside(work.shard, work.record, letter, batch)
+                batch.put_aside(work.shard, work.record, letter)
                 batch.park(work.shard, order_id, work.record)
 
-    def _decide(self, shard: Shard, found: Input, batch: _Batch) -> None:
-        claim = batch.claim(shard)
+    def _decide(self, shard: Shard, found: Input, batch: Batch) -> None:
         if self.decider.stateless:
             stream: Stream[Any] = Stream(found.order_id)
         elif (shard, found.order_id) in batch.unreadable:
@@ -363,71 +294,25 @@ class ShardLoop:
         else:
             stream = shard.streams[found.order_id]
             shard.streams.move_to_end(found.order_id)
-        rows: list[Row] = []
-        written: list[Written] = []
-        position, sequence = claim.position, claim.sequence
-        source = f"recourse/{self.decider.service}/{claim.shard}"
-        time = (found.time - EPOCH) // timedelta(milliseconds=1)
-        for said in handle(self.decider, stream, found, self.policies):
-            position += 1
-            sequence += said.topic is not None
-            headers, data = codec.encode(said, found, source, sequence)
-            if len(headers) + len(data) > BATCH_BYTES_MAX:
-                raise ValueError(f"{said.message.type} is too large to publish: {len(data)} bytes")
-            key, partition = None, claim.shard
-            if said.topic is not None and said.message.key != found.order_id:
-                key = said.message.key.encode()
-                partition = codec.partition_of(key, self.partitions)
-            rows.append(
-                Row(
-                    claim.shard,
-                    position,
-                    sequence if said.topic is not None else None,
-                    said.topic,
-                    partition,
-                    key,
-                    found.order_id,
-                    said.message.type,
-                    time,
-                    said.command_id,
-                    said.digest,
-                    headers,
-                    data,
-                )
-            )
-            written.append(
-                Written(claim.shard, position, found.order_id, said.id, said.correlation_id, found.time, said.message)
-            )
-        claim.position, claim.sequence = position, sequence
-        batch.rows += rows
-        batch.written += written
+        said = handle(self.decider, stream, found, self.policies)
+        batch.store(shard, found, said)
         if log.isEnabledFor(logging.DEBUG):
             log.debug(
-                "handled", extra={"order_id": found.order_id, "input": found.type, "said": [r.type for r in rows]}
+                "handled",
+                extra={"order_id": found.order_id, "input": found.type, "said": [one.message.type for one in said]},
             )
-
-    def _put_aside(self, shard: Shard, record: Record, letter: DeadLetter, batch: _Batch) -> None:
-        claim = batch.claim(shard)
-        claim.position += 1
-        claim.sequence += 1
-        source = f"recourse/{self.decider.service}/{claim.shard}"
-        key, headers, value = codec.dead_letter(record, letter, source, claim.sequence)
-        topic = f"{self.decider.service}.dead-letters"
-        place = (claim.shard, claim.position, claim.sequence, topic, claim.shard)
-        batch.rows.append(Row(*place, key, None, "dead-letter", record.timestamp, None, None, headers, value))
-        log.warning("dead letter: %s", letter.reason, extra={"topic": record.topic, "offset": record.offset})
 
     async def _retry_parked(self, shard: Shard) -> None:
         """A claim may be the first after a fix: every parked order is tried again, its records in order."""
         for order_id, records in list(shard.claim.parked.items()):
-            batch = _Batch()
+            batch = Batch(self.decider.service, self.partitions)
             claim = batch.claim(shard)
             del claim.parked[order_id]
             batch.released.append((claim.shard, order_id))
             for record in records:
                 found = self._decoded(record, EPOCH + timedelta(milliseconds=record.timestamp))
                 if found is not None:
-                    batch.work.append(_Work(shard, found if isinstance(found, DeadLetter) else found.input, record))
+                    batch.work.append(Work(shard, found if isinstance(found, DeadLetter) else found.input, record))
             await self._load(batch)
             for work in batch.work:
                 await self._handle(work, batch)
@@ -438,7 +323,7 @@ class ShardLoop:
             self._adopt(batch)
             log.info("released: handled after all", extra={"order_id": order_id, "records": len(records)})
 
-    def _adopt(self, batch: _Batch) -> None:
+    def _adopt(self, batch: Batch) -> None:
         """The commit happened: the shards stand as it says. What was taken from us meanwhile, its owner publishes."""
         owned = {shard.claim.shard: shard for shard in batch.claims if self._owned(shard)}
         for shard in owned.values():

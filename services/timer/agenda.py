@@ -16,8 +16,7 @@ from schemas.wire import Service
 from services.timer.domain import Due
 from shared.agenda import Agenda, Written
 from shared.decider import Input
-from shared.ports import Fenced
-from shared.shard_loop import EPOCH
+from shared.ports import EPOCH, Fenced
 
 PAGE = 5_000
 RING_AT_ONCE_MAX = 500

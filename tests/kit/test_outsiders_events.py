@@ -4,8 +4,7 @@ from schemas.payments import PaymentSettled
 from services.refund.domain import DECIDER
 from shared.codec import Decoded, Decoder
 from shared.decider import Said, handle
-from shared.ports import Record
-from shared.shard_loop import EPOCH
+from shared.ports import EPOCH, Record
 from tests.domain.refund_desk import RefundDesk
 from tests.domain.table import POLICIES
 
