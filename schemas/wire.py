@@ -41,7 +41,7 @@ def _utc_milliseconds(instant: datetime) -> datetime:
 
 def rfc3339(instant: datetime) -> str:
     """`2026-01-31T12:00:00.000Z`: UTC, milliseconds, always the same width."""
-    return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03d}Z"
+    return instant.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 Instant = Annotated[

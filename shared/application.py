@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 POOL_SIZE = 3
 HOUSEKEEPING_SECONDS = 1.0
 EXIT_UNEXPLAINED = 70
+GC_THRESHOLDS = (50_000, 20, 50)
+"""A batch makes and drops tens of thousands of objects and no cycles: looked for less often."""
 
 
 class Companion(Protocol):
@@ -141,6 +143,7 @@ class Application(Generic[S]):
             tasks.extend(asyncio.create_task(_or_die(one)) for one in work)
             gc.collect()
             gc.freeze()  # what is loaded by now stays: not looked at again by every collection
+            gc.set_threshold(*GC_THRESHOLDS)
 
         async def end() -> None:
             log.info("stopping")

@@ -96,7 +96,7 @@ class Batch:
             position += 1
             sequence += one.topic is not None
             headers, data = codec.encode(one, found, self._source(claim), sequence)
-            if len(headers) + len(data) > BATCH_BYTES_MAX:
+            if codec.size_of(headers) + len(data) > BATCH_BYTES_MAX:
                 raise ValueError(f"{message.type} is too large to publish: {len(data)} bytes")
             key, partition = None, claim.shard
             if one.topic is not None and message.key != found.order_id:

@@ -32,6 +32,16 @@ SEQUENCE_DIGITS_MAX = 18
 
 Headers = list[tuple[str, bytes | None]]
 
+READ = (
+    ("id", "ce_id"),
+    ("type", "ce_type"),
+    ("source", "ce_source"),
+    ("correlationid", "ce_correlationid"),
+    ("sequence", "ce_sequence"),
+    ("traceparent", "traceparent"),
+)
+"""The attributes of a CloudEvent that mean anything to us, and the header each stands in."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -90,9 +100,7 @@ class Decoder:
                 return opened
             attributes, value = opened
         else:
-            attributes = {name[3:]: text for name, raw in headers.items() if name[:3] == "ce_" and (text := _text(raw))}
-            if (traceparent := _text(headers.get("traceparent"))) is not None:
-                attributes["traceparent"] = traceparent
+            attributes = {name: text for name, header_name in READ if (text := _text(headers.get(header_name)))}
         if "id" not in attributes or "type" not in attributes:
             return DeadLetter("no_id_or_type: ce_id and ce_type must be given, 1 to 255 bytes of UTF-8 each")
         if own:
@@ -209,31 +217,32 @@ def _explained(error: ValidationError) -> str:
     return "; ".join(shown)[:REFUSAL_MESSAGE_MAX]
 
 
-def encode(said: Said, record: Input, source: str, sequence: int) -> tuple[bytes, bytes]:
-    """(headers as stored, data) of one message."""
+def encode(said: Said, record: Input, source: str, sequence: int) -> tuple[Headers, bytes]:
+    """(headers, data) of one message."""
     message = said.message
-    headers = [
-        ("ce_specversion", "1.0"),
-        ("ce_id", said.id),
-        ("ce_type", message.type),
-        ("ce_source", source),
-        ("ce_time", rfc3339(record.time)),
-        ("ce_subject", message.order_id),
-        ("ce_correlationid", said.correlation_id),
-        ("ce_causationid", said.causation_id),
-        ("ce_dataschema", f"urn:recourse:{message.type}"),
-        ("ce_sequence", str(sequence)),
-        ("content-type", "application/json"),
+    type_ = message.type.encode()
+    headers: Headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", said.id.encode()),
+        ("ce_type", type_),
+        ("ce_source", source.encode()),
+        ("ce_time", rfc3339(record.time).encode()),
+        ("ce_subject", message.order_id.encode()),
+        ("ce_correlationid", said.correlation_id.encode()),
+        ("ce_causationid", said.causation_id.encode()),
+        ("ce_dataschema", b"urn:recourse:" + type_),
+        ("ce_sequence", b"%d" % sequence),
+        ("content-type", b"application/json"),
     ]
     if record.traceparent:
-        headers.append(("traceparent", record.traceparent))
-    return pack_headers((name, text.encode()) for name, text in headers), message.model_dump_json().encode()
+        headers.append(("traceparent", record.traceparent.encode()))
+    return headers, message.model_dump_json().encode()
 
 
 def dead_letter(
     record: Record, letter: DeadLetter, source: str, sequence: int
-) -> tuple[bytes | None, bytes, bytes | None]:
-    """(key, headers as stored, value) of a dead letter: the original whole, and where it lay and why it is here."""
+) -> tuple[bytes | None, Headers, bytes | None]:
+    """(key, headers, value) of a dead letter: the original whole, and where it lay and why it is here."""
     key, value, kept = record.key, record.value, record.headers
     size = len(key or b"") + len(value or b"") + sum(len(name.encode()) + len(raw or b"") + 10 for name, raw in kept)
     if size > DEAD_LETTER_SIZE_MAX:
@@ -249,7 +258,12 @@ def dead_letter(
         ("x-dead-letter-source", source.encode()),
         ("x-dead-letter-sequence", str(sequence).encode()),
     ]
-    return key, pack_headers(headers), value
+    return key, headers, value
+
+
+def size_of(headers: Sequence[tuple[str, bytes | None]]) -> int:
+    """Bytes on the wire, about."""
+    return sum(len(name) + len(raw or b"") + 4 for name, raw in headers)
 
 
 def pack_headers(headers: Iterable[tuple[str, bytes | None]]) -> bytes:

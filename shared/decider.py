@@ -139,7 +139,8 @@ def earliest(decider: Decider[S], state: S | None) -> Deadline | None:
     def order(deadline: Deadline) -> tuple[datetime, int, str]:
         return deadline.due_at, decider.deadline_names.index(deadline.name), deadline.subject
 
-    return min(decider.deadlines(state), key=order, default=None)
+    deadlines = list(decider.deadlines(state))
+    return min(deadlines, key=order) if len(deadlines) > 1 else next(iter(deadlines), None)
 
 
 class _Turn(Generic[S]):

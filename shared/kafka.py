@@ -200,8 +200,8 @@ class _Outgoing:
         self.place = (prefix + (row.topic or ""), row.partition)
         self.key = row.key if row.key is not None or row.order_id is None else row.order_id.encode()
         self.value = row.data
-        self.headers = codec.unpack_headers(row.headers)
-        self.size = len(row.headers) + len(row.data or b"")
+        self.headers = row.headers
+        self.size = codec.size_of(row.headers) + len(row.data or b"")
 
     def into(self, batch: Any) -> bool:
         return batch.append(timestamp=None, key=self.key, value=self.value, headers=self.headers) is not None

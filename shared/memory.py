@@ -5,10 +5,10 @@ alone, so a story of 15 days is played in milliseconds.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from shared import codec
 from shared.agenda import Agenda
@@ -160,7 +160,17 @@ class MemoryPublisher:
             if row.topic is None:
                 raise Outage(f"a private row is not for the bus: {row.type}")
             key = row.key if row.key is not None or row.order_id is None else row.order_id.encode()
-            self.bus.append(row.topic, key, row.data, codec.unpack_headers(row.headers), row.partition)
+            self.bus.append(row.topic, key, row.data, row.headers, row.partition)
+
+
+class Stranger(Protocol):
+    """Another system on the bus."""
+
+    def act(self) -> bool:
+        """Does what there is to do at this instant; says whether that was anything."""
+        ...
+
+    def next_due(self) -> datetime | None: ...
 
 
 class World:
@@ -171,8 +181,7 @@ class World:
         self.policies = policies
         self.loops: list[ShardLoop] = []
         self.stores: dict[str, MemoryStore] = {}
-        self.strangers: list[Callable[[], bool]] = []
-        """Other systems on the bus: each does what there is to do and says whether that was anything."""
+        self.strangers: list[Stranger] = []
 
     async def add(self, decider: Decider[Any], agenda: Agenda) -> ShardLoop:
         store = MemoryStore(agenda)
@@ -207,7 +216,7 @@ class World:
                     pass
                 moved |= bool(records) or loop.handled > before
             for stranger in self.strangers:
-                moved |= stranger()
+                moved |= stranger.act()
 
     async def wait(self, duration: timedelta) -> None:
         """Lets virtual time pass, stopping wherever somebody has something due."""
@@ -220,5 +229,5 @@ class World:
         await self.settle()
 
     def next_due(self) -> datetime | None:
-        instants = [due for loop in self.loops if (due := loop.agenda.next_due()) is not None]
-        return min(instants, default=None)
+        dues = [*(loop.agenda.next_due() for loop in self.loops), *(stranger.next_due() for stranger in self.strangers)]
+        return min((due for due in dues if due is not None), default=None)

@@ -3,17 +3,17 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from holidays import HolidayBase, country_holidays
 from pydantic import ValidationError
 
 from schemas.common import PolicyRef
 from schemas.policy import Duration, Policy
+from shared.business_days import after_business_days, calendar
+from shared.policy_lint import lint
 
 PUBLISHED = Path(__file__).parent.parent / "schemas" / "policies"
 
@@ -23,7 +23,7 @@ class PolicyMissing(Exception):
 
 
 class BrokenPolicy(Exception):
-    """A policy file that means nothing: no service starts with it, none that runs takes it up."""
+    """A policy file that means nothing, or contradicts itself: no service starts with it, none that runs takes it up."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ def read(file: str, content: bytes) -> tuple[PolicyRef, Policy]:
         raise broken(f"there is no zone {policy.time_zone}", "time_zone")
     if not _has_calendar(policy.country):
         raise broken(f"there is no calendar of {policy.country}", "country")
+    if findings := lint(policy):
+        raise BrokenPolicy("; ".join(str(broken(finding.reason, finding.key)) for finding in findings))
     if file != f"{policy.name}.{policy.version}.yaml":
         raise broken(f"it holds {policy.name} version {policy.version}")
     return PolicyRef(name=policy.name, version=policy.version, hash=hashlib.sha256(content).hexdigest()), policy
@@ -105,7 +107,7 @@ def _has_zone(name: str) -> bool:
 
 def _has_calendar(country: str) -> bool:
     try:
-        _calendar(country)
+        calendar(country)
     except NotImplementedError:
         return False
     return True
@@ -125,25 +127,10 @@ def after(start: datetime, duration: Duration, policy: Policy, times: int = 1) -
         case "days":
             return start + timedelta(days=n)
         case "business_days":
-            return _after_business_days(start, n, policy)
+            return after_business_days(start, n, policy.country, policy.time_zone)
 
 
 def before(end: datetime, duration: Duration, policy: Policy) -> datetime:
     """The instant a duration before `end`; for reminders, so business days are counted as plain days."""
     unit = "days" if duration.unit == "business_days" else duration.unit
     return end - timedelta(**{unit: duration.n})
-
-
-def _after_business_days(start: datetime, n: int, policy: Policy) -> datetime:
-    local = start.astimezone(ZoneInfo(policy.time_zone))
-    calendar = _calendar(policy.country)
-    day = local.date()
-    while n > 0:
-        day += timedelta(days=1)
-        n -= calendar.is_working_day(day)
-    return datetime.combine(day, local.timetz()).astimezone(UTC)
-
-
-@lru_cache
-def _calendar(country: str) -> HolidayBase:
-    return country_holidays(country)

@@ -51,8 +51,8 @@ class Row:
     time: int
     command_id: str | None
     digest: bytes | None
-    headers: bytes
-    """JSON pairs of name and latin-1 value, as published."""
+    headers: Sequence[tuple[str, bytes | None]]
+    """As published."""
     data: bytes | None
 
 

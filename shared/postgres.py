@@ -79,6 +79,12 @@ def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
+def _row(stored: Sequence[Any]) -> Row:
+    columns: list[Any] = list(stored)
+    columns[-2] = codec.unpack_headers(columns[-2])
+    return Row(*columns)
+
+
 class PostgresStore:
     """One service's schema, over a pool whose sessions find it in their search path."""
 
@@ -123,12 +129,12 @@ class PostgresStore:
         loaded: dict[tuple[int, str], list[Row]] = {}
         with outage():
             for row in await self.pool.fetch(LOAD, *_columns(streams, 2)):
-                loaded.setdefault((row["shard"], row["order_id"]), []).append(Row(*row))
+                loaded.setdefault((row["shard"], row["order_id"]), []).append(_row(row))
         return loaded
 
     async def unpublished(self, claim: Claim, limit: int) -> list[Row]:
         with outage():
-            return [Row(*row) for row in await self.pool.fetch(UNPUBLISHED, claim.shard, claim.published, limit)]
+            return [_row(row) for row in await self.pool.fetch(UNPUBLISHED, claim.shard, claim.published, limit)]
 
     async def commit(self, commit: Commit) -> None:
         try:
@@ -161,7 +167,7 @@ class PostgresStore:
                 row.time,
                 row.command_id,
                 row.digest,
-                row.headers,
+                codec.pack_headers(row.headers),
                 row.data,
             )
             for row in commit.rows

@@ -252,7 +252,7 @@ class ShardLoop:
     def _folded(self, order_id: str, rows: Sequence[Row]) -> Stream[Any]:
         stream: Stream[Any] = Stream(order_id)
         if rows:
-            stream.correlation_id = codec.header(codec.unpack_headers(rows[0].headers), "ce_correlationid")
+            stream.correlation_id = codec.header(rows[0].headers, "ce_correlationid")
         for row in rows:
             if row.command_id is not None and row.digest is not None:
                 stream.answered.setdefault(row.command_id, set()).add(row.digest)

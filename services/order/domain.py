@@ -34,8 +34,11 @@ from shared.policies import Policies, after
 def decide(order: Order | None, message: Any, time: datetime, policies: Policies) -> Sequence[Output]:
     """What is said to one input, and, whenever it leads there, that the order is completed (R52)."""
     said = _decide(order, message, time, policies)
-    then = reduce(evolve, [output for output in said if isinstance(output, Event)], order)
-    if then is None or status(then) != "completed" or (order is not None and status(order) == "completed"):
+    if not isinstance(order, Shipped):
+        return said  # it cannot be completed by this
+    before: Order | None = order
+    then = reduce(evolve, [output for output in said if isinstance(output, Event)], before)
+    if then is None or status(then) != "completed" or status(order) == "completed":
         return said
     money = money_of(then.lines)
     return [*said, messages.Completed(refund_minor=money.refunded_minor, release_minor=money.released_minor)]

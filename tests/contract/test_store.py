@@ -91,7 +91,7 @@ def row(position: int, order_id: str | None = "order-1", shard: int = 0, **other
         1_700_000_000_000 + position,
         None,
         None,
-        b"[]",
+        [],
         b"{}",
     )
     return replace(plain, **other)
@@ -199,7 +199,15 @@ async def test_streams_are_loaded_in_order_and_apart_from_each_other(bench: Benc
     rows = [
         row(1, "a"),
         row(2, "b", topic=None),
-        row(3, "a", topic=None, command_id="c1 \N{SNOWMAN}", digest=b"\x00\xff", headers=b'[["n","v"]]', data=None),
+        row(
+            3,
+            "a",
+            topic=None,
+            command_id="c1 \N{SNOWMAN}",
+            digest=b"\x00\xff",
+            headers=[("n", b"v"), ("null", None)],
+            data=None,
+        ),
         row(4, None),
         row(5, "a", key=b"\x00\xff", partition=2),
     ]

@@ -402,7 +402,7 @@ def test_whatever_comes_is_read_refused_put_aside_or_passed_over(
     letter = decoded if isinstance(decoded, DeadLetter) else DeadLetter("whatever: it is")
     kept_key, packed, kept = codec.dead_letter(came, letter, "recourse/order/3", 1)
     assert (kept_key, kept) == (key, value)
-    assert codec.unpack_headers(packed)[: len(headers)] == list(headers)
+    assert codec.unpack_headers(codec.pack_headers(packed))[: len(headers)] == list(headers)
     if isinstance(decoded, Decoded):
         assert 0 < len(decoded.input.id) <= 255
         assert "\0" not in decoded.input.id + decoded.input.order_id + decoded.input.correlation_id
@@ -426,7 +426,7 @@ def test_an_event_goes_out_with_exactly_these_headers() -> None:
     said = Said(event, "order.events", "id-1", "c1", "story \N{SNOWMAN}", "c1", b"digest")
     caused_by = Input(None, Add.type, "order-1", "c1", NOON, "story", own=True, traceparent="00-1-2-01")
     headers, data = codec.encode(said, caused_by, "recourse/order/3", 42)
-    assert codec.unpack_headers(headers) == [
+    assert headers == [
         ("ce_specversion", b"1.0"),
         ("ce_id", b"id-1"),
         ("ce_type", b"tally.added.v1"),
@@ -456,9 +456,7 @@ def test_what_goes_out_can_be_read_by_the_service_it_is_for() -> None:
     said = Said(schedule, "timer.commands", "id-1", "c1", "story")
     caused_by = Input(None, Add.type, "order-1", "c1", NOON, "story")
     headers, data = codec.encode(said, caused_by, "recourse/order/3", 42)
-    decoded = Decoder("timer", (), PARTITIONS).decode(
-        record(data, codec.unpack_headers(headers), topic="timer.commands"), NOON
-    )
+    decoded = Decoder("timer", (), PARTITIONS).decode(record(data, headers, topic="timer.commands"), NOON)
     assert isinstance(decoded, Decoded)
     assert (decoded.input.heard, decoded.input.correlation_id) == (schedule, "story")
     assert (decoded.source, decoded.sequence) == ("recourse/order/3", 42)
@@ -468,7 +466,7 @@ def test_a_dead_letter_is_the_original_whole_and_says_where_it_lay_and_why() -> 
     original = record(b"\xff", [("ce_id", b"\x80"), ("twice", b"1"), ("twice", None)], key=b"\xfe", partition=3)
     key, headers, value = codec.dead_letter(original, DeadLetter("not_json: line 1"), "recourse/order/3", 42)
     assert (key, value) == (b"\xfe", b"\xff")
-    assert codec.unpack_headers(headers) == [
+    assert headers == [
         *original.headers,
         ("kafka_dlt-original-topic", b"order.commands"),
         ("kafka_dlt-original-partition", b"3"),
