@@ -11,11 +11,12 @@ from schemas.common import Email, Locale, Party, PolicyRef, Reason
 from schemas.mediation import Mediator
 from schemas.wire import Currency, Event, Id, Instant, Label, PrivateEvent, Role, Shape
 
-Channel = Literal["email", "topic"]
-"""`topic`: the published event itself is how the recipient is reached, by whoever reads it."""
+Channel = Literal["email", "webhook", "topic"]
+"""`webhook`: the platform's own systems are told what the recipient is told. `topic`: the published event itself is how
+the recipient is reached, by whoever reads it."""
 RecipientRole = Literal["buyer", "seller", "mediator"]
 Problem = Literal["unreachable", "refused", "bad_address", "unwritable"]
-"""No mail server, or not in time; it said no; an address no mail can go to; a letter that could not be written."""
+"""No server, or not in time; it said no; an address nothing can or may go to; words that could not be written."""
 Attempts = Annotated[int, Field(ge=1)]
 
 
@@ -48,7 +49,7 @@ class NotificationEvent(Event):
 
 
 class NotificationSent(NotificationEvent):
-    """Taken by the mail server, or, on the channel `topic`, told by this very event."""
+    """Taken by the server of its channel, or, on the channel `topic`, told by this very event."""
 
     type = "notification.sent.v1"
 
@@ -60,6 +61,7 @@ class NotificationFailed(NotificationEvent):
 
     problem: Problem
     smtp_status: int | None = Field(description="the mail server's reply code, if it gave one")
+    http_status: int | None = Field(default=None, description="the webhook endpoint's status, if it gave one")
 
 
 class Introduced(PrivateEvent):
@@ -115,6 +117,20 @@ class Queued(PrivateEvent):
     facts: dict[str, Any] = Field(description="what the event says, addresses left out, and the rules that apply")
 
 
+class WebhookQueued(PrivateEvent):
+    """A webhook to be sent. Also a row of the queue. Where to, and signed with what, is said by the settings of the
+    moment it is sent, so no secret is stored."""
+
+    type = "notification.webhook_queued.v1"
+
+    delivery_id: Id
+    event_type: str
+    event_at: Instant
+    recipient: Recipient
+    template: str
+    facts: dict[str, Any] = Field(description="as in a letter: addresses left out")
+
+
 class Postponed(PrivateEvent):
     """An attempt failed; there will be another."""
 
@@ -125,3 +141,4 @@ class Postponed(PrivateEvent):
     next_attempt_at: Instant
     problem: Problem
     smtp_status: int | None
+    http_status: int | None = None

@@ -2,14 +2,26 @@
 
 from pathlib import Path
 
-from services.notification.domain import DECIDER, TOPIC_ONLY
+from services.notification.domain import decider
 from services.notification.gateway import MailSettings, Smtp
-from services.notification.store import MailQueue
+from services.notification.store import DeliveryQueue, mail_line, webhook_line
+from services.notification.webhooks import Webhooks, WebhookSettings
 from shared.application import Application
 
+
+class NotificationSettings(MailSettings, WebhookSettings):
+    """Of both channels."""
+
+
+_SETTINGS = NotificationSettings()
+
 APP = Application(
-    DECIDER if MailSettings().smtp_host else TOPIC_ONLY,
-    MailSettings,
-    agenda=lambda settings, pool: MailQueue(pool, Smtp(settings), settings.smtp_connections_max),
+    decider(mail=_SETTINGS.smtp_host is not None, webhooks=_SETTINGS.webhook_roles),
+    NotificationSettings,
+    agenda=lambda settings, pool: DeliveryQueue(
+        pool,
+        mail_line(Smtp(settings), settings.smtp_connections_max),
+        webhook_line(Webhooks(settings), settings.webhook_connections_max),
+    ),
     migrations=(Path(__file__).parent / "migrations",),
 )

@@ -1,10 +1,10 @@
-"""What becomes of an event that somebody should hear of: a letter queued, sent, tried again, given up (R49).
+"""What becomes of an event that somebody should hear of: a delivery queued, sent, tried again, given up (R49).
 
-`Unplaced`: the order's events overtook its `order.placed` and wait. `Known`: there is somebody to write to. Letters
-wait for the mail server in a queue of their own, off the bus; what came of an attempt returns as an input.
+`Unplaced`: the order's events overtook its `order.placed` and wait. `Known`: there is somebody to write to. Letters and
+webhooks wait for their servers in a queue of their own, off the bus; what came of an attempt returns as an input.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -28,6 +28,7 @@ from schemas.notification import (
     Queued,
     Recipient,
     RecipientRole,
+    WebhookQueued,
 )
 from schemas.order import Placed
 from schemas.wire import Event, Message, Rejected, rfc3339
@@ -54,10 +55,18 @@ ADDRESSES = {"buyer", "seller", "mediator"}
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
-    """A letter in the queue."""
+class Channels:
+    """By what people are reached, besides the topic: mail, and webhooks about these roles."""
 
-    letter: Queued
+    mail: bool
+    webhooks: frozenset[RecipientRole] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A delivery in the queue."""
+
+    queued: Queued | WebhookQueued
     attempts: int
     next_attempt_at: datetime
 
@@ -90,28 +99,31 @@ class Attempted:
     delivery_id: str
     attempt: int
     problem: Problem | None = None
-    """None: the mail server has taken it."""
+    """None: its server has taken it."""
     smtp_status: int | None = None
     final: bool = False
+    http_status: int | None = None
 
 
-def decide(state: State | None, heard: Any, time: datetime, policies: Policies, *, mail: bool) -> Sequence[Output]:
+def decide(
+    state: State | None, heard: Any, time: datetime, policies: Policies, *, channels: Channels
+) -> Sequence[Output]:
     match state, heard:
         case Known(), Attempted():
             return _attempted(state, heard, time)
         case Known(), Placed():
             return []  # an order is placed once
         case Known(), _:
-            return list(_tell(state, heard, time, policies, mail))
+            return list(_tell(state, heard, time, policies, channels))
         case None | Unplaced(), Placed():
-            return list(_introduce(state, heard, time, policies, mail))
+            return list(_introduce(state, heard, time, policies, channels))
         case None | Unplaced(), Event() if recipients(heard) or _learnt(heard):
             return [Held(event_type=heard.type, event_at=time, data=heard.model_dump_json())]
     return []
 
 
 def _introduce(
-    state: Unplaced | None, placed: Placed, time: datetime, policies: Policies, mail: bool
+    state: Unplaced | None, placed: Placed, time: datetime, policies: Policies, channels: Channels
 ) -> Iterator[Output]:
     """Now there is somebody to write to: about the order itself first, then about what came before it, in order."""
     first = placed.lines[0]
@@ -122,7 +134,7 @@ def _introduce(
     waiting = [(_reread(held), held.event_at) for held in state.held] if state else []
     for event, at in [(placed, time), *waiting]:
         assert isinstance(known, Known)
-        for said in _tell(known, event, at, policies, mail):
+        for said in _tell(known, event, at, policies, channels):
             yield said
             known = evolve(known, said)
 
@@ -133,8 +145,8 @@ def _reread(held: Held) -> Event:
     return model.read(held.data)
 
 
-def _tell(state: Known, event: Event, at: datetime, policies: Policies, mail: bool) -> Iterator[Event]:
-    """What the event teaches us, then one letter for each who is to hear of it."""
+def _tell(state: Known, event: Event, at: datetime, policies: Policies, channels: Channels) -> Iterator[Event]:
+    """What the event teaches us, then for each who is to hear of it one delivery by each of his channels."""
     learnt = _learnt(event)
     if learnt is not None:
         yield learnt
@@ -146,35 +158,46 @@ def _tell(state: Known, event: Event, at: datetime, policies: Policies, mail: bo
         person = _person(state, role, event)
         if person is None:
             continue  # a round without a mediator
-        email = person.email if mail else None
-        channel: Channel = "topic" if email is None else "email"
-        delivery_id = _delivery_id(event, at, role, channel)
-        template = event.type.rpartition(".")[0]
-        recipient = Recipient(role=role, id=person.id)
-        if email is None:
-            yield NotificationSent(
-                delivery_id=delivery_id,
-                event_type=event.type,
-                event_at=at,
-                recipient=recipient,
-                channel=channel,
-                template=template,
-                attempts=1,
-                visible_to=(role, "operator"),
-            )
-        elif delivery_id not in state.pending:
-            facts = facts or _facts(state, event, policies)
-            yield Queued(
-                delivery_id=delivery_id,
-                event_type=event.type,
-                event_at=at,
-                recipient=recipient,
-                email=email,
-                locale=person.locale,
-                template=template,
-                purchase=state.purchase,
-                facts=facts,
-            )
+        facts = facts or _facts(state, event, policies)
+        for said in _deliveries(state, event, at, role, person, facts, channels):
+            if isinstance(said, NotificationSent) or said.delivery_id not in state.pending:
+                yield said
+
+
+def _deliveries(
+    state: Known,
+    event: Event,
+    at: datetime,
+    role: RecipientRole,
+    person: Party | Mediator,
+    facts: dict[str, Any],
+    channels: Channels,
+) -> Iterator[NotificationSent | Queued | WebhookQueued]:
+    about: dict[str, Any] = {
+        "event_type": event.type,
+        "event_at": at,
+        "recipient": Recipient(role=role, id=person.id),
+        "template": event.type.rpartition(".")[0],
+    }
+    if channels.mail and person.email is not None:
+        yield Queued(
+            delivery_id=_delivery_id(event, at, role, "email"),
+            email=person.email,
+            locale=person.locale,
+            purchase=state.purchase,
+            facts=facts,
+            **about,
+        )
+    else:
+        yield NotificationSent(
+            delivery_id=_delivery_id(event, at, role, "topic"),
+            channel="topic",
+            attempts=1,
+            visible_to=(role, "operator"),
+            **about,
+        )
+    if role in channels.webhooks:
+        yield WebhookQueued(delivery_id=_delivery_id(event, at, role, "webhook"), facts=facts, **about)
 
 
 def _learnt(event: Any) -> MediatorIntroduced | ClaimHeard | None:
@@ -194,7 +217,8 @@ def _person(state: Known, role: RecipientRole, event: Any) -> Party | Mediator |
 
 def _delivery_id(event: Event, at: datetime, role: RecipientRole, channel: Channel) -> str:
     """One delivery per (event, recipient, channel): the same whenever the same event is heard again, so a mail that is
-    sent again after a crash carries the same Message-ID. An event is known by its content and its instant."""
+    sent again after a crash carries the same Message-ID, a webhook the same webhook-id. An event is known by its
+    content and its instant."""
     seed = f"{event.type}|{rfc3339(at)}|{role}|{channel}|{event.model_dump_json()}"
     return blake2b(seed.encode(), digest_size=16).hexdigest()
 
@@ -209,28 +233,30 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Out
     pending = state.pending.get(attempt.delivery_id)
     if pending is None or attempt.attempt != pending.attempts + 1:
         return []  # an attempt of a process that had lost the order by then
-    letter = pending.letter
+    queued = pending.queued
     about: dict[str, Any] = {
-        "delivery_id": letter.delivery_id,
-        "event_type": letter.event_type,
-        "event_at": letter.event_at,
-        "recipient": letter.recipient,
-        "channel": "email",
-        "template": letter.template,
+        "delivery_id": queued.delivery_id,
+        "event_type": queued.event_type,
+        "event_at": queued.event_at,
+        "recipient": queued.recipient,
+        "channel": "email" if isinstance(queued, Queued) else "webhook",
+        "template": queued.template,
         "attempts": attempt.attempt,
-        "visible_to": (letter.recipient.role, "operator"),
+        "visible_to": (queued.recipient.role, "operator"),
     }
     if attempt.problem is None:
         return [NotificationSent(**about)]
     if attempt.final or attempt.attempt >= ATTEMPTS_MAX:
-        return [NotificationFailed(**about, problem=attempt.problem, smtp_status=attempt.smtp_status)]
+        status: dict[str, Any] = {"smtp_status": attempt.smtp_status, "http_status": attempt.http_status}
+        return [NotificationFailed(**about, problem=attempt.problem, **status)]
     return [
         Postponed(
-            delivery_id=letter.delivery_id,
+            delivery_id=queued.delivery_id,
             attempts=attempt.attempt,
             next_attempt_at=time + RETRY_AFTER[attempt.attempt - 1],
             problem=attempt.problem,
             smtp_status=attempt.smtp_status,
+            http_status=attempt.http_status,
         )
     ]
 
@@ -247,20 +273,20 @@ def evolve(state: State | None, event: Any) -> State | None:
             return replace(state, mediators={**mediators, event.dispute_id: event.mediator})
         case Known(reasons=reasons), ClaimHeard():
             return replace(state, reasons={**reasons, event.dispute_id: event.reason})
-        case Known(pending=pending), Queued():
+        case Known(pending=pending), Queued() | WebhookQueued():
             return replace(state, pending={**pending, event.delivery_id: Pending(event, 0, event.event_at)})
         case Known(pending=pending), Postponed() if event.delivery_id in pending:
-            postponed = Pending(pending[event.delivery_id].letter, event.attempts, event.next_attempt_at)
+            postponed = Pending(pending[event.delivery_id].queued, event.attempts, event.next_attempt_at)
             return replace(state, pending={**pending, event.delivery_id: postponed})
         case Known(pending=pending), NotificationSent() | NotificationFailed():
             return replace(state, pending={key: one for key, one in pending.items() if key != event.delivery_id})
     return state
 
 
-def _decider(mail: bool) -> Decider[State]:
+def decider(*, mail: bool, webhooks: Collection[RecipientRole] = ()) -> Decider[State]:
     return Decider(
         service="notification",
-        decide=partial(decide, mail=mail),
+        decide=partial(decide, channels=Channels(mail, frozenset(webhooks))),
         evolve=evolve,
         deadlines=lambda state: (),  # the queue knows when to try again
         rejected=Rejected,  # it takes no commands
@@ -268,6 +294,6 @@ def _decider(mail: bool) -> Decider[State]:
     )
 
 
-DECIDER = _decider(mail=True)
-TOPIC_ONLY = _decider(mail=False)
+DECIDER = decider(mail=True)
+TOPIC_ONLY = decider(mail=False)
 """Where no mail server is configured: whoever reads `notification.events` tells people."""

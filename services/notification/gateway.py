@@ -53,11 +53,12 @@ class MailSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of handing over one mail. `final`: the server will never take it."""
+    """What came of handing over one delivery. `final`: the server will never take it."""
 
     problem: Problem | None = None
     smtp_status: int | None = None
     final: bool = False
+    http_status: int | None = None
 
 
 TAKEN = Answer()

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from schemas import dispute, mediation, order, refund
 from schemas.notification import RecipientRole
+from schemas.sight import sees
 from schemas.wire import Event
 
 Who = Literal["buyer", "seller", "mediator", "other side", "payee"]
@@ -104,13 +105,12 @@ PAYEES: dict[str, RecipientRole | None] = {"refund": "buyer", "payout": "seller"
 
 
 def recipients(event: Event) -> list[RecipientRole]:
-    """Whom to tell. An event with `visible_to` is for nobody else, whatever the table says (R42)."""
+    """Whom to tell; whatever the table says, nobody of what is not for his eyes (R42)."""
     told = TOLD.get(type(event))
     if told is None or not told.only_if(event):
         return []
     roles = [_role(who, event) for who in told.to]
-    visible_to = getattr(event, "visible_to", None)
-    return [role for role in roles if role is not None and (visible_to is None or role in visible_to)]
+    return [role for role in roles if role is not None and sees(event, role)]
 
 
 def _role(who: Who, event: Any) -> RecipientRole | None:

@@ -2,7 +2,8 @@
 
 A template is a plain text: its first line is the subject, then paragraphs, parted by blank lines; lines that begin with
 `- ` are a list, lines that begin with `> ` somebody's own words. A folder per locale; what a folder lacks is told in
-English. Names, titles and messages that people typed can neither break a line nor pose as the platform's words.
+English. How a language writes dates and amounts is said in its `words.txt`. Names, titles and messages that people
+typed can neither break a line nor pose as the platform's words.
 """
 
 import re
@@ -132,7 +133,9 @@ def _quoted(text: str) -> _Quoted:
 def _money(context: Context, minor: int) -> str:
     currency = context["currency"]
     digits = DIGITS.get(currency, 2)
-    return f"{Decimal(minor).scaleb(-digits):.{digits}f} {currency}"
+    shown = f"{Decimal(minor).scaleb(-digits):,.{digits}f}"
+    separators = str.maketrans({",": context.get("thousands", ""), ".": context.get("decimal_point", ".")})
+    return f"{shown.translate(separators)} {currency}"
 
 
 letter = Writer(TEMPLATES).letter

@@ -1,26 +1,28 @@
-"""The queue of letters: in PostgreSQL for the service, in memory for the simulated world. Both pass the same tests.
+"""The queue of letters and webhooks: in PostgreSQL for the service, in memory, letters alone, for the simulated world.
+Both pass the same tests.
 
-The table is the queue; in memory there are at most `TAKEN_MAX` letters of it, however many wait. A letter that was
-taken from the table is left alone until its outcome is committed, so nobody is written to twice while a shard stays
-ours; after a crash or an outage of the database a letter may go out again, under the same Message-ID.
+The table is the queue; in memory there are at most `TAKEN_MAX` of each channel, however many wait. A delivery that was
+taken from the table is left alone until its outcome is committed, so nobody is told twice while a shard stays ours;
+after a crash or an outage of the database it may go out again, under the same Message-ID or webhook-id.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import asyncpg
 
-from schemas.notification import NotificationFailed, NotificationSent, Postponed, Queued
+from schemas.notification import NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
 from schemas.wire import Message
 from services.notification.domain import Attempted
 from services.notification.gateway import TAKEN, Answer, Gateway
 from services.notification.letters import Letter, letter
+from services.notification.webhooks import WebhookGateway
 from shared.agenda import Agenda, Written
 from shared.decider import Input
 
@@ -33,10 +35,10 @@ UNWRITABLE = Answer("unwritable")
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
 
 QUEUE = """
-INSERT INTO delivery (shard, delivery_id, attempts, next_attempt_at, correlation_id, letter)
-SELECT shard, delivery_id, 0, next_attempt_at, correlation_id, letter
-FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::text[], $5::json[])
-    AS queued (shard, delivery_id, next_attempt_at, correlation_id, letter)
+INSERT INTO delivery (shard, delivery_id, attempts, next_attempt_at, correlation_id, letter, channel)
+SELECT shard, delivery_id, 0, next_attempt_at, correlation_id, letter, channel
+FROM unnest($1::int[], $2::text[], $3::timestamptz[], $4::text[], $5::json[], $6::text[])
+    AS queued (shard, delivery_id, next_attempt_at, correlation_id, letter, channel)
 """
 POSTPONE = """
 UPDATE delivery SET attempts = postponed.attempts, next_attempt_at = postponed.next_attempt_at
@@ -51,32 +53,33 @@ WHERE delivery.shard = ended.shard AND delivery.delivery_id = ended.delivery_id
 NEXT = """
 SELECT next.* FROM unnest($1::int[]) AS mine (shard) CROSS JOIN LATERAL (
     SELECT shard, delivery_id, attempts, next_attempt_at, correlation_id, letter FROM delivery
-    WHERE delivery.shard = mine.shard AND delivery_id != ALL ($2::text[])
+    WHERE delivery.shard = mine.shard AND channel = $4 AND delivery_id != ALL ($2::text[])
     ORDER BY next_attempt_at LIMIT $3
 ) AS next ORDER BY next_attempt_at LIMIT $3
 """
 
 M = TypeVar("M", bound=Message)
+Q = TypeVar("Q", bound=Queued | WebhookQueued)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A letter in the queue."""
+    """What waits in the queue."""
 
     shard: int
     attempts: int
     next_attempt_at: datetime
     correlation_id: str
-    letter: Queued
+    queued: Queued | WebhookQueued
 
     @property
     def id(self) -> str:
-        return self.letter.delivery_id
+        return self.queued.delivery_id
 
     def outcome(self, answer: Answer, now: datetime) -> Input:
         attempt = self.attempts + 1
-        heard = Attempted(self.id, attempt, answer.problem, answer.smtp_status, answer.final)
-        order_id, id_ = self.letter.order_id, f"{self.id}/{attempt}"
+        heard = Attempted(self.id, attempt, answer.problem, answer.smtp_status, answer.final, answer.http_status)
+        order_id, id_ = self.queued.order_id, f"{self.id}/{attempt}"
         return Input(heard, "notification.attempted", order_id, id_, now, self.correlation_id)
 
 
@@ -84,15 +87,53 @@ def _of(written: Iterable[Written], model: type[M]) -> list[tuple[Written, M]]:
     return [(one, one.message) for one in written if isinstance(one.message, model)]
 
 
-class MailQueue(Agenda):
+class Line(Generic[Q]):
+    """The deliveries of one channel that are under way. It has places of its own, so that the trouble of one server is
+    not another channel's."""
+
+    def __init__(
+        self,
+        channel: Literal["email", "webhook"],
+        model: type[Q],
+        send: Callable[[Q], Awaitable[Answer]],
+        close: Callable[[], Awaitable[None]],
+        at_once: int,
+    ) -> None:
+        self.channel, self.model, self.close = channel, model, close
+        self.places = asyncio.Semaphore(at_once)
+        self.sending: dict[str, asyncio.Task[None]] = {}
+        self._send = send
+
+    async def answer(self, queued: Any) -> Answer:
+        try:
+            return await self._send(queued)
+        except Exception as bug:
+            # Only its kind is logged: its words may hold an address. Later attempts may meet a mended template.
+            log.error("a delivery cannot be made", extra={"template": queued.template, "error": type(bug).__name__})
+            return UNWRITABLE
+
+
+def mail_line(gateway: Gateway, at_once: int = 4) -> Line[Queued]:
+    async def send(queued: Queued) -> Answer:
+        return await gateway.send(queued.delivery_id, queued.email, letter(queued), queued.event_at)
+
+    return Line("email", Queued, send, gateway.close, at_once)
+
+
+def webhook_line(gateway: WebhookGateway, at_once: int = 4) -> Line[WebhookQueued]:
+    async def send(queued: WebhookQueued) -> Answer:
+        return await gateway.send(queued, datetime.now(UTC))
+
+    return Line("webhook", WebhookQueued, send, gateway.close, at_once)
+
+
+class DeliveryQueue(Agenda):
     """In PostgreSQL; one task takes what is due from the table, a page at a time, and has it sent."""
 
-    def __init__(self, pool: asyncpg.Pool, gateway: Gateway, at_once: int = 4) -> None:
-        self.pool, self.gateway = pool, gateway
-        self._places = asyncio.Semaphore(at_once)
+    def __init__(self, pool: asyncpg.Pool, *lines: Line[Any]) -> None:
+        self.pool, self.lines = pool, lines
         self._open: dict[int, object] = {}
         """Shard -> a token of this ownership: what was begun under an earlier one counts no more."""
-        self._sending: dict[str, asyncio.Task[None]] = {}
         self._answered: defaultdict[int, list[tuple[Delivery, Answer]]] = defaultdict(list)
         self._handed_out: defaultdict[int, set[str]] = defaultdict(set)
         self._look = asyncio.Event()
@@ -111,8 +152,9 @@ class MailQueue(Agenda):
 
     async def write(self, transaction: Any, written: Sequence[Written]) -> None:
         queued = [
-            (one.shard, letter.delivery_id, one.time, one.correlation_id, letter.model_dump_json())
-            for one, letter in _of(written, Queued)
+            (one.shard, event.delivery_id, one.time, one.correlation_id, event.model_dump_json(), line.channel)
+            for line in self.lines
+            for one, event in _of(written, line.model)
         ]
         postponed = [
             (one.shard, event.delivery_id, event.attempts, event.next_attempt_at)
@@ -122,7 +164,7 @@ class MailQueue(Agenda):
             (one.shard, event.delivery_id)
             for model in (NotificationSent, NotificationFailed)
             for one, event in _of(written, model)
-            if event.channel == "email"
+            if event.channel != "topic"
         ]
         for statement, rows in ((QUEUE, queued), (POSTPONE, postponed), (END, ended)):
             if rows:
@@ -131,7 +173,7 @@ class MailQueue(Agenda):
     def committed(self, written: Sequence[Written]) -> None:
         for one in written:
             match one.message:
-                case Queued():
+                case Queued() | WebhookQueued():
                     self._look.set()
                 case Postponed() | NotificationSent() | NotificationFailed():
                     self._handed_out[one.shard].discard(one.message.delivery_id)
@@ -146,65 +188,60 @@ class MailQueue(Agenda):
         return AT_ONCE if any(self._answered.values()) else None
 
     async def stop(self) -> None:
-        tasks = [*self._sending.values(), *([self._looking] if self._looking else [])]
+        sending = [task for line in self.lines for task in line.sending.values()]
+        tasks = [*sending, *([self._looking] if self._looking else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.gateway.close()
+        for line in self.lines:
+            await line.close()
 
     async def _keep_looking(self) -> None:
         while True:
             self._look.clear()
             try:
-                wait = await self._take()
+                wait = min([await self._take(line) for line in self.lines])
             except Exception as error:  # an outage, most likely; nothing may end the sending for good
-                log.warning("the queue of letters cannot be read", extra={"error": type(error).__name__})
+                log.warning("the queue of deliveries cannot be read", extra={"error": type(error).__name__})
                 wait = RETRY_SECONDS
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._look.wait()
 
-    async def _take(self) -> float:
+    async def _take(self, line: Line[Any]) -> float:
         """Starts what is due; returns the seconds after which to look again, if nothing happens before."""
-        taken = [*self._sending, *(delivery.id for some in self._answered.values() for delivery, _ in some)]
+        answered = [delivery for some in self._answered.values() for delivery, _ in some]
+        taken = [*line.sending, *(delivery.id for delivery in answered if isinstance(delivery.queued, line.model))]
         room = TAKEN_MAX - len(taken)
         if room < TAKEN_MAX // 2 or not self._open:
             return LOOK_SECONDS_MAX  # whatever ends makes us look
         handed_out = [id_ for some in self._handed_out.values() for id_ in some]
         open_before = dict(self._open)
-        rows = await self.pool.fetch(NEXT, list(open_before), taken + handed_out, room)
+        rows = await self.pool.fetch(NEXT, list(open_before), taken + handed_out, room, line.channel)
         now = datetime.now(UTC)
         for shard, _, attempts, next_attempt_at, correlation_id, text in rows:
             if next_attempt_at > now:
                 return min(float((next_attempt_at - now).total_seconds()), LOOK_SECONDS_MAX)
-            delivery = Delivery(shard, attempts, next_attempt_at, correlation_id, Queued.read(text))
-            self._begin(delivery, open_before[shard])
+            delivery = Delivery(shard, attempts, next_attempt_at, correlation_id, line.model.read(text))
+            self._begin(line, delivery, open_before[shard])
         return 0 if len(rows) == room else LOOK_SECONDS_MAX
 
-    def _begin(self, delivery: Delivery, ownership: object) -> None:
-        task = asyncio.create_task(self._send(delivery, ownership))
-        self._sending[delivery.id] = task
-        task.add_done_callback(lambda _: self._sent(delivery.id))
+    def _begin(self, line: Line[Any], delivery: Delivery, ownership: object) -> None:
+        task = asyncio.create_task(self._send(line, delivery, ownership))
+        line.sending[delivery.id] = task
+        task.add_done_callback(lambda _: self._sent(line, delivery.id))
 
-    def _sent(self, delivery_id: str) -> None:
-        del self._sending[delivery_id]
+    def _sent(self, line: Line[Any], delivery_id: str) -> None:
+        del line.sending[delivery_id]
         self._look.set()
 
-    async def _send(self, delivery: Delivery, ownership: object) -> None:
-        async with self._places:
+    async def _send(self, line: Line[Any], delivery: Delivery, ownership: object) -> None:
+        async with line.places:
             if self._open.get(delivery.shard) is not ownership:
                 return
-            answer = await self._answer(delivery.letter)
+            answer = await line.answer(delivery.queued)
         if self._open.get(delivery.shard) is ownership:
             self._answered[delivery.shard].append((delivery, answer))
-
-    async def _answer(self, queued: Queued) -> Answer:
-        try:
-            return await self.gateway.send(queued.delivery_id, queued.email, letter(queued), queued.event_at)
-        except Exception as bug:
-            # Only its kind is logged: its words may hold an address. Later attempts may meet a mended template.
-            log.error("a letter cannot be written", extra={"template": queued.template, "error": type(bug).__name__})
-            return UNWRITABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +289,7 @@ class MailList(Agenda):
     def due(self, now: datetime, shard: int) -> Sequence[Input]:
         ready = [one for one in self._waiting() if one.shard == shard and one.next_attempt_at <= now]
         self._handed_out |= {(one.shard, one.id) for one in ready}
-        return [one.outcome(self._deliver(one.letter), now) for one in ready]
+        return [one.outcome(self._deliver(one.queued), now) for one in ready]
 
     def next_due(self) -> datetime | None:
         return min((one.next_attempt_at for one in self._waiting()), default=None)
@@ -260,7 +297,7 @@ class MailList(Agenda):
     def _waiting(self) -> list[Delivery]:
         return [one for key, one in self._kept.items() if one.shard in self._open and key not in self._handed_out]
 
-    def _deliver(self, queued: Queued) -> Answer:
+    def _deliver(self, queued: Any) -> Answer:
         answer = self.answer(queued)
         if answer.problem is None:
             self.taken.append(Taken(queued, letter(queued)))

@@ -1,10 +1,12 @@
 """What the letters say, and what nobody can make them say (R49)."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jinja2 import Environment, meta
 
 from schemas import order
 from schemas.common import OrderLine
@@ -14,7 +16,7 @@ from services.notification.domain import DECIDER
 from services.notification.handlers import HEARS, TOLD
 from services.notification.letters import TEMPLATES, Letter, Writer, letter
 from tests.domain.notification_samples import SAMPLES, of_order, offer, placed, requested
-from tests.domain.table import Desk
+from tests.domain.table import NOON, Desk
 
 
 def queued_for(event: Event, **changes: Any) -> dict[str, Queued]:
@@ -29,8 +31,11 @@ def queued_for(event: Event, **changes: Any) -> dict[str, Queued]:
     return {one.recipient.role: one for one in said if isinstance(one, Queued)}
 
 
-def letters(event: Event, **changes: Any) -> dict[str, Letter]:
-    return {role: letter(queued) for role, queued in queued_for(event, **changes).items()}
+def letters(event: Event, locale: str | None = None, **changes: Any) -> dict[str, Letter]:
+    """Role -> his letter; in this language if one is named, else in his own."""
+    spoken = {} if locale is None else {"locale": locale}
+    queued = queued_for(event, **changes)
+    return {role: letter(one.model_copy(update=spoken)) for role, one in queued.items()}
 
 
 def visible(html: str) -> str:
@@ -38,17 +43,30 @@ def visible(html: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", html.partition("<body")[2].partition(">")[2]).split())
 
 
+LANGUAGES = {"en": "Nobody reads answers to this address.", "de": "Antworten an diese Adresse liest niemand."}
+"""How a letter ends."""
+FOREIGN = {
+    "en": r"\b(der|die|das|und|Sie|Streitfall)\b",
+    "de": r"\b(the|and|you|order|dispute|buyer|seller)\b(?!-)",
+}
+"""What is not to be read in a letter of the language: words of the other one."""
+
+
 @pytest.mark.rule("R49")
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", [name for name, event in SAMPLES.items() if isinstance(event, HEARS)])
-def test_every_letter_can_be_written_and_reads_well(name: str) -> None:
-    for role, written in letters(SAMPLES[name]).items():
+def test_every_letter_can_be_written_and_reads_well(name: str, language: str) -> None:
+    for role, written in letters(SAMPLES[name], language).items():
         assert 10 < len(written.subject) < 100, role
         assert "order-1" in written.text
-        assert written.text.rstrip().endswith("Nobody reads answers to this address.")
+        assert written.text.rstrip().endswith(LANGUAGES[language])
+        assert f'<html lang="{language}">' in written.html
         assert not re.search(r"None|True|False|[{}@_]|%|  | [.,:;]|\.\.|\n\n\n", written.text), written.text
         assert not re.search(r"minor|claim_reason|T\d\d:\d\d", written.text)
         shown = " ".join(re.sub(r"^(- |> ?)", "", line) for line in written.text.splitlines() if line != "-- ")
         assert visible(written.html).replace("&#39;", "'") == " ".join(shown.split())
+        ours = re.sub(r"^> .*$", "", written.text, flags=re.MULTILINE)
+        assert not re.search(FOREIGN[language], ours), ours
 
 
 def test_every_template_has_its_event_and_every_event_its_template() -> None:
@@ -57,9 +75,69 @@ def test_every_template_has_its_event_and_every_event_its_template() -> None:
     }
 
 
+def facts_asked_for(language: str, template: str) -> set[str]:
+    """What a template wants to know, but for the words that all letters of its language know."""
+    environment = Environment()
+    environment.filters |= dict.fromkeys(("money", "quoted", "instant"), str)
+    asked = meta.find_undeclared_variables(environment.parse((TEMPLATES / language / f"{template}.txt").read_text()))
+    return asked - set(vars(environment.from_string((TEMPLATES / language / "words.txt").read_text()).module))
+
+
+@pytest.mark.rule("R49")
+@pytest.mark.parametrize("template", sorted(path.stem for path in (TEMPLATES / "en").glob("*.txt")))
+def test_a_german_letter_uses_the_facts_of_the_english_one(template: str) -> None:
+    assert (TEMPLATES / "de" / f"{template}.txt").exists()
+    assert facts_asked_for("de", template) == facts_asked_for("en", template)
+
+
+def test_no_language_has_letters_that_english_lacks() -> None:
+    english = {path.name for path in (TEMPLATES / "en").iterdir()}
+    assert not [path for path in TEMPLATES.glob("*/*") if path.name not in english]
+
+
+GERMAN = [
+    ("order.placed", "buyer", "Ihre Zahlung von 20,00 EUR ist eingegangen."),
+    ("order.placed", "buyer", "Der Verkäufer hat bis zum 9. März 2026, 12:00 UTC Zeit für den Versand."),
+    ("order.placed", "seller", "- 1 × Blue lamp: 12,50 EUR"),
+    ("dispute.opened[by_hand]", "seller", "Wenn Sie nichts tun, wird der Forderung des Käufers entsprochen."),
+    ("dispute.opened[by_hand]", "seller", "Der Grund: Die Ware kam beschädigt an."),
+    ("dispute.message_sent[seller]", "buyer", "eine Nachricht vom Verkäufer"),
+    ("dispute.cancelled[reopenable]", "buyer", "Bis zum 1. Mai 2026, 12:00 UTC können Sie erneut einen Streitfall"),
+    ("dispute.decided[appealable]", "seller", "können Sie bis zum 9. März 2026, 12:00 UTC einmal Einspruch einlegen"),
+]
+
+
+@pytest.mark.rule("R49")
+@pytest.mark.parametrize("locale", ["de", "de-AT", "DE-ch"])
+@pytest.mark.parametrize(("name", "role", "sentence"), GERMAN)
+def test_a_german_letter_says_it_in_german(name: str, role: str, sentence: str, locale: str) -> None:
+    written = letters(SAMPLES[name], locale)[role]
+    assert sentence in f"{written.subject}\n{written.text}"
+
+
+@pytest.mark.parametrize(
+    ("currency", "shown"),
+    [("EUR", "1.234.567,89 EUR"), ("JPY", "123.456.789 JPY"), ("KWD", "123.456,789 KWD")],
+)
+def test_german_money_has_german_separators(currency: str, shown: str) -> None:
+    paid = placed(currency=currency, total_minor=123_456_789)
+    assert shown in letters(paid, "de")["buyer"].text
+
+
+def test_german_time_shows_seconds_only_where_there_are_any() -> None:
+    odd = SAMPLES["order.shipped"].model_copy(update={"protection_ends_at": NOON + timedelta(seconds=5)})
+    assert "bis zum 2. März 2026, 12:00:05 UTC geschützt" in letters(odd, "de")["buyer"].text
+
+
 SENTENCES = [
     ("dispute.cancelled[reopenable]", "buyer", "You may dispute again until 1 May 2026, 12:00:00 UTC."),
-    ("dispute.cancelled[final]", "buyer", "You cannot dispute again: the time for it is over."),
+    ("dispute.cancelled[final]", "buyer", "You cannot dispute again: that is open only to"),
+    (
+        "dispute.opened[by_hand]",
+        "buyer",
+        "You may dispute again only if you cancel by 1 May 2026, 12:00:00 UTC, before",
+    ),
+    ("dispute.opened[by_hand]", "buyer", "and if the rules of your order leave you another dispute."),
     ("dispute.closed[arbitration_cancelled]", "buyer", "you cannot dispute again"),
     ("dispute.offer_made[nothing]", "buyer", "the dispute ends, the seller is paid, and you cannot dispute again"),
     ("order.protection_ending[held]", "buyer", "If you do nothing, 20.00 EUR are then paid to the seller."),

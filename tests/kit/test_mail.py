@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,18 +17,16 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import ValidationError
 
 from schemas.notification import NotificationFailed, NotificationSent, Postponed, Queued
-from schemas.wire import Message
 from services import notification
-from services.notification.domain import DECIDER, Attempted, Known, Pending
+from services.notification.domain import Attempted
 from services.notification.gateway import TAKEN, UNREACHABLE, Answer, MailSettings, Smtp, deliverable
 from services.notification.letters import Letter
-from services.notification.store import TAKEN_MAX, MailList, MailQueue
+from services.notification.store import TAKEN_MAX, DeliveryQueue, MailList, mail_line
 from shared import database
 from shared.agenda import Agenda, Written
-from shared.decider import Input, Stream, handle
+from shared.decider import Input
 from shared.memory import MemoryStore
-from tests.domain.notification_samples import SAMPLES, placed
-from tests.domain.table import POLICIES
+from tests.kit.shop import Shop
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LETTER = Letter("Order 1: paid", "It is paid.\n", "<p>It is paid.</p>")
@@ -240,60 +238,6 @@ def test_a_mail_server_needs_an_address_to_write_from() -> None:
 # -- the queue ---------------------------------------------------------------------------------------------------------
 
 
-class Shop:
-    """Orders on one shard, and their queue: decides, commits and asks what is due, as the shard loop does."""
-
-    def __init__(self, queue: Agenda, write: Callable[[Sequence[Written]], Any]) -> None:
-        self.queue, self._write = queue, write
-        self.streams: dict[str, Stream[Any]] = {}
-        self.now = datetime.now(UTC) - timedelta(minutes=5)
-        self.said: list[Message] = []
-        self._position = 0
-
-    async def hear(self, record: Input, shard: int = 0) -> list[Message]:
-        stream = self.streams.setdefault(record.order_id, Stream(record.order_id))
-        written = []
-        for said in handle(DECIDER, stream, record, POLICIES):
-            self._position += 1
-            place = (shard, self._position, record.order_id, said.id, said.correlation_id, record.time)
-            written.append(Written(*place, said.message))
-        await self._write(written)
-        self.queue.committed(written)
-        messages = [one.message for one in written]
-        self.said += messages
-        return messages
-
-    async def event(self, name: str, order_id: str = "order-1", shard: int = 0) -> list[Message]:
-        self.now += timedelta(seconds=1)
-        event = (placed() if name == "order.placed" else SAMPLES[name]).model_copy(update={"order_id": order_id})
-        return await self.hear(Input(event, event.type, order_id, f"{name}-{self.now}", self.now, "story"), shard)
-
-    async def order(self, order_id: str = "order-1", shard: int = 0) -> list[Message]:
-        return await self.event("order.placed", order_id, shard)
-
-    def pending(self, order_id: str) -> Mapping[str, Pending]:
-        state = self.streams[order_id].state
-        assert isinstance(state, Known)
-        return state.pending
-
-    async def outcomes(self, count: int, shard: int = 0, at: datetime | None = None) -> list[Input]:
-        """What comes due, once that many have; a queue may need a moment."""
-        due: list[Input] = []
-        async with asyncio.timeout(10):
-            while len(due) < count:
-                due += self.queue.due(at or datetime.now(UTC), shard)
-                await asyncio.sleep(0.01)
-        return due
-
-    async def nothing_due(self, shard: int = 0) -> bool:
-        await asyncio.sleep(0.1)
-        return not self.queue.due(datetime.now(UTC), shard)
-
-    async def settle(self, count: int) -> None:
-        for outcome in await self.outcomes(count):
-            await self.hear(outcome)
-
-
 @dataclass
 class Bench:
     """One queue on trial: a new one on the same rows is a new process."""
@@ -365,7 +309,7 @@ async def in_postgres(pool: asyncpg.Pool, server: Server) -> AsyncIterator[Bench
         server.answer = lambda recipient: SMTP_SAYS[answer]
 
     bench = Bench(
-        lambda: MailQueue(pool, smtp_at(server.port)),
+        lambda: DeliveryQueue(pool, mail_line(smtp_at(server.port))),
         write,
         answer_with,
         lambda: [(mail["Message-ID"][1:].partition("@")[0], mail["Subject"]) for mail in server.mails],
@@ -497,7 +441,7 @@ async def gate() -> Gate:
 
 @pytest.fixture
 async def queue(pool: asyncpg.Pool, gate: Gate) -> AsyncIterator[Shop]:
-    queue = MailQueue(pool, gate, at_once=4)
+    queue = DeliveryQueue(pool, mail_line(gate, at_once=4))
 
     async def commit(written: Sequence[Written]) -> None:
         async with pool.acquire() as connection, connection.transaction():
@@ -514,8 +458,8 @@ async def test_however_many_wait_only_a_page_is_in_memory_and_few_are_under_way(
     for number in range(orders):
         await queue.order(f"order-{number}")
     await asyncio.sleep(0.3)
-    assert isinstance(queue.queue, MailQueue)
-    assert len(queue.queue._sending) <= TAKEN_MAX
+    assert isinstance(queue.queue, DeliveryQueue)
+    assert len(queue.queue.lines[0].sending) <= TAKEN_MAX
     assert gate.waiting == 4
     gate.open.set()
     outcomes = await queue.outcomes(TAKEN_MAX // 2)

@@ -1,0 +1,280 @@
+"""Signed webhooks, after the Standard Webhooks scheme: what one says, how it is signed, and what an answer means.
+
+They tell the platform's own systems what each recipient is told. Where they go is the platform's setting, yet a name
+can come to mean another machine: unless allowed, nothing is sent to an address that is not public, and no redirect is
+followed.
+"""
+
+import asyncio
+import hmac
+import json
+import logging
+import ssl
+from base64 import b64decode, b64encode
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Annotated, Any, Protocol, Self
+from urllib.parse import urlsplit
+
+import httpcore
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from schemas.notification import RecipientRole, WebhookQueued
+from schemas.wire import rfc3339
+from services.notification.gateway import TAKEN, UNREACHABLE, Answer
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SECRET_PREFIX = "whsec_"
+SECRET_BYTES = range(24, 65)
+RESPONSE_BYTES_MAX = 16_384
+"""Of an answer's body, which is read only so that the connection can be used again."""
+TRY_AGAIN = {408, 425, 429}
+"""The client errors that pass."""
+NOT_PUBLIC = tuple(ip_network(net) for net in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16", "64:ff9b:1::/48"))
+"""What not every version of Python knows for special; and a cloud's own service for its machines."""
+NAT64 = IPv6Network("64:ff9b::/96")
+FORBIDDEN = Answer("bad_address")
+"""Not for ever: a name's address can be mended."""
+TROUBLE = (
+    TimeoutError,
+    OSError,
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.UnsupportedProtocol,
+)
+
+
+def _url(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not (host and url.isascii() and url.isprintable() and " " not in url):
+        raise ValueError("an endpoint is an absolute URL in ASCII")
+    if parts.username is not None or parts.fragment:
+        raise ValueError("a URL with a user or a fragment is no endpoint")
+    if parts.port == 0:
+        raise ValueError("there is no port 0")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(host)):
+        raise ValueError("an endpoint is reached by https; http is for this very machine")
+    return url
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _secret(secret: SecretStr) -> SecretStr:
+    key_of(secret)
+    return secret
+
+
+def key_of(secret: SecretStr) -> bytes:
+    """Raises ValueError for what is no `whsec_<base64 of 24 to 64 bytes>`; the secret is not in its words."""
+    written = secret.get_secret_value()
+    try:
+        key = b64decode(written.removeprefix(SECRET_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    if not written.startswith(SECRET_PREFIX) or len(key) not in SECRET_BYTES:
+        raise ValueError("a secret is whsec_ and the base64 of 24 to 64 bytes")
+    return key
+
+
+class Endpoint(BaseModel):
+    """Where the webhooks about these roles go. Several secrets while one takes over from the other: each signs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: Annotated[str, AfterValidator(_url)]
+    secrets: Annotated[tuple[Annotated[SecretStr, AfterValidator(_secret)], ...], Field(min_length=1, max_length=4)]
+    roles: Annotated[frozenset[RecipientRole], Field(min_length=1)] = frozenset(("buyer", "seller", "mediator"))
+
+
+class WebhookSettings(Settings):
+    """Without endpoints there are no webhooks."""
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
+
+    webhook_endpoints: tuple[Endpoint, ...] = ()
+    """As JSON: `[{"url": "https://…", "secrets": ["whsec_…"], "roles": ["buyer"]}]`; without roles, all."""
+    webhook_timeout_seconds: float = Field(default=10.0, gt=0)
+    """For a whole attempt."""
+    webhook_connections_max: int = Field(default=4, ge=1)
+    webhook_allow_private: bool = False
+    """Also to addresses of private networks and of this machine."""
+
+    @model_validator(mode="after")
+    def _one_for_each(self) -> Self:
+        if any(times > 1 for times in Counter(role for one in self.webhook_endpoints for role in one.roles).values()):
+            raise ValueError("two webhook endpoints for one role: each delivery goes to one place")
+        return self
+
+    @property
+    def webhook_roles(self) -> frozenset[RecipientRole]:
+        return frozenset(role for one in self.webhook_endpoints for role in one.roles)
+
+
+def body(queued: WebhookQueued) -> bytes:
+    """The same delivery says the same, to the byte."""
+    event = {"type": queued.event_type, "at": rfc3339(queued.event_at), "order_id": queued.order_id}
+    said = {
+        "type": queued.event_type,
+        "timestamp": rfc3339(queued.event_at),
+        "data": {
+            "event": event,
+            "recipient": queued.recipient.model_dump(),
+            "template": queued.template,
+            "facts": queued.facts,
+        },
+    }
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def signature(key: bytes, webhook_id: str, timestamp: int, content: bytes) -> str:
+    signed = b"%s.%d.%s" % (webhook_id.encode(), timestamp, content)
+    return "v1," + b64encode(hmac.digest(key, signed, "sha256")).decode()
+
+
+def headers(
+    secrets: Iterable[SecretStr], webhook_id: str, at: datetime, content: bytes
+) -> list[tuple[bytes | str, bytes | str]]:
+    """A receiver accepts if any of the signatures is right, and only if `at`, the attempt's time, is near its own."""
+    timestamp = int(at.timestamp())
+    return [
+        ("content-type", "application/json"),
+        ("user-agent", "Recourse"),
+        ("webhook-id", webhook_id),
+        ("webhook-timestamp", str(timestamp)),
+        ("webhook-signature", " ".join(signature(key_of(one), webhook_id, timestamp, content) for one in secrets)),
+    ]
+
+
+def meaning(status: int) -> Answer:
+    """A redirect is a no: we do not follow it, but who set the address can mend it."""
+    if 200 <= status < 300:
+        return TAKEN
+    final = 400 <= status < 500 and status not in TRY_AGAIN
+    return Answer("refused", final=final, http_status=status)
+
+
+def is_public(address: str) -> bool:
+    """Whether it is a machine out there, also when an IPv4 address is written within an IPv6 one."""
+    found: IPv4Address | IPv6Address = ip_address(address)
+    if isinstance(found, IPv6Address):
+        within = found.ipv4_mapped or found.sixtofour
+        if within is None and found in NAT64:
+            within = IPv4Address(int(found) & 0xFFFF_FFFF)
+        found = within or found
+    special = found.is_multicast or found.is_reserved or any(found in network for network in NOT_PUBLIC)
+    return found.is_global and not special
+
+
+class _NotPublic(Exception):
+    """A name that stands for a machine we do not speak to."""
+
+
+class _Network(httpcore.AsyncNetworkBackend):
+    """Connects to the very address that was looked at: a second look-up could answer differently."""
+
+    def __init__(self, allow_private: bool) -> None:
+        self._backend = httpcore.AnyIOBackend()
+        self._allow_private = allow_private
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
+        addresses = list(dict.fromkeys(str(where[0]) for *_, where in found))
+        if not self._allow_private and not all(map(is_public, addresses)):
+            raise _NotPublic
+        for address in addresses[:-1]:
+            try:
+                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        return await self._backend.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class WebhookGateway(Protocol):
+    async def send(self, queued: WebhookQueued, at: datetime) -> Answer:
+        """Hands one webhook over. Never raises for what an endpoint or an address does."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Webhooks:
+    """Keeps its connections for the next ones."""
+
+    def __init__(self, settings: WebhookSettings) -> None:
+        self._endpoints = {role: one for one in settings.webhook_endpoints for role in one.roles}
+        self._timeout_seconds = settings.webhook_timeout_seconds
+        # A handshake has less: httpcore closes the connection of one that it times out itself, not of one cancelled.
+        self._patience = {"timeout": {"connect": settings.webhook_timeout_seconds / 4}}
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=_trusting(),
+            max_connections=settings.webhook_connections_max,
+            keepalive_expiry=30.0,
+            network_backend=_Network(settings.webhook_allow_private),
+        )
+
+    async def send(self, queued: WebhookQueued, at: datetime) -> Answer:
+        endpoint = self._endpoints.get(queued.recipient.role)
+        if endpoint is None:
+            return UNREACHABLE  # what was queued while there was one
+        content = body(queued)
+        signed = headers(endpoint.secrets, queued.delivery_id, at, content)
+        status: int | None = None
+        try:
+            async with (
+                asyncio.timeout(self._timeout_seconds),
+                self._pool.stream(
+                    "POST", endpoint.url, headers=signed, content=content, extensions=self._patience
+                ) as response,
+            ):
+                status = response.status
+                await _read(response)
+        except _NotPublic:
+            log.error("a webhook's address is not public", extra={"roles": sorted(endpoint.roles)})
+            return FORBIDDEN
+        except TROUBLE as trouble:
+            if status is None:  # else it has answered, and how the rest arrives does not matter
+                log.warning("no webhook can be handed over", extra={"trouble": type(trouble).__name__})
+                return UNREACHABLE
+        assert status is not None
+        return meaning(status)
+
+    async def close(self) -> None:
+        await self._pool.aclose()
+
+
+def _trusting() -> ssl.SSLContext:
+    """The certificate authorities that everybody knows, and those that this machine was told of."""
+    context = httpcore.default_ssl_context()
+    context.load_default_certs()
+    return context
+
+
+async def _read(response: httpcore.Response) -> None:
+    """What is longer than an answer may be is left unread, and its connection closed."""
+    length = 0
+    async for part in response.aiter_stream():
+        length += len(part)
+        if length > RESPONSE_BYTES_MAX:
+            return
