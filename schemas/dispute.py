@@ -52,6 +52,13 @@ REASONS_NOT_RECEIVED: frozenset[Reason] = frozenset({"not_received", "late", "wr
 """All other reasons say that something did arrive (R10, R11)."""
 
 
+class FiledEvidence(Shape):
+    """Who showed a file: nobody else supersedes it (R58)."""
+
+    evidence_id: Id
+    by: Side
+
+
 class ChosenLine(Shape):
     """Without a quantity the whole line."""
 
@@ -84,6 +91,12 @@ class OpenDispute(DisputeCommand):
     def _received_decides_the_reasons(self) -> Self:
         if self.received == (self.reason in REASONS_NOT_RECEIVED):
             raise ValueError(f"the reason {self.reason} does not go with received: {self.received}")
+        return self
+
+    @model_validator(mode="after")
+    def _what_never_came_is_not_sent_back(self) -> Self:
+        if self.terms.kind == "return_and_refund" and not self.received:
+            raise ValueError("what was not received cannot be sent back")
         return self
 
     @model_validator(mode="after")
@@ -352,6 +365,7 @@ class DisputeEscalated(DisputeEvent):
     offers: tuple[Offer, ...]
     last_offer_id: OfferNumber = Field(description="the numbering of offers goes on from here")
     evidence_ids: tuple[Id, ...] = Field(default=(), description="all that were filed so far, by either party")
+    filed: tuple[FiledEvidence, ...] = Field(default=(), description="the same, each with who showed it")
 
 
 class ReturnAwaited(DisputeEvent):
@@ -435,6 +449,7 @@ class DisputeAppealed(DisputeEvent):
     by: Side
     explanation: str
     evidence: tuple[Evidence, ...] = ()
+    filed: tuple[FiledEvidence, ...] = Field(default=(), description="all that were filed so far, these too")
 
 
 class AppealWaived(DisputeEvent):

@@ -1,11 +1,11 @@
 """The mediation service's messages: the platform's review of an escalated dispute (R36–R48 of docs/RULES.md)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from schemas.common import Email, Evidence, Expectation, Locale, Offer, Party, PolicyRef, Terms
-from schemas.dispute import OfferNumber, Round, Side
+from schemas.dispute import FiledEvidence, OfferNumber, Round, Side
 from schemas.wire import (
     MEDIATORS_KEY,
     STAMPED,
@@ -157,6 +157,12 @@ class Decide(CaseCommand):
     rules: Annotated[tuple[Label, ...], Field(max_length=100)]
     evidence_ids: Annotated[tuple[Id, ...], Field(max_length=100)]
 
+    @model_validator(mode="after")
+    def _nothing_goes_back_for_nothing(self) -> Self:
+        if self.return_required and self.refund_minor == 0:
+            raise ValueError("nothing is sent back for a refund of 0")
+        return self
+
 
 class CancelArbitration(CaseCommand):
     """The buyer gives up: everything to the seller at once, final (R44)."""
@@ -198,6 +204,7 @@ class MediationOpened(CaseEvent):
     claimed_minor: PositiveMinor
     offers: tuple[Offer, ...]
     last_offer_id: OfferNumber
+    filed: tuple[FiledEvidence, ...] = Field(default=(), description="what either party has shown so far")
     mediator_due_by: DueBy
     round_ends_by: Instant
 

@@ -78,6 +78,7 @@ VALUES: dict[str, Any] = {
     "timer_id": "dispute/A-1001",
     "question_id": "q1",
     "evidence_ids": ["e1"],
+    "filed": [{"evidence_id": "e1", "by": "buyer"}],
     "delivery_id": "9b2f6c1de04a4f7788d05c3b1a6e4f20",
     "command_id": "b1f0c2d4",
     "buyer_id": "bea",
@@ -158,6 +159,7 @@ VALUES: dict[str, Any] = {
     "template": "dispute.opened",
     "problem": "unreachable",
     "smtp_status": 450,
+    "http_status": None,
     "data": '{"order_id":"A-1001","dispute_id":"A-1001.d1","status":"awaiting_seller"}',
     "facts": {"status": "awaiting_seller", "claimed_minor": 1_250, "seller_silence": "refund"},
 }

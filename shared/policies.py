@@ -23,7 +23,7 @@ class PolicyMissing(Exception):
 
 
 class BrokenPolicy(Exception):
-    """A policy file that means nothing, or contradicts itself: no service starts with it, none that runs takes it up."""
+    """A policy file that means nothing or contradicts itself: no service starts with it, none that runs takes it up."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class Finding:
 
 
 def lint(policy: Policy) -> list[Finding]:
-    """What is wrong with it; nothing, for a policy that can be published. Windows are compared once each makes sense."""
+    """What is wrong with it; nothing, if it can be published. Windows are compared once each makes sense."""
     return [*_unending(policy), *_empty(policy)] or list(_contradictions(policy))
 
 

@@ -1,6 +1,6 @@
 """A story as a person reads it: instant, who, what, and what happens next if nobody does anything."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,7 +31,12 @@ PLAIN = ("cause", "outcome", "code", "leg", "to")
 
 def told(case: Case, day: timedelta) -> Iterator[str]:
     """One line for each event of the order, in order of time."""
-    events = sorted((event for event in case.seen if not event.type.startswith(SILENT)), key=lambda event: event.at)
+    return retold(case.seen, day)
+
+
+def retold(seen: Iterable[Seen], day: timedelta) -> Iterator[str]:
+    """The same of events that somebody has read, all or some."""
+    events = sorted((event for event in seen if not event.type.startswith(SILENT)), key=lambda event: event.at)
     for event in events:
         at = _days(event.at - events[0].at, day)
         pending = _pending(event, events[0].at, day)

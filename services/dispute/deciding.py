@@ -10,6 +10,7 @@ from schemas.dispute import (
     DisputeAppealed,
     DisputeDecided,
     DisputeEscalated,
+    FiledEvidence,
     OfferAccepted,
     Side,
     WaiveAppeal,
@@ -18,7 +19,7 @@ from schemas.mediation import MediationCancelled, MediationDecided, MediationDef
 from schemas.policy import Policy
 from services.dispute import evidence
 from services.dispute.cancelling import cancelled
-from services.dispute.history import outcome, ruling
+from services.dispute.history import file, outcome, ruling
 from services.dispute.policy import appeal_until
 from services.dispute.settling import amount_minor, closed, settle
 from services.dispute.states import Case, Decided, Disputes, InMediation, round_name
@@ -45,7 +46,12 @@ def escalated(
         offers=offers,
         last_offer_id=case.last_offer_id,
         evidence_ids=tuple(one.evidence_id for one in case.filed),
+        filed=_filed(case),
     )
+
+
+def _filed(case: Case) -> tuple[FiledEvidence, ...]:
+    return tuple(FiledEvidence(evidence_id=one.evidence_id, by=one.by) for one in case.filed)
 
 
 def follow(known: Disputes, dispute: InMediation, word: Word, time: datetime, policy: Policy) -> list[Output]:
@@ -97,6 +103,7 @@ def appeal(dispute: Decided, command: Appeal, by: Side) -> list[Output]:
             by=by,
             explanation=command.explanation,
             evidence=command.evidence,
+            filed=_filed(file(dispute, by, command.evidence).case),
         )
     ]
 

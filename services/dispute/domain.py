@@ -6,6 +6,7 @@ from typing import Any
 
 from schemas.common import Evidence, Terms
 from schemas.dispute import (
+    REASONS_NOT_RECEIVED,
     AcceptOffer,
     AddEvidence,
     Appeal,
@@ -16,6 +17,7 @@ from schemas.dispute import (
     DisputeCommand,
     DisputeRejected,
     Escalate,
+    FiledEvidence,
     MakeOffer,
     MessageSent,
     ModifyDispute,
@@ -28,7 +30,13 @@ from schemas.dispute import (
     Side,
     WaiveAppeal,
 )
-from schemas.mediation import MediationCancelled, MediationDecided, MediationDefaulted, MediationOfferAccepted
+from schemas.mediation import (
+    MediationCancelled,
+    MediationDecided,
+    MediationDefaulted,
+    MediationOfferAccepted,
+    QuestionAnswered,
+)
 from schemas.order import FreezeRefused, LinesFrozen, ProtectionExtended
 from schemas.wire import rfc3339
 from services.dispute import cancelling, deciding, evidence, negotiating, opening, returning
@@ -50,7 +58,7 @@ from services.dispute.states import (
     DisputableUntilMoved,
     Dispute,
     Disputes,
-    Filed,
+    EvidenceNoted,
     InMediation,
     Negotiating,
     Refused,
@@ -61,6 +69,7 @@ from services.dispute.states import (
     stamp,
 )
 from shared.decider import Deadline, Decider, Output, Refusal
+from shared.evidence import unfit
 from shared.policies import Policies
 
 NOTHING = Terms(kind="none", refund_minor=0)
@@ -103,7 +112,8 @@ def _obey(known: Disputes, command: DisputeCommand, time: datetime, policies: Po
         return [Refusal("not_found", "There is no such dispute in this order.")]
     by: Side = "seller" if command.actor.role == "seller" else "buyer"
     refusal = (
-        evidence.unfit(_filed(dispute), by, _shown(command))
+        _senseless(dispute, command)
+        or unfit(_owners(dispute), by, _shown(command))
         or _no_right(dispute, command)
         or _wrong_terms(dispute, command, policies)
         or _too_late(dispute, command, by, time)
@@ -162,8 +172,9 @@ def _allowed(
             return [wrong_state]
 
 
-def _filed(dispute: Dispute) -> Sequence[Filed]:
-    return dispute.filed if isinstance(dispute, Requested | Refused) else dispute.case.filed
+def _owners(dispute: Dispute) -> Mapping[str, Side]:
+    filed = dispute.filed if isinstance(dispute, Requested | Refused) else dispute.case.filed
+    return {one.evidence_id: one.by for one in filed}
 
 
 def _shown(command: DisputeCommand) -> Sequence[Evidence]:
@@ -172,6 +183,28 @@ def _shown(command: DisputeCommand) -> Sequence[Evidence]:
             return command.evidence
         case _:
             return ()
+
+
+def _senseless(dispute: Dispute, command: DisputeCommand) -> Refusal | None:
+    """What the buyer says he has not received cannot be sent back (R12)."""
+    match dispute:
+        case Refused():
+            return None
+        case Requested(received=received, terms=claimed):
+            pass
+        case _:
+            received, claimed = dispute.case.received, dispute.case.claim.terms
+    match command:
+        case ModifyDispute(reason=reason, terms=terms) if reason or terms:
+            received = received if reason is None else reason not in REASONS_NOT_RECEIVED
+            terms = terms or claimed
+        case MakeOffer(terms=terms):
+            pass
+        case _:
+            return None
+    if received or terms.kind != "return_and_refund":
+        return None
+    return Refusal("invalid", "What was not received cannot be sent back.")
 
 
 def _no_right(dispute: Dispute, command: DisputeCommand) -> Refusal | None:
@@ -238,7 +271,9 @@ def _overdue(dispute: Dispute, name: str, time: datetime, policies: Policies) ->
             return []
 
 
-def _heard(known: Disputes, message: Answer | deciding.Word, time: datetime, policies: Policies) -> list[Output]:
+def _heard(
+    known: Disputes, message: Answer | deciding.Word | QuestionAnswered, time: datetime, policies: Policies
+) -> list[Output]:
     """What we did not ask for, or no longer wait for, changes nothing."""
     match known.get(message.dispute_id), message:
         case Requested() as dispute, LinesFrozen():
@@ -250,6 +285,9 @@ def _heard(known: Disputes, message: Answer | deciding.Word, time: datetime, pol
             MediationDecided() | MediationDefaulted() | MediationOfferAccepted() | MediationCancelled(),
         ):
             return deciding.follow(known, dispute, message, time, policies.of(dispute.case.policy))
+        case InMediation(), QuestionAnswered(evidence=(_, *_) as shown):
+            filed = tuple(FiledEvidence(evidence_id=one.evidence_id, by=message.by) for one in shown)
+            return [EvidenceNoted(dispute_id=message.dispute_id, filed=filed)]
         case _:
             return []
 

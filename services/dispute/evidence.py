@@ -9,20 +9,6 @@ from services.dispute.states import Filed, InMediation, Opened, stage
 from shared.decider import Output, Refusal
 
 
-def unfit(filed: Sequence[Filed], by: Side, evidence: Sequence[Evidence]) -> Refusal | None:
-    """A file is never changed, only superseded, and only by who showed it."""
-    owner = {one.evidence_id: one.by for one in filed}
-    for one in evidence:
-        if one.supersedes is not None and one.supersedes not in owner:
-            return Refusal("not_found", f"There is no evidence {one.supersedes} to supersede.")
-        if one.evidence_id in owner:
-            return Refusal("already_exists", f"Evidence {one.evidence_id} was filed before and cannot be changed.")
-        if one.supersedes is not None and owner[one.supersedes] != by:
-            return Refusal("not_allowed", f"Evidence {one.supersedes} is the other party's.")
-        owner[one.evidence_id] = by
-    return None
-
-
 def too_much(filed: Sequence[Filed], by: Side, stage: str, evidence: Sequence[Evidence]) -> Refusal | None:
     shown = sum(one.by == by and one.stage == stage for one in filed)
     if shown + len(evidence) <= EVIDENCE_FILES_MAX:

@@ -1,6 +1,12 @@
 """What the dispute service listens to: the judge of the lines, and the judge of the quarrel."""
 
-from schemas.mediation import MediationCancelled, MediationDecided, MediationDefaulted, MediationOfferAccepted
+from schemas.mediation import (
+    MediationCancelled,
+    MediationDecided,
+    MediationDefaulted,
+    MediationOfferAccepted,
+    QuestionAnswered,
+)
 from schemas.order import FreezeRefused, LinesFrozen, ProtectionExtended
 from schemas.wire import Event
 
@@ -12,4 +18,5 @@ HEARS: tuple[type[Event], ...] = (
     MediationDefaulted,
     MediationOfferAccepted,
     MediationCancelled,
+    QuestionAnswered,
 )

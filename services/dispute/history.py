@@ -25,6 +25,7 @@ from services.dispute.states import (
     DisputableUntilMoved,
     Dispute,
     Disputes,
+    EvidenceNoted,
     Filed,
     InMediation,
     Negotiating,
@@ -50,7 +51,9 @@ def evolve(disputes: Disputes | None, event: Event) -> Disputes | None:
             }
         case messages.DisputeRequested(actor=Actor(id=buyer_id)):
             filed = tuple(Filed(one.evidence_id, "buyer", "negotiation") for one in event.evidence)
-            return {**known, event.dispute_id: Requested(buyer_id, event.terms, filed)}
+            return {**known, event.dispute_id: Requested(buyer_id, event.received, event.terms, filed)}
+        case EvidenceNoted() if event.dispute_id in known:
+            return {**known, event.dispute_id: _noted(known[event.dispute_id], event)}
         case messages.DisputeEvent() if event.dispute_id in known:
             return {**known, event.dispute_id: _next(known[event.dispute_id], event)}
         case _:
@@ -78,6 +81,7 @@ def _answered(dispute: Requested, event: messages.DisputeEvent) -> Dispute:
                 seller=event.seller,
                 policy=event.policy,
                 lines=event.lines,
+                received=dispute.received,
                 claimed_minor=event.claimed_minor,
                 disputable_until=event.disputable_until,
                 claim=Offer(offer_id=event.offer_id, by="buyer", terms=event.terms),
@@ -96,7 +100,8 @@ def _negotiated(dispute: Open, event: messages.DisputeEvent) -> Dispute:
     case = dispute.case
     match event:
         case messages.DisputeModified():
-            return file(dispute, "buyer", event.evidence)
+            received = case.received if event.received is None else event.received
+            return file(replace(dispute, case=replace(case, received=received)), "buyer", event.evidence)
         case messages.OfferMade(by="buyer"):
             claim = Offer(offer_id=event.offer_id, by="buyer", terms=event.terms)
             case = replace(case, claim=claim, last_offer_id=event.offer_id)
@@ -171,6 +176,13 @@ def outcome(decision: messages.DisputeDecided) -> Outcome:
 
 def file(dispute: Opened, by: Side, evidence: Iterable[Evidence]) -> Opened:
     filed = tuple(Filed(one.evidence_id, by, stage(dispute)) for one in evidence)
+    return replace(dispute, case=replace(dispute.case, filed=dispute.case.filed + filed))
+
+
+def _noted(dispute: Dispute, event: EvidenceNoted) -> Dispute:
+    if isinstance(dispute, Requested | Refused):
+        return dispute
+    filed = tuple(Filed(one.evidence_id, one.by, stage(dispute)) for one in event.filed)
     return replace(dispute, case=replace(dispute.case, filed=dispute.case.filed + filed))
 
 

@@ -12,8 +12,8 @@ from typing import Any, assert_never
 
 from schemas import dispute as messages
 from schemas.common import FrozenLine, Offer, Party, PolicyRef, Terms
-from schemas.dispute import DisputeStatus, Outcome, Side
-from schemas.wire import Event, Instant, PrivateEvent
+from schemas.dispute import DisputeStatus, FiledEvidence, Outcome, Side
+from schemas.wire import Event, Id, Instant, PrivateEvent
 from shared.decider import Deadline
 
 SELLER_FIRST_RESPONSE = "seller_first_response"
@@ -31,6 +31,15 @@ class DisputableUntilMoved(PrivateEvent):
     type = "dispute.disputable_until_moved.v1"
 
     disputable_until: Instant
+
+
+class EvidenceNoted(PrivateEvent):
+    """Shown to the mediator who asked: a file of this dispute as any other (R58)."""
+
+    type = "dispute.evidence_noted.v1"
+
+    dispute_id: Id
+    filed: tuple[FiledEvidence, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,7 @@ class Case:
     seller: Party
     policy: PolicyRef
     lines: tuple[FrozenLine, ...]
+    received: bool
     claimed_minor: int
     disputable_until: datetime
     claim: Offer
@@ -71,6 +81,7 @@ class Requested:
     """The order service is asked whether these lines may be disputed."""
 
     buyer_id: str
+    received: bool
     terms: Terms
     filed: tuple[Filed, ...]
 

@@ -16,6 +16,7 @@ from services.mediation.case import ROUND_OVER, Case, InRound, due_unless_asked,
 from services.mediation.deciding import default
 from services.mediation.policy import QUESTIONS_MAX, answer_by, on_silence
 from shared.decider import Deadline, Output, Refusal
+from shared.evidence import unfit
 
 
 def ask(case: Case, command: AskQuestion, time: datetime, policy: Policy) -> list[Output]:
@@ -40,10 +41,7 @@ def answer(case: Case, command: AnswerQuestion, time: datetime, policy: Policy) 
     question = file.questions.get(command.question_id)
     if question is None:
         return [Refusal("not_found", f"There is no question {command.question_id}.")]
-    shown = [evidence.evidence_id for evidence in command.evidence]
-    if len(set(shown)) < len(shown) or any(one.evidence_id in shown for one in file.shown):
-        return [Refusal("already_exists", "Evidence is never changed: a new file needs a new evidence_id.")]
-    if refusal := no_right(case, command):
+    if refusal := unfit(file.owners, side, command.evidence) or no_right(case, command):
         return [refusal]
     if side not in question.to:
         return [Refusal("not_allowed", f"The question was not put to the {side}.")]
@@ -54,8 +52,8 @@ def answer(case: Case, command: AnswerQuestion, time: datetime, policy: Policy) 
         return [ROUND_OVER]
     if (command.question_id, side) not in case.awaited:
         return [Refusal("wrong_state", "This question waits for no answer.")]
-    in_this_round = sum(one.by == side and one.round == file.round for one in file.shown)
-    if in_this_round + len(shown) > EVIDENCE_FILES_MAX:
+    in_this_round = sum(one.by == side and one.round == file.round for one in file.filed)
+    if in_this_round + len(command.evidence) > EVIDENCE_FILES_MAX:
         return [Refusal("limit_exceeded", f"A party shows at most {EVIDENCE_FILES_MAX} files in a round.")]
     answered = QuestionAnswered(
         dispute_id=file.dispute_id,

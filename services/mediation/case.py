@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from schemas.common import Offer, Party, PolicyRef, Terms
-from schemas.dispute import Side
+from schemas.dispute import FiledEvidence, Side
 from schemas.mediation import (
     AnswerMissed,
     CaseCommand,
@@ -25,6 +25,7 @@ from schemas.mediation import (
     QuestionAsked,
 )
 from schemas.policy import Policy
+from schemas.wire import Id, PrivateEvent
 from services.mediation.policy import Ruling, mediator_due_by, on_claim
 from shared.decider import Deadline, Refusal
 
@@ -41,12 +42,22 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A file shown with an answer; each party may show so many a round (R58)."""
+class Filed:
+    """A file of the dispute, and in which round it was shown; each party may show so many in one (R58)."""
 
     round: int
+    """0: handed over with the case."""
     by: Side
     evidence_id: str
+
+
+class EvidenceNoted(PrivateEvent):
+    """Filed with the dispute service while the round goes on, without having been asked for."""
+
+    type = "mediation.evidence_noted.v1"
+
+    dispute_id: Id
+    filed: tuple[FiledEvidence, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +76,18 @@ class CaseFile:
     last_offer_id: int
     return_contested: bool = False
     questions: Mapping[str, Question] = field(default_factory=dict)
-    shown: tuple[Shown, ...] = ()
+    filed: tuple[Filed, ...] = ()
     sat: tuple[tuple[int, str], ...] = ()
     """(round, mediator) of everybody who ever had the case."""
 
     @property
     def on_claim(self) -> Ruling:
         return on_claim(self.claim.terms, returnable=not self.return_contested)
+
+    @property
+    def owners(self) -> Mapping[str, Side]:
+        """Who showed which file, by evidence id."""
+        return {one.evidence_id: one.by for one in self.filed}
 
     @property
     def sat_before(self) -> set[str]:
@@ -97,7 +113,9 @@ class InRound:
     mediator_id: str | None = None
     awaited: frozenset[Awaited] = frozenset()
     solution: Offer | None = None
-    """The seller's open offer."""
+    """The seller's newest offer."""
+    declined: bool = False
+    """The buyer said *no thanks* to it: it is not open any more, but the seller is not told (C9)."""
     appeal: Appeal | None = None
 
 
@@ -194,15 +212,15 @@ def evolve(case: Case | None, event: CaseEvent) -> Case | None:
             awaited = case.awaited | {(question_id, side) for side in question.to}
             return replace(case, file=file, awaited=awaited, mediator_due_by=None)
         case InRound(file=file), QuestionAnswered():
-            shown = tuple(Shown(file.round, event.by, evidence.evidence_id) for evidence in event.evidence)
-            return _heard_from(replace(case, file=replace(file, shown=file.shown + shown)), event)
+            shown = tuple(Filed(file.round, event.by, evidence.evidence_id) for evidence in event.evidence)
+            return _heard_from(replace(case, file=replace(file, filed=file.filed + shown)), event)
         case InRound(), AnswerMissed():
             return _heard_from(case, event)
         case InRound(file=file), MediationOfferMade(offer_id=offer_id):
             solution = Offer(offer_id=offer_id, by=event.by, terms=event.terms)
-            return replace(case, file=replace(file, last_offer_id=offer_id), solution=solution)
+            return replace(case, file=replace(file, last_offer_id=offer_id), solution=solution, declined=False)
         case InRound(), MediationOfferDeclined():
-            return replace(case, solution=None)
+            return replace(case, declined=True)
         case InRound(file=file), MediationOfferAccepted() | MediationCancelled() | MediationDefaulted(
             effect="cancelled"
         ):
@@ -212,9 +230,17 @@ def evolve(case: Case | None, event: CaseEvent) -> Case | None:
     return case
 
 
+def noted(case: Case, event: EvidenceNoted) -> Case:
+    filed = tuple(Filed(case.file.round, one.by, one.evidence_id) for one in event.filed)
+    return replace(case, file=replace(case.file, filed=case.file.filed + filed))
+
+
 def _opened(case: Case | None, event: MediationOpened) -> InRound:
     """What was asked, shown and judged before stays on file; open offers are only those the event names."""
     before = case.file if case else None
+    known = before.filed if before else ()
+    known_ids = {one.evidence_id for one in known}
+    handed_over = (Filed(0, one.by, one.evidence_id) for one in event.filed if one.evidence_id not in known_ids)
     file = CaseFile(
         order_id=event.order_id,
         dispute_id=event.dispute_id,
@@ -227,7 +253,7 @@ def _opened(case: Case | None, event: MediationOpened) -> InRound:
         last_offer_id=event.last_offer_id,
         return_contested=event.cause == "return_contested" or (before is not None and before.return_contested),
         questions=before.questions if before else {},
-        shown=before.shown if before else (),
+        filed=(*known, *handed_over),
         sat=before.sat if before else (),
     )
     return InRound(

@@ -18,6 +18,8 @@ from shared.decider import Output, Refusal
 
 def decide(case: Case, command: Decide, time: datetime, policy: Policy) -> list[Output]:
     file = case.file
+    if unknown := sorted(set(command.evidence_ids) - file.owners.keys()):
+        return [Refusal("not_found", f"Nobody filed the evidence {unknown[0]} in this dispute.")]
     if refusal := no_right(case, command):
         return [refusal]
     if not isinstance(case, InRound):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from schemas.dispute import DisputeAppealed, DisputeEscalated
+from schemas.dispute import DisputeAppealed, DisputeEscalated, EvidenceAdded, FiledEvidence
 from schemas.mediation import (
     AcceptSolution,
     AnswerQuestion,
@@ -27,7 +27,7 @@ from schemas.policy import Policy
 from schemas.wire import MEDIATORS_KEY, Event, Message
 from services.mediation import asking, deciding, roster, seating, settling
 from services.mediation import case as cases
-from services.mediation.case import Case, InRound
+from services.mediation.case import Case, EvidenceNoted, InRound
 from services.mediation.roster import Roster, SeatGiven, SeatNoted
 from shared.decider import Deadline, Decider, Output, Refusal
 from shared.policies import Policies
@@ -65,6 +65,8 @@ def decide(state: State | None, message: Any, time: datetime, policies: Policies
             return seating.escalated(known.get(message.dispute_id), message, time, policies)
         case DisputeAppealed():
             return seating.appealed(known.get(message.dispute_id), message, time, policies)
+        case EvidenceAdded():
+            return _noted(known.get(message.dispute_id), message)
         case CaseCommand(dispute_id=dispute_id) if dispute_id not in known:
             return [Refusal("not_found", f"There is no dispute {dispute_id} in mediation.")]
         case AskQuestion(question_id=one) if any(one in case.file.questions for case in known.values()):
@@ -73,6 +75,14 @@ def decide(state: State | None, message: Any, time: datetime, policies: Policies
             case = known[message.dispute_id]
             return OBEY[type(message)](case, message, time, policies.of(case.file.policy))
     raise AssertionError(f"mediation hears no {type(message).__name__}")
+
+
+def _noted(case: Case | None, event: EvidenceAdded) -> list[Output]:
+    """Between rounds it is the dispute's, which hands it over with the next."""
+    if not isinstance(case, InRound):
+        return []
+    filed = tuple(FiledEvidence(evidence_id=one.evidence_id, by=event.by) for one in event.evidence)
+    return [EvidenceNoted(dispute_id=event.dispute_id, filed=filed)]
 
 
 def _overdue(known: Mapping[str, Case], deadline: Deadline, time: datetime, policies: Policies) -> list[Output]:
@@ -94,6 +104,8 @@ def evolve(state: State | None, event: Event) -> State | None:
             known = state.of if isinstance(state, Cases) else {}
             case = cases.evolve(known.get(dispute_id), event)
             return Cases({**known, dispute_id: case}) if case else state
+        case EvidenceNoted(dispute_id=dispute_id) if isinstance(state, Cases) and dispute_id in state.of:
+            return Cases({**state.of, dispute_id: cases.noted(state.of[dispute_id], event)})
         case RosterEvent() | SeatNoted() | SeatGiven():
             return roster.evolve(state if isinstance(state, Roster) else Roster(), event)
     return state
@@ -118,7 +130,7 @@ DECIDER = Decider[State](
     evolve=evolve,
     deadlines=deadlines,
     rejected=MediationRejected,
-    hears=(DisputeEscalated, DisputeAppealed),
+    hears=(DisputeEscalated, DisputeAppealed, EvidenceAdded),
     stamp=stamp,
     deadline_names=("answer", "mediator_due", "mediation_max"),
 )

@@ -37,6 +37,7 @@ def escalated(case: Case | None, event: DisputeEscalated, time: datetime, polici
         claimed_minor=event.claimed_minor,
         offers=event.offers,
         last_offer_id=max(event.last_offer_id, case.file.last_offer_id if case else 1),
+        filed=event.filed,
         mediator_due_by=mediator_due_by(time, policy),
         round_ends_by=round_ends_by(time, policy),
     )
@@ -59,6 +60,7 @@ def appealed(case: Case | None, event: DisputeAppealed, time: datetime, policies
         claimed_minor=file.claimed_minor,
         offers=(file.claim,),
         last_offer_id=file.last_offer_id,
+        filed=event.filed,
         mediator_due_by=mediator_due_by(time, policy),
         round_ends_by=round_ends_by(time, policy),
     )
@@ -66,12 +68,14 @@ def appealed(case: Case | None, event: DisputeAppealed, time: datetime, policies
 
 
 def assign(case: Case, command: AssignMediator, time: datetime, policy: Policy) -> list[Output]:
-    """By hand anybody may be put in anybody's place, but on appeal nobody who judged before."""
+    """By hand anybody may be put in anybody's place, but on appeal nobody who had an earlier round."""
     file, mediator = case.file, command.mediator_id
     if refusal := no_right(case, command):
         return [refusal]
     by_hand = command.actor.role == "operator"
-    if mediator in (file.sat_before if by_hand else {one for _, one in file.sat}):
+    on_appeal = isinstance(case, InRound) and case.appeal is not None
+    barred = {one for _, one in file.sat} if not by_hand else file.sat_before if on_appeal else set()
+    if mediator in barred:
         return [Refusal("not_allowed", f"The mediator {mediator} had this case before.")]
     if not isinstance(case, InRound):
         return [ROUND_OVER]

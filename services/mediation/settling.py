@@ -45,14 +45,16 @@ def accept(case: Case, command: AcceptSolution, time: datetime, policy: Policy) 
         return [refusal]
     if not isinstance(case, InRound):
         return [ROUND_OVER]
-    open_offer = case.solution if by == "buyer" else case.file.claim
-    if open_offer is None or open_offer.offer_id != command.offer_id:
-        return [_superseded(open_offer)]
+    theirs, own = (_open_solution(case), case.file.claim) if by == "buyer" else (case.file.claim, case.solution)
+    if own is not None and command.offer_id == own.offer_id:
+        return [Refusal("not_allowed", "This is your own offer.")]
+    if theirs is None or theirs.offer_id != command.offer_id:
+        return [_superseded(theirs)]
     if command.expect not in (None, "settled_on_offer"):
         actual = {"actual": "settled_on_offer"}
         return [Refusal("consequence_changed", "Accepting settles the dispute on this offer.", actual)]
     accepted = MediationOfferAccepted(
-        dispute_id=case.file.dispute_id, offer_id=open_offer.offer_id, by=by, terms=open_offer.terms
+        dispute_id=case.file.dispute_id, offer_id=theirs.offer_id, by=by, terms=theirs.terms
     )
     return ended(case, accepted)
 
@@ -63,8 +65,9 @@ def decline(case: Case, command: DeclineSolution, time: datetime, policy: Policy
         return [refusal]
     if not isinstance(case, InRound):
         return [ROUND_OVER]
-    if case.solution is None or case.solution.offer_id != command.offer_id:
-        return [_superseded(case.solution)]
+    solution = _open_solution(case)
+    if solution is None or solution.offer_id != command.offer_id:
+        return [_superseded(solution)]
     declined = MediationOfferDeclined(
         dispute_id=case.file.dispute_id,
         offer_id=command.offer_id,
@@ -72,6 +75,10 @@ def decline(case: Case, command: DeclineSolution, time: datetime, policy: Policy
         visible_to=("buyer", "mediator", "operator"),
     )
     return [declined]
+
+
+def _open_solution(case: InRound) -> Offer | None:
+    return None if case.declined else case.solution
 
 
 def _no_offer(case: Case, command: AcceptSolution | DeclineSolution) -> Refusal | None:

@@ -7,7 +7,13 @@ from typing import Any
 
 from schemas import dispute as messages
 from schemas.common import Evidence, FrozenLine, Party, PolicyRef, Terms
-from schemas.mediation import MediationCancelled, MediationDecided, MediationDefaulted, MediationOfferAccepted
+from schemas.mediation import (
+    MediationCancelled,
+    MediationDecided,
+    MediationDefaulted,
+    MediationOfferAccepted,
+    QuestionAnswered,
+)
 from schemas.order import FreezeRefused, LinesFrozen, ProtectionExtended
 from schemas.policy import Duration
 from schemas.wire import Actor, Message
@@ -252,6 +258,21 @@ class DisputeDesk(Desk):
                 refund_minor=refund_minor,
                 return_required=False,
                 effect=effect,
+            )
+        )
+
+    def answer(self, *evidence: Evidence, by: Any = "buyer") -> list[Message]:
+        """A party shows something to the mediator who asked."""
+        return self.hear(
+            QuestionAnswered(
+                order_id=self.stream.order_id,
+                dispute_id="d1",
+                status="processing",
+                question_id="q1",
+                by=by,
+                text="See there.",
+                evidence=evidence,
+                mediator_due_by=None,
             )
         )
 

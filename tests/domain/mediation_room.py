@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from schemas.common import Evidence, Offer, Party, PolicyRef, Terms
-from schemas.dispute import DisputeAppealed, DisputeEscalated
+from schemas.dispute import DisputeAppealed, DisputeEscalated, EvidenceAdded, FiledEvidence
 from schemas.mediation import (
     AcceptSolution,
     AnswerQuestion,
@@ -29,6 +29,8 @@ ROSTER = Actor(role="platform", id="mediation")
 CLAIM = Offer(offer_id=1, by="buyer", terms=Terms(kind="refund", refund_minor=8_000))
 COUNTER = Offer(offer_id=2, by="seller", terms=Terms(kind="refund", refund_minor=2_000))
 CLAIMED_MINOR = 10_000
+FILED = (FiledEvidence(evidence_id="p1", by="buyer"), FiledEvidence(evidence_id="s1", by="seller"))
+"""What the parties showed while they negotiated."""
 
 
 def under(**changes: Any) -> PolicyRef:
@@ -44,7 +46,7 @@ def mediator(name: str) -> Actor:
     return Actor(role="mediator", id=name)
 
 
-def evidence(evidence_id: str) -> Evidence:
+def evidence(evidence_id: str, supersedes: str | None = None) -> Evidence:
     return Evidence(
         evidence_id=evidence_id,
         kind="photo",
@@ -52,6 +54,7 @@ def evidence(evidence_id: str) -> Evidence:
         media_type="image/jpeg",
         size_bytes=10,
         sha256="a" * 64,
+        supersedes=supersedes,
     )
 
 
@@ -103,10 +106,13 @@ class Room(Desk):
                 claimed_minor=CLAIMED_MINOR,
                 offers=offers,
                 last_offer_id=2,
+                filed=FILED,
             )
         )
 
-    def appeal(self, by: Literal["buyer", "seller"] = "seller") -> list[Message]:
+    def appeal(
+        self, by: Literal["buyer", "seller"] = "seller", filed: tuple[FiledEvidence, ...] = FILED
+    ) -> list[Message]:
         return self.hear(
             DisputeAppealed(
                 order_id=self.stream.order_id,
@@ -115,6 +121,20 @@ class Room(Desk):
                 round=self.next_round(),
                 by=by,
                 explanation="the parcel was complete",
+                filed=filed,
+            )
+        )
+
+    def show_unasked(self, evidence_id: str, by: Literal["buyer", "seller"] = "buyer") -> list[Message]:
+        """Filed with the dispute service."""
+        return self.hear(
+            EvidenceAdded(
+                order_id=self.stream.order_id,
+                dispute_id="d1",
+                status="in_mediation",
+                by=by,
+                evidence=(evidence(evidence_id),),
+                unsolicited=True,
             )
         )
 
@@ -125,8 +145,10 @@ class Room(Desk):
         about = {"question_id": question_id, "to": to, "question": "What was in it?", "dispute_id": dispute_id}
         return self._say(AskQuestion, mediator(by), **about)
 
-    def answer(self, by: Actor, question_id: str = "q1", shows: tuple[str, ...] = ()) -> list[Message]:
-        files = tuple(evidence(one) for one in shows)
+    def answer(
+        self, by: Actor, question_id: str = "q1", shows: tuple[str, ...] = (), supersedes: str | None = None
+    ) -> list[Message]:
+        files = tuple(evidence(one, supersedes) for one in shows)
         return self._say(AnswerQuestion, by, question_id=question_id, text="A kettle.", evidence=files)
 
     def offer(self, refund_minor: int = 5_000, kind: str = "refund", by: Actor = SELLER) -> list[Message]:
@@ -138,7 +160,13 @@ class Room(Desk):
     def decline(self, offer_id: int = 3, by: Actor = BUYER) -> list[Message]:
         return self._say(DeclineSolution, by, offer_id=offer_id)
 
-    def decide(self, refund_minor: int = 4_000, by: str = "m1", return_required: bool = False) -> list[Message]:
+    def decide(
+        self,
+        refund_minor: int = 4_000,
+        by: str = "m1",
+        return_required: bool = False,
+        evidence_ids: tuple[str, ...] = ("p1",),
+    ) -> list[Message]:
         return self._say(
             Decide,
             mediator(by),
@@ -146,7 +174,7 @@ class Room(Desk):
             return_required=return_required,
             rationale="half of it was broken",
             rules=("R46",),
-            evidence_ids=("e1",),
+            evidence_ids=evidence_ids,
         )
 
     def cancel(self, expect: str = "released_to_seller", by: Actor = BUYER) -> list[Message]:

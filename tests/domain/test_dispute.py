@@ -58,6 +58,7 @@ INPUTS: dict[str, Callable[[DisputeDesk], Any]] = {
     "old_decision": lambda desk: desk.decide(round_=7),
     "default": lambda desk: desk.default(),
     "cancelling": lambda desk: desk.default(effect="cancelled"),
+    "answered": lambda desk: desk.answer(photo("a1")),
     "agreed": lambda desk: desk.agree(),
     "agreed_return": lambda desk: desk.agree(goods_back()),
     "agreed_anew": lambda desk: desk.agree(new_parcel()),
@@ -141,19 +142,19 @@ replacement_shipped   wrong_state  wrong_state    -         -            -      
 closed                wrong_state  wrong_state    -         -            -             -        -
 """
 HEARD = """
-                      frozen  not_frozen    extended  agreed                 agreed_return                  given_up
-unknown               -       -             -         -                      -                              -
-requested             opened  open_refused  -         -                      -                              -
-refused               -       -             -         -                      -                              -
-awaiting_seller       -       -             -         -                      -                              -
-negotiating           -       -             -         -                      -                              -
-in_mediation          -       -             -         offer_accepted+closed  offer_accepted+return_awaited  closed
-decided               -       -             -         -                      -                              -
-awaiting_return       -       -             -         -                      -                              -
-return_shipped        -       -             -         -                      -                              -
-awaiting_replacement  -       -             -         -                      -                              -
-replacement_shipped   -       -             -         -                      -                              -
-closed                -       -             -         -                      -                              -
+                      frozen  not_frozen    extended  agreed                 agreed_return                  given_up  answered
+unknown               -       -             -         -                      -                              -         -
+requested             opened  open_refused  -         -                      -                              -         -
+refused               -       -             -         -                      -                              -         -
+awaiting_seller       -       -             -         -                      -                              -         -
+negotiating           -       -             -         -                      -                              -         -
+in_mediation          -       -             -         offer_accepted+closed  offer_accepted+return_awaited  closed    -
+decided               -       -             -         -                      -                              -         -
+awaiting_return       -       -             -         -                      -                              -         -
+return_shipped        -       -             -         -                      -                              -         -
+awaiting_replacement  -       -             -         -                      -                              -         -
+replacement_shipped   -       -             -         -                      -                              -         -
+closed                -       -             -         -                      -                              -         -
 """
 SILENCE = """
                       silence

@@ -115,6 +115,37 @@ def test_a_rejection_is_an_offer_of_nothing_which_only_a_seller_makes() -> None:
     assert (offer.message, offer.seller_answer_by, offer.status) == ("It was whole.", None, "negotiating")
 
 
+@pytest.mark.rule("R12")
+@pytest.mark.rule("R10")
+@pytest.mark.parametrize("state", ["awaiting_seller", "negotiating", "closed"])
+def test_what_never_came_is_not_sent_back(state: str) -> None:
+    desk = DisputeDesk()
+    desk.open(received=False, reason="late")
+    if state != "awaiting_seller":
+        desk.reject()
+    if state == "closed":
+        desk.accept(2)
+    for refused in (
+        desk.modify(terms=goods_back()),
+        desk.modify(reason="not_received", terms=goods_back()),
+        desk.offer(goods_back(), BUYER),
+        desk.offer(goods_back(), SELLER),
+    ):
+        assert outcome(refused) == "invalid"
+    came_after_all = desk.modify(reason="damaged", terms=goods_back())
+    assert outcome(came_after_all) == ("wrong_state" if state == "closed" else "modified+offer_made")
+    assert outcome(desk.offer(goods_back(500), SELLER)) == ("invalid" if state == "closed" else "offer_made")
+
+
+@pytest.mark.rule("R12")
+@pytest.mark.rule("R10")
+def test_who_wants_to_send_it_back_has_received_it() -> None:
+    desk = DisputeDesk()
+    desk.open(goods_back())
+    assert outcome(desk.modify(reason="not_received")) == "invalid"
+    assert outcome(desk.modify(reason="not_received", terms=refund())) == "modified+offer_made"
+
+
 @pytest.mark.rule("R21")
 @pytest.mark.rule("R20")
 def test_bait_and_switch_moves_nothing() -> None:
@@ -279,6 +310,7 @@ def test_escalating_by_hand_waits_for_the_window() -> None:
     assert (escalated.by, escalated.cause, escalated.statement) == ("buyer", "window", "He does not listen.")
     assert escalated.offers == (Offer(offer_id=1, by="buyer", terms=refund()),)
     assert escalated.evidence_ids == ("p1", "s1")
+    assert [(one.evidence_id, one.by) for one in escalated.filed] == [("p1", "buyer"), ("s1", "seller")]
 
 
 @pytest.mark.rule("C1")

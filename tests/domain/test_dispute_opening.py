@@ -7,7 +7,15 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.common import EVIDENCE_FILES_MAX
-from schemas.dispute import ChosenLine, DisputeOpened, DisputeRequested, EvidenceAdded, OpenDispute, OpenRefused
+from schemas.dispute import (
+    ChosenLine,
+    DisputeAppealed,
+    DisputeOpened,
+    DisputeRequested,
+    EvidenceAdded,
+    OpenDispute,
+    OpenRefused,
+)
 from schemas.wire import Actor
 from tests.domain.dispute_desk import (
     BEA,
@@ -21,6 +29,7 @@ from tests.domain.dispute_desk import (
     SHIRTS,
     DisputeDesk,
     desk_in,
+    goods_back,
     new_parcel,
     photo,
     photos,
@@ -109,6 +118,7 @@ def test_received_decides_the_reasons(received: bool, reason: Any) -> None:
         {"lines": (ChosenLine(line_id="hat"), ChosenLine(line_id="hat", quantity=1))},
         {"terms": {"kind": "refund", "refund_minor": 0}},
         {"terms": {"kind": "refund", "refund_minor": 10.0}},
+        {"received": False, "reason": "not_received", "terms": goods_back()},
     ],
     ids=str,
 )
@@ -201,6 +211,23 @@ def test_in_mediation_unasked_evidence_is_flagged_or_refused() -> None:
     assert isinstance(added, EvidenceAdded)
     assert added.unsolicited
     assert outcome(desk_in("in_mediation", unsolicited_evidence="refuse").show(photo("p1"))) == "wrong_state"
+
+
+@pytest.mark.rule("R58")
+def test_what_was_shown_to_the_mediator_is_evidence_of_the_dispute() -> None:
+    desk = desk_in("in_mediation")
+    desk.answer(photo("a1"))
+    desk.answer(*photos("s", EVIDENCE_FILES_MAX), by="seller")
+
+    assert outcome(desk.show(photo("a1"))) == "already_exists"
+    assert outcome(desk.show(photo("u1", supersedes="a1"), by=SELLER)) == "not_allowed"
+    assert outcome(desk.show(photo("u1"), by=SELLER)) == "limit_exceeded"
+    assert outcome(desk.show(photo("u1", supersedes="a1"))) == "evidence_added"
+    desk.decide()
+    (appealed,) = desk.appeal(BUYER, photo("anew", supersedes="u1"))
+    assert isinstance(appealed, DisputeAppealed)
+    filed = {one.evidence_id: one.by for one in appealed.filed}
+    assert (filed["a1"], filed["u1"], filed["anew"], filed["s-0"]) == ("buyer", "buyer", "buyer", "seller")
 
 
 @pytest.mark.rule("R12")

@@ -283,6 +283,17 @@ def test_on_appeal_nobody_who_ever_had_the_case_in_an_earlier_round_judges_again
 
 
 @pytest.mark.rule("R48")
+def test_after_a_contested_return_the_former_mediator_sits_again_only_by_hand() -> None:
+    room = room_at("assigned>decided")
+
+    seat = one(room.escalate(cause="return_contested"), Seat)
+
+    assert (seat.round, seat.except_) == (2, ("m1",))
+    assert outcome(room.assign("m1", by=ROSTER)) == "not_allowed"
+    assert outcome(room.assign("m1", by=OPERATOR)) == "assigned+seat"
+
+
+@pytest.mark.rule("R48")
 @pytest.mark.parametrize("by", ["buyer", "seller"])
 def test_an_appeal_that_runs_out_of_time_leaves_the_decision_standing_against_who_appealed(by: Any) -> None:
     room = room_at("assigned")

@@ -131,6 +131,30 @@ def test_evidence_given_with_an_answer_is_never_changed() -> None:
 
 
 @pytest.mark.rule("R58")
+def test_an_answer_knows_what_was_filed_in_the_dispute_and_by_whom() -> None:
+    room = room_at("assigned>asked_both")
+    room.show_unasked("u1", by="seller")
+
+    assert outcome(room.answer(BUYER, shows=("p1",))) == "already_exists"
+    assert outcome(room.answer(BUYER, shows=("s1",))) == "already_exists"
+    assert outcome(room.answer(BUYER, shows=("u1",))) == "already_exists"
+    assert outcome(room.answer(BUYER, shows=("a1",), supersedes="u9")) == "not_found"
+    assert outcome(room.answer(BUYER, shows=("a1",), supersedes="s1")) == "not_allowed"
+    assert outcome(room.answer(BUYER, shows=("a1",), supersedes="p1")) == "answered"
+    assert outcome(room.answer(SELLER, shows=("a2",), supersedes="u1")) == "answered"
+
+
+@pytest.mark.rule("R58")
+def test_what_was_shown_unasked_counts_for_the_round_too() -> None:
+    room = room_at("assigned>asked_both")
+    room.show_unasked("u1")
+    files = tuple(f"e{number}" for number in range(EVIDENCE_FILES_MAX))
+
+    assert outcome(room.answer(BUYER, shows=files)) == "limit_exceeded"
+    assert outcome(room.answer(BUYER, shows=files[:-1])) == "answered"
+
+
+@pytest.mark.rule("R58")
 def test_a_party_shows_twenty_files_a_round_over_all_his_answers() -> None:
     room = room_at("assigned>asked_both")
     files = [f"e{number}" for number in range(EVIDENCE_FILES_MAX + 1)]

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from schemas.dispute import FiledEvidence
 from schemas.mediation import (
     MediationCancelled,
     MediationDecided,
@@ -14,7 +16,7 @@ from schemas.mediation import (
     Seat,
 )
 from schemas.wire import Message, Rejected
-from tests.domain.mediation_room import BUYER, CLAIM, CLAIMED_MINOR, COUNTER, SELLER, Room, room_at, under
+from tests.domain.mediation_room import BUYER, CLAIM, CLAIMED_MINOR, COUNTER, FILED, SELLER, Room, room_at, under
 from tests.domain.table import outcome
 
 
@@ -52,8 +54,9 @@ def test_each_party_settles_on_exactly_the_others_open_terms_and_the_seat_is_fre
 def test_nobody_accepts_his_own_offer_and_an_offer_never_made_is_not_found() -> None:
     room = room_at("assigned>solution")
 
-    assert refusal(room.accept(1, BUYER))[0] == "offer_superseded"
-    assert refusal(room.accept(3, SELLER)) == ("offer_superseded", {"offer": CLAIM.model_dump(mode="json")})
+    assert refusal(room.accept(1, BUYER))[0] == "not_allowed"
+    assert refusal(room.accept(3, SELLER))[0] == "not_allowed"
+    assert refusal(room.accept(2, SELLER)) == ("offer_superseded", {"offer": CLAIM.model_dump(mode="json")})
     assert refusal(room.accept(0, BUYER))[0] == "not_found"
     assert refusal(room.accept(4, BUYER))[0] == "not_found"
 
@@ -82,6 +85,14 @@ def test_no_thanks_is_not_for_the_sellers_eyes_and_the_offer_cannot_be_accepted_
     made = room.offer(6_000)[0]
     assert isinstance(made, MediationOfferMade)
     assert made.offer_id == 4
+
+
+@pytest.mark.rule("C9")
+@pytest.mark.rule("R21")
+def test_the_seller_does_not_find_out_by_trying_to_accept_his_own_solution() -> None:
+    unanswered, declined = (refusal(room_at(path).accept(3, SELLER)) for path in ("solution", "solution>no_thanks"))
+
+    assert unanswered == declined == ("not_allowed", None)
 
 
 @pytest.mark.rule("R42")
@@ -122,13 +133,14 @@ def test_numbers_go_on_also_where_the_dispute_has_not_heard_of_offers_made_in_me
 @pytest.mark.parametrize("refund_minor", [0, 1, CLAIMED_MINOR])
 def test_a_decision_names_the_refund_its_reasons_and_what_it_rests_on(refund_minor: int) -> None:
     room = room_at("assigned>asked_both")
+    goes_back = refund_minor > 0
 
-    decided, seat = room.decide(refund_minor, return_required=True)
+    decided, seat = room.decide(refund_minor, return_required=goes_back)
 
     assert isinstance(decided, MediationDecided)
     assert (decided.round, decided.mediator_id, decided.status) == (1, "m1", "decided")
-    assert (decided.refund_minor, decided.return_required) == (refund_minor, True)
-    assert (decided.rationale, decided.rules, decided.evidence_ids) == ("half of it was broken", ("R46",), ("e1",))
+    assert (decided.refund_minor, decided.return_required) == (refund_minor, goes_back)
+    assert (decided.rationale, decided.rules, decided.evidence_ids) == ("half of it was broken", ("R46",), ("p1",))
     assert isinstance(seat, Seat)
     assert (seat.mediator_id, seat.wanted) == (None, False)
     assert room.due() is None
@@ -139,6 +151,34 @@ def test_a_decision_never_gives_more_than_was_disputed() -> None:
     room = room_at("assigned")
 
     assert refusal(room.decide(CLAIMED_MINOR + 1)) == ("amount_exceeds", {"max_minor": CLAIMED_MINOR})
+
+
+@pytest.mark.rule("R46")
+def test_nothing_is_sent_back_for_nothing() -> None:
+    with pytest.raises(ValidationError, match="nothing is sent back"):
+        room_at("assigned").decide(0, return_required=True)
+
+
+@pytest.mark.rule("R46")
+@pytest.mark.rule("R58")
+def test_a_decision_rests_on_what_was_filed_wherever_that_was() -> None:
+    room = room_at("assigned>asked_both")
+    room.answer(SELLER, shows=("a1",))
+
+    assert refusal(room.decide(evidence_ids=("p1", "u1")))[0] == "not_found"
+    assert refusal(room.decide(evidence_ids=("u1",), by="mallory"))[0] == "not_found"
+    room.show_unasked("u1")
+    assert outcome(room.decide(evidence_ids=("p1", "s1", "a1", "u1"))) == "decided+seat"
+
+
+@pytest.mark.rule("R46")
+@pytest.mark.rule("C4")
+def test_a_verdict_on_appeal_rests_on_the_new_evidence_too() -> None:
+    room = room_at("assigned>decided")
+    room.appeal(by="buyer", filed=(*FILED, FiledEvidence(evidence_id="anew", by="buyer")))
+    room.assign("m2")
+
+    assert outcome(room.decide(by="m2", evidence_ids=("s1", "anew"))) == "decided+seat"
 
 
 @pytest.mark.rule("R48")

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from deploy.stories.scaled import published, scaled
 from schemas.common import PolicyRef
 from schemas.policy import Duration, Policy
 from shared import application, policies
@@ -110,14 +111,26 @@ def test_presets_differ_from_the_marketplaces_own_rules_in_what_they_say() -> No
     }
 
 
-def test_a_demo_day_is_a_second() -> None:
+def test_the_demo_is_the_marketplaces_own_rules_with_days_as_seconds() -> None:
     usual, demo = newest()[1], newest("demo")[1]
 
-    for key in Policy.model_fields:
-        value = getattr(usual, key)
-        assert getattr(demo, key) == (
-            Duration(n=value.n, unit="seconds") if isinstance(value, Duration) else "demo" if key == "name" else value
-        )
+    assert scaled(usual).name == "aliexpress-scaled"
+    assert scaled(usual).model_copy(update={"name": "demo"}) == demo
+    assert scaled(demo).model_copy(update={"name": "demo"}) == demo
+
+
+@pytest.mark.parametrize(("hours", "seconds"), [(0, 0), (1, 1), (24, 1), (25, 2), (72, 3)])
+def test_begun_days_of_hours_are_whole_seconds(hours: int, seconds: int) -> None:
+    policy = newest()[1].model_copy(update={"answer": Duration(n=hours, unit="hours")})
+
+    assert scaled(policy).answer == Duration(n=seconds, unit="seconds")
+
+
+@pytest.mark.parametrize("name", sorted({ref.name for ref in KNOWN.by_ref}))
+def test_every_preset_can_be_published_with_days_as_seconds(name: str) -> None:
+    faster = scaled(newest(name)[1])
+
+    assert policies.read(*published(faster))[1] == faster
 
 
 # -- what a file must be ---------------------------------------------------------------------------------------------------
@@ -137,6 +150,12 @@ def test_a_demo_day_is_a_second() -> None:
         ("Asia/Shanghai", "Asia", "line 5: time_zone: there is no zone Asia"),
         ("Asia/Shanghai", "../etc", "line 5: time_zone: there is no zone ../etc"),
         ("country: CN", "country: XX", "line 4: country: there is no calendar of XX"),
+        (
+            "appeal_window: {n: 7, unit: days}",
+            "appeal_window: {n: 0, unit: days}",
+            "line 29: appeal_window: 0 days: there",
+        ),
+        ("n: 7, unit: business", "n: 80, unit: business", "line 31: answer: not shorter than mediation_max"),
         ("version: 1", "version: 2", ": it holds aliexpress version 2"),
         ("name: aliexpress", "name: express", ": it holds express version 1"),
     ],

@@ -1,0 +1,104 @@
+"""`make history ORDER=… AS=buyer`: an order's history as he may see it, read from a running system's topics."""
+
+import argparse
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from importlib import import_module
+from typing import Any, get_args
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from deploy.stories.dialogue import EVENT_TOPICS, Seen, day_of
+from deploy.stories.telling import retold
+from schemas.common import PolicyRef
+from schemas.sight import Viewer, sees, shown
+from schemas.topics import SERVICES
+from schemas.wire import Event, Message
+from shared import codec, policies
+
+for service in SERVICES:
+    import_module(f"schemas.{service}")  # every event there is
+
+
+async def read(bootstrap_servers: str, prefix: str, order_id: str) -> list[Any]:
+    """All that the topics hold of the order so far: its partition of each, from the beginning to its present end."""
+    consumer = AIOKafkaConsumer(*(prefix + topic for topic in EVENT_TOPICS), bootstrap_servers=bootstrap_servers)
+    await consumer.start()
+    try:
+        everywhere = Counter(place.topic for place in consumer.assignment())
+        places = [
+            TopicPartition(topic, codec.partition_of(order_id.encode(), partitions))
+            for topic, partitions in everywhere.items()
+        ]
+        consumer.unsubscribe()
+        consumer.assign(places)
+        ends = await consumer.end_offsets(places)
+        await consumer.seek_to_beginning(*places)
+        records = []
+        while ahead := [place for place in places if await consumer.position(place) < ends[place]]:
+            for fetched in (await consumer.getmany(*ahead, timeout_ms=500)).values():
+                records += [record for record in fetched if record.key == order_id.encode()]
+        return records
+    finally:
+        await consumer.stop()
+
+
+def view(records: Iterable[Any], viewer: Viewer) -> list[Seen]:
+    """What the viewer may see of them, repeats left out, in order of time."""
+    seen: dict[str, Seen] = {}
+    for record in records:
+        model = Message.MODELS.get(codec.header(record.headers, "ce_type") or "")
+        if model is None or not issubclass(model, Event):
+            continue  # a newer service's
+        event = model.read(record.value)
+        if sees(event, viewer):
+            one = replace(Seen.of(record), data=shown(event, viewer).data)
+            seen.setdefault(one.id, one)
+    return sorted(seen.values(), key=lambda one: one.at)
+
+
+def lines(seen: list[Seen]) -> Iterator[str]:
+    """The history as it is told, then where everything stands by now, in the viewer's own words."""
+    yield from retold(seen, _day(seen))
+    stands = {}
+    for one in seen:
+        service, subject = one.type.split(".")[0], one.data.get("dispute_id")
+        if one.data.get("status") and (subject or service == "order") and not one.type.endswith(".rejected"):
+            about = service if service == "order" else f"{service} {subject}"
+            stands[about] = str(one.data["status"]).replace("_", " ")
+    yield "  now: " + "; ".join(f"{about}: {status}" for about, status in stands.items())
+
+
+def _day(seen: list[Seen]) -> timedelta:
+    """How long a day of this order's policy is."""
+    placed = next((one for one in seen if one.type == "order.placed"), None)
+    rules = policies.load().by_ref.get(PolicyRef(**placed.data["policy"])) if placed else None
+    return day_of(rules) if rules else timedelta(days=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m deploy.local.history", description=__doc__)
+    parser.add_argument("order", help="the order's id")
+    parser.add_argument("--as", dest="viewer", choices=get_args(Viewer), default="operator", help="who looks at it")
+    asked = parser.parse_args()
+    servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if not servers:
+        raise SystemExit("Set KAFKA_BOOTSTRAP_SERVERS to the broker of a running system; `make run` prints its own.")
+    try:
+        records = asyncio.run(read(servers, os.environ.get("RECOURSE_TOPIC_PREFIX", ""), asked.order))
+    except KafkaError as error:
+        raise SystemExit(f"Nobody to ask at {servers}: {error}") from None
+    seen = view(records, asked.viewer)
+    if not seen:
+        raise SystemExit(f"There is nothing about the order {asked.order} to be seen as {asked.viewer}.")
+    for line in lines(seen):
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Who sees what of an order's history (docs/RULES.md §10): every event as the viewer may see it, or not at all.
+
+Whoever shows history to people shows them this, and never the events themselves.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from schemas.mediation import MediationEvent, MediationStatus, RosterEvent
+from schemas.payments import PaymentEvent
+from schemas.timer import TimerEvent
+from schemas.wire import Event, Rejected
+
+Viewer = Literal["buyer", "seller", "mediator", "operator"]
+
+PARTIES = ("buyer", "seller")
+ADDRESS = {"email", "locale"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One event as a viewer sees it: `data` as on the wire, but for what is not for him."""
+
+    type: str
+    data: dict[str, Any]
+
+
+def history(events: Iterable[Event], viewer: Viewer) -> list[Shown]:
+    """The projection of an order's public events, in their order."""
+    return [shown(event, viewer) for event in events if sees(event, viewer)]
+
+
+def sees(event: Event, viewer: Viewer) -> bool:
+    """A refusal is for whoever asked, the machine's own bookkeeping for operators, all else for those it names."""
+    match event:
+        case Rejected(actor=actor):
+            return viewer == "operator" or (actor is not None and actor.role == viewer)
+        case TimerEvent() | PaymentEvent() | RosterEvent():
+            return viewer == "operator"
+        case _:
+            return viewer in getattr(event, "visible_to", (viewer,))
+
+
+def shown(event: Event, viewer: Viewer) -> Shown:
+    """What he sees of an event that is for him."""
+    data = event.model_dump(mode="json")
+    if viewer != "operator":
+        data = _without_addresses(data, viewer)
+    if event.topic == MediationEvent.topic and data.get("status"):
+        data["status"] = in_words(data["status"], viewer)
+    return Shown(event.type, data)
+
+
+def in_words(status: MediationStatus, viewer: Viewer) -> str:
+    """Each viewer's own name for where a case stands (R38)."""
+    match status, viewer:
+        case "waiting_both", _:
+            return "waiting both parties' response"
+        case "waiting_buyer" | "waiting_seller", "buyer" | "seller":
+            mine = status == f"waiting_{viewer}"
+            return "waiting my response" if mine else "waiting the other party's response"
+        case "waiting_buyer" | "waiting_seller", _:
+            return f"waiting the {status.removeprefix('waiting_')}'s response"
+        case _:
+            return status
+
+
+def _without_addresses(value: Any, viewer: Viewer, whose: str | None = None) -> Any:
+    """At every depth. A mediator's is for operators alone: who sits now is not who sat before."""
+    match value:
+        case dict():
+            return {
+                name: _without_addresses(part, viewer, name if name in PARTIES else whose)
+                for name, part in value.items()
+                if name not in ADDRESS or whose == viewer
+            }
+        case list():
+            return [_without_addresses(part, viewer, whose) for part in value]
+    return value

@@ -1,0 +1,245 @@
+"""Each viewer's projection of an order's history: what he sees, in whose words, and whose address never (§10, R38, C9)."""
+
+import json
+import re
+from itertools import pairwise
+from typing import Any, get_args
+
+import pytest
+
+from deploy.local.history import lines, view
+from deploy.memory import open_stage
+from deploy.publish import models
+from deploy.stories.book import STORIES
+from deploy.stories.dialogue import EVENT_TOPICS, Scene
+from schemas.notification import RecipientRole
+from schemas.publish import GOLDEN, is_public
+from schemas.sight import Viewer, history, in_words, sees
+from schemas.wire import Actor, Event, Message
+from services.notification.handlers import TOLD, recipients
+from tests.domain.table import cells
+
+VIEWERS: tuple[Viewer, ...] = get_args(Viewer)
+EVENTS = {model.type: model for model in models() if issubclass(model, Event) and is_public(model)}
+
+# b(uyer), s(eller), m(ediator), o(perator). The samples of refusals answer what this column says.
+SEEN = """
+                                  eyes
+order.placed.v1                   bsmo
+order.cancelled.v1                bsmo
+order.processing_extended.v1      bsmo
+order.shipped.v1                  bsmo
+order.tracking_corrected.v1       bsmo
+order.tracking_reported.v1        bsmo
+order.extension_requested.v1      bsmo
+order.protection_extended.v1      bsmo
+order.protection_ending.v1        bsmo
+order.receipt_confirmed.v1        bsmo
+order.lines_frozen.v1             bsmo
+order.freeze_refused.v1           bsmo
+order.lines_unfrozen.v1           bsmo
+order.lines_released.v1           bsmo
+order.settled.v1                  bsmo
+order.completed.v1                bsmo
+order.rejected.v1                 so
+dispute.requested.v1              bsmo
+dispute.opened.v1                 bsmo
+dispute.open_refused.v1           bsmo
+dispute.modified.v1               bsmo
+dispute.evidence_added.v1         bsmo
+dispute.message_sent.v1           bsmo
+dispute.offer_made.v1             bsmo
+dispute.offer_accepted.v1         bsmo
+dispute.escalated.v1              bsmo
+dispute.return_awaited.v1         bsmo
+dispute.return_shipped.v1         bsmo
+dispute.return_reported.v1        bsmo
+dispute.return_received.v1        bsmo
+dispute.return_contested.v1       bsmo
+dispute.replacement_awaited.v1    bsmo
+dispute.replacement_shipped.v1    bsmo
+dispute.decided.v1                bsmo
+dispute.appealed.v1               bsmo
+dispute.appeal_waived.v1          bsmo
+dispute.cancelled.v1              bsmo
+dispute.closed.v1                 bsmo
+dispute.rejected.v1               bo
+mediation.opened.v1               bsmo
+mediation.assigned.v1             bsmo
+mediation.question_asked.v1       bsmo
+mediation.answered.v1             bsmo
+mediation.answer_missed.v1        bsmo
+mediation.offer_made.v1           bsmo
+mediation.offer_accepted.v1       bsmo
+mediation.offer_declined.v1       bmo
+mediation.decided.v1              bsmo
+mediation.defaulted.v1            bsmo
+mediation.cancelled.v1            bsmo
+mediation.overdue.v1              bsmo
+mediation.mediator_registered.v1  o
+mediation.mediator_retired.v1     o
+mediation.rejected.v1             bo
+refund.requested.v1               bsmo
+refund.submitted.v1               bsmo
+refund.failed.v1                  bsmo
+refund.overdue.v1                 bsmo
+refund.review_needed.v1           bsmo
+refund.settled.v1                 bsmo
+refund.paid_out.v1                bsmo
+refund.charged_back.v1            bsmo
+refund.rejected.v1                o
+notification.sent.v1              bo
+notification.failed.v1            bo
+timer.scheduled.v1                o
+timer.elapsed.v1                  o
+timer.cancelled.v1                o
+timer.rejected.v1                 o
+payment.settled.v1                o
+payment.failed.v1                 o
+"""
+
+R38 = {
+    ("processing", "buyer"): "processing",
+    ("processing", "seller"): "processing",
+    ("processing", "mediator"): "processing",
+    ("waiting_buyer", "buyer"): "waiting my response",
+    ("waiting_buyer", "seller"): "waiting the other party's response",
+    ("waiting_buyer", "mediator"): "waiting the buyer's response",
+    ("waiting_seller", "buyer"): "waiting the other party's response",
+    ("waiting_seller", "seller"): "waiting my response",
+    ("waiting_seller", "operator"): "waiting the seller's response",
+    ("waiting_both", "buyer"): "waiting both parties' response",
+    ("waiting_both", "seller"): "waiting both parties' response",
+    ("waiting_both", "operator"): "waiting both parties' response",
+    ("decided", "seller"): "decided",
+    ("closed", "buyer"): "closed",
+}
+
+
+def sample(type_: str) -> Any:
+    return EVENTS[type_].model_validate_json((GOLDEN / f"{type_}.json").read_text("utf-8"))
+
+
+def projection(events: list[Event], viewer: Viewer) -> str:
+    return json.dumps([[one.type, one.data] for one in history(events, viewer)])
+
+
+@pytest.mark.parametrize(("type_", "_", "eyes"), [*cells(SEEN)])
+def test_who_sees_what(type_: str, _: str, eyes: str) -> None:
+    assert "".join(viewer[0] for viewer in VIEWERS if sees(sample(type_), viewer)) == eyes
+
+
+def test_every_event_on_the_wire_is_in_the_table() -> None:
+    assert sorted(type_ for type_, _, _ in cells(SEEN)) == sorted(EVENTS)
+
+
+@pytest.mark.parametrize("type_", [type_ for type_ in EVENTS if type_.endswith(".rejected.v1")])
+@pytest.mark.parametrize("role", ["buyer", "seller", "mediator", "operator", "platform", None])
+def test_a_refusal_is_for_whoever_asked(type_: str, role: Any) -> None:
+    refusal = sample(type_).model_copy(update={"actor": role and Actor(role=role, id="who")})
+
+    assert {viewer for viewer in VIEWERS if sees(refusal, viewer)} == {"operator", role} & set(VIEWERS)
+
+
+@pytest.mark.parametrize("type_", ["notification.sent.v1", "notification.failed.v1"])
+@pytest.mark.parametrize("role", get_args(RecipientRole))
+def test_what_is_said_of_a_letter_is_for_its_recipient(type_: str, role: Any) -> None:
+    letter = sample(type_)
+    letter = letter.model_copy(
+        update={"recipient": letter.recipient.model_copy(update={"role": role}), "visible_to": (role, "operator")}
+    )
+
+    assert {viewer for viewer in VIEWERS if sees(letter, viewer)} == {role, "operator"}
+
+
+@pytest.mark.parametrize("type_", EVENTS)
+def test_an_address_reaches_nobody_but_its_owner_and_operators(type_: str) -> None:
+    written = set(re.findall(r"\w+@example\.com", (GOLDEN / f"{type_}.json").read_text("utf-8")))
+
+    for viewer, own in (("buyer", "bea@example.com"), ("seller", "sam@example.com"), ("mediator", "")):
+        text = projection([sample(type_)], viewer)  # type: ignore[arg-type]
+        assert set(re.findall(r"\w+@example\.com", text)) == written & {own if sees(sample(type_), viewer) else ""}  # type: ignore[arg-type]
+        assert not re.search('"locale"', text) or own in text
+    assert set(re.findall(r"\w+@example\.com", projection([sample(type_)], "operator"))) == written
+
+
+def test_but_for_addresses_and_words_a_viewer_sees_the_event_as_it_is() -> None:
+    placed, answered = sample("order.placed.v1"), sample("mediation.answered.v1")
+
+    bought, replied = history([placed, answered], "seller")
+
+    expected = json.loads(placed.model_dump_json())
+    del expected["buyer"]["email"], expected["buyer"]["locale"]
+    assert (bought.type, bought.data) == (placed.type, expected)
+    assert replied.data["evidence"][0]["uri"] == "https://files.example.com/e1.jpg"
+
+
+@pytest.mark.rule("R38")
+@pytest.mark.parametrize(("status", "viewer"), R38)
+def test_each_viewer_has_his_own_name_for_where_a_case_stands(status: Any, viewer: Any) -> None:
+    asked = sample("mediation.question_asked.v1").model_copy(update={"status": status})
+
+    (seen,) = history([asked], viewer)
+
+    assert seen.data["status"] == in_words(status, viewer) == R38[status, viewer]
+
+
+@pytest.mark.rule("R49")
+@pytest.mark.parametrize("model", TOLD, ids=lambda model: model.type)
+def test_nobody_gets_a_letter_about_what_he_may_not_see(model: type[Event]) -> None:
+    event = sample(model.type)
+
+    assert all(sees(event, role) for role in recipients(event))
+
+
+@pytest.mark.rule("C9")
+@pytest.mark.rule("R42")
+async def test_no_thanks_and_addresses_leak_through_no_projection_of_the_story_that_has_them() -> None:
+    stage, mails = await open_stage("aliexpress")
+    scene = Scene(stage, "story-8")
+    await STORIES[8].play(scene)
+    logs = {where: log for where, log in stage.world.bus.logs.items() if where[0] in EVENT_TOPICS}
+    orders = {record.key for log in logs.values() for record in log}
+    assert {case.order_id.encode() for case in scene.cases} < orders, "and the roster of mediators"
+
+    for taken in mails.taken:
+        role, letter = taken.queued.recipient.role, f"{taken.letter} {taken.queued.facts}"
+        assert "@" not in letter
+        assert role != "seller" or not re.search("declin|no thanks", letter, re.IGNORECASE)
+    assert {taken.queued.recipient.role for taken in mails.taken} == set(get_args(RecipientRole))
+
+    for order in orders:
+        records = [record for log in logs.values() for record in log if record.key == order]
+        told = {viewer: view(records, viewer) for viewer in VIEWERS}
+        text = {viewer: json.dumps([[one.type, one.data] for one in told[viewer]]) for viewer in VIEWERS}
+        name = (order or b"").decode()
+        buyer, seller = f"buyer-{name}@example.com", f"seller-{name}@example.com"
+        assert seller not in text["buyer"]
+        assert buyer not in text["seller"]
+        for viewer in ("buyer", "seller", "mediator"):
+            assert not re.search("mara@|noel@", text[viewer])
+        assert "@" not in text["mediator"]
+        assert not re.search("declin", text["seller"])
+        assert not re.search("declin|unseen", "\n".join(lines(told["seller"])))
+        if name == "mediators":
+            assert not any(told[viewer] for viewer in VIEWERS if viewer != "operator")
+            continue
+        assert (buyer in text["buyer"], seller in text["seller"]) == (True, True)
+        for viewer in ("buyer", "mediator", "operator"):
+            assert "mediation.offer_declined" in {one.type for one in told[viewer]}  # type: ignore[index]
+        refused = {viewer: [one.data for one in told[viewer] if one.type.endswith(".rejected")] for viewer in VIEWERS}
+        assert [len(refused[viewer]) for viewer in VIEWERS] == [1, 0, 0, 1]
+        assert all(one.at <= other.at for one, other in pairwise(told["operator"]))
+        assert "mediation d1: decided" in [*lines(told["seller"])][-1]
+
+
+def test_a_record_that_comes_twice_or_is_of_a_newer_service_is_left_out() -> None:
+    class Record:
+        key, value, timestamp = b"A-1001", sample("dispute.closed.v1").model_dump_json().encode(), 0
+        headers = (("ce_type", b"dispute.closed.v1"), ("ce_id", b"one"), ("ce_causationid", b"two"))
+
+    class Newer(Record):
+        headers = (("ce_type", b"dispute.closed.v2"), ("ce_id", b"three"), ("ce_causationid", b"two"))
+
+    assert "dispute.closed.v2" not in Message.MODELS
+    assert [one.id for one in view([Record(), Record(), Newer()], "buyer")] == ["one"]
