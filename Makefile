@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules test test-faults demo run bench schemas lock clean
+.PHONY: help venv check rules lint-policies test test-faults demo run history bench schemas lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
 CODE   := schemas shared services deploy tests
 
 help: ## What can be done here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 venv: $(STAMP) ## The virtual environment .venv, as requirements.lock pins it
 $(STAMP): requirements.lock
@@ -36,17 +36,23 @@ check: venv ## Format, lint, types and the rules of the house
 rules: venv ## Every rule of docs/RULES.md and the tests that prove it
 	@$(PYTHON) -m tests.house.rules
 
+lint-policies: venv ## Every policy file as a service reads it, and what is wrong with it (FOLDER=path: those files)
+	@$(PYTHON) -m deploy.lint_policies $(FOLDER)
+
 test: venv ## All tests, on a real Kafka and PostgreSQL where they need one
 	$(PYTHON) -m pytest -q -n 2 --dist loadgroup
 
 test-faults: venv ## Services, broker and database killed and frozen while money moves
 	RECOURSE_TEST_FAULTS=1 $(PYTHON) -m pytest -q tests/faults
 
-demo: venv ## Play the stories and show where the money went (STORY=name: only that one)
-	@$(PYTHON) -m deploy.local.demo $(STORY)
+demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; PROVIDER=topic)
+	@$(PYTHON) -m deploy.local.demo $(STORY) $(if $(POLICY),--policy $(POLICY)) $(if $(PROVIDER),--provider $(PROVIDER))
 
 run: venv ## Kafka, PostgreSQL and all services in the foreground, data kept in .recourse/
 	@$(PYTHON) -m deploy.local.run
+
+history: venv ## An order's history from a running system, as somebody sees it (ORDER=id, AS=buyer seller mediator operator)
+	@$(PYTHON) -m deploy.local.history $(ORDER) $(if $(filter-out as,$(AS)),--as $(AS))
 
 bench: venv ## How many, how fast, at what cost
 	@$(PYTHON) -m tests.bench

@@ -1,4 +1,8 @@
-"""`make demo`: the stories, played side by side on the real stack through Kafka alone; then where the money went."""
+"""`make demo`: the stories, played side by side on the real stack through Kafka alone; then where the money went.
+
+With a policy of one's choice they are played by its rules, a day a second long, and beside it stands what they come to
+under `aliexpress`.
+"""
 
 import argparse
 import asyncio
@@ -15,12 +19,20 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from deploy.local.processes import LocalStackError
 from deploy.local.stack import Stack
+from deploy.memory import open_stage
 from deploy.stories.book import STORIES
 from deploy.stories.dialogue import Scene, Story, StoryFailed, day_of, hire_mediators
+from deploy.stories.endings import Ending, compared, ending
 from deploy.stories.live import LiveStage
+from deploy.stories.scaled import published, scaled
 from deploy.stories.telling import money, told
+from schemas.policy import Policy
 from schemas.topics import SERVICES
+from shared import policies
 from shared.policies import PUBLISHED
+
+USUAL = "aliexpress"
+"""The policy that another one is compared with."""
 
 LEDGER = """
 SELECT count(*), sum(captured_minor)::bigint, sum(refunded_minor)::bigint, sum(paid_out_minor)::bigint,
@@ -29,34 +41,63 @@ FROM refund.ledger_order WHERE order_id = ANY ($1)
 """
 
 
-async def play(stories: Sequence[Story], console: Console) -> bool:
+async def play(
+    stories: Sequence[Story], console: Console, provider: str = "sandbox", policy: str | None = None
+) -> bool:
     """True if every story went as it is told and every penny is where it should be."""
+    chosen = _chosen(policy) if policy else None
+    name = chosen.name if chosen else "demo"
     async with Stack(say=console.print) as stack:
         began = time.monotonic()
         folder = shutil.copytree(PUBLISHED, stack.folder / "policies")  # one of the stories publishes a new version
-        await stack.start_services(SERVICES, {"RECOURSE_POLICIES_FOLDER": str(folder)})
+        if chosen:
+            file, content = published(chosen)
+            (folder / file).write_bytes(content)
+        env = {"RECOURSE_POLICIES_FOLDER": str(folder), "RECOURSE_REFUND_PROVIDER": provider}
+        await stack.start_services([*SERVICES, "payments"] if provider == "topic" else SERVICES, env)
         console.print(f"Six services, each a process of its own. Ready in {time.monotonic() - began:.1f} s.")
-        async with LiveStage(stack.bootstrap_servers, policies_folder=folder) as stage:
+        async with LiveStage(stack.bootstrap_servers, name, policies_folder=folder) as stage:
             run = f"{time.time_ns():x}"
             await hire_mediators(stage, run)
             ours = "" if stack.embedded else f"-{run}"  # elsewhere the stories may have been played before
             scenes = {story: Scene(stage, f"story-{story.number}{ours}") for story in stories}
-            failures = await _play_all(scenes, console)
+            endings, failures = await _play_all(scenes, console)
             for story, scene in scenes.items():
-                _tell(story, scene, failures.get(story), console)
+                _tell(scene, story, endings.get(story), failures.get(story), console)
             balanced = await _total(stack.database_url, list(scenes.values()), stage.seen, console)
+    if chosen:
+        usual = {story: await _in_memory(story) for story in endings}
+        console.print(compared(name, endings, USUAL, usual), highlight=False)
     return not failures and balanced
 
 
-async def _play_all(scenes: dict[Story, Scene], console: Console) -> dict[Story, BaseException]:
+def _chosen(name: str) -> Policy:
+    """Its days as seconds. Raises BrokenPolicy if that contradicts itself."""
+    newest = policies.load().newest(name)
+    assert newest is not None, name
+    chosen = scaled(newest[1])
+    policies.read(*published(chosen))
+    return chosen
+
+
+async def _in_memory(story: Story) -> Ending:
+    stage, _ = await open_stage(USUAL)
+    return await ending(story, Scene(stage, f"story-{story.number}"))
+
+
+async def _play_all(
+    scenes: dict[Story, Scene], console: Console
+) -> tuple[dict[Story, Ending], dict[Story, BaseException]]:
+    """How those ended that went as they are told, and how the others failed."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    endings: dict[Story, Ending] = {}
     failures: dict[Story, BaseException] = {}
     with Progress(*columns, console=console, transient=True) as progress:
         playing = {story: progress.add_task(f"Story {story.number}: {story.title}", total=None) for story in scenes}
 
         async def one(story: Story) -> None:
             try:
-                await story.play(scenes[story])
+                endings[story] = await ending(story, scenes[story])
             except StoryFailed as failure:
                 failures[story] = failure
             progress.remove_task(playing[story])
@@ -64,11 +105,13 @@ async def _play_all(scenes: dict[Story, Scene], console: Console) -> dict[Story,
         async with asyncio.TaskGroup() as group:
             for story in scenes:
                 group.create_task(one(story))
-    return failures
+    return {story: endings[story] for story in scenes if story in endings}, failures
 
 
-def _tell(story: Story, scene: Scene, failure: BaseException | None, console: Console) -> None:
+def _tell(scene: Scene, story: Story, end: Ending | None, failure: BaseException | None, console: Console) -> None:
     console.print(f"\n[bold]Story {story.number}: {story.title}[/bold]")
+    if end and end.why_not:
+        console.print(f"  It {end}.", highlight=False)
     for case in scene.cases:
         for line in told(case, day_of(scene.stage.rules)):
             console.print(line, soft_wrap=True, markup=False, highlight=False)
@@ -111,16 +154,20 @@ async def _total(database_url: str, scenes: Sequence[Scene], events: int, consol
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("story", nargs="?", type=int, choices=sorted(STORIES), help="play only this one")
-    number = parser.parse_args().story
+    parser.add_argument("--provider", choices=("sandbox", "topic"), default="sandbox", help="topic: over Kafka")
+    names = sorted({ref.name for ref in policies.load().by_ref})
+    parser.add_argument("--policy", choices=names, help="play by its rules, with its days as seconds")
+    asked = parser.parse_args()
+    number = asked.story
     stories = [STORIES[number]] if number else [STORIES[number] for number in sorted(STORIES)]
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # its clients retry, and say so at length
     console = Console(width=None if sys.stdout.isatty() else 200)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # both end as Ctrl-C does
     try:
-        good = asyncio.run(play(stories, console))
+        good = asyncio.run(play(stories, console, asked.provider, asked.policy))
     except KeyboardInterrupt:
         raise SystemExit("Stopped; nothing is left running.") from None
-    except (LocalStackError, StoryFailed) as failure:
+    except (LocalStackError, StoryFailed, policies.BrokenPolicy) as failure:
         raise SystemExit(f"FAILED: {failure}") from None
     if not good:
         raise SystemExit("FAILED: not every story ended as it is told; see above.")

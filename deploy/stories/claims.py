@@ -18,11 +18,39 @@ async def disputed(case: Case, minor: int, dispute_id: str = "d1", **claim: Any)
     await case.hears("dispute.opened", dispute_id=dispute_id)
 
 
+async def nobody_answers(case: Case, minor: int, dispute_id: str = "d1") -> None:
+    """What the seller's silence brings: the refund by itself, or a mediator who grants it."""
+    waited: dict[str, Any] = {"after": "seller_first_response", "since": "dispute.opened", "dispute_id": dispute_id}
+    if case.stage.rules.seller_silence == "refund":
+        await case.hears("dispute.closed", **waited, outcome="seller_silent")
+        return
+    await case.hears("dispute.escalated", **waited, by="system", cause="seller_silent")
+    mediator = await case.mediator()
+    why = "The seller has nothing to say to it."
+    await mediator.says("mediation.decide", **decision(minor, why, rule="unanswered", dispute_id=dispute_id))
+    await stands(case)
+
+
 async def before_a_mediator(case: Case) -> Person:
-    """The seller wants to hear nothing of it, the buyer asks the platform."""
+    """The seller wants to hear nothing of it, and it comes to a mediator."""
     await case.seller.says("dispute.reject", dispute_id="d1", message="It was whole when it left us.")
-    await case.buyer.says("dispute.escalate", dispute_id="d1")
+    return await escalated(case)
+
+
+async def escalated(case: Case) -> Person:
+    """The buyer asks the platform; where nobody may, it comes to that by itself when the time to agree is over."""
+    if case.stage.rules.manual_escalation is not None:
+        await case.buyer.says("dispute.escalate", dispute_id="d1")
+    else:
+        await case.buyer.says("dispute.escalate", refused="not_allowed", dispute_id="d1")
+        await case.hears("dispute.escalated", after="auto_escalation", since="dispute.opened", cause="no_agreement")
     return await case.mediator()
+
+
+async def stands(case: Case, outcome: str = "decided") -> None:
+    """Nobody appeals, if anybody could, and what was decided is carried out."""
+    wait = "appeal_window" if case.stage.rules.appeals else None
+    await case.hears("dispute.closed", after=wait, outcome=outcome)
 
 
 def decision(minor: int, rationale: str, rule: str, **more: Any) -> dict[str, Any]:

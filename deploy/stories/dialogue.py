@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
-import yaml
-
+from deploy.stories.scaled import published
 from schemas.policy import Policy
 from schemas.topics import SERVICES
 from schemas.wire import MEDIATORS_KEY
@@ -24,6 +23,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 class StoryFailed(AssertionError):
     """The story took another turn than it should."""
+
+
+class DoesNotApply(Exception):
+    """Under these rules there is no such story; in a line, why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +111,13 @@ class Case:
         assigned = await self.hears("mediation.assigned")
         return Person(self, "mediator", assigned["mediator"]["id"])
 
-    async def hears(self, type_: str, after: float | str | None = None, **fields: Any) -> dict[str, Any]:
+    async def hears(
+        self, type_: str, after: float | str | None = None, since: str | None = None, **fields: Any
+    ) -> dict[str, Any]:
         """Waits for the next event of this type with these fields. With `after`, days or a window of the policy, it
-        must come that much later than all that was seen so far: neither earlier nor much later."""
-        began = max((event.at for event in self.seen), default=EPOCH)
+        must come that much later than all that was seen so far, or than the last event of the type `since`: neither
+        earlier nor much later."""
+        began = max((event.at for event in self.seen if since in (None, event.type)), default=EPOCH)
         window = self._window(began, after)
         found = await self._next(type_, fields, window)
         if after is not None and found.at - began < window - self.stage.slack:
@@ -248,11 +254,29 @@ class Scene:
         await case.seller.says("order.ship", carrier="Cainiao", tracking_number=f"LP-{case.order_id}")
         return case
 
+    async def disputable_order(self, **lines: "int | Pieces") -> Case:
+        """Shipped, and long enough ago that the buyer may dispute."""
+        case = await self.shipped_order(**lines)
+        await case.days(self.lasts("open_from"))
+        return case
+
+    @property
+    def rules(self) -> Policy:
+        return self.stage.rules
+
+    def lasts(self, window: str) -> float:
+        """How many of the story's days a window of the policy takes."""
+        return (policies.after(EPOCH, getattr(self.rules, window), self.rules) - EPOCH) / day_of(self.rules)
+
+    def needs(self, possible: bool, why_not: str) -> None:
+        """A story that cannot happen under these rules says so and ends here."""
+        if not possible:
+            raise DoesNotApply(why_not)
+
     async def new_rules(self, **changes: Any) -> None:
         """The next version of the stage's policy is published: orders placed from now on live under it."""
         rules = self.stage.rules.model_copy(update={"version": self.stage.rules.version + 1, **changes})
-        content = yaml.safe_dump(rules.model_dump(mode="json"), sort_keys=False)
-        await self.stage.publish(f"{rules.name}.{rules.version}.yaml", content.encode())
+        await self.stage.publish(*published(rules))
 
 
 class Pieces(NamedTuple):

@@ -1,13 +1,13 @@
 """Goods that go back, break later, or were many."""
 
-from deploy.stories.claims import BROKEN, decision, disputed
+from deploy.stories.claims import BROKEN, decision, disputed, stands
 from deploy.stories.dialogue import Case, Pieces, Scene, goods_back, photo, refund, story
 
 
 @story(10, "Return and refund")
 async def return_and_refund(s: Scene) -> None:
     """Of four pairs that should go back one does, one is forgotten, one comes back as a brick and one is kept."""
-    sent = await to_be_returned(await s.shipped_order(slippers=25_00), 24_99)
+    sent = await to_be_returned(await s.disputable_order(slippers=25_00), 24_99)
     await returned(sent)
     await sent.days(6)
     arrival = sent.seen[-1].at.isoformat()
@@ -17,11 +17,11 @@ async def return_and_refund(s: Scene) -> None:
     await sent.hears("dispute.closed", outcome="offer_accepted", refund_minor=24_99)
     await sent.ends(buyer=24_99, seller=1)
 
-    forgotten = await to_be_returned(await s.shipped_order(boots=90_00), 90_00)
+    forgotten = await to_be_returned(await s.disputable_order(boots=90_00), 90_00)
     await forgotten.hears("dispute.closed", after="return_ship", outcome="return_not_shipped")
     await forgotten.ends(buyer=0, seller=90_00)
 
-    brick = await to_be_returned(await s.shipped_order(loafers=120_00), 120_00)
+    brick = await to_be_returned(await s.disputable_order(loafers=120_00), 120_00)
     await returned(brick)
     await brick.seller.says(
         "dispute.contest_return",
@@ -35,10 +35,10 @@ async def return_and_refund(s: Scene) -> None:
     verdict = decision(20_00, why, rule="goods-not-returned", evidence_ids=["brick"])
     await mediator.says("mediation.decide", refused="wrong_state", **(verdict | {"return_required": True}))
     await mediator.says("mediation.decide", **verdict)
-    await brick.hears("dispute.closed", after="appeal_window", outcome="decided")
+    await stands(brick)
     await brick.ends(buyer=20_00, seller=100_00)
 
-    kept = await to_be_returned(await s.shipped_order(sandals=30_00), 30_00)
+    kept = await to_be_returned(await s.disputable_order(sandals=30_00), 30_00)
     await kept.buyer.says("dispute.cancel", dispute_id="d1", expect="reopenable")
     await kept.hears("order.lines_unfrozen", dispute_id="d1")
     await kept.buyer.says("order.confirm_receipt")
@@ -60,6 +60,7 @@ async def returned(case: Case) -> None:
 
 @story(14, "Broken after two weeks")
 async def broken_after_two_weeks(s: Scene) -> None:
+    s.needs(s.lasts("post_receipt_window") >= 14, "two weeks after receipt nothing may be disputed any more")
     late = await s.shipped_order(kettle=60_00)
     case = await s.shipped_order(kettle=60_00)
     await late.buyer.says("order.confirm_receipt")
@@ -76,14 +77,20 @@ async def broken_after_two_weeks(s: Scene) -> None:
     await case.ends(buyer=45_00, seller=15_00)
 
     await late.days(3)  # on the sixteenth day
-    await late.buyer.says("dispute.open", dispute_id="d1", terms=refund(45_00), **BROKEN)
-    await late.hears("dispute.open_refused", dispute_id="d1", code="too_late")
-    await late.ends(buyer=0, seller=60_00)
+    if s.lasts("post_receipt_window") > 17:
+        await disputed(late, 45_00)
+        await late.seller.says("dispute.accept_offer", dispute_id="d1", offer_id=1)
+        await late.hears("refund.charged_back", amount_minor=45_00)
+        await late.ends(buyer=45_00, seller=15_00)
+    else:
+        await late.buyer.says("dispute.open", dispute_id="d1", terms=refund(45_00), **BROKEN)
+        await late.hears("dispute.open_refused", dispute_id="d1", code="too_late")
+        await late.ends(buyer=0, seller=60_00)
 
 
 @story(15, "Two lines, two disputes")
 async def two_lines(s: Scene) -> None:
-    case = await s.shipped_order(cups=Pieces(3, 10_00), plates=Pieces(3, 5_00))
+    case = await s.disputable_order(cups=Pieces(3, 10_00), plates=Pieces(3, 5_00))
     two_cups = [{"line_id": "cups", "quantity": 2}]
     await case.buyer.says("dispute.open", dispute_id="d1", lines=two_cups, terms=refund(6_68), **BROKEN)
     await case.hears("dispute.open_refused", dispute_id="d1", code="amount_exceeds", details={"max_minor": 6_67})
@@ -100,7 +107,7 @@ async def two_lines(s: Scene) -> None:
     await case.hears("order.settled", dispute_id="d4", refund_minor=1_67, release_minor=3_33)
     await case.ends(buyer=8_34, seller=6_66)
 
-    together = await s.shipped_order(cup=33_33, saucer=66_68)
+    together = await s.disputable_order(cup=33_33, saucer=66_68)
     await disputed(together, 50_00)
     await together.seller.says("dispute.accept_offer", dispute_id="d1", offer_id=1)
     shares = [

@@ -23,7 +23,7 @@ class LiveStage:
     def __init__(
         self, bootstrap_servers: str, policy: str = "demo", prefix: str = "", policies_folder: Path | None = None
     ) -> None:
-        self.rules = _newest(policy)
+        self.rules = _newest(policy, policies_folder or policies.PUBLISHED)
         self.seen = 0
         self._prefix = prefix
         self._policies_folder = policies_folder
@@ -93,8 +93,8 @@ class LiveStage:
                     self._heard.notify_all()
 
 
-def _newest(name: str) -> Policy:
-    newest = policies.load().newest(name)
+def _newest(name: str, folder: Path) -> Policy:
+    newest = policies.load(folder).newest(name)
     if newest is None:
         raise SystemExit(f"There is no policy {name}.")
     return newest[1]
