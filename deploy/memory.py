@@ -1,25 +1,27 @@
 """The whole system in one process, on an in-memory bus with virtual time: previews, policy experiments and the fastest
 tests. The same deciders, tables and shard loop as in production; the transport alone differs."""
 
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from itertools import islice
 
+from deploy.payments.provider import Answer, Provider
+from deploy.payments.records import heard, written
 from deploy.stories.dialogue import EVENT_TOPICS, Case, Seen, hire_mediators
-from schemas.payments import PayBack, PaymentEvent, PaymentSettled
+from schemas.payments import PaymentCommand, PaymentEvent
 from services.dispute.domain import DECIDER as DISPUTE
 from services.mediation.domain import DECIDER as MEDIATION
 from services.notification.domain import DECIDER as NOTIFICATION
 from services.notification.store import MailList
 from services.order.domain import DECIDER as ORDER
 from services.refund.domain import DECIDER as REFUND
-from services.refund.gateway import COMMANDS, Paid, PaymentCommand, answer
 from services.timer.agenda import MemoryTable, TimerAgenda
 from services.timer.domain import DECIDER as TIMER
-from shared import codec, policies
+from shared import policies
 from shared.agenda import Agenda
 from shared.memory import MemoryBus, World
 from shared.policies import Policies
+from shared.ports import Record
 
 
 async def compose(bus_partitions: int = 3) -> tuple[World, MailList]:
@@ -30,36 +32,36 @@ async def compose(bus_partitions: int = 3) -> tuple[World, MailList]:
         await world.add(decider, Agenda())
     await world.add(NOTIFICATION, mails)
     await world.add(TIMER, TimerAgenda(MemoryTable()))
-    world.strangers.append(_Provider(world.bus))
+    world.strangers.append(PaymentService(world.bus))
     return world, mails
 
 
-class _Provider:
-    """The payment service, answering at once: the sandbox's own rule, without its transport."""
+class PaymentService:
+    """The stand-in for the platform's payment service, without its transport."""
 
     def __init__(self, bus: MemoryBus) -> None:
         self.bus = bus
-        self.paid: dict[str, Paid] = {}
+        self.provider = Provider()
         self._read: dict[int, int] = {}
+        self._to_say: list[tuple[datetime, Answer]] = []
 
-    def __call__(self) -> bool:
-        moved = False
-        for partition in range(self.bus.partitions):
-            log = self.bus.logs[PayBack.topic, partition]
-            for record in islice(log, self._read.get(partition, 0), None):
-                command = COMMANDS[codec.header(record.headers, "ce_type") or ""].read(record.value or b"")
-                self._answer(command, codec.header(record.headers, "ce_id") or "")
-                moved = True
-            self._read[partition] = len(log)
-        return moved
+    def act(self) -> bool:
+        calls = [record for partition in range(self.bus.partitions) for record in self._unread(partition)]
+        for call in calls:
+            self._to_say += [(self.bus.now + answer.after, answer) for answer in heard(self.provider, call)]
+        due = [answer for at, answer in self._to_say if at <= self.bus.now]
+        self._to_say = [(at, answer) for at, answer in self._to_say if at > self.bus.now]
+        for answer in due:
+            self.bus.append(PaymentEvent.topic, *written(answer))
+        return bool(calls or due)
 
-    def _answer(self, command: PaymentCommand, command_id: str) -> None:
-        given = answer(self.paid.get(command.payment_key), command)
-        if isinstance(given, PaymentSettled):
-            self.paid[command.payment_key] = Paid(given.currency, given.amount_minor, given.provider_reference)
-        headers = [("ce_id", f"provider/{command_id}".encode()), ("ce_type", given.type.encode())]
-        topic = PaymentEvent.topic
-        self.bus.append(topic, command.order_id.encode(), given.model_dump_json().encode(), headers)
+    def next_due(self) -> datetime | None:
+        return min((at for at, _ in self._to_say), default=None)
+
+    def _unread(self, partition: int) -> Iterator[Record]:
+        log = self.bus.logs[PaymentCommand.topic, partition]
+        yield from islice(log, self._read.get(partition, 0), None)
+        self._read[partition] = len(log)
 
 
 class MemoryStage:

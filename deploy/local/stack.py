@@ -38,7 +38,8 @@ class ServiceProcess(Child):
 
     def __init__(self, name: str, log: Path, guard: Guard, env: Mapping[str, str]) -> None:
         super().__init__(f"The {name} service", log, guard)
-        self._module = f"services.{name.partition('#')[0]}"
+        kind = name.partition("#")[0]
+        self._module = f"deploy.{kind}" if kind == "payments" else f"services.{kind}"
         self._env = dict(env)
 
     async def start(self) -> None:
@@ -103,7 +104,7 @@ class Stack:
 
     async def start_services(self, names: Iterable[str], env: Mapping[str, str] | None = None) -> None:
         """Start these services side by side; return when all hold their shards. A second process of the order
-        service is called `order#2`."""
+        service is called `order#2`; `payments` is the stand-in for the platform's payment service."""
         assert self._guard is not None
         settings = {
             "RECOURSE_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,

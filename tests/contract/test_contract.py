@@ -96,7 +96,7 @@ dispute.evidence_added        |
 dispute.message_sent          |
 dispute.offer_made            | offer_id by terms message?
 dispute.offer_accepted        | offer_id by terms
-dispute.escalated             | by cause buyer seller policy claimed_minor offers last_offer_id
+dispute.escalated             | by cause buyer seller policy claimed_minor offers last_offer_id filed?
 dispute.return_awaited        | return_ship_by
 dispute.return_shipped        | return_confirm_by
 dispute.return_reported       |
@@ -105,7 +105,7 @@ dispute.return_contested      |
 dispute.replacement_awaited   | replacement_ship_by
 dispute.replacement_shipped   | replacement_confirm_by
 dispute.decided               | refund_minor release_minor return_required by appeal_until?
-dispute.appealed              |
+dispute.appealed              | filed?
 dispute.appeal_waived         |
 dispute.cancelled             | reopenable_until?
 dispute.closed                | outcome refund_minor release_minor final
@@ -185,6 +185,7 @@ PARTS = {
     "policy": "name version hash",
     "terms": "kind refund_minor",
     "offers": "offer_id by terms",
+    "filed": "evidence_id by",
     "evidence": "evidence_id kind uri media_type size_bytes sha256 note? supersedes?",
     "order.place.v1 lines": LINE,
     "order.placed.v1 lines": LINE,

@@ -9,6 +9,7 @@ from tests.house.test_purity import PURE
 ROOMS = {"__init__", "__main__", "domain", "policy", "handlers", "app", "gateway", "store", "agenda"}
 ROOMS_BESIDE = {
     "services.notification.letters",  # how a queued letter reads; written when it is sent
+    "services.notification.webhooks",  # how a queued webhook is signed and handed over
     "services.refund.ledger",  # which postings an event is; booked in the commit that stores it
 }
 """What is neither a room nor a part of the domain, and has something to say of its own."""

@@ -1,0 +1,102 @@
+"""`python -m deploy.payments`: the stand-in as a process; Kafka is all it needs.
+
+Its journal is `payments.commands` (kept for four weeks), and what it said is on `payments.events`: at its start, and
+after any trouble, it reads both from their beginning and says what is still to be said.
+"""
+
+import asyncio
+import heapq
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+
+from deploy.payments.provider import Answer, Provider
+from deploy.payments.records import heard, written
+from schemas.payments import PaymentCommand, PaymentEvent
+from shared import logs, records
+from shared.codec import header
+from shared.kafka import CLIENT_ERRORS
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+POLL_MS = 50
+RESTART_SECONDS = 1.0
+
+records.install()
+
+
+class PaymentService:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._serve()
+            except CLIENT_ERRORS as error:
+                log.warning("starts over: %s: %s", type(error).__name__, error)
+                await asyncio.sleep(RESTART_SECONDS)
+
+    async def _serve(self) -> None:
+        provider, said = Provider(), await self._said()
+        to_say: list[tuple[float, int, Answer]] = []
+        in_order = count()
+        log.info("ready")
+        async with self._reading(PaymentCommand.topic) as calls, self._producer() as producer:
+            while True:
+                for call in await _fetched(calls):
+                    for answer in heard(provider, call):
+                        at = call.timestamp / 1000 + answer.after.total_seconds()
+                        heapq.heappush(to_say, (at, next(in_order), answer))
+                while to_say and to_say[0][0] <= time.time():
+                    answer = heapq.heappop(to_say)[2]
+                    if said[answer.call_id] > 0:
+                        said[answer.call_id] -= 1
+                    else:
+                        key, value, headers = written(answer)
+                        await producer.send_and_wait(self._topic(PaymentEvent.topic), value, key, headers=headers)
+
+    async def _said(self) -> Counter[str]:
+        """How many answers each call has had, by its id; also from the sandbox, where that was the provider before."""
+        said: Counter[str] = Counter()
+        async with self._reading(PaymentEvent.topic) as answers:
+            ends = await answers.end_offsets(answers.assignment())
+            while any([await answers.position(place) < end for place, end in ends.items()]):
+                said.update(header(answer.headers, "ce_causationid") or "" for answer in await _fetched(answers))
+        return said
+
+    @asynccontextmanager
+    async def _reading(self, topic: str) -> AsyncIterator[Any]:
+        """From the first record on; no group remembers how far."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka_bootstrap_servers, auto_offset_reset="earliest"
+        )
+        consumer.assign([TopicPartition(self._topic(topic), shard) for shard in range(self._settings.partitions)])
+        async with consumer:
+            yield consumer
+
+    def _producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka_bootstrap_servers, enable_idempotence=True, acks="all"
+        )
+
+    def _topic(self, name: str) -> str:
+        return self._settings.topic_prefix + name
+
+
+async def _fetched(consumer: Any) -> list[ConsumerRecord]:
+    fetched = await consumer.getmany(timeout_ms=POLL_MS)
+    return [record for records_ in fetched.values() for record in records_]
+
+
+if __name__ == "__main__":
+    settings = Settings()
+    logs.start("payments", settings.log_level)
+    asyncio.run(PaymentService(settings).run())

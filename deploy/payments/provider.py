@@ -1,0 +1,97 @@
+"""What the stand-in answers, and what it really pays: one payment per key, whatever it says of it (N7).
+
+Pure: the same calls in the same order get the same answers. So its journal is `payments.commands`, and it needs no
+database: a process that starts reads the calls again, and knows what is paid, what is said and what is still to say.
+"""
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import NamedTuple
+
+from deploy.payments.script import PLAIN, Script, Step, script
+from schemas.payments import PaymentFailed, PaymentSettled, QueryPayment
+from services.refund.gateway import Paid, PaymentCommand, answer
+
+SLOW = timedelta(seconds=3)
+"""Shorter than the asker's shortest patience."""
+LATE = timedelta(seconds=1)
+"""So long after the next call comes the answer to a call that was answered late."""
+
+Said = PaymentSettled | PaymentFailed
+
+
+class Answer(NamedTuple):
+    """What is said to a call, so long after the newest one was heard. A call may have several answers."""
+
+    said: Said
+    call_id: str
+    after: timedelta = timedelta()
+
+
+class Provider:
+    """Its book. Whoever holds one feeds it every call, in the order of its partition, from the first."""
+
+    def __init__(self) -> None:
+        self.moved: list[PaymentSettled] = []
+        """Every movement of money that took place, as it took place."""
+        self._paid: dict[str, Paid] = {}
+        self._scripts: dict[str, Script] = {}
+        self._calls: dict[str, int] = defaultdict(int)
+        self._held: dict[str, list[Answer]] = defaultdict(list)
+        self._heard: set[str] = set()
+
+    def hear(self, call_id: str, command: PaymentCommand) -> list[Answer]:
+        """A call that comes again under its id is the same call: it has been answered."""
+        if call_id in self._heard:
+            return []
+        self._heard.add(call_id)
+        key = command.payment_key
+        if not isinstance(command, QueryPayment):
+            self._scripts.setdefault(key, script(command))
+        step = self._scripts.get(key, PLAIN).step(self._calls[key])
+        self._calls[key] += 1
+        held = [late._replace(after=LATE) for late in self._held.pop(key, ())]
+        return self._answers(step, call_id, command) + held
+
+    def _answers(self, step: Step, call_id: str, command: PaymentCommand) -> list[Answer]:
+        match step:
+            case "lost":
+                return []
+            case "fail":
+                return [Answer(_failed(command, "bank_down", retryable=True), call_id)]
+            case "refuse":
+                return [Answer(_failed(command, "account_closed", retryable=False), call_id)]
+            case "unknown":
+                return [Answer(_failed(command, "unknown_key", retryable=True), call_id)]
+        said = self._obey(command)
+        match step:
+            case "answer":
+                return [Answer(said, call_id)]
+            case "slow":
+                return [Answer(said, call_id, SLOW)]
+            case "twice":
+                return [Answer(said, call_id)] * 2
+            case "late":
+                self._held[command.payment_key].append(Answer(said, call_id))
+                return []
+            case "silent":
+                return []
+            case "misquote":
+                return [Answer(_misquoted(said), call_id)]
+
+    def _obey(self, command: PaymentCommand) -> Said:
+        """The sandbox's own rule; here it is seen whether money moved."""
+        key = command.payment_key
+        said = answer(self._paid.get(key), command)
+        if isinstance(said, PaymentSettled) and key not in self._paid:
+            self._paid[key] = Paid(said.currency, said.amount_minor, said.provider_reference)
+            self.moved.append(said)
+        return said
+
+
+def _failed(command: PaymentCommand, code: str, retryable: bool) -> PaymentFailed:
+    return PaymentFailed(order_id=command.order_id, payment_key=command.payment_key, code=code, retryable=retryable)
+
+
+def _misquoted(said: Said) -> Said:
+    return said.model_copy(update={"amount_minor": said.amount_minor + 1}) if isinstance(said, PaymentSettled) else said

@@ -1,0 +1,56 @@
+"""How the stand-in behaves, told by what it is asked: scenarios carry their script, and any number run side by side.
+
+The `payment_id` of a refund, the `seller_id` of a payout or a charge-back, may end in a script: a colon and steps with
+dots between them, `payment-1:fail-2.answer`. Each step is for one call under that key, movement or question; `fail-2`
+is for two; the last one is for all calls that still come. An id that ends otherwise is answered: plain ids are.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Literal, NamedTuple, get_args
+
+from schemas.payments import ChargeBack, PayBack, PaymentCommand, PayOut
+
+Step = Literal["answer", "slow", "twice", "late", "silent", "lost", "fail", "refuse", "misquote", "unknown"]
+"""What becomes of one call:
+
+answer    obeyed and answered: the money moves, a question is answered by what became of the movement
+slow      the same, three seconds later: before the asker gives up
+twice     the same, and the answer comes twice
+late      obeyed, and answered only when the next call has been heard: the asker gave up and asks
+silent    obeyed, never answered
+lost      never arrives: neither obeyed nor answered
+fail      not obeyed: the bank is down, try again
+refuse    not obeyed, for good: the account is closed
+misquote  obeyed, and answered with another amount than was moved
+unknown   not obeyed: this key was never heard of, even if it was
+"""
+
+_STEP = f"(?:{'|'.join(get_args(Step))})(?:-[1-9][0-9]?)?"
+_SCRIPT = re.compile(rf":({_STEP}(?:\.{_STEP})*)$")
+
+
+class Script(NamedTuple):
+    steps: tuple[Step, ...]
+
+    def step(self, call: int) -> Step:
+        """Of a call under one key, counted from 0."""
+        return self.steps[min(call, len(self.steps) - 1)]
+
+
+PLAIN = Script(("answer",))
+
+
+def script(command: PaymentCommand) -> Script:
+    """A question names nobody: it is answered by the script of its movement."""
+    match command:
+        case PayBack(payment_id=id_) | PayOut(seller_id=id_) | ChargeBack(seller_id=id_):
+            found = _SCRIPT.search(id_)
+            return Script(tuple(_steps(found[1]))) if found else PLAIN
+    return PLAIN
+
+
+def _steps(text: str) -> Iterator[Step]:
+    for word in text.split("."):
+        name, _, times = word.partition("-")
+        yield from [step for step in get_args(Step) if step == name] * int(times or 1)
