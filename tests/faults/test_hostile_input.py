@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.stack import Stack, create_topics
-from deploy.stories.book import BROKEN, disputed
+from deploy.stories.claims import BROKEN, disputed
 from deploy.stories.dialogue import Case as Order
 from deploy.stories.dialogue import Scene, hire_mediators, refund
 from deploy.stories.live import LiveStage
