@@ -15,34 +15,75 @@ BATCH_BYTES_MAX = 900_000
 DEAD_LETTER_BYTES_MAX = 3 * 1024 * 1024
 """A dead letter carries the original whole (up to the broker's 1 MiB, headers too) and its reasons."""
 
+RECORD_BYTES_MAX = 1024 * 1024 + 12
+"""What the broker takes of others, as by its own default: what is too long for us still reaches the dead letters."""
+
+OUTSIDERS = ("gateway", "payments", "operator")
+"""Who else has an identity of his own: gateways, which vouch for people; the platform's payment service; and people
+with Kafka tools."""
+
+_PEOPLE = frozenset({"gateway", "operator"})
+_WRITERS: dict[str, frozenset[str]] = {
+    "order.commands": _PEOPLE | {"timer"},
+    "dispute.commands": _PEOPLE | {"timer"},
+    "mediation.commands": _PEOPLE | {"timer", "mediation"},
+    "refund.commands": _PEOPLE | {"timer"},
+    "timer.commands": frozenset({"order", "dispute", "mediation", "refund"}),
+    "payments.commands": frozenset({"refund"}),
+    "payments.events": frozenset({"payments"}),
+}
+"""Every other topic is written by the service it is named after, alone."""
+_READERS: dict[str, frozenset[str]] = {
+    "order.events": frozenset({"dispute", "refund", "notification", "gateway"}),
+    "dispute.events": frozenset({"order", "mediation", "notification", "gateway"}),
+    "mediation.events": frozenset({"dispute", "notification", "gateway"}),
+    "refund.events": frozenset({"order", "notification", "gateway"}),
+    "notification.events": frozenset({"gateway"}),
+    "timer.events": frozenset({"gateway"}),
+    "payments.commands": frozenset({"payments"}),
+    "payments.events": frozenset({"refund", "payments"}),
+}
+"""Besides operators, who read everything, and inboxes, which are read by the service they are named after."""
+
 _WEEK_MS = 7 * 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
 class Topic:
+    """`writers` and `readers` are services or outsiders; nobody else has access where the broker asks who is there."""
+
     name: str
     partitions: int
     config: dict[str, str] = field(default_factory=dict)
+    writers: frozenset[str] = frozenset()
+    readers: frozenset[str] = frozenset()
 
 
 def all_topics(prefix: str = "", partitions: int = PARTITIONS) -> list[Topic]:
     """Every topic of the system. Time is the broker's append time on all of them (R0); events are kept for ever
     and never compacted: the key is the order, so compaction would keep one event of each."""
-    time = {"message.timestamp.type": "LogAppendTime"}
+    common = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(RECORD_BYTES_MAX)}
     # However it was sent, what outsiders write is stored as it is read: a batch of a few KiB cannot unfold into
     # gigabytes in a service, the broker refuses it as larger than its limit.
-    unfolded = time | {"compression.type": "uncompressed"}
+    unfolded = common | {"compression.type": "uncompressed"}
     commands = unfolded | {"retention.ms": str(4 * _WEEK_MS)}
-    events = time | {"retention.ms": "-1", "cleanup.policy": "delete"}
+    events = common | {"retention.ms": "-1", "cleanup.policy": "delete"}
     dead_letters = events | {"max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}
     configs = {f"{service}.commands": commands for service in SERVICES if service != "notification"}
     configs |= {f"{service}.events": events for service in SERVICES}
     configs |= {f"{service}.dead-letters": dead_letters for service in SERVICES}
     configs |= {"payments.commands": commands, "payments.events": events | unfolded}
-    return [Topic(prefix + name, partitions, config) for name, config in configs.items()]
+    return [Topic(prefix + name, partitions, config, _writers(name), _readers(name)) for name, config in configs.items()]
 
 
-OUTSIDERS_WRITE = frozenset({"order.commands", "dispute.commands", "mediation.commands", "refund.commands"}) | {
-    "payments.events"
-}
+def _writers(name: str) -> frozenset[str]:
+    return _WRITERS.get(name, frozenset({name.partition(".")[0]}))
+
+
+def _readers(name: str) -> frozenset[str]:
+    inbox = {name.partition(".")[0]} if name.endswith(".commands") and name not in _READERS else set()
+    return _READERS.get(name, frozenset()) | inbox | {"operator"}
+
+
+OUTSIDERS_WRITE = frozenset(topic.name for topic in all_topics() if not topic.writers <= set(SERVICES))
 """Topics whose records may come from others than our services: no high-water marks there, repeats are known by id."""
