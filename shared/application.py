@@ -11,24 +11,22 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, Union
 from uuid import uuid4
 
 import asyncpg
 import uvicorn
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from faststream.asgi import AsgiFastStream
 from faststream.kafka import KafkaBroker
 
-from shared import database, logs, policies
+from shared import database, logs, policies, topic_check
 from shared.agenda import Agenda
 from shared.codec import Decoder
 from shared.decider import Decider
 from shared.health import Progress, health
-from shared.kafka import CLIENT_ERRORS, KafkaPublisher, KafkaSource
+from shared.kafka import CLIENT_ERRORS, KafkaPublisher, KafkaSource, connection, security
 from shared.lease import Lease
 from shared.ports import Cursor
 from shared.postgres import PostgresStore
@@ -39,6 +37,8 @@ log = logging.getLogger(__name__)
 
 POOL_SIZE = 3
 HOUSEKEEPING_SECONDS = 1.0
+CUT_OFF_AFTER = timedelta(seconds=8)
+"""A broker that comes back from a crash answers sooner: nobody moves for that."""
 EXIT_UNEXPLAINED = 70
 GC_THRESHOLDS = (50_000, 20, 50)
 """A batch makes and drops tens of thousands of objects and no cycles: looked for less often."""
@@ -88,85 +88,146 @@ class Application(Generic[S]):
             lambda: database.migrate(settings.database_url, service, (database.KERNEL_MIGRATIONS, *self.migrations)),
         )
         pool = await database.create_pool(settings.database_url, service, POOL_SIZE)
-        agenda = self.agenda(settings, pool)
-        broker = KafkaBroker(
+        await _until_reachable("kafka", lambda: topic_check.check(settings, service))
+        process = _Process(self, settings, pool, book)
+        app = AsgiFastStream(
+            process.broker,
+            asgi_routes=[("/health", health(process.loop, process.lease, process.progress))],
+            asyncapi_path="/asyncapi",
+            lifespan=process.lifespan,
+            after_startup=[process.begin],
+            on_shutdown=[process.end],
+            logger=None,
+        )
+        web = uvicorn.Config(app, settings.http_host, settings.http_port, log_config=None, access_log=False)
+        await uvicorn.Server(web).serve()
+
+
+class _Process:
+    """The parts of a running service, wired, and what runs in it side by side."""
+
+    def __init__(self, application: Application[S], settings: S, pool: asyncpg.Pool, book: policies.Policies) -> None:
+        decider = application.decider
+        self.folder, self.pool = settings.policies_folder, pool
+        self.broker = KafkaBroker(
             settings.kafka_bootstrap_servers,
+            security=security(settings),
             apply_types=False,  # records are decoded by our codec, in one place
             allow_auto_create_topics=False,
             logger=logging.getLogger("shared.faststream"),  # what its consumer stumbles over must be seen
             log_level=logging.DEBUG,
             graceful_timeout=10,
         )
-        publisher = KafkaPublisher(settings.kafka_bootstrap_servers, settings.topic_prefix)
-        topics = Decoder(service, self.decider.hears, settings.partitions).topics
-        source = KafkaSource(
-            broker, service, topics, settings.partitions, settings.topic_prefix, settings.batch_records_max
+        self.agenda = application.agenda(settings, pool)
+        self.publisher = KafkaPublisher(connection(settings), settings.topic_prefix)
+        self.source = KafkaSource(
+            self.broker,
+            decider.service,
+            Decoder(decider.service, decider.hears, settings.partitions).topics,
+            settings.partitions,
+            settings.topic_prefix,
+            settings.batch_records_max,
         )
-        loop = ShardLoop(
-            self.decider,
+        self.loop = ShardLoop(
+            decider,
             book,
-            agenda,
-            PostgresStore(pool, agenda),
-            source,
-            publisher,
+            self.agenda,
+            PostgresStore(pool, self.agenda),
+            self.source,
+            self.publisher,
             lambda: datetime.now(UTC),
             settings.partitions,
             owner=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}",
         )
-        source.subscriber(_handler(source, loop))
-        lease = Lease(settings.database_url, service, loop, settings.lease_seconds, settings.look_seconds)
-        progress = Progress(loop.clock)
-        companions = self.companions(settings, pool)
-        await _until_reachable("kafka", lambda: _check_topics(settings, topics))
-
-        @asynccontextmanager
-        async def lifespan() -> AsyncIterator[None]:
-            yield
-            await agenda.stop()
-            await publisher.stop()
-            await pool.close()
-
-        tasks: list[asyncio.Task[None]] = []
-
-        async def begin() -> None:
-            source.pause_all()
-            for companion in companions:
-                await companion.start()
-            work = (
-                lease.keep(),
-                loop.run(),
-                loop.keep_publishing(),
-                _housekeeping(loop, source, progress),
-                _keep_policies(loop, settings.policies_folder),
-                _ready(lease, loop),
-            )
-            tasks.extend(asyncio.create_task(_or_die(one)) for one in work)
-            gc.collect()
-            gc.freeze()  # what is loaded by now stays: not looked at again by every collection
-            gc.set_threshold(*GC_THRESHOLDS)
-
-        async def end() -> None:
-            log.info("stopping")
-            tasks[0].cancel()
-            await lease.leave()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            source.stop_receiving()
-            for companion in companions:
-                await companion.stop()
-
-        app = AsgiFastStream(
-            broker,
-            asgi_routes=[("/health", health(loop, lease, progress))],
-            asyncapi_path="/asyncapi",
-            lifespan=lifespan,
-            after_startup=[begin],
-            on_shutdown=[end],
-            logger=None,
+        self.source.subscriber(_handler(self.source, self.loop))
+        self.lease = Lease(
+            settings.database_url, decider.service, self.loop, settings.lease_seconds, settings.look_seconds
         )
-        web = uvicorn.Config(app, settings.http_host, settings.http_port, log_config=None, access_log=False)
-        await uvicorn.Server(web).serve()
+        self.progress = Progress(self.loop.clock)
+        self.companions = application.companions(settings, pool)
+        self.tasks: list[asyncio.Task[None]] = []
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        yield
+        await self.agenda.stop()
+        await self.publisher.stop()
+        await self.pool.close()
+
+    async def begin(self) -> None:
+        self.source.pause_all()
+        for companion in self.companions:
+            await companion.start()
+        work = (
+            self.lease.keep(),
+            self.loop.run(),
+            self.loop.keep_publishing(),
+            self._housekeeping(),
+            self._keep_in_reach(),
+            self._keep_policies(),
+            self._ready(),
+        )
+        self.tasks.extend(asyncio.create_task(_or_die(one)) for one in work)
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: not looked at again by every collection
+        gc.set_threshold(*GC_THRESHOLDS)
+
+    async def end(self) -> None:
+        log.info("stopping")
+        self.tasks[0].cancel()
+        await self.lease.leave()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.source.stop_receiving()
+        for companion in self.companions:
+            await companion.stop()
+
+    async def _housekeeping(self) -> None:
+        """Remembers what is published by idle shards, and tells Kafka's lag tools where we are."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            offsets = {
+                (topic, shard.claim.shard): shard.claim.cursors.get(topic, Cursor()).offset
+                for shard in self.loop.shards.values()
+                if shard.ready
+                for topic in self.loop.decoder.topics
+            }
+            try:
+                await self.loop.note_published()
+                await self.source.tell_offsets(offsets)
+            except Exception as error:  # both are a courtesy: neither may stop what matters
+                log.info("housekeeping: %s: %s", type(error).__name__, error)
+
+    async def _keep_in_reach(self) -> None:
+        """Asks the broker how far there is to read. Who is cut off from it leaves the shards to others."""
+        heard_at = self.loop.clock()
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            ready = [number for number, shard in self.loop.shards.items() if shard.ready]
+            try:
+                self.progress.look(await self.source.reach(ready))
+            except CLIENT_ERRORS as error:
+                log.info("the broker does not say how far there is to read: %s: %s", type(error).__name__, error)
+                if self.loop.clock() - heard_at > CUT_OFF_AFTER:
+                    self.lease.reached.clear()
+            else:
+                heard_at = self.loop.clock()
+                self.lease.reached.set()
+
+    async def _keep_policies(self) -> None:
+        """What is published while we run is in force a moment later. A service that hears of a version before it has
+        seen the file waits for it, so it does not matter who looks first."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            try:
+                self.loop.policies = policies.load(self.folder, self.loop.policies)
+            except (policies.BrokenPolicy, OSError) as error:
+                log.error("published, but not in force: %s", error)
+
+    async def _ready(self) -> None:
+        await self.lease.complete.wait()
+        log.info("ready", extra={"shards": sorted(self.loop.shards)})
 
 
 def _handler(source: KafkaSource, loop: ShardLoop) -> Callable[[Any], Coroutine[Any, Any, None]]:
@@ -192,30 +253,6 @@ async def _until_reachable(what: str, attempt: Callable[[], Coroutine[Any, Any, 
             return
 
 
-async def _check_topics(settings: Settings, topics: Sequence[str]) -> None:
-    """Every topic must be there with the partitions we count on, and tell the broker's time (R0)."""
-    names = [settings.topic_prefix + topic for topic in topics]
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
-    await admin.start()
-    try:
-        described = {topic["topic"]: topic for topic in await admin.describe_topics(names)}
-        missing = [name for name in names if not described.get(name, {}).get("partitions")]
-        if missing:
-            raise TimeoutError(f"topics that do not exist yet: {', '.join(missing)}")
-        for name in names:
-            count = len(described[name]["partitions"])
-            if count != settings.partitions:
-                raise SystemExit(f"topic {name} has {count} partitions, not {settings.partitions}: shards would mix")
-        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-        for response in await admin.describe_configs(resources):
-            for _, _, _, name, entries in response.resources:
-                times = [entry[1] for entry in entries if entry[0] == "message.timestamp.type"]
-                if times != ["LogAppendTime"]:
-                    raise SystemExit(f"topic {name} needs message.timestamp.type=LogAppendTime, it has {times}")
-    finally:
-        await admin.close()
-
-
 async def _or_die(work: Coroutine[Any, Any, None]) -> None:
     """What nobody foresaw ends the process: another one starts from what is stored. Going on would be a guess."""
     try:
@@ -224,38 +261,3 @@ async def _or_die(work: Coroutine[Any, Any, None]) -> None:
         log.critical("unexpected error, stopping the process", exc_info=True)
         logging.shutdown()
         os._exit(EXIT_UNEXPLAINED)
-
-
-async def _housekeeping(loop: ShardLoop, source: KafkaSource, progress: Progress) -> None:
-    """Remembers what is published by idle shards, and tells Kafka's lag tools, and whoever asks for our health, where
-    we are."""
-    while True:
-        await asyncio.sleep(HOUSEKEEPING_SECONDS)
-        offsets = {
-            (topic, shard.claim.shard): shard.claim.cursors.get(topic, Cursor()).offset
-            for shard in loop.shards.values()
-            if shard.ready
-            for topic in loop.decoder.topics
-        }
-        progress.look(offsets, {place: source.end(*place) for place in offsets})
-        try:
-            await loop.note_published()
-            await source.tell_offsets(offsets)
-        except Exception as error:  # both are a courtesy: neither may stop what matters
-            log.info("housekeeping: %s: %s", type(error).__name__, error)
-
-
-async def _keep_policies(loop: ShardLoop, folder: Path) -> None:
-    """What is published while we run is in force a moment later. A service that hears of a version before it has seen
-    the file waits for it, so it does not matter who looks first."""
-    while True:
-        await asyncio.sleep(HOUSEKEEPING_SECONDS)
-        try:
-            loop.policies = policies.load(folder, loop.policies)
-        except (policies.BrokenPolicy, OSError) as error:
-            log.error("published, but not in force: %s", error)
-
-
-async def _ready(lease: Lease, loop: ShardLoop) -> None:
-    await lease.complete.wait()
-    log.info("ready", extra={"shards": sorted(loop.shards)})

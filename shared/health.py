@@ -26,9 +26,12 @@ class Progress:
         self._waiting: dict[Place, tuple[int, datetime]] = {}
         """Where there is something to read: our offset there, and since when it has not moved."""
 
-    def look(self, offsets: Mapping[Place, int], ends: Mapping[Place, int]) -> None:
+    def look(self, reach: Mapping[Place, tuple[int, int]]) -> None:
+        """`reach`: how far we have fetched and where the log ends. Fetched, not handled: at the end of a log may stand
+        what nobody is ever handed, such as the mark of a transaction; and who does not handle what is fetched does not
+        step."""
         before, now = self._waiting, self._clock()
-        waiting = {place: (offset, now) for place, offset in offsets.items() if ends[place] > offset}
+        waiting = {place: (offset, now) for place, (offset, end) in reach.items() if end > offset}
         self._waiting = {
             place: before[place] if place in before and before[place][0] == offset else (offset, since)
             for place, (offset, since) in waiting.items()

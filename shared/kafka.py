@@ -7,6 +7,7 @@ Every option that loses or loops money by default is set here, in one place: no 
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,10 +17,13 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka import TopicPartition as Subscribed
 from faststream.kafka.message import KafkaMessage
+from faststream.kafka.security import parse_security
+from faststream.security import SASLScram512
 
 from schemas.topics import BATCH_BYTES_MAX, DEAD_LETTER_BYTES_MAX
 from shared import codec, records
 from shared.ports import Outage, Record, Row
+from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +31,24 @@ POLL_MS = 5
 """How long FastStream waits for records, and sleeps when there were none; more than this is latency."""
 FETCH_MAX_WAIT_MS = 100
 """A fetch that is under way when a shard is taken over is waited for: no longer than this."""
+ANSWER_SECONDS = 3.0
 WAVE_TIMEOUT_SECONDS = 30.0
 CLIENT_ERRORS = (KafkaError, OSError, TimeoutError)
 
 records.install()
+
+
+def security(settings: Settings) -> SASLScram512 | None:
+    """Who we are for the broker, and whom we take for it."""
+    if settings.kafka_username is None or settings.kafka_password is None:
+        return None
+    trusted = ssl.create_default_context(cafile=settings.kafka_ca_file)
+    return SASLScram512(settings.kafka_username, settings.kafka_password.get_secret_value(), ssl_context=trusted)
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """The options of aiokafka by which its clients find the broker."""
+    return {"bootstrap_servers": settings.kafka_bootstrap_servers, **parse_security(security(settings))}
 
 
 class KafkaSource:
@@ -96,9 +114,17 @@ class KafkaSource:
     def pause(self, shards: Sequence[int]) -> None:
         self.consumer.pause(*(TopicPartition(self.prefix + topic, shard) for topic in self.topics for shard in shards))
 
-    def end(self, topic: str, shard: int) -> int:
-        """Where the log ended when it was last fetched from."""
-        return self.consumer.highwater(TopicPartition(self.prefix + topic, shard)) or 0
+    async def reach(self, shards: Sequence[int]) -> dict[tuple[str, int], tuple[int, int]]:
+        """By (topic, shard): how far we have fetched, and where the log ends by the broker's own word.
+
+        Raises one of CLIENT_ERRORS when it does not answer; asks even if there are no shards to ask for.
+        """
+        places = [TopicPartition(self.prefix + topic, shard) for topic in self.topics for shard in shards]
+        async with asyncio.timeout(ANSWER_SECONDS):
+            positions = {place: await self.consumer.position(place) for place in places}
+            ends = await self.consumer.end_offsets(places or [TopicPartition(self.prefix + self.topics[0], 0)])
+        cut = len(self.prefix)
+        return {(place.topic[cut:], place.partition): (positions[place], ends[place]) for place in places}
 
     async def tell_offsets(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """For lag tools alone; the truth is in the database."""
@@ -121,8 +147,8 @@ class KafkaPublisher:
     """One wave at a time, and in it one batch in flight per topic and partition: n + 1 is never sent before n is
     acknowledged. After any failure the producer is thrown away: its sequence numbers cannot be trusted any more."""
 
-    def __init__(self, bootstrap_servers: str, prefix: str) -> None:
-        self.bootstrap_servers, self.prefix = bootstrap_servers, prefix
+    def __init__(self, connection: Mapping[str, Any], prefix: str) -> None:
+        self.connection, self.prefix = connection, prefix
         self._producer: AIOKafkaProducer | None = None
         self._wave = asyncio.Lock()
         self._discarding: set[asyncio.Task[None]] = set()
@@ -166,7 +192,7 @@ class KafkaPublisher:
 
     async def _connected(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap_servers,
+            **self.connection,
             enable_idempotence=True,
             acks="all",
             max_batch_size=DEAD_LETTER_BYTES_MAX,

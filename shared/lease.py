@@ -2,7 +2,8 @@
 
 A member lives while its row is fresh and its database session exists: a killed process loses its session at once and is
 replaced in a fraction of a second; a frozen one is given up after the lease, and the epoch fences it when it thaws.
-Each member takes its fair share: it gives back what is above it and claims what nobody living holds.
+Each member takes its fair share: it gives back what is above it and claims what nobody living holds. One whom the
+broker does not answer is no member: what it holds would lie idle.
 """
 
 import asyncio
@@ -42,6 +43,9 @@ class Lease:
         self.connection: asyncpg.Connection | None = None
         self.complete = asyncio.Event()
         """Set while we hold our fair share, ready to work."""
+        self.reached = asyncio.Event()
+        """Clear while the broker does not answer us."""
+        self.reached.set()
         self._moving: asyncio.Task[None] | None = None
         self._gave_back = False
 
@@ -50,6 +54,8 @@ class Lease:
         while True:
             self.loop.lost.clear()
             try:
+                if not self.reached.is_set():
+                    await self._wait_outside()
                 await self.look()
             except (Outage, Fenced, *database.ERRORS) as error:
                 log.warning("lease: %s: %s", type(error).__name__, error)
@@ -113,6 +119,13 @@ class Lease:
             log.warning("release: %s: %s", type(error).__name__, error)
         self._gave_back = True
         self.loop.lost.set()  # look again at once
+
+    async def _wait_outside(self) -> None:
+        log.warning("the broker does not answer: leaving the shards to others")
+        await self.leave()
+        self.complete.clear()
+        await self.reached.wait()
+        log.info("the broker answers again")
 
     async def _connected(self) -> Any:
         if self.connection is None or self.connection.is_closed():

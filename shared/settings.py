@@ -1,20 +1,31 @@
 """What the environment says, under the prefix RECOURSE_."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.topics import PARTITIONS
 from shared import policies
 
+SECRETS = Path("/run/secrets")
+"""Where container engines put secrets: a file `recourse_kafka_password` says what that variable would."""
+
 
 class Settings(BaseSettings):
-    """Read once at start; a service adds its own by subclassing."""
+    """Read once at start, each from its variable or from its file in SECRETS; a service adds its own by subclassing."""
 
-    model_config = SettingsConfigDict(env_prefix="RECOURSE_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="RECOURSE_", extra="ignore", secrets_dir=SECRETS if SECRETS.is_dir() else None
+    )
 
     kafka_bootstrap_servers: str = "localhost:9092"
+    kafka_username: str | None = None
+    """With it: SASL, SCRAM-SHA-512, over TLS. Without it: neither."""
+    kafka_password: SecretStr | None = None
+    kafka_ca_file: Path | None = None
+    """Of who signed the brokers' certificates, PEM; without it those whom the machine trusts."""
     database_url: str = Field(default="postgresql://localhost/recourse", repr=False)
     topic_prefix: str = ""
     policies_folder: Path = policies.PUBLISHED
@@ -28,3 +39,9 @@ class Settings(BaseSettings):
     http_port: int = Field(default=0, ge=0)
     """Of /health and /asyncapi; 0: any free port, said in the log."""
     log_level: str = "INFO"
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.kafka_username is None) != (self.kafka_password is None):
+            raise ValueError("RECOURSE_KAFKA_USERNAME and RECOURSE_KAFKA_PASSWORD go together")
+        return self

@@ -21,7 +21,7 @@ from deploy.payments.records import heard, written
 from schemas.payments import PaymentCommand, PaymentEvent
 from shared import logs, records
 from shared.codec import header
-from shared.kafka import CLIENT_ERRORS
+from shared.kafka import CLIENT_ERRORS, connection
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -75,17 +75,13 @@ class PaymentService:
     @asynccontextmanager
     async def _reading(self, topic: str) -> AsyncIterator[Any]:
         """From the first record on; no group remembers how far."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers, auto_offset_reset="earliest"
-        )
+        consumer = AIOKafkaConsumer(**connection(self._settings), auto_offset_reset="earliest")
         consumer.assign([TopicPartition(self._topic(topic), shard) for shard in range(self._settings.partitions)])
         async with consumer:
             yield consumer
 
     def _producer(self) -> AIOKafkaProducer:
-        return AIOKafkaProducer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers, enable_idempotence=True, acks="all"
-        )
+        return AIOKafkaProducer(**connection(self._settings), enable_idempotence=True, acks="all")
 
     def _topic(self, name: str) -> str:
         return self._settings.topic_prefix + name

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from schemas.payments import ChargeBack, PayBack, PaymentFailed, PaymentSettled, PayOut, QueryPayment
 from shared import codec
 from shared.decider import Input, Said
-from shared.kafka import KafkaPublisher
+from shared.kafka import KafkaPublisher, connection
 from shared.ports import Row
 from shared.settings import Settings
 
@@ -78,7 +78,7 @@ class Sandbox:
 
     def __init__(self, settings: Settings, pool: asyncpg.Pool) -> None:
         self._settings, self._pool = settings, pool
-        self._publisher = KafkaPublisher(settings.kafka_bootstrap_servers, settings.topic_prefix)
+        self._publisher = KafkaPublisher(connection(settings), settings.topic_prefix)
         self._work: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -104,7 +104,7 @@ class Sandbox:
         # Every process reads every partition: waiting for a group to agree after a crash would hold money up, and an
         # answer given twice is one answer.
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap_servers,
+            **connection(self._settings),
             group_id=f"{self._settings.topic_prefix}refund-sandbox",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

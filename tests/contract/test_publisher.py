@@ -37,7 +37,7 @@ async def bench(real: Stack | None) -> AsyncIterator[Bench]:
     wide = config | {"max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}
     topics = [Topic(prefix + name, PARTITIONS, wide if "dead" in name else config) for name in TOPICS]
     await create_topics(real.bootstrap_servers, topics)
-    publisher = KafkaPublisher(real.bootstrap_servers, prefix)
+    publisher = KafkaPublisher({"bootstrap_servers": real.bootstrap_servers}, prefix)
     async with AIOKafkaConsumer(bootstrap_servers=real.bootstrap_servers, auto_offset_reset="earliest") as consumer:
 
         async def read(topic: str, partition: int, number: int) -> list[Record]:
@@ -180,7 +180,7 @@ async def test_waves_that_are_sent_at_once_do_not_mix(bench: Bench) -> None:
 
 @pytest.mark.stack
 async def test_a_broker_that_is_away_is_an_outage() -> None:
-    publisher = KafkaPublisher("127.0.0.1:1", "")
+    publisher = KafkaPublisher({"bootstrap_servers": "127.0.0.1:1"}, "")
     with pytest.raises(Outage):
         await publisher.send([row(1)])
     await publisher.stop()

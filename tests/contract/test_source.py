@@ -169,3 +169,30 @@ async def test_what_lies_there_is_taken_without_waiting(bench: Bench) -> None:
             assert values(records) == [1]
             return
     raise AssertionError("never came")
+
+
+@pytest.mark.stack
+async def test_a_transaction_s_mark_at_the_end_of_a_log_is_nothing_to_wait_for(stack: Stack) -> None:
+    """It has an offset and is handed to nobody: seen from what was handled, the log would never be at its end."""
+    name = f"marked-{uuid4().hex[:8]}"
+    await create_topics(stack.bootstrap_servers, [Topic(name, 1)])
+    broker = KafkaBroker(stack.bootstrap_servers, apply_types=False, logger=None)
+    source = KafkaSource(broker, "order", [name], 1, "", batch_max=500)
+
+    async def receive(batch: Any) -> None:
+        await source.receive(batch)
+
+    source.subscriber(receive)
+    async with AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, transactional_id=name) as outsider:
+        async with outsider.transaction():
+            await outsider.send_and_wait(name, b"1", key=b"key")
+    await broker.start()
+    try:
+        source.resume(0, {})
+        assert [record.offset for record in await source.take(10)] == [0]
+        async with asyncio.timeout(10):
+            while await source.reach([0]) != {(name, 0): (2, 2)}:  # noqa: ASYNC110 - the broker has no event for it
+                await asyncio.sleep(0.05)
+    finally:
+        source.stop_receiving()
+        await broker.stop()

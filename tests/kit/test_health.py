@@ -16,7 +16,7 @@ class Watch:
     def look(self, offset: int, end: int, later: timedelta = STALLED_AFTER) -> list[str]:
         """What is said to be stalled, some time after the last look."""
         self.now += later
-        self.progress.look({PLACE: offset}, {PLACE: end})
+        self.progress.look({PLACE: (offset, end)})
         return self.progress.stalled()
 
 

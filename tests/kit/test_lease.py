@@ -114,6 +114,17 @@ def shared_out(*members: Member, shares: Sequence[int]) -> Callable[[], bool]:
     return check
 
 
+async def test_who_is_cut_off_from_the_broker_leaves_its_shards_to_others_until_it_answers_again(join: Join) -> None:
+    cut_off, other = await join("cut off"), await join("other")
+    async with within(10) as assert_soon:
+        await assert_soon(shared_out(cut_off, other, shares=[3, 3]))
+        cut_off.lease.reached.clear()
+        await assert_soon(lambda: len(other.shards) == SHARDS and not cut_off.shards)
+        assert not cut_off.lease.complete.is_set()
+        cut_off.lease.reached.set()
+        await assert_soon(shared_out(cut_off, other, shares=[3, 3]))
+
+
 async def test_members_share_fairly_as_they_come_and_go(join: Join, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     async with within(5) as assert_soon:
