@@ -73,7 +73,9 @@ def all_topics(prefix: str = "", partitions: int = PARTITIONS) -> list[Topic]:
     configs |= {f"{service}.events": events for service in SERVICES}
     configs |= {f"{service}.dead-letters": dead_letters for service in SERVICES}
     configs |= {"payments.commands": commands, "payments.events": events | unfolded}
-    return [Topic(prefix + name, partitions, config, _writers(name), _readers(name)) for name, config in configs.items()]
+    return [
+        Topic(prefix + name, partitions, config, _writers(name), _readers(name)) for name, config in configs.items()
+    ]
 
 
 def _writers(name: str) -> frozenset[str]:
