@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-faults demo run history bench schemas lock clean
+.PHONY: help venv check rules lint-policies test test-faults demo run up down ps logs history bench schemas lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
@@ -45,11 +45,25 @@ test: venv ## All tests, on a real Kafka and PostgreSQL where they need one
 test-faults: venv ## Services, broker and database killed and frozen while money moves
 	RECOURSE_TEST_FAULTS=1 $(PYTHON) -m pytest -q tests/faults
 
-demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; PROVIDER=topic)
-	@$(PYTHON) -m deploy.local.demo $(STORY) $(if $(POLICY),--policy $(POLICY)) $(if $(PROVIDER),--provider $(PROVIDER))
+demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; PROVIDER=topic; STACK=compose)
+	@$(PYTHON) -m deploy.local.demo $(STORY) $(if $(POLICY),--policy $(POLICY)) $(if $(PROVIDER),--provider $(PROVIDER)) \
+	    $(if $(STACK),--stack $(STACK))
 
 run: venv ## Kafka, PostgreSQL and all services in the foreground, data kept in .recourse/
 	@$(PYTHON) -m deploy.local.run
+
+up: ## The whole system in containers, by docker compose
+	@mkdir -p .recourse/policies && cp schemas/policies/*.yaml .recourse/policies/
+	docker compose up -d --build --wait
+
+down: ## Stop the containers; their data stays (docker compose down -v removes it, too)
+	docker compose --profile '*' down
+
+ps: ## Which containers run, and how they are
+	@docker compose ps
+
+logs: ## What the containers say, as they say it
+	@docker compose logs -f --tail 100
 
 history: venv ## An order's history from a running system, as somebody sees it (ORDER=id, AS=buyer seller mediator operator)
 	@$(PYTHON) -m deploy.local.history $(ORDER) $(if $(filter-out as,$(AS)),--as $(AS))
@@ -63,6 +77,8 @@ schemas: venv ## Publish JSON Schemas and golden samples from the message defini
 lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate --group dev -o requirements.lock pyproject.toml
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate -c requirements.lock -o deploy/requirements.lock pyproject.toml
 
 clean: ## Remove what can be made again; data in .recourse/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

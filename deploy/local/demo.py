@@ -1,5 +1,7 @@
 """`make demo`: the stories, played side by side on the real stack through Kafka alone; then where the money went.
 
+The stack is one of its own, made and removed, or (`STACK=compose`) the one that `make up` has brought up.
+
 With a policy of one's choice they are played by its rules, a day a second long, and beside it stands what they come to
 under `aliexpress`.
 """
@@ -7,18 +9,22 @@ under `aliexpress`.
 import argparse
 import asyncio
 import logging
+import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from deploy.local.processes import LocalStackError
-from deploy.local.stack import Stack
+from deploy.local.stack import REPO, Stack
 from deploy.memory import open_stage
 from deploy.stories.book import STORIES
 from deploy.stories.dialogue import Scene, Story, StoryFailed, day_of, hire_mediators
@@ -36,39 +42,92 @@ USUAL = "aliexpress"
 
 LEDGER = """
 SELECT count(*), sum(captured_minor)::bigint, sum(refunded_minor)::bigint, sum(paid_out_minor)::bigint,
-    sum(escrow_minor)::bigint, (SELECT coalesce(sum(amount_minor), 0)::bigint FROM refund.ledger_posting)
-FROM refund.ledger_order WHERE order_id = ANY ($1)
+    sum(escrow_minor)::bigint, (SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger_posting)
+FROM ledger_order WHERE order_id = ANY ($1)
 """
 
 
+@dataclass(frozen=True)
+class Venue:
+    """Where the stories are played: six services are running there."""
+
+    bootstrap_servers: str
+    ledger_url: str
+    """The database of the refund service."""
+    policies_folder: Path
+    """Looked into by the services: what is put there is in force."""
+    fresh: bool
+    """Nothing was ever played here."""
+
+
+@asynccontextmanager
+async def made_for_it(console: Console, provider: str, chosen: Policy | None) -> AsyncIterator[Venue]:
+    """A stack of our own; each service a process."""
+    async with Stack(say=console.print) as stack:
+        began = time.monotonic()
+        folder = shutil.copytree(PUBLISHED, stack.folder / "policies")  # one of the stories publishes a new version
+        venue = Venue(stack.bootstrap_servers, stack.database_url, folder, stack.embedded)
+        _publish(chosen, venue)
+        env = {"RECOURSE_POLICIES_FOLDER": str(folder), "RECOURSE_REFUND_PROVIDER": provider}
+        await stack.start_services([*SERVICES, "payments"] if provider == "topic" else SERVICES, env)
+        console.print(f"Six services, each a process of its own. Ready in {time.monotonic() - began:.1f} s.")
+        yield venue
+
+
+@asynccontextmanager
+async def composed(console: Console, provider: str, chosen: Policy | None) -> AsyncIterator[Venue]:
+    """What `make up` has brought up. Its provider is the stand-in payment service, whatever is asked for."""
+    venue = Venue(
+        f"localhost:{os.environ.get('KAFKA_PORT', '9092')}",
+        f"postgresql://recourse_refund:{os.environ.get('RECOURSE_DATABASE_PASSWORD', 'recourse')}"
+        f"@localhost:{os.environ.get('POSTGRES_PORT', '5432')}/recourse_refund",
+        REPO / ".recourse" / "policies",
+        fresh=False,
+    )
+    try:
+        await (await asyncpg.connect(venue.ledger_url, timeout=10)).close()
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        raise LocalStackError(
+            f"The stack of docker compose is not there ({error}). Bring it up first: make up"
+        ) from None
+    _publish(chosen, venue)
+    console.print("Six services, each in a container: the stack of docker compose.")
+    yield venue
+
+
+VENUES = {"embedded": made_for_it, "compose": composed}
+
+
 async def play(
-    stories: Sequence[Story], console: Console, provider: str = "sandbox", policy: str | None = None
+    stories: Sequence[Story],
+    console: Console,
+    provider: str = "sandbox",
+    policy: str | None = None,
+    stack: str = "embedded",
 ) -> bool:
     """True if every story went as it is told and every penny is where it should be."""
     chosen = _chosen(policy) if policy else None
     name = chosen.name if chosen else "demo"
-    async with Stack(say=console.print) as stack:
-        began = time.monotonic()
-        folder = shutil.copytree(PUBLISHED, stack.folder / "policies")  # one of the stories publishes a new version
-        if chosen:
-            file, content = published(chosen)
-            (folder / file).write_bytes(content)
-        env = {"RECOURSE_POLICIES_FOLDER": str(folder), "RECOURSE_REFUND_PROVIDER": provider}
-        await stack.start_services([*SERVICES, "payments"] if provider == "topic" else SERVICES, env)
-        console.print(f"Six services, each a process of its own. Ready in {time.monotonic() - began:.1f} s.")
-        async with LiveStage(stack.bootstrap_servers, name, policies_folder=folder) as stage:
+    async with VENUES[stack](console, provider, chosen) as venue:
+        async with LiveStage(venue.bootstrap_servers, name, policies_folder=venue.policies_folder) as stage:
             run = f"{time.time_ns():x}"
             await hire_mediators(stage, run)
-            ours = "" if stack.embedded else f"-{run}"  # elsewhere the stories may have been played before
+            ours = "" if venue.fresh else f"-{run}"  # elsewhere the stories may have been played before
             scenes = {story: Scene(stage, f"story-{story.number}{ours}") for story in stories}
             endings, failures = await _play_all(scenes, console)
             for story, scene in scenes.items():
                 _tell(scene, story, endings.get(story), failures.get(story), console)
-            balanced = await _total(stack.database_url, list(scenes.values()), stage.seen, console)
+            balanced = await _total(venue.ledger_url, list(scenes.values()), stage.seen, console)
     if chosen:
         usual = {story: await _in_memory(story) for story in endings}
         console.print(compared(name, endings, USUAL, usual), highlight=False)
     return not failures and balanced
+
+
+def _publish(chosen: Policy | None, venue: Venue) -> None:
+    if chosen:
+        file, content = published(chosen)
+        (venue.policies_folder / file).write_bytes(content)
 
 
 def _chosen(name: str) -> Policy:
@@ -132,10 +191,10 @@ def _both(expected: tuple[int, int] | None) -> Sequence[tuple[str, int]]:
     return list(zip(("buyer", "seller"), expected, strict=True)) if expected else []
 
 
-async def _total(database_url: str, scenes: Sequence[Scene], events: int, console: Console) -> bool:
+async def _total(ledger_url: str, scenes: Sequence[Scene], events: int, console: Console) -> bool:
     """What the refund service's books say of all orders together."""
     orders = [case.order_id for scene in scenes for case in scene.cases]
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(ledger_url, server_settings={"search_path": "refund"})
     try:
         count, captured, refunded, released, held, ledger = await connection.fetchrow(LEDGER, orders)
     finally:
@@ -157,6 +216,9 @@ def main() -> None:
     parser.add_argument("--provider", choices=("sandbox", "topic"), default="sandbox", help="topic: over Kafka")
     names = sorted({ref.name for ref in policies.load().by_ref})
     parser.add_argument("--policy", choices=names, help="play by its rules, with its days as seconds")
+    parser.add_argument(
+        "--stack", choices=sorted(VENUES), default="embedded", help="compose: what `make up` brought up"
+    )
     asked = parser.parse_args()
     number = asked.story
     stories = [STORIES[number]] if number else [STORIES[number] for number in sorted(STORIES)]
@@ -164,7 +226,7 @@ def main() -> None:
     console = Console(width=None if sys.stdout.isatty() else 200)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # both end as Ctrl-C does
     try:
-        good = asyncio.run(play(stories, console, asked.provider, asked.policy))
+        good = asyncio.run(play(stories, console, asked.provider, asked.policy, asked.stack))
     except KeyboardInterrupt:
         raise SystemExit("Stopped; nothing is left running.") from None
     except (LocalStackError, StoryFailed, policies.BrokenPolicy) as failure:

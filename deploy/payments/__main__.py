@@ -5,8 +5,10 @@ after any trouble, it reads both from their beginning and says what is still to 
 """
 
 import asyncio
+import contextlib
 import heapq
 import logging
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -92,7 +94,16 @@ async def _fetched(consumer: Any) -> list[ConsumerRecord]:
     return [record for records_ in fetched.values() for record in records_]
 
 
+async def _until_told(service: PaymentService) -> None:
+    """Until SIGTERM, which the first process of a container would not hear otherwise."""
+    me = asyncio.current_task()
+    assert me is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
+    await service.run()
+
+
 if __name__ == "__main__":
     settings = Settings()
     logs.start("payments", settings.log_level)
-    asyncio.run(PaymentService(settings).run())
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_until_told(PaymentService(settings)))
