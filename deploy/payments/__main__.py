@@ -5,10 +5,10 @@ after any trouble, it reads both from their beginning and says what is still to 
 """
 
 import asyncio
-import contextlib
 import heapq
+import json
 import logging
-import signal
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
+import uvicorn
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from deploy.payments.provider import Answer, Provider
@@ -23,6 +24,7 @@ from deploy.payments.records import heard, written
 from schemas.payments import PaymentCommand, PaymentEvent
 from shared import logs, records
 from shared.codec import header
+from shared.health import STALLED_AFTER
 from shared.kafka import CLIENT_ERRORS, connection
 from shared.settings import Settings
 
@@ -37,6 +39,7 @@ records.install()
 class PaymentService:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._stepped_at = -math.inf
 
     async def run(self) -> None:
         while True:
@@ -46,6 +49,12 @@ class PaymentService:
                 log.warning("starts over: %s: %s", type(error).__name__, error)
                 await asyncio.sleep(RESTART_SECONDS)
 
+    async def health(self, scope: Any, receive: Any, send: Any) -> None:
+        """Whatever is asked, over HTTP: whether it steps."""
+        healthy = time.monotonic() - self._stepped_at < STALLED_AFTER.total_seconds()
+        await send({"type": "http.response.start", "status": 200 if healthy else 503})
+        await send({"type": "http.response.body", "body": json.dumps({"healthy": healthy}).encode()})
+
     async def _serve(self) -> None:
         provider, said = Provider(), await self._said()
         to_say: list[tuple[float, int, Answer]] = []
@@ -53,6 +62,7 @@ class PaymentService:
         log.info("ready")
         async with self._reading(PaymentCommand.topic) as calls, self._producer() as producer:
             while True:
+                self._stepped_at = time.monotonic()
                 for call in await _fetched(calls):
                     for answer in heard(provider, call):
                         at = call.timestamp / 1000 + answer.after.total_seconds()
@@ -94,16 +104,25 @@ async def _fetched(consumer: Any) -> list[ConsumerRecord]:
     return [record for records_ in fetched.values() for record in records_]
 
 
-async def _until_told(service: PaymentService) -> None:
-    """Until SIGTERM, which the first process of a container would not hear otherwise."""
-    me = asyncio.current_task()
-    assert me is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
-    await service.run()
+async def _serve_both(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT, which the web server listens for."""
+    service = PaymentService(settings)
+    web = uvicorn.Config(
+        service.health,
+        settings.http_host,
+        settings.http_port,
+        interface="asgi3",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+    )
+    async with asyncio.TaskGroup() as group:
+        work = group.create_task(service.run())
+        await uvicorn.Server(web).serve()
+        work.cancel()
 
 
 if __name__ == "__main__":
     settings = Settings()
     logs.start("payments", settings.log_level)
-    with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_until_told(PaymentService(settings)))
+    asyncio.run(_serve_both(settings))
