@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-faults demo run up down ps logs history bench schemas lock clean
+.PHONY: help venv check rules lint-policies test test-faults demo run up down ps logs history bench schemas asyncapi lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
@@ -53,7 +53,7 @@ run: venv ## Kafka, PostgreSQL and all services in the foreground, data kept in 
 	@$(PYTHON) -m deploy.local.run
 
 up: ## The whole system in containers, by docker compose
-	@mkdir -p .recourse/policies && cp schemas/policies/*.yaml .recourse/policies/
+	@mkdir -p .recourse/policies
 	docker compose up -d --build --wait
 
 down: ## Stop the containers; their data stays (docker compose down -v removes it, too)
@@ -73,6 +73,8 @@ bench: venv ## How many, how fast, at what cost
 
 schemas: venv ## Publish JSON Schemas and golden samples from the message definitions
 	$(PYTHON) -m deploy.publish
+
+asyncapi: schemas ## The contract as an AsyncAPI 3 document, schemas/asyncapi.json (make schemas writes it, too)
 
 lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

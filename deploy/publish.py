@@ -1,8 +1,9 @@
-"""`make schemas`: brings schemas/published and schemas/golden up to the message definitions."""
+"""`make schemas`: brings schemas/published, schemas/golden and schemas/asyncapi.json up to the message definitions."""
 
 from importlib import import_module
 from pathlib import Path
 
+from schemas import asyncapi
 from schemas.publish import publish
 from schemas.topics import SERVICES
 from schemas.wire import AnyMessage, Message
@@ -16,6 +17,12 @@ def models() -> list[AnyMessage]:
     return sorted(ours, key=lambda model: model.type)
 
 
+def heard() -> dict[str, set[str]]:
+    """The types of the events of others that each service reads."""
+    deciders = {service: import_module(f"services.{service}.domain").DECIDER for service in SERVICES}
+    return {service: {model.type for model in decider.hears} for service, decider in deciders.items()}
+
+
 if __name__ == "__main__":
-    for path in publish(models()):
+    for path in [*publish(models()), asyncapi.write(asyncapi.document(models(), heard()))]:
         print(path.relative_to(Path.cwd()))

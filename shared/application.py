@@ -37,8 +37,9 @@ log = logging.getLogger(__name__)
 
 POOL_SIZE = 3
 HOUSEKEEPING_SECONDS = 1.0
-CUT_OFF_AFTER = timedelta(seconds=8)
-"""A broker that comes back from a crash answers sooner: nobody moves for that."""
+CUT_OFF_AFTER = timedelta(seconds=15)
+"""A broker that comes back from a crash answers sooner, and so does a machine that is merely busy: nobody moves for
+that."""
 EXIT_UNEXPLAINED = 70
 GC_THRESHOLDS = (50_000, 20, 50)
 """A batch makes and drops tens of thousands of objects and no cycles: looked for less often."""
@@ -82,7 +83,7 @@ class Application(Generic[S]):
 
     async def _run(self, settings: S) -> None:
         service = self.decider.service
-        book = policies.load(settings.policies_folder)
+        book = policies.load(settings.policies_folder, policies.load())
         await _until_reachable(
             "database",
             lambda: database.migrate(settings.database_url, service, (database.KERNEL_MIGRATIONS, *self.migrations)),

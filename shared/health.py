@@ -45,19 +45,22 @@ class Progress:
 
 
 def health(loop: ShardLoop, lease: Lease, progress: Progress) -> Any:
-    """Progress, not a ping: 200 while the loop steps, and moves wherever there is something to read."""
+    """Progress, not a ping: 200 while the loop steps, the broker answers it, and it moves wherever there is something
+    to read."""
 
     @get
     async def answer(request: Any) -> AsgiResponse:
         waiting = sum(len(shard.pending) for shard in loop.shards.values())
         idle = loop.clock() - loop.stepped_at
         stalled = progress.stalled()
-        healthy = idle < STALLED_AFTER and lease.complete.is_set() and not stalled
+        reached = lease.reached.is_set()
+        healthy = idle < STALLED_AFTER and lease.complete.is_set() and reached and not stalled
         body = {
             "healthy": healthy,
             "shards": sorted(loop.shards),
             "handled": loop.handled,
             "unpublished": waiting,
+            "broker_answers": reached,
             "stalled": stalled,
             "seconds_since_step": round(idle.total_seconds(), 3),
         }

@@ -31,7 +31,7 @@ POLL_MS = 5
 """How long FastStream waits for records, and sleeps when there were none; more than this is latency."""
 FETCH_MAX_WAIT_MS = 100
 """A fetch that is under way when a shard is taken over is waited for: no longer than this."""
-ANSWER_SECONDS = 3.0
+ANSWER_SECONDS = 5.0
 WAVE_TIMEOUT_SECONDS = 30.0
 CLIENT_ERRORS = (KafkaError, OSError, TimeoutError)
 

@@ -3,7 +3,7 @@
 A member lives while its row is fresh and its database session exists: a killed process loses its session at once and is
 replaced in a fraction of a second; a frozen one is given up after the lease, and the epoch fences it when it thaws.
 Each member takes its fair share: it gives back what is above it and claims what nobody living holds. One whom the
-broker does not answer is no member: what it holds would lie idle.
+broker does not answer is no member while there are others: what it holds would lie idle.
 """
 
 import asyncio
@@ -48,13 +48,14 @@ class Lease:
         self.reached.set()
         self._moving: asyncio.Task[None] | None = None
         self._gave_back = False
+        self._alone = True
 
     async def keep(self) -> None:
         """Looks again and again until cancelled; an outage is waited out."""
         while True:
             self.loop.lost.clear()
             try:
-                if not self.reached.is_set():
+                if not self.reached.is_set() and not self._alone:
                     await self._wait_outside()
                 await self.look()
             except (Outage, Fenced, *database.ERRORS) as error:
@@ -77,6 +78,7 @@ class Lease:
         connection = await self._connected()
         held = sorted(self.loop.shards)  # before we ask: a claim may be taking more meanwhile
         living = sorted(row[0] for row in await connection.fetch(LOOK, self.loop.owner, self.lease_seconds))
+        self._alone = living == [self.loop.owner]
         owners = dict(await connection.fetch("SELECT shard, owner FROM shard"))
         taken = [shard for shard in held if owners[shard] != self.loop.owner]
         if taken:

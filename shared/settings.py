@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     database_url: str = Field(default="postgresql://localhost/recourse", repr=False)
     topic_prefix: str = ""
     policies_folder: Path = policies.PUBLISHED
-    """Looked at again every second: a new version is published by moving its file there."""
+    """Where there are more than the presets. Looked at again every second: a new version is published by moving its
+    file there."""
     partitions: int = Field(default=PARTITIONS, ge=1)
     batch_records_max: int = Field(default=500, ge=1)
     lease_seconds: float = Field(default=3.0, gt=0)

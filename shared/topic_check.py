@@ -2,6 +2,7 @@
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import for_code
 
 from schemas.topics import all_topics
 from shared.kafka import connection
@@ -29,7 +30,9 @@ async def check(settings: Settings, service: str) -> None:
                 raise SystemExit(f"topic {name} has {count} partitions, not {settings.partitions}: shards would mix")
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
         for response in await admin.describe_configs(resources):
-            for _, _, _, name, entries in response.resources:
+            for error, _, _, name, entries in response.resources:
+                if error:
+                    raise SystemExit(f"the settings of topic {name} cannot be seen: {for_code(error).__name__}")
                 times = [entry[1] for entry in entries if entry[0] == "message.timestamp.type"]
                 if times != ["LogAppendTime"]:
                     raise SystemExit(f"topic {name} needs message.timestamp.type=LogAppendTime, it has {times}")

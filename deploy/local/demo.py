@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import logging
 import os
-import shutil
 import signal
 import sys
 import time
@@ -35,7 +34,6 @@ from deploy.stories.telling import money, told
 from schemas.policy import Policy
 from schemas.topics import SERVICES
 from shared import policies
-from shared.policies import PUBLISHED
 
 USUAL = "aliexpress"
 """The policy that another one is compared with."""
@@ -65,7 +63,8 @@ async def made_for_it(console: Console, provider: str, chosen: Policy | None) ->
     """A stack of our own; each service a process."""
     async with Stack(say=console.print) as stack:
         began = time.monotonic()
-        folder = shutil.copytree(PUBLISHED, stack.folder / "policies")  # one of the stories publishes a new version
+        folder = stack.folder / "policies"  # one of the stories publishes a new version
+        folder.mkdir()
         venue = Venue(stack.bootstrap_servers, stack.database_url, folder, stack.embedded)
         _publish(chosen, venue)
         env = {"RECOURSE_POLICIES_FOLDER": str(folder), "RECOURSE_REFUND_PROVIDER": provider}
@@ -108,16 +107,18 @@ async def play(
     """True if every story went as it is told and every penny is where it should be."""
     chosen = _chosen(policy) if policy else None
     name = chosen.name if chosen else "demo"
-    async with VENUES[stack](console, provider, chosen) as venue:
-        async with LiveStage(venue.bootstrap_servers, name, policies_folder=venue.policies_folder) as stage:
-            run = f"{time.time_ns():x}"
-            await hire_mediators(stage, run)
-            ours = "" if venue.fresh else f"-{run}"  # elsewhere the stories may have been played before
-            scenes = {story: Scene(stage, f"story-{story.number}{ours}") for story in stories}
-            endings, failures = await _play_all(scenes, console)
-            for story, scene in scenes.items():
-                _tell(scene, story, endings.get(story), failures.get(story), console)
-            balanced = await _total(venue.ledger_url, list(scenes.values()), stage.seen, console)
+    async with (
+        VENUES[stack](console, provider, chosen) as venue,
+        LiveStage(venue.bootstrap_servers, name, policies_folder=venue.policies_folder) as stage,
+    ):
+        run = f"{time.time_ns():x}"
+        await hire_mediators(stage, run)
+        ours = "" if venue.fresh else f"-{run}"  # elsewhere the stories may have been played before
+        scenes = {story: Scene(stage, f"story-{story.number}{ours}") for story in stories}
+        endings, failures = await _play_all(scenes, console)
+        for story, scene in scenes.items():
+            _tell(scene, story, endings.get(story), failures.get(story), console)
+        balanced = await _total(venue.ledger_url, list(scenes.values()), stage.seen, console)
     if chosen:
         usual = {story: await _in_memory(story) for story in endings}
         console.print(compared(name, endings, USUAL, usual), highlight=False)

@@ -1,9 +1,10 @@
 """Stories on the real stack: commands produced to Kafka, events read from Kafka, nothing else."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
@@ -21,19 +22,24 @@ class LiveStage:
     slack = timedelta(seconds=3)
 
     def __init__(
-        self, bootstrap_servers: str, policy: str = "demo", prefix: str = "", policies_folder: Path | None = None
+        self,
+        bootstrap_servers: str,
+        policy: str = "demo",
+        prefix: str = "",
+        policies_folder: Path | None = None,
+        security: Mapping[str, Any] | None = None,
     ) -> None:
-        self.rules = _newest(policy, policies_folder or policies.PUBLISHED)
+        """`security`: in aiokafka's words, where the broker asks who is there."""
+        self.rules = _newest(policy, policies_folder)
         self.seen = 0
         self._prefix = prefix
         self._policies_folder = policies_folder
         self._cases: dict[str, Case] = {}
         self._heard = asyncio.Condition()
-        self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=True, acks="all")
+        connection = {"bootstrap_servers": bootstrap_servers, **(security or {})}
+        self._producer = AIOKafkaProducer(**connection, enable_idempotence=True, acks="all")
         self._consumer = AIOKafkaConsumer(
-            *(prefix + topic for topic in EVENT_TOPICS),
-            bootstrap_servers=bootstrap_servers,
-            auto_offset_reset="earliest",
+            *(prefix + topic for topic in EVENT_TOPICS), **connection, auto_offset_reset="earliest"
         )
         self._listening: asyncio.Task[None] | None = None
 
@@ -93,8 +99,8 @@ class LiveStage:
                     self._heard.notify_all()
 
 
-def _newest(name: str, folder: Path) -> Policy:
-    newest = policies.load(folder).newest(name)
+def _newest(name: str, folder: Path | None) -> Policy:
+    newest = policies.load(folder or policies.PUBLISHED, policies.load()).newest(name)
     if newest is None:
         raise SystemExit(f"There is no policy {name}.")
     return newest[1]

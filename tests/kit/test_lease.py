@@ -114,6 +114,19 @@ def shared_out(*members: Member, shares: Sequence[int]) -> Callable[[], bool]:
     return check
 
 
+async def test_who_is_cut_off_from_the_broker_and_alone_keeps_its_shards(join: Join) -> None:
+    """Nobody could use them better, and a machine that is merely slow would move them for nothing."""
+    only = await join("only")
+    async with within(10) as assert_soon:
+        await assert_soon(shared_out(only, shares=[SHARDS]))
+        epochs = {number: shard.claim.epoch for number, shard in only.loop.shards.items()}
+        only.lease.reached.clear()
+        for _ in range(10):
+            only.loop.lost.set()
+            await asyncio.sleep(0.05)
+        assert {number: shard.claim.epoch for number, shard in only.loop.shards.items()} == epochs
+
+
 async def test_who_is_cut_off_from_the_broker_leaves_its_shards_to_others_until_it_answers_again(join: Join) -> None:
     cut_off, other = await join("cut off"), await join("other")
     async with within(10) as assert_soon:
