@@ -62,12 +62,17 @@ class Topic:
 def all_topics(prefix: str = "", partitions: int = PARTITIONS) -> list[Topic]:
     """Every topic of the system. Time is the broker's append time on all of them (R0); events are kept for ever
     and never compacted: the key is the order, so compaction would keep one event of each."""
-    common = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(RECORD_BYTES_MAX)}
+    common = {
+        "message.timestamp.type": "LogAppendTime",
+        "max.message.bytes": str(RECORD_BYTES_MAX),
+        "cleanup.policy": "delete",
+        "retention.bytes": "-1",  # time alone ends a record's life, whatever the broker's default says
+    }
     # However it was sent, what outsiders write is stored as it is read: a batch of a few KiB cannot unfold into
     # gigabytes in a service, the broker refuses it as larger than its limit.
     unfolded = common | {"compression.type": "uncompressed"}
     commands = unfolded | {"retention.ms": str(4 * _WEEK_MS)}
-    events = common | {"retention.ms": "-1", "cleanup.policy": "delete"}
+    events = common | {"retention.ms": "-1"}
     dead_letters = events | {"max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}
     configs = {f"{service}.commands": commands for service in SERVICES if service != "notification"}
     configs |= {f"{service}.events": events for service in SERVICES}
@@ -89,3 +94,8 @@ def _readers(name: str) -> frozenset[str]:
 
 OUTSIDERS_WRITE = frozenset(topic.name for topic in all_topics() if not topic.writers <= set(SERVICES))
 """Topics whose records may come from others than our services: no high-water marks there, repeats are known by id."""
+
+
+def consumer_group(service: str, prefix: str = "") -> str:
+    """Under which a service tells lag tools how far it is; where it goes on after a restart its database says."""
+    return f"{prefix}recourse-{service}"

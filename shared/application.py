@@ -165,7 +165,7 @@ class _Process:
             self.loop.keep_publishing(),
             self._housekeeping(),
             self._keep_in_reach(),
-            self._keep_policies(),
+            _keep_policies(self.loop, self.folder),
             self._ready(),
         )
         self.tasks.extend(asyncio.create_task(_or_die(one)) for one in work)
@@ -216,19 +216,20 @@ class _Process:
                 heard_at = self.loop.clock()
                 self.lease.reached.set()
 
-    async def _keep_policies(self) -> None:
-        """What is published while we run is in force a moment later. A service that hears of a version before it has
-        seen the file waits for it, so it does not matter who looks first."""
-        while True:
-            await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            try:
-                self.loop.policies = policies.load(self.folder, self.loop.policies)
-            except (policies.BrokenPolicy, OSError) as error:
-                log.error("published, but not in force: %s", error)
-
     async def _ready(self) -> None:
         await self.lease.complete.wait()
         log.info("ready", extra={"shards": sorted(self.loop.shards)})
+
+
+async def _keep_policies(loop: ShardLoop, folder: Path) -> None:
+    """What is published while we run is in force a moment later. A service that hears of a version before it has
+    seen the file waits for it, so it does not matter who looks first."""
+    while True:
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+        try:
+            loop.policies = policies.load(folder, loop.policies)
+        except (policies.BrokenPolicy, OSError) as error:
+            log.error("published, but not in force: %s", error)
 
 
 def _handler(source: KafkaSource, loop: ShardLoop) -> Callable[[Any], Coroutine[Any, Any, None]]:

@@ -111,9 +111,9 @@ class Decoder:
         self, record: Record, key: str, value: bytes, attributes: dict[str, str], time: datetime
     ) -> Decoded | DeadLetter:
         type_ = attributes["type"]
-        right_place = partition_of(key.encode(), self.partitions) == record.partition
+        home = partition_of(key.encode(), self.partitions)
         if type_ == Elapsed.type:
-            return self._decoded(record, Bell(), key, attributes, time, own=right_place)
+            return self._decoded(record, Bell(), key, attributes, time, own=record.partition == home)
         heard: Command | Refusal
         model = self.commands.get(type_)
         try:
@@ -137,8 +137,9 @@ class Decoder:
                 heard = Refusal("key_mismatch", "the record's key is not the key that its data asks for")
         else:
             content = value
-        if not right_place:
-            heard = Refusal("key_mismatch", "the record does not lie on the partition of its key")
+        if record.partition != home:
+            elsewhere = f"the record lies on partition {record.partition}, its key belongs on {home} (murmur2)"
+            heard = Refusal("key_mismatch", elsewhere)
         digest = blake2b(type_.encode() + b"|" + content, digest_size=16).digest()
         own = not (isinstance(heard, Refusal) and heard.code == "key_mismatch")
         return self._decoded(record, heard, key, attributes, time, own=own, digest=digest, actor=actor)

@@ -20,7 +20,7 @@ from faststream.kafka.message import KafkaMessage
 from faststream.kafka.security import parse_security
 from faststream.security import SASLScram512
 
-from schemas.topics import BATCH_BYTES_MAX, DEAD_LETTER_BYTES_MAX
+from schemas.topics import BATCH_BYTES_MAX, DEAD_LETTER_BYTES_MAX, consumer_group
 from shared import codec, records
 from shared.ports import Outage, Record, Row
 from shared.settings import Settings
@@ -64,7 +64,7 @@ class KafkaSource:
             partitions=[
                 Subscribed(prefix + topic, shard, declare=False) for topic in topics for shard in range(partitions)
             ],
-            group_id=f"{prefix}recourse-{service}",
+            group_id=consumer_group(service, prefix),
             batch=True,
             max_records=batch_max,
             batch_timeout_ms=POLL_MS,

@@ -17,7 +17,11 @@ class Settings(BaseSettings):
     """Read once at start, each from its variable or from its file in SECRETS; a service adds its own by subclassing."""
 
     model_config = SettingsConfigDict(
-        env_prefix="RECOURSE_", extra="ignore", secrets_dir=SECRETS if SECRETS.is_dir() else None
+        env_prefix="RECOURSE_",
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,  # it may be a password
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
     )
 
     kafka_bootstrap_servers: str = "localhost:9092"

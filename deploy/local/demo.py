@@ -9,7 +9,6 @@ under `aliexpress`.
 import argparse
 import asyncio
 import logging
-import os
 import signal
 import sys
 import time
@@ -31,6 +30,8 @@ from deploy.stories.endings import Ending, compared, ending
 from deploy.stories.live import LiveStage
 from deploy.stories.scaled import published, scaled
 from deploy.stories.telling import money, told
+from deploy.verify import addresses
+from deploy.verify.looking import CannotVerify, VerifySettings, verify
 from schemas.policy import Policy
 from schemas.topics import SERVICES
 from shared import policies
@@ -49,9 +50,8 @@ FROM ledger_order WHERE order_id = ANY ($1)
 class Venue:
     """Where the stories are played: six services are running there."""
 
-    bootstrap_servers: str
-    ledger_url: str
-    """The database of the refund service."""
+    system: VerifySettings
+    """Its Kafka, and the databases that are looked into."""
     policies_folder: Path
     """Looked into by the services: what is put there is in force."""
     fresh: bool
@@ -65,7 +65,8 @@ async def made_for_it(console: Console, provider: str, chosen: Policy | None) ->
         began = time.monotonic()
         folder = stack.folder / "policies"  # one of the stories publishes a new version
         folder.mkdir()
-        venue = Venue(stack.bootstrap_servers, stack.database_url, folder, stack.embedded)
+        system = VerifySettings(kafka_bootstrap_servers=stack.bootstrap_servers, database_url=stack.database_url)
+        venue = Venue(system, folder, stack.embedded)
         _publish(chosen, venue)
         env = {"RECOURSE_POLICIES_FOLDER": str(folder), "RECOURSE_REFUND_PROVIDER": provider}
         await stack.start_services([*SERVICES, "payments"] if provider == "topic" else SERVICES, env)
@@ -76,15 +77,9 @@ async def made_for_it(console: Console, provider: str, chosen: Policy | None) ->
 @asynccontextmanager
 async def composed(console: Console, provider: str, chosen: Policy | None) -> AsyncIterator[Venue]:
     """What `make up` has brought up. Its provider is the stand-in payment service, whatever is asked for."""
-    venue = Venue(
-        f"localhost:{os.environ.get('KAFKA_PORT', '9092')}",
-        f"postgresql://recourse_refund:{os.environ.get('RECOURSE_DATABASE_PASSWORD', 'recourse')}"
-        f"@localhost:{os.environ.get('POSTGRES_PORT', '5432')}/recourse_refund",
-        REPO / ".recourse" / "policies",
-        fresh=False,
-    )
+    venue = Venue(addresses.composed(), REPO / ".recourse" / "policies", fresh=False)
     try:
-        await (await asyncpg.connect(venue.ledger_url, timeout=10)).close()
+        await (await asyncpg.connect(venue.system.refund_url, timeout=10)).close()
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         raise LocalStackError(
             f"The stack of docker compose is not there ({error}). Bring it up first: make up"
@@ -109,7 +104,7 @@ async def play(
     name = chosen.name if chosen else "demo"
     async with (
         VENUES[stack](console, provider, chosen) as venue,
-        LiveStage(venue.bootstrap_servers, name, policies_folder=venue.policies_folder) as stage,
+        LiveStage(venue.system.kafka_bootstrap_servers, name, policies_folder=venue.policies_folder) as stage,
     ):
         run = f"{time.time_ns():x}"
         await hire_mediators(stage, run)
@@ -118,11 +113,12 @@ async def play(
         endings, failures = await _play_all(scenes, console)
         for story, scene in scenes.items():
             _tell(scene, story, endings.get(story), failures.get(story), console)
-        balanced = await _total(venue.ledger_url, list(scenes.values()), stage.seen, console)
+        balanced = await _total(venue.system.refund_url, list(scenes.values()), stage.seen, console)
+        verified = await _verified(venue.system, console)
     if chosen:
         usual = {story: await _in_memory(story) for story in endings}
         console.print(compared(name, endings, USUAL, usual), highlight=False)
-    return not failures and balanced
+    return not failures and balanced and verified
 
 
 def _publish(chosen: Policy | None, venue: Venue) -> None:
@@ -211,6 +207,15 @@ async def _total(ledger_url: str, scenes: Sequence[Scene], events: int, console:
     return bool(balanced)
 
 
+async def _verified(system: VerifySettings, console: Console) -> bool:
+    """As `make verify` does: by what lies in the topics and in the books, of all orders that were ever placed here."""
+    report = await verify(system)
+    console.print(report.line(), style="" if report.holds else "red", highlight=False, soft_wrap=True)
+    for problem in report.problems():
+        console.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+    return report.holds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("story", nargs="?", type=int, choices=sorted(STORIES), help="play only this one")
@@ -230,7 +235,7 @@ def main() -> None:
         good = asyncio.run(play(stories, console, asked.provider, asked.policy, asked.stack))
     except KeyboardInterrupt:
         raise SystemExit("Stopped; nothing is left running.") from None
-    except (LocalStackError, StoryFailed, policies.BrokenPolicy) as failure:
+    except (LocalStackError, StoryFailed, CannotVerify, policies.BrokenPolicy) as failure:
         raise SystemExit(f"FAILED: {failure}") from None
     if not good:
         raise SystemExit("FAILED: not every story ended as it is told; see above.")

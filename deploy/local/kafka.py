@@ -51,14 +51,25 @@ num.io.threads=4
 
 
 class Kafka(Child):
-    """One broker in `folder`, on private ports. `start` after `stop` or `kill` finds the same ports and data."""
+    """One broker in `folder`, on private ports. `start` after `stop` or `kill` finds the same ports and data.
 
-    def __init__(self, folder: Path, guard: Guard, log: Path | None = None, say: Callable[[str], None] = print) -> None:
+    `properties` are further lines of its server.properties and win over ours; {broker} and {controller} are the ports.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        guard: Guard,
+        log: Path | None = None,
+        say: Callable[[str], None] = print,
+        properties: str = "",
+    ) -> None:
         super().__init__("Kafka", log or folder / "kafka.log", guard)
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._data = folder / "data"
         self._properties = folder / "server.properties"
+        self._template = _PROPERTIES + properties
         self._say = say
         self._port = kept_port(folder / "port")
         self._controller_port = kept_port(folder / "controller-port")
@@ -71,7 +82,7 @@ class Kafka(Child):
     async def start(self) -> None:
         home = await open_home(self._say)
         self._properties.write_text(
-            _PROPERTIES.format(broker=self._port, controller=self._controller_port, data=self._data)
+            self._template.format(broker=self._port, controller=self._controller_port, data=self._data)
         )
         if not self._data.exists():
             await self._format(home)

@@ -6,31 +6,20 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, Self
-
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from typing import Any, Self
 
 from deploy.local.guard import Guard
 from deploy.local.kafka import Kafka
 from deploy.local.mailbox import Mailbox
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Child, LocalStackError
+from deploy.setup.job import SetUpFailed
+from deploy.setup.topics import create_topics
 from schemas.topics import PARTITIONS, all_topics
 
 REPO = Path(__file__).parents[2]
-_TOPICS_READY_SECONDS = 10
-
-
-class TopicLike(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def partitions(self) -> int: ...
-    @property
-    def config(self) -> dict[str, str]: ...
 
 
 class ServiceProcess(Child):
@@ -162,7 +151,11 @@ class Stack:
             self._kafka = Kafka(self.folder / "kafka", guard, self._log("kafka"), self._say)
             self.bootstrap_servers = self._kafka.bootstrap_servers
             await self._kafka.start()
-        await create_topics(self.bootstrap_servers, self.topics)
+        try:
+            for finding in await create_topics(self.bootstrap_servers, self.topics):
+                self._say(finding.text)
+        except SetUpFailed as error:
+            raise LocalStackError(str(error)) from error
 
     async def _open_postgres(self, guard: Guard) -> None:
         self.database_url = os.environ.get("DATABASE_URL", "")
@@ -173,36 +166,6 @@ class Stack:
 
     def _log(self, name: str) -> Path:
         return self.folder / "logs" / f"{name}.log"
-
-
-async def create_topics(bootstrap_servers: str, topics: Sequence[TopicLike]) -> None:
-    """Create those that are missing, and return when each has its leaders.
-
-    An existing topic must have the partitions it is declared with: another number would move orders between shards.
-    """
-    wanted = {topic.name: topic for topic in topics}
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        missing = wanted.keys() - set(await admin.list_topics())
-        new = [NewTopic(name, wanted[name].partitions, 1, topic_configs=wanted[name].config) for name in missing]
-        answer = await admin.create_topics(new) if new else None
-        for name, code, *_ in answer.topic_errors if answer else ():
-            if code not in (0, TopicAlreadyExistsError.errno):
-                raise LocalStackError(f"Topic {name} could not be created: {for_code(code).__name__}.")
-        until = time.monotonic() + _TOPICS_READY_SECONDS
-        while True:
-            found = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics(list(wanted))}
-            if all(found[name] and all(p["leader"] >= 0 for p in found[name]) for name in wanted):
-                break
-            if time.monotonic() > until:
-                raise LocalStackError("The topics were created but have no leaders.")
-            await asyncio.sleep(0.02)
-    finally:
-        await admin.close()
-    for name, topic in wanted.items():
-        if len(found[name]) != topic.partitions:
-            raise LocalStackError(f"Topic {name} has {len(found[name])} partitions, not {topic.partitions}.")
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -19,7 +19,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.local.guard import Guard
 from deploy.local.processes import Child
-from deploy.local.stack import REPO, Stack, create_topics
+from deploy.local.stack import REPO, Stack
+from deploy.setup.topics import create_topics
 from schemas.topics import all_topics
 from tests.bench import ceiling
 from tests.bench.load import commands

@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from deploy.local.stack import Stack, create_topics
+from deploy.local.stack import Stack
+from deploy.setup.topics import create_topics
 from schemas.topics import BATCH_BYTES_MAX, DEAD_LETTER_BYTES_MAX, Topic
 from shared import codec
 from shared.kafka import KafkaPublisher

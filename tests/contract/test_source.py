@@ -11,7 +11,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from faststream.kafka import KafkaBroker
 
-from deploy.local.stack import Stack, create_topics
+from deploy.local.stack import Stack
+from deploy.setup.topics import create_topics
 from schemas.topics import Topic
 from shared.kafka import KafkaSource
 from shared.memory import MemoryBus, MemorySource

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from deploy.local.stack import Stack, create_topics
+from deploy.local.stack import Stack
+from deploy.setup.topics import create_topics
 from deploy.stories.claims import BROKEN, disputed
 from deploy.stories.dialogue import Case as Order
 from deploy.stories.dialogue import Scene, hire_mediators, refund

@@ -10,9 +10,10 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from deploy.local.stack import Stack, create_topics
+from deploy.local.stack import Stack
 from deploy.payments.provider import Provider
 from deploy.payments.records import heard
+from deploy.setup.topics import create_topics
 from deploy.stories.live import LiveStage
 from schemas.payments import PaymentCommand, PaymentEvent
 from schemas.topics import all_topics

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
 import asyncpg
 import psutil
@@ -18,7 +17,10 @@ from aiokafka.partitioner import murmur2
 
 from deploy.local.processes import LocalStackError
 from deploy.local.run import ORDER, first_command
-from deploy.local.stack import REPO, Stack, create_topics
+from deploy.local.stack import REPO, Stack
+from deploy.setup.job import SetUpFailed
+from deploy.setup.topics import create_topics
+from schemas.topics import Topic
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("local_stack")]
 
@@ -145,7 +147,7 @@ async def test_two_stacks_side_by_side_do_not_meet(stack: Stack) -> None:
 async def test_topics_are_created_once_and_never_repartitioned(stack: Stack) -> None:
     await create_topics(stack.bootstrap_servers, [Topic("twice", 3)])
     await create_topics(stack.bootstrap_servers, [Topic("twice", 3)])
-    with pytest.raises(LocalStackError, match="has 3 partitions, not 4"):
+    with pytest.raises(SetUpFailed, match="twice: partitions is 3, declared 4"):
         await create_topics(stack.bootstrap_servers, [Topic("twice", 4)])
 
 
@@ -178,13 +180,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-@dataclass(frozen=True)
-class Topic:
-    name: str
-    partitions: int
-    config: dict[str, str] = field(default_factory=dict)
 
 
 async def produce(bootstrap_servers: str, topic: str, value: bytes) -> None:

@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
-from deploy.local.stack import Stack, create_topics
+from deploy.local.stack import Stack
+from deploy.setup.topics import create_topics
 from schemas.payments import PayBack, PaymentCommand, PaymentFailed, PaymentSettled, QueryPayment
 from schemas.topics import all_topics
 from schemas.wire import Actor

@@ -1,0 +1,1 @@
+"""The set-up job: topics, access and databases as they are declared, what is missing made and nothing else touched."""
