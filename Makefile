@@ -1,12 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-faults demo run up down ps logs history bench schemas asyncapi lock clean
+.PHONY: help venv check rules lint-policies test test-e2e test-faults test-docs demo run up down ps logs verify history bench schemas asyncapi lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
 CODE   := schemas shared services deploy tests
 
 help: ## What can be done here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 venv: $(STAMP) ## The virtual environment .venv, as requirements.lock pins it
 $(STAMP): requirements.lock
@@ -39,11 +39,18 @@ rules: venv ## Every rule of docs/RULES.md and the tests that prove it
 lint-policies: venv ## Every policy file as a service reads it, and what is wrong with it (FOLDER=path: those files)
 	@$(PYTHON) -m deploy.lint_policies $(FOLDER)
 
-test: venv ## All tests, on a real Kafka and PostgreSQL where they need one
-	$(PYTHON) -m pytest -q -n 2 --dist loadgroup
+test: venv ## All tests, on a real Kafka and PostgreSQL where they need one, in containers where an engine answers
+	$(PYTHON) -m pytest -q -n 2 --dist loadgroup --ignore=tests/e2e --ignore=tests/docs
+	$(PYTHON) -m pytest -q tests/e2e tests/docs
+
+test-e2e: venv ## The whole system in containers: its stories, and what only containers can be put through
+	RECOURSE_TESTS_REQUIRED=1 $(PYTHON) -m pytest -q tests/e2e
 
 test-faults: venv ## Services, broker and database killed and frozen while money moves
 	RECOURSE_TEST_FAULTS=1 $(PYTHON) -m pytest -q tests/faults
+
+test-docs: venv ## Every recipe of docs/OPERATIONS.md, run on a system in containers and compared
+	$(PYTHON) -m pytest -q tests/docs
 
 demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; PROVIDER=topic; STACK=compose)
 	@$(PYTHON) -m deploy.local.demo $(STORY) $(if $(POLICY),--policy $(POLICY)) $(if $(PROVIDER),--provider $(PROVIDER)) \
@@ -64,6 +71,9 @@ ps: ## Which containers run, and how they are
 
 logs: ## What the containers say, as they say it
 	@docker compose logs -f --tail 100
+
+verify: venv ## Prove on a running system's topics and ledger that no penny is lost, doubled or stranded (STACK=compose)
+	@$(PYTHON) -m deploy.verify $(if $(STACK),--stack $(STACK))
 
 history: venv ## An order's history from a running system, as somebody sees it (ORDER=id, AS=buyer seller mediator operator)
 	@$(PYTHON) -m deploy.local.history $(ORDER) $(if $(filter-out as,$(AS)),--as $(AS))

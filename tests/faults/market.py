@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -30,8 +31,8 @@ class GaveUp(AssertionError):
 class Order:
     """One order and all that was heard of it, each event once."""
 
-    def __init__(self, market: "Market", order_id: str) -> None:
-        self.market, self.id = market, order_id
+    def __init__(self, market: "Market", order_id: str, policy: str) -> None:
+        self.market, self.id, self.policy = market, order_id, policy
         self.heard: list[Seen] = []
         self._said = 0
 
@@ -84,7 +85,7 @@ class Order:
             currency="EUR",
             lines=[{"line_id": "l1", "title": "Lamp", "quantity": 1, "amount_minor": PAID}],
             payment={"payment_id": f"payment-{self.id}", "amount_minor": PAID},
-            policy="demo",
+            policy=self.policy,
         )
 
     async def ship(self) -> None:
@@ -127,8 +128,8 @@ class Market:
         if self._producer is not None:
             await self._producer.stop()
 
-    def order(self, order_id: str) -> Order:
-        self.orders[order_id] = Order(self, order_id)
+    def order(self, order_id: str, policy: str = "demo") -> Order:
+        self.orders[order_id] = Order(self, order_id, policy)
         return self.orders[order_id]
 
     async def open(self) -> None:
@@ -258,6 +259,7 @@ async def judged(order: Order) -> None:
             rules=[],
             evidence_ids=[],
         )
+        await order.hears_of("dispute.decided", "dispute.closed")
         for role in ("buyer", "seller"):
             await order.says("dispute.waive_appeal", role, dispute_id="d1")
 
@@ -283,3 +285,55 @@ async def shipped_and_silent(order: Order) -> None:
 Way = Callable[[Order], Awaitable[None]]
 QUICK: tuple[Way, ...] = (cancelled, confirmed, agreed, disputed_again, judged, arbitration_cancelled, never_shipped)
 SLOW: tuple[Way, ...] = (*QUICK, seller_silent, shipped_and_silent)
+OBEYED: tuple[Way, ...] = (cancelled, confirmed, agreed, judged, arbitration_cancelled)
+"""Under a policy whose windows are days nothing of this is ever refused, however slow the services are."""
+
+
+class Traffic:
+    """Orders of a market, begun in groups: each goes the next of these ways, to its end."""
+
+    def __init__(self, market: Market, ways: Sequence[Way], group: int, policy: str = "demo") -> None:
+        self.market, self.group, self.policy = market, group, policy
+        self.orders: list[Order] = []
+        self._next = itertools.cycle(ways)
+        self._playing: list[asyncio.Task[None]] = []
+
+    def begin(self) -> None:
+        for _ in range(self.group):
+            way = next(self._next)
+            name = f"{way.__name__.replace('_', '-')}-{len(self.market.orders)}"
+            self.orders.append(self.market.order(name, self.policy))
+            self._playing.append(asyncio.create_task(self._play(way, self.orders[-1])))
+
+    @staticmethod
+    async def _play(way: Way, order: Order) -> None:
+        await way(order)
+        await order.ends()
+
+    @contextlib.asynccontextmanager
+    async def flowing(self, every: float) -> AsyncIterator[None]:
+        """A group is begun every so many seconds."""
+
+        async def flow() -> None:
+            while True:
+                self.begin()
+                await asyncio.sleep(every)
+
+        flowing = asyncio.create_task(flow())
+        try:
+            yield
+        finally:
+            flowing.cancel()
+
+    async def end(self) -> None:
+        """Everybody has said what he had to say, and every order has ended."""
+        await asyncio.gather(*self._playing)
+
+    def refused(self) -> list[str]:
+        """What people said and was not obeyed, and why not."""
+        return [
+            f"{order.id}: {seen.data['refused']} {seen.data['code']}"
+            for order in self.orders
+            for seen in order.heard
+            if seen.type.endswith(".rejected") and seen.causation_id.startswith(f"{order.id}/")
+        ]

@@ -5,23 +5,21 @@ that are frozen while others take over and that thaw with what they knew.
 """
 
 import asyncio
-import itertools
 import os
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.stack import ServiceProcess, Stack
+from deploy.verify.looking import VerifySettings, verify
 from schemas.topics import PARTITIONS, SERVICES
-from tests.faults import checks
-from tests.faults.market import PAID, QUICK, SLOW, Market, Order, Way
+from tests.faults import aftermath, checks
+from tests.faults.market import PAID, QUICK, SLOW, Market, Traffic, Way
 from tests.faults.topics import read_all
 
 pytestmark = [
@@ -30,8 +28,6 @@ pytestmark = [
     pytest.mark.xdist_group("faults"),
 ]
 
-SETTLING_SECONDS = 240
-"""How long the last letter and the last alarm may take after the last order has ended."""
 FROZEN_SECONDS = 5.0
 """Longer than the lease: the others must take over."""
 
@@ -48,30 +44,13 @@ async def stack() -> AsyncIterator[Stack]:
             yield stack
 
 
-@dataclass
-class Run:
-    """Orders are begun in groups, and while each is under way something falls over."""
+class Run(Traffic):
+    """While a group of orders is under way something falls over."""
 
-    stack: Stack
-    market: Market
-    ways: Sequence[Way]
-    group: int
-
-    def __post_init__(self) -> None:
+    def __init__(self, stack: Stack, market: Market, ways: Sequence[Way], group: int) -> None:
+        super().__init__(market, ways, group)
+        self.stack = stack
         self.killed: Counter[str] = Counter()
-        self._next = itertools.cycle(self.ways)
-        self._playing: list[asyncio.Task[None]] = []
-
-    def begin(self) -> None:
-        for _ in range(self.group):
-            way = next(self._next)
-            order = self.market.order(f"{way.__name__.replace('_', '-')}-{len(self.market.orders)}")
-            self._playing.append(asyncio.create_task(self._play(way, order)))
-
-    @staticmethod
-    async def _play(way: Way, order: Order) -> None:
-        await way(order)
-        await order.ends()
 
     async def kill(self, name: str, child: Kafka | Postgres | ServiceProcess) -> None:
         """SIGKILL in the midst of it, and a new one at once."""
@@ -100,8 +79,7 @@ class Run:
         await self.kill("postgres", self.stack.postgres)
 
     async def end(self) -> None:
-        """Everybody has said what he had to say, and every order has ended."""
-        await asyncio.gather(*self._playing)
+        await super().end()
         for service in self.stack.services.values():
             service.check()
 
@@ -109,49 +87,23 @@ class Run:
 async def what_is_left(stack: Stack, market: Market) -> checks.World:
     topics = [topic.name for topic in stack.topics]
     records = [checks.Seen.of(record) for record in await read_all(stack.bootstrap_servers, topics, PARTITIONS)]
-    connection = await asyncpg.connect(stack.database_url)
-    try:
-        columns = "order_id, captured_minor, escrow_minor, refunded_minor, paid_out_minor"
-        books = await connection.fetch(f"SELECT {columns} FROM refund.ledger_order")
-        sums = "SELECT entry_id, sum(amount_minor)::bigint FROM refund.ledger_posting GROUP BY entry_id"
-        postings = await connection.fetch(sums)
-        payments = await connection.fetch("SELECT payment_key, amount_minor FROM refund.sandbox_payment")
-    finally:
-        await connection.close()
-    return checks.World(
-        paid=dict.fromkeys(market.orders, PAID),
-        records=records,
-        books={order_id: checks.Books(*minor) for order_id, *minor in books},
-        postings_minor=dict(postings),
-        payments=dict(payments),
-        mails=stack.mailbox.messages,
+    settings = VerifySettings(
+        kafka_bootstrap_servers=stack.bootstrap_servers, database_url=stack.database_url, verify_grace_seconds=0
     )
-
-
-async def settled(stack: Stack, market: Market) -> tuple[checks.World, list[str]]:
-    """Looks until all is well, or for so long that it will not be."""
-    problems = ["nobody looked"]
-    world = checks.World({})
-    for _ in range(SETTLING_SECONDS // 2):
-        world = await what_is_left(stack, market)
-        problems = checks.problems(world)
-        if not problems:
-            break
-        await asyncio.sleep(2)
-    return world, problems
+    paid = dict.fromkeys(market.orders, PAID)
+    return checks.World(paid, records, await verify(settings), stack.mailbox.messages)
 
 
 def tell(run: Run, world: checks.World, problems: Sequence[str]) -> None:
     killed = ", ".join(f"{name} {times}" for name, times in run.killed.items())
     mails = Counter(str(mail["Message-ID"]) for mail in world.mails)
-    lost = sum("never answered" in problem or "never said" in problem for problem in problems)
     logs = [service.log.read_text(errors="replace") for service in run.stack.services.values()]
     fenced = sum(log.count('"event": "fenced') for log in logs)
     print(
         f"\n{len(run.market.orders)} orders, {run.market.sent} commands ({run.market.said_again} said again)."
         f" Killed: {killed}. Fenced {fenced} times."
-        f" {len(world.records)} records, {checks.repeats(world.records)} of them repeats;"
-        f" {len(mails)} mails, {mails.total() - len(mails)} handed over again. Lost: {lost}."
+        f" {len(world.records)} records, {world.report.counts['repeats']} of them repeats;"
+        f" {len(mails)} mails, {mails.total() - len(mails)} handed over again. Lost: {checks.lost(problems)}."
     )
 
 
@@ -162,7 +114,7 @@ async def test_every_process_is_killed_once(stack: Stack, capsys: pytest.Capture
         run = Run(stack, market, QUICK, group=5)
         await run.kill_all()
         await run.end()
-        world, problems = await settled(stack, market)
+        world, problems = await aftermath.settled(lambda: what_is_left(stack, market))
     with capsys.disabled():
         tell(run, world, problems)
     assert problems == []
@@ -182,7 +134,7 @@ async def test_every_process_is_killed_and_frozen_again_and_again(
             for service in SERVICES:
                 await run.freeze(service)
         await run.end()
-        world, problems = await settled(stack, market)
+        world, problems = await aftermath.settled(lambda: what_is_left(stack, market))
     with capsys.disabled():
         tell(run, world, problems)
     assert problems == []

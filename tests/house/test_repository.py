@@ -10,7 +10,7 @@ REGISTRIES = re.compile(
     r"pypi\.org|pythonhosted\.org|repo1?\.maven|maven\.(org|google)|docker\.io|ghcr\.io|quay\.io|npmjs|conda\.(io|org)"
 )
 MACHINE = re.compile(r"(?<![\w.}:/-])/(home|root|work|tmp|Users)/\w")
-TARGET = re.compile(r"^([a-z][a-z-]*):(?!=)(.*)$", re.MULTILINE)
+TARGET = re.compile(r"^([a-z][a-z0-9-]*):(?!=)(.*)$", re.MULTILINE)
 
 
 def test_every_dependency_is_pinned_with_its_hashes() -> None:

@@ -1,0 +1,170 @@
+"""What is kept of a record, a ledger entry or a pending alarm: as much as anything is proved by, and no e-mail address.
+
+Events are read as any reader of the topics may: by the contract alone. Commands are read by the services' own decoder,
+since "the same command" is what that takes for the same.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from importlib import import_module
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from schemas.mediation import Seat
+from schemas.timer import Elapsed
+from schemas.topics import OUTSIDERS_WRITE, SERVICES
+from schemas.wire import Message
+from shared.codec import DeadLetter, Decoder
+from shared.ports import EPOCH, Record
+
+for service in SERVICES:
+    import_module(f"schemas.{service}")  # every message there is
+import_module("schemas.payments")
+
+SOURCE = re.compile(r"recourse/(?P<service>[a-z]+)/(?P<shard>\d{1,9})")
+ALARMED = ("order", "dispute", "mediation", "refund")
+WRITERS = {"payments.commands": ("refund",), "timer.commands": ALARMED}
+"""Who writes a topic that is not named after its only writer."""
+COMMAND_TOPICS = tuple(f"{service}.commands" for service in (*ALARMED, "timer"))
+
+LEDGER = "the ledger"
+ALARMS = "the pending alarms"
+LATER = "refund.events, beyond the end that was read"
+"""What is no topic has a name like one."""
+
+BELL, SEAT = Elapsed.type, Seat.type
+UNREADABLE = "unreadable"
+DEAD_LETTER = "dead-letter"
+
+FIELDS = frozenset(
+    {
+        *("status", "currency", "total_minor", "payment", "lines", "final"),
+        *("settlement_id", "leg", "amount_minor", "refund_minor", "release_minor", "payout_minor", "chargeback_minor"),
+        *("held_minor", "disputed_minor", "dispute_id", "buyer_id", "seller_id", "provider_reference", "note"),
+        *("payment_key", "timer_id", "due_at"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """`at` is the broker's append time, of a ledger entry when it was booked, of an alarm when it is due; ms."""
+
+    order_id: str
+    topic: str
+    partition: int = 0
+    offset: int = 0
+    at: int = 0
+    type: str = ""
+    id: str = ""
+    cause: str = ""
+    source: str = ""
+    sequence: int | None = None
+    """Of what one of our shards says it wrote."""
+    digest: bytes = b""
+    """Of all that must not differ between two of the same id."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        return f"{self.topic}/{self.partition}@{self.offset}" if self.topic not in (LEDGER, ALARMS) else self.topic
+
+    @property
+    def trusted(self) -> bool:
+        """It lies where outsiders cannot write."""
+        return self.topic not in OUTSIDERS_WRITE
+
+    @property
+    def of_its_shard(self) -> bool:
+        """The shard that writes this partition of this topic wrote it."""
+        found = SOURCE.fullmatch(self.source)
+        writers = WRITERS.get(self.topic, (self.topic.partition(".")[0],))
+        return (
+            found is not None
+            and self.sequence is not None
+            and found["service"] in writers
+            and int(found["shard"]) == self.partition
+        )
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
+
+
+class Reader:
+    """Makes facts of records; never raises, whatever lies in a topic."""
+
+    def __init__(self, partitions: int) -> None:
+        decoders = [Decoder(service, (), partitions) for service in SERVICES]
+        self._inboxes = {decoder.inbox: decoder for decoder in decoders if decoder.commands}
+
+    def fact(self, record: Record) -> Fact:
+        headers = {name: (raw or b"").decode(errors="replace") for name, raw in record.headers}
+        if record.topic.endswith(".dead-letters"):
+            return _dead_letter(record, headers)
+        if record.topic in self._inboxes:
+            return self._command(record, headers)
+        return _event(record, headers)
+
+    def _command(self, record: Record, headers: Mapping[str, str]) -> Fact:
+        found = self._inboxes[record.topic].decode(record, EPOCH)
+        if found is None or isinstance(found, DeadLetter):
+            return _fact(record, headers, type=UNREADABLE, id=_place(record.topic, record.partition, record.offset))
+        command = found.input
+        # The roster answers nobody; to what a case said it belongs under the order of the case.
+        about = headers.get("ce_subject", "") if command.type == SEAT else command.order_id
+        digest = command.digest or b""
+        return _fact(record, headers, order_id=about, type=command.type, id=command.id, digest=digest)
+
+
+def _fact(record: Record, headers: Mapping[str, str], **known: Any) -> Fact:
+    sequence = headers.get("ce_sequence", "")
+    source = headers.get("ce_source", "")
+    ours = SOURCE.fullmatch(source) and sequence.isascii() and sequence.isdigit() and len(sequence) <= 18
+    about = {
+        "order_id": (record.key or b"").decode(errors="replace"),
+        "type": headers.get("ce_type", ""),
+        "id": headers.get("ce_id", ""),
+        "cause": headers.get("ce_causationid", ""),
+        "source": source,
+        "sequence": int(sequence) if ours else None,
+    }
+    place = (record.topic, record.partition, record.offset, record.timestamp)
+    return Fact(**{**dict(zip(("topic", "partition", "offset", "at"), place, strict=True)), **about, **known})
+
+
+def _event(record: Record, headers: Mapping[str, str]) -> Fact:
+    value = record.value or b""
+    names = ("ce_id", "ce_type", "ce_causationid")
+    content = "|".join(headers.get(name, "") for name in names).encode() + b"|" + (record.key or b"") + b"|" + value
+    digest = blake2b(content, digest_size=8).digest()
+    if record.topic == "notification.events":
+        return _fact(record, headers, digest=digest)  # nothing but its place is asked for
+    model = Message.MODELS.get(headers.get("ce_type", ""))
+    if model is None:
+        return _fact(record, headers, digest=digest)  # a newer service's
+    try:
+        model.read(value)
+    except ValidationError:
+        return _fact(record, headers, digest=digest, type=UNREADABLE)
+    data = {name: said for name, said in from_json(value).items() if name in FIELDS}
+    return _fact(record, headers, digest=digest, data=data)
+
+
+def _dead_letter(record: Record, headers: Mapping[str, str]) -> Fact:
+    place = [headers.get(f"kafka_dlt-original-{name}", "") for name in ("topic", "partition", "offset")]
+    letter = {
+        "ce_source": headers.get("x-dead-letter-source", ""),
+        "ce_sequence": headers.get("x-dead-letter-sequence", ""),
+    }
+    id_ = _place(*place)
+    digest = blake2b(f"{id_}|".encode() + (record.value or b""), digest_size=8).digest()
+    reason = headers.get("x-dead-letter-reason", "").partition(":")[0]
+    return _fact(record, letter, type=DEAD_LETTER, id=id_, digest=digest, data={"reason": reason})
+
+
+def _place(topic: str, partition: object, offset: object) -> str:
+    return f"{topic}/{partition}@{offset}"

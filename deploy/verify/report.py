@@ -1,0 +1,117 @@
+"""What was looked at, what was proved on it, and what was found to be wrong."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from services.notification.letters import DIGITS
+from shared.ports import EPOCH
+
+PROMISES = {
+    "M1": ("captured = held + disputed + released + refunded, and so in the ledger", "steps of orders"),
+    "M2": ("nothing leaves twice, or unasked", "movements of money"),
+    "M3": ("ledger entries are what was said, sum to zero and never change", "entries"),
+    "M4": ("the payment provider moved what the ledger says", "movements of money"),
+    "S1": ("every command has exactly one answer", "commands"),
+    "S3": ("no order waits for nothing", "orders that are not at their end"),
+    "S4": ("sequences have no gaps, and what is published keeps its order", "records"),
+}
+"""Promise -> what it says, and on what it is proved."""
+KEPT_MAX = 100
+"""Violations of one promise that are kept in words; the others are counted."""
+SHOWN_MAX = 20
+ORDERS = ("held", "disputed", "released", "refunded")
+BOOKS = {"escrow": "in escrow", "paid_out": "paid out", "paid_back": "paid back"}
+
+
+def money(minor: int, currency: str) -> str:
+    digits = DIGITS.get(currency, 2)
+    return f"{Decimal(minor).scaleb(-digits):,.{digits}f} {currency}".rstrip()
+
+
+def instant(milliseconds: int) -> str:
+    return f"{EPOCH + timedelta(milliseconds=milliseconds):%Y-%m-%d %H:%M:%S}Z"
+
+
+class Violation(NamedTuple):
+    """`order_id` is empty for what concerns a whole shard, `place` where nothing lies that could be looked at."""
+
+    order_id: str
+    sentence: str
+    place: str
+
+    def __str__(self) -> str:
+        order = f"{self.order_id}: " if self.order_id else ""
+        return f"{order}{self.sentence}{f' [{self.place}]' if self.place else ''}"
+
+
+@dataclass
+class Report:
+    counts: Counter[str] = field(default_factory=Counter)
+    """orders, events, repeats, commands, movements, entries, expired sequence numbers."""
+    money: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Currency -> captured, held, disputed, released, refunded by the orders; escrow, paid_out, paid_back by the
+    ledger; in minor units."""
+    checked: Counter[str] = field(default_factory=Counter)
+    in_flight: Counter[str] = field(default_factory=Counter)
+    parked: Counter[str] = field(default_factory=Counter)
+    """What waits in a parked order for a fix."""
+    found: Counter[str] = field(default_factory=Counter)
+    """Violations by promise, all of them."""
+    violations: dict[str, list[Violation]] = field(default_factory=lambda: defaultdict(list))
+    """The first KEPT_MAX of each promise."""
+    seconds: float = 0.0
+
+    def violated(self, promise: str, violation: Violation) -> None:
+        self.found[promise] += 1
+        if len(self.violations[promise]) < KEPT_MAX:
+            self.violations[promise].append(violation)
+
+    @property
+    def holds(self) -> bool:
+        return not self.found
+
+    def problems(self) -> list[str]:
+        return [f"{promise}: {one}" for promise in PROMISES for one in self.violations.get(promise, ())]
+
+    def line(self) -> str:
+        """All of it in one line."""
+        looked = f"{self._looked()} in {self.seconds:.1f} s"
+        if self.holds:
+            return f"verified: {', '.join(PROMISES)} hold for {looked}{self._waiting(self.in_flight.total())}"
+        broken = ", ".join(f"{promise} {self.found[promise]} times" for promise in PROMISES if self.found[promise])
+        return f"NOT verified: {broken} violated; {looked}"
+
+    def lines(self, now: datetime) -> Iterator[str]:
+        yield f"Verified at {now:%Y-%m-%d %H:%M:%S}Z: {self._looked()}, read and judged in {self.seconds:.1f} s."
+        for currency, sums in sorted(self.money.items()):
+            places = " + ".join(f"{name} {money(sums[name], currency)}" for name in ORDERS)
+            yield f"  by the orders: captured {money(sums['captured'], currency)} = {places}"
+            places = " + ".join(f"{words} {money(sums[name], currency)}" for name, words in BOOKS.items())
+            yield f"  by the ledger: captured {money(sums['booked'], currency)} = {places}"
+        if self.counts["expired"]:
+            yield f"  {self.counts['expired']:,} numbers lay in command topics and are past their retention"
+        yield ""
+        for promise, (words, of) in PROMISES.items():
+            if not self.found[promise]:
+                waiting = self._waiting(self.in_flight[promise], self.parked[promise])
+                yield f"  {promise}  {words}: holds for {self.checked[promise]:,} {of}{waiting}"
+                continue
+            yield f"  {promise}  {words}: VIOLATED {self.found[promise]:,} times"
+            yield from (f"        {one}" for one in self.violations[promise][:SHOWN_MAX])
+            if self.found[promise] > SHOWN_MAX:
+                yield f"        and {self.found[promise] - SHOWN_MAX:,} more"
+
+    def _looked(self) -> str:
+        names = ("orders", "events", "commands", "movements", "entries")
+        words = [f"{self.counts[name]:,} {'ledger ' * (name == 'entries')}{name}" for name in names]
+        words[1] += f" ({self.counts['repeats']:,} of them twice)" if self.counts["repeats"] else ""
+        return ", ".join(words)
+
+    @staticmethod
+    def _waiting(in_flight: int, parked: int = 0) -> str:
+        words = [f"{in_flight:,} in flight"] * bool(in_flight) + [f"{parked:,} parked for a fix"] * bool(parked)
+        return f" ({', '.join(words)})" if words else ""

@@ -1,0 +1,118 @@
+"""One system in containers for all tests here; its logs where a test fails; at the end what was sent, and what lost."""
+
+import gc
+import logging
+import os
+import warnings
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Generator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from docker.errors import DockerException
+from testcontainers.core.docker_client import DockerClient
+
+from tests.e2e.containers import PARTS, Containers
+from tests.e2e.trial import Trial
+from tests.faults.market import Market
+
+ENGINE_SECONDS = 5
+STORIES = Path(__file__).with_name("test_stories.py")
+STACK = pytest.StashKey[Containers]()
+
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its clients report every attempt to connect at length
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker has the containers to itself, and what is done to them takes its time."""
+    items.sort(key=_turn)
+    for item in items:
+        if item.path.is_relative_to(STORIES.parent):
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+            item.add_marker(pytest.mark.timeout(400))
+
+
+def _turn(item: pytest.Item) -> int:
+    """Those that share one system come last and together; first of them the stories, which keep time: nothing was done
+    to it yet."""
+    shares = isinstance(item, pytest.Function) and "trial" in item.fixturenames
+    return shares + (shares and item.path != STORIES)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Without a container engine nothing here can run: skipped, all in one line, or a failure where it has to run."""
+    problem = _problem()
+    if problem and os.environ.get("RECOURSE_TESTS_REQUIRED"):
+        pytest.fail(problem, pytrace=False)
+    if problem:
+        pytest.skip(problem)
+
+
+@cache
+def _problem() -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the socket of a failed attempt is left open by its library
+        try:
+            DockerClient(timeout=ENGINE_SECONDS).client.close()
+        except (DockerException, OSError) as error:
+            return f"tests/e2e: not run, no container engine answers ({error})"
+        finally:
+            gc.collect()
+    return ""
+
+
+@pytest.fixture(scope="session")
+async def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Containers]:
+    """Six services and the stand-in payment service, ready."""
+    async with Containers(tmp_path_factory.mktemp("e2e")) as stack:
+        request.config.stash[STACK] = stack
+        yield stack
+
+
+@pytest.fixture(scope="session")
+async def market(stack: Containers) -> AsyncIterator[Market]:
+    """Open: somebody is there to judge."""
+    async with Market(stack.bootstrap_servers) as market:
+        await market.open()
+        yield market
+
+
+@pytest.fixture
+async def trial(
+    stack: Containers, market: Market, record_property: Callable[[str, object], None]
+) -> AsyncIterator[Trial]:
+    trial = Trial(stack, market)
+    yield trial
+    record_property(Trial.__name__, trial.account())
+    for name in set(stack.services) - set(PARTS):
+        await stack.dismiss(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    stack = item.config.stash.get(STACK, None)
+    if report.failed and stack is not None:
+        for name, part in stack.parts.items():
+            report.sections.append((f"Log of {name}", part.quoted()))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    told = [
+        account
+        for report in reports
+        if getattr(report, "when", "") == "teardown"
+        for name, account in report.user_properties
+        if name == Trial.__name__
+    ]
+    if told:
+        faults = sum((Counter(account["faults"]) for account in told), Counter())
+        commands, lost, doubled = (max(account[what] for account in told) for what in ("commands", "lost", "doubled"))
+        each = ", ".join(f"{what} {times}" for what, times in faults.items()) or "none"
+        terminalreporter.write_line(
+            f"tests/e2e: {commands} commands sent; {faults.total()} faults ({each}); lost {lost}, doubled {doubled}"
+        )
