@@ -184,9 +184,11 @@ async def test_a_transaction_s_mark_at_the_end_of_a_log_is_nothing_to_wait_for(s
         await source.receive(batch)
 
     source.subscriber(receive)
-    async with AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, transactional_id=name) as outsider:
-        async with outsider.transaction():
-            await outsider.send_and_wait(name, b"1", key=b"key")
+    async with (
+        AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, transactional_id=name) as outsider,
+        outsider.transaction(),
+    ):
+        await outsider.send_and_wait(name, b"1", key=b"key")
     await broker.start()
     try:
         source.resume(0, {})
