@@ -111,8 +111,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     if told:
         faults = sum((Counter(account["faults"]) for account in told), Counter())
-        commands, lost, doubled = (max(account[what] for account in told) for what in ("commands", "lost", "doubled"))
         each = ", ".join(f"{what} {times}" for what, times in faults.items()) or "none"
-        terminalreporter.write_line(
-            f"tests/e2e: {commands} commands sent; {faults.total()} faults ({each}); lost {lost}, doubled {doubled}"
+        commands, lost, doubled = (max(account[what] for account in told) for what in ("commands", "lost", "doubled"))
+        counted = (
+            f"{commands} commands sent, lost {lost}, doubled {doubled}" if commands else "nothing could be counted"
         )
+        terminalreporter.write_line(f"tests/e2e: {counted}; faults: {faults.total()} ({each})")

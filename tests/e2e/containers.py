@@ -225,7 +225,7 @@ class Containers:
         async def shared() -> bool:
             return await self.shards(service) == Counter(dict.fromkeys(among, share))
 
-        await until(f"{', '.join(among)} have {share} shards each", shared)
+        await until(f"each of {', '.join(among)} has {share} shards", shared)
 
     async def until_well(self) -> None:
         """Every service says of itself that it makes progress, as its container's health check asks it."""
@@ -238,8 +238,10 @@ class Containers:
             await until(f"{part.name} is well", well)
 
     def fill_disk(self) -> None:
-        """PostgreSQL finds no more room."""
+        """PostgreSQL finds no more room for its tables, nor for its log when the part at hand is used up."""
         self._disk_holder.container.exec_run(["sh", "-c", f"cat /dev/zero > {DISK}/filler"])
+        write = """psql -U recourse postgres -c "SELECT pg_logical_emit_message(true, '', repeat('x', 1000000))" """
+        self.postgres.container.exec_run(["sh", "-c", f"while {write}; do :; done"])
 
     def free_disk(self) -> None:
         self._disk_holder.container.exec_run(["rm", f"{DISK}/filler"])

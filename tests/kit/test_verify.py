@@ -27,6 +27,7 @@ from deploy.verify import looking
 from deploy.verify.case import Moment
 from deploy.verify.facts import ALARMS, LATER, LEDGER, Fact, Reader
 from deploy.verify.judging import judged
+from deploy.verify.purse import Purse
 from deploy.verify.report import PROMISES, Report, money
 from deploy.verify.spool import Spool
 from schemas.topics import SERVICES, all_topics
@@ -210,9 +211,10 @@ def booked(type_: str, order: str, *new: dict[str, Any]) -> Plant:
 
     def plant(world: Written) -> Written:
         entry_ = next(one for one in world.entries if (one.type, one.order_id) == (type_, order))
-        planted = [
-            replace(entry_, id=change.pop("id", entry_.id), data={**entry_.data, **change}) for change in map(dict, new)
-        ]
+        planted = []
+        for change in map(dict, new):
+            about = {name: change.pop(name) for name in ("id", "type", "order_id") if name in change}
+            planted.append(replace(entry_, **about, data={**entry_.data, **change}))
         return replace(world, entries=[one for one in world.entries if one is not entry_] + planted)
 
     return plant
@@ -274,6 +276,22 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
     ("M1", "o-2", booked("refund.captured.v1", "o-2"), "70.00 EUR captured, and never booked"),
     ("M1", "o-2", booked("refund.captured.v1", "o-2", {}, {"id": "again"}), "70.00 EUR captured, and booked 2 times"),
     ("M1 M2 M4 S4", "o-5", without("refund.requested.v1", order="o-5"), "o-5:1/refund over 20.00 EUR was never req"),
+    ("M1", "o-1", changed("order.settled.v1", "o-1", payout_minor=50_00), "but 50.00 EUR is asked to be moved"),
+    ("M1 M2", "o-1", copied("order.settled.v1", "o-1"), "o-1:1/refund is asked for twice, over 40.00 EUR"),
+    (
+        "M1 M2 M4",
+        "o-1",
+        changed("refund.requested.v1", "o-1", amount_minor=41_00),
+        "is requested over 41.00 EUR, asked",
+    ),
+    (
+        "M2",
+        "o-1",
+        copied("refund.requested.v1", "o-1", data={"settlement_id": "s9"}),
+        "s9/refund over 40.00 EUR is req",
+    ),
+    ("M2 M3 M4", "o-1", changed("refund.settled.v1", "o-1", refund_minor=40_01), "40.01 EUR left, 40.00 EUR was requ"),
+    ("M2 M3", "o-1", changed("refund.paid_out.v1", "o-1", amount_minor=90_00), "130.00 EUR left, 100.00 EUR came in"),
     ("M2 M3", "o-1", copied("refund.settled.v1", "o-1"), "o-1:1/refund left twice: 40.00 EUR again"),
     ("M2 M3 M4", "o-1", copied("refund.settled.v1", "o-1", data={"settlement_id": "s9"}), "s9/refund: 40.00 EUR left"),
     ("M2", "o-1", copied("payment.settled.v1", "o-1", data={"provider_reference": "twice"}), "40.00 EUR again, as"),
@@ -282,6 +300,18 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
     ("M1 M3", "o-1", booked("refund.settled.v1", "o-1", pair(ESCROW, f"buyer:{BUYER}", 41_00)), "-41.00 EUR"),
     ("M3", "o-1", booked("refund.settled.v1", "o-1", pair(ESCROW, f"buyer:{BUYER}", 40_00, 39_99)), "to -0.01 EUR"),
     ("M3", "o-1", booked("refund.settled.v1", "o-1", pair(ESCROW, "buyer:thief", 40_00)), "buyer:thief 40.00 EUR"),
+    (
+        "M3",
+        "o-1",
+        booked("refund.settled.v1", "o-1", {"type": "refund.failed.v1"}),
+        "what was said is refund.settled.v1",
+    ),
+    (
+        "M3",
+        "o-9",
+        booked("refund.captured.v1", "o-2", {}, {"id": "x", "order_id": "o-9"}),
+        "but the order was never pl",
+    ),
     ("M3", "o-1", booked("refund.settled.v1", "o-1", {"currency": "USD"}), "books USD, the order is in EUR"),
     ("M3", "o-1", booked("refund.settled.v1", "o-1", {}, {"id": "unsaid"}), "but no event says so"),
     ("M4", "o-1", changed("payment.settled.v1", "o-1", amount_minor=40_01), "moved 40.01 EUR for o-1:1/refund, req"),
@@ -347,6 +377,67 @@ def test_what_is_planted_is_found(market: Written, found: str, order_id: str, pl
 
 def test_every_promise_was_broken() -> None:
     assert {promise for found, *_ in PLANTED for promise in found.split()} == set(PROMISES)
+
+
+# -- the purse of one order ---------------------------------------------------------------------------------------------
+
+PLACED = (
+    "placed",
+    {
+        "currency": "EUR",
+        "payment": {"amount_minor": 100},
+        "lines": [{"line_id": "a", "amount_minor": 60}, {"line_id": "b", "amount_minor": 40}],
+    },
+)
+
+
+def frozen(dispute_id: str, line_id: str, minor: int, released: bool = False) -> tuple[str, dict[str, Any]]:
+    line = {"line_id": line_id, "amount_minor": minor, "released": released}
+    return "lines_frozen", {"dispute_id": dispute_id, "lines": [line]}
+
+
+def released(line_id: str, minor: int) -> tuple[str, dict[str, Any]]:
+    line = {"line_id": line_id, "amount_minor": minor}
+    return "lines_released", {"settlement_id": "s1", "lines": [line], "release_minor": minor, "final": False}
+
+
+def settled(dispute_id: str, line_id: str, minor: int, payout: int) -> tuple[str, dict[str, Any]]:
+    line = {"line_id": line_id, "refund_minor": 0, "release_minor": minor}
+    sums = {"refund_minor": 0, "release_minor": minor, "payout_minor": payout, "chargeback_minor": 0}
+    return "settled", {"settlement_id": "s1", "dispute_id": dispute_id, "lines": [line], **sums}
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ([PLACED, PLACED], "placed twice"),
+        ([PLACED, frozen("d1", "a", 60), frozen("d2", "a", 60)], "line a over 60 cannot be disputed as d2"),
+        ([PLACED, frozen("d1", "a", 60, released=True)], "line a over 60 is not released"),
+        ([PLACED, released("a", 60), frozen("d1", "a", 60)], "line a over 60 is released"),
+        (
+            [PLACED, frozen("d1", "a", 60), ("lines_unfrozen", {"dispute_id": "d2", "lines": ["a"]})],
+            "line a comes back from d2, but is disputed as d1",
+        ),
+        ([PLACED, released("a", 59)], "line a is worth 60 and releases 59"),
+        ([PLACED, frozen("d1", "a", 60), settled("d1", "a", 60, 60), released("a", 60)], "line a is released, but was"),
+        ([PLACED, frozen("d1", "a", 60), settled("d2", "a", 60, 60)], "line a is settled by d2, but is disputed as d1"),
+        (
+            [PLACED, frozen("d1", "a", 60), settled("d1", "a", 60, 1)],
+            "s1 is to move payout 1, charge-back 0; by its li",
+        ),
+        ([PLACED, ("protection_ending", {"held_minor": 1, "disputed_minor": 0})], "says held 1, disputed 0; it is 100"),
+        ([PLACED, ("completed", {"refund_minor": 0, "release_minor": 0})], "completed with 100 held and 0 disputed"),
+        (
+            [PLACED, ("cancelled", {"refund_minor": 101})],
+            "captured 100, but held -1 + disputed 0 + released 0 + refund",
+        ),
+    ],
+)
+def test_a_purse_says_what_cannot_be(events: list[tuple[str, dict[str, Any]]], words: str) -> None:
+    purse = Purse()
+    *before, last = ([*purse.hears(f"order.{type_}.v1", data)] for type_, data in events)
+    assert not any(before)
+    assert any(words in wrong for wrong in last)
 
 
 # -- what is no violation ----------------------------------------------------------------------------------------------
