@@ -379,7 +379,7 @@ def test_every_promise_was_broken() -> None:
     assert {promise for found, *_ in PLANTED for promise in found.split()} == set(PROMISES)
 
 
-# -- the purse of one order ---------------------------------------------------------------------------------------------
+# -- the purse of one order --------------------------------------------------------------------------------------------
 
 PLACED = (
     "placed",
