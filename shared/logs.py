@@ -31,7 +31,7 @@ def start(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # Both report every reconnection attempt at length; what matters of an outage the shard loop says itself.
-    for chatty in ("aiokafka", "uvicorn"):
+    # All report every reconnection attempt at length; what matters of an outage the shard loop says itself.
+    for chatty in ("aiokafka", "asyncpg", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     logging.getLogger("shared.faststream").setLevel(logging.ERROR)  # it warns of what we chose

@@ -60,6 +60,11 @@ class Part:
         return self._described.get_wrapped_container()
 
     @property
+    def host(self) -> str:
+        """Where its published ports are."""
+        return self._described.get_container_host_ip()
+
+    @property
     def state(self) -> dict[str, Any]:
         """As the engine sees it."""
         self.container.reload()
@@ -76,7 +81,7 @@ class Part:
     async def start(self) -> None:
         """Returns when it has said that it is ready."""
         before = await self.times_said(self._ready) if self._made else 0
-        await asyncio.to_thread(self.container.start if self._made else self._make)
+        await asyncio.to_thread(self.container.start if self._made else self.make)
         await self.until_said(self._ready, before + 1)
 
     async def kill(self) -> None:
@@ -101,7 +106,8 @@ class Part:
     def remove(self) -> None:
         self._described.stop()
 
-    def _make(self) -> None:
+    def make(self) -> None:
+        """Its first life."""
         self._described.start()
         self._made = True
         if self._also_on is not None:
@@ -254,7 +260,7 @@ class Containers:
         await asyncio.to_thread(self._build)
         self.to_kafka, self.to_postgres = await asyncio.to_thread(self._cable), await asyncio.to_thread(self._cable)
         await asyncio.to_thread(self._make_disk)
-        self._host = self._disk_holder._described.get_container_host_ip()
+        self._host = self._disk_holder.host
         self._kafka_port, self._postgres_port = free_port(), free_port()
         self.kafka, self.postgres = self._kafka(), self._postgres()
         await _all([self.kafka.start(), self.postgres.start()])
@@ -282,7 +288,7 @@ class Containers:
         holder = self._described("postgres", self.to_postgres).with_command(["sleep", "infinity"])
         holder.with_volume_mapping(self._disk.name, DISK, "rw")
         self._disk_holder = self._part("disk", holder, ready="")
-        self._disk_holder._make()
+        self._disk_holder.make()
 
     def _kafka(self) -> Part:
         kafka = self._described("kafka", self.to_kafka).with_network_aliases("kafka")
@@ -306,7 +312,7 @@ class Containers:
     def _set_up(self) -> None:
         job = Part("setup", self._described("setup", self.to_kafka), ready="", also_on=self.to_postgres)
         try:
-            job._make()
+            job.make()
             assert job.container.wait()["StatusCode"] == 0, job.log()
         finally:
             job.remove()

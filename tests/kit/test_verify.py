@@ -285,13 +285,18 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
         "is requested over 41.00 EUR, asked",
     ),
     (
-        "M2",
+        "M2 S3",
         "o-1",
         copied("refund.requested.v1", "o-1", data={"settlement_id": "s9"}),
         "s9/refund over 40.00 EUR is req",
     ),
     ("M2 M3 M4", "o-1", changed("refund.settled.v1", "o-1", refund_minor=40_01), "40.01 EUR left, 40.00 EUR was requ"),
-    ("M2 M3", "o-1", changed("refund.paid_out.v1", "o-1", amount_minor=90_00), "130.00 EUR left, 100.00 EUR came in"),
+    (
+        "M2 M3 M4",
+        "o-1",
+        changed("refund.paid_out.v1", "o-1", amount_minor=90_00),
+        "130.00 EUR left, 100.00 EUR came in",
+    ),
     ("M2 M3", "o-1", copied("refund.settled.v1", "o-1"), "o-1:1/refund left twice: 40.00 EUR again"),
     ("M2 M3 M4", "o-1", copied("refund.settled.v1", "o-1", data={"settlement_id": "s9"}), "s9/refund: 40.00 EUR left"),
     ("M2", "o-1", copied("payment.settled.v1", "o-1", data={"provider_reference": "twice"}), "40.00 EUR again, as"),
@@ -379,7 +384,7 @@ def test_every_promise_was_broken() -> None:
     assert {promise for found, *_ in PLANTED for promise in found.split()} == set(PROMISES)
 
 
-# -- the purse of one order --------------------------------------------------------------------------------------------
+# -- the purse of one order -------------------------------------------------------------------------------------------
 
 PLACED = (
     "placed",
@@ -419,7 +424,10 @@ def settled(dispute_id: str, line_id: str, minor: int, payout: int) -> tuple[str
             "line a comes back from d2, but is disputed as d1",
         ),
         ([PLACED, released("a", 59)], "line a is worth 60 and releases 59"),
-        ([PLACED, frozen("d1", "a", 60), settled("d1", "a", 60, 60), released("a", 60)], "line a is released, but was"),
+        (
+            [PLACED, frozen("d1", "a", 60), settled("d1", "a", 60, 60), released("a", 60)],
+            "line a over 60 is released, bu",
+        ),
         ([PLACED, frozen("d1", "a", 60), settled("d2", "a", 60, 60)], "line a is settled by d2, but is disputed as d1"),
         (
             [PLACED, frozen("d1", "a", 60), settled("d1", "a", 60, 1)],
