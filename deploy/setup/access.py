@@ -4,6 +4,8 @@ Nobody may have a transactional id: a transaction that an outsider leaves open w
 what is committed. What is not granted here is granted to nobody.
 """
 
+import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,11 +24,12 @@ from confluent_kafka.admin import (
 )
 
 from deploy.setup.broker import answers
-from deploy.setup.job import Finding, Kind
+from deploy.setup.job import Finding, Kind, SetUpFailed
 from schemas.topics import OUTSIDERS, SERVICES, Topic, consumer_group
 
 PRINCIPALS = (*SERVICES, *OUTSIDERS)
 SCRAM_ITERATIONS = 4096
+KNOWN_SECONDS = 30
 
 READ, WRITE = AclOperation.READ, AclOperation.WRITE  # either includes DESCRIBE
 DESCRIBE, DESCRIBE_CONFIGS = AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS
@@ -70,14 +73,29 @@ async def set_up(
         findings = [Finding(Kind.DRIFT, f"{_said(binding)}: declared, not granted") for binding in missing]
     else:
         if missing:
-            await answers({_said(binding): done for binding, done in admin.create_acls(missing).items()})
+            await answers(admin.create_acls(missing))
         findings = [Finding(Kind.DONE, f"granted: {_said(binding)}") for binding in missing]
+    gone: set[AclBinding] = set()
     if prune and undeclared and not check:
+        gone = set(undeclared)
         await answers(admin.delete_acls([exactly(binding) for binding in undeclared]))
         findings += [Finding(Kind.DONE, f"taken back: {_said(binding)}") for binding in undeclared]
     else:
         findings += [Finding(Kind.DRIFT, f"{_said(binding)}: not declared") for binding in undeclared]
+    if not check:
+        await until_known(admin, topics, prefix, there=declared, gone=gone)
     return findings or [Finding(Kind.AS_DECLARED, f"access: {len(declared)} grants as declared")]
+
+
+async def until_known(
+    admin: AdminClient, topics: Sequence[Topic], prefix: str, there: set[AclBinding], gone: set[AclBinding]
+) -> None:
+    """What the controller has taken down a broker hears of a moment later."""
+    until = time.monotonic() + KNOWN_SECONDS
+    while not there <= (granted := await _granted(admin, topics, prefix)) or gone & granted:
+        if time.monotonic() > until:
+            raise SetUpFailed(f"After {KNOWN_SECONDS} s the broker does not know of what was granted.")
+        await asyncio.sleep(0.05)
 
 
 async def set_passwords(admin: AdminClient, passwords: Mapping[str, str], *, check: bool = False) -> list[Finding]:

@@ -346,3 +346,7 @@ async def alter(admin: AdminClient, topic: str, name: str, value: str) -> None:
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
     [answer] = admin.incremental_alter_configs([resource]).values()
     await asyncio.wrap_future(answer)
+    async with asyncio.timeout(10):
+        # The broker hears of it a moment after the controller, and has no event for that.
+        while (await topics._configs(admin, [topic]))[topic][name] != value:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)

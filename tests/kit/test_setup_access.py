@@ -35,6 +35,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("local_stack")]
 
 PREFIX = "guarded."
 PARTITIONS = 2
+TOPICS = all_topics(PREFIX)
 PATIENCE_SECONDS = 20
 SECRET = "of=the, 'kind' that is \\hard"
 PROPERTIES = """
@@ -101,6 +102,9 @@ class Guarded:
             "sasl_plain_password": f"{who} {SECRET}",
         }
 
+    async def knows(self, there: Iterable[AclBinding] = (), gone: Iterable[AclBinding] = ()) -> None:
+        await access.until_known(self.admin, TOPICS, PREFIX, set(there), set(gone))
+
     async def set_up(self, *arguments: str) -> list[str]:
         """What the job says; the broker knows of it when this returns."""
         ended = await setup_job.run(self.env, *arguments)
@@ -128,15 +132,11 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gua
 @pytest.fixture(scope="module")
 async def first_run(guarded: Guarded) -> list[str]:
     """What the job said when there was nothing; the broker knows it all by now."""
-    lines = await guarded.set_up()
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while (await setup_job.run(guarded.env, "--check")).status:
-            pass
-    return lines
+    return await guarded.set_up()
 
 
 async def test_what_is_declared_is_granted_once(guarded: Guarded, first_run: list[str]) -> None:
-    count = len(access.grants(all_topics(PREFIX), PREFIX))
+    count = len(access.grants(TOPICS, PREFIX))
     assert sum(line.startswith("granted: ") for line in first_run) == count
     assert "granted: User:gateway may WRITE topic guarded.order.commands" in first_run
     assert "granted: User:gateway may READ group gateway…" in first_run
@@ -217,6 +217,7 @@ async def test_what_others_granted_is_reported_and_taken_back_only_when_asked(gu
     ]
     elsewhere = grant("User:stranger", AclOperation.WRITE, ResourceType.TOPIC, "not-ours")
     await done(guarded.admin.create_acls([*anybody, elsewhere]).values())
+    await guarded.knows(there=anybody)
     undeclared = [
         "User:stranger may WRITE topic guarded.order.events: not declared",
         "User:stranger may READ topic guarded.…: not declared",
@@ -240,6 +241,7 @@ async def test_what_others_granted_is_reported_and_taken_back_only_when_asked(gu
 async def test_a_grant_that_was_lost_is_reported_by_a_check_and_granted_again(guarded: Guarded) -> None:
     lost = grant("User:refund", AclOperation.READ, ResourceType.TOPIC, f"{PREFIX}order.events")
     await done(guarded.admin.delete_acls([access.exactly(lost)]).values())
+    await guarded.knows(gone=[lost])
     checked = await setup_job.run(guarded.env, "--check")
     assert "User:refund may READ topic guarded.order.events: declared, not granted" in checked.lines
     assert checked.status == 1
@@ -291,7 +293,7 @@ def test_an_administrator_with_a_name_gives_his_password_over_tls_alone() -> Non
 async def rights(guarded: Guarded, who: str) -> dict[str, str]:
     """What the broker lets somebody do with each topic: `read`, `write`, `read+write`."""
     client = guarded.as_(who)
-    names = TopicCollection([topic.name for topic in all_topics(PREFIX)])
+    names = TopicCollection([topic.name for topic in TOPICS])
     answers = client.describe_topics(names, include_authorized_operations=True)
     found = {}
     for name, answer in answers.items():
