@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-e2e test-faults test-docs demo run up down ps logs verify history bench schemas asyncapi lock clean
+.PHONY: help venv check rules lint-policies test test-e2e test-faults test-docs demo run up down ps logs verify history simulate bench schemas asyncapi lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
@@ -77,6 +77,10 @@ verify: venv ## Prove on a running system's topics and ledger that no penny is l
 
 history: venv ## An order's history from a running system, as somebody sees it (ORDER=id, AS=buyer seller mediator operator)
 	@$(PYTHON) -m deploy.local.history $(ORDER) $(if $(filter-out as,$(AS)),--as $(AS))
+
+simulate: venv ## The whole system against crashes, delays and lies in virtual time (SEED=n, SECONDS=n, CELLS=1, CORES=n)
+	@$(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
+	    $(if $(CELLS),--cells) $(if $(CORES),--cores $(CORES))
 
 bench: venv ## How many, how fast, at what cost
 	@$(PYTHON) -m tests.bench

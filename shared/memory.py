@@ -42,7 +42,7 @@ class MemoryBus:
         if partition is None:
             partition = codec.partition_of(key or b"", self.partitions)
         log = self.logs[topic, partition]
-        timestamp = (self.now - EPOCH) // timedelta(milliseconds=1)
+        timestamp = (self.clock() - EPOCH) // timedelta(milliseconds=1)
         log.append(Record(topic, partition, len(log), timestamp, key, value, tuple(headers)))
         return log[-1]
 

@@ -1,0 +1,189 @@
+"""The processes of one service, and what outlives them: its rows, its letters, its books, its timers."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from schemas.wire import Service
+from services.dispute.domain import DECIDER as DISPUTE
+from services.mediation.domain import DECIDER as MEDIATION
+from services.notification.domain import DECIDER as NOTIFICATION
+from services.notification.gateway import TAKEN, UNREACHABLE, Answer
+from services.notification.store import MailList
+from services.order.domain import DECIDER as ORDER
+from services.refund.domain import DECIDER as REFUND
+from services.refund.ledger import Entry, entry
+from services.timer.agenda import MemoryTable, TimerAgenda
+from services.timer.domain import DECIDER as TIMER
+from shared.agenda import Agenda, Written
+from shared.codec import Decoder
+from shared.decider import Decider, Input
+from shared.ports import Commit, Outage, Row
+from tests.simulation.plan import RULES, Fault
+from tests.simulation.process import Process
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+DECIDERS: dict[Service, Decider[Any]] = {
+    one.service: one for one in (ORDER, DISPUTE, MEDIATION, REFUND, NOTIFICATION, TIMER)
+}
+NEVER = float("-inf")
+
+
+class Mail(MailList):
+    """The queue of letters, kept beyond a process. What the mail server took is noted by its delivery alone."""
+
+    def __init__(self, group: "Group") -> None:
+        super().__init__()
+        self._kept = group.letters
+        self.world = group.world
+
+    def _deliver(self, queued: Any) -> Answer:
+        if self.world.now() < self.world.mail_down_until:
+            return UNREACHABLE
+        self.world.mails.append(queued)
+        return TAKEN
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    id: str
+    order_id: str
+    entry: Entry
+
+
+class Ledger(Agenda):
+    """The books, kept beyond a process; an entry that is there already is an error, as in the database."""
+
+    def __init__(self, group: "Group") -> None:
+        self.world = group.world
+
+    async def write(self, transaction: Any, written: Sequence[Written]) -> None:
+        for row in written:
+            if (made := entry(row.message)) is not None:
+                self.world.book(Booked(row.id, row.order_id, made))
+
+
+class Group:
+    """All processes of one service, and what outlives them."""
+
+    def __init__(self, world: "World", service: Service) -> None:
+        self.world, self.service = world, service
+        self.shards: dict[int, Any] = {}
+        self.letters: dict[Any, Any] = {}
+        self.table = MemoryTable()
+        self.processes: list[Process] = []
+        self.owner: dict[int, Process] = {}
+        """Whom each shard is meant for."""
+        self.holder: dict[int, Process | None] = {}
+        """Who has it by right: it is claimed by nobody else before it was given back, or its process given up."""
+        self.down_until = NEVER
+        self.answer_lost = False
+        self.handled: dict[tuple[int, str], list[tuple[Input, datetime]]] = defaultdict(list)
+        """(shard, order) -> the inputs whose outcome was committed, in that order, and when by the broker's clock."""
+        self.public: dict[int, int] = defaultdict(int)
+        self.sent: dict[int, int] = defaultdict(int)
+        """Shard -> position of the last row for the bus that was committed; that is there."""
+        self._waiting: list[list[Any]] = []
+        self.decider = world.visited.watch(DECIDERS[service])
+        self.topics = Decoder(service, self.decider.hears, world.bus.partitions).topics
+
+    def _agenda(self) -> Agenda:
+        match self.service:
+            case "timer":
+                return TimerAgenda(self.table)
+            case "notification":
+                return Mail(self)
+            case "refund":
+                return Ledger(self)
+        return Agenda()
+
+    def start(self) -> Process:
+        process = Process(self, len(self.processes) + 1, self.decider, self._agenda(), RULES, self.topics)
+        self.processes.append(process)
+        return process
+
+    def living(self) -> list[Process]:
+        return [process for process in self.processes if process.alive]
+
+    def assign(self, process: Process, taken_from: Process, *, asked: bool) -> None:
+        """Its shards are for another one; who is not asked to give them back finds out by himself."""
+        for shard, owner in self.owner.items():
+            if owner is taken_from:
+                self.owner[shard] = process
+                if not asked:
+                    self.holder[shard] = None
+        for one in self.living():
+            one.loop.lost.set()
+
+    def given_back(self, shards: Iterable[int], by: Process) -> None:
+        mine = [shard for shard in shards if self.holder.get(shard) is by]
+        self.holder |= dict.fromkeys(mine)
+        if mine:
+            for one in self.living():
+                one.loop.lost.set()
+
+    def expect(self, fault: Fault) -> None:
+        self._waiting.append([fault.crossing, fault])
+
+    def struck(self) -> Iterator[Fault]:
+        """The faults that strike as one of the service's processes crosses a door."""
+        if not self._waiting:
+            return
+        for waiting in self._waiting:
+            waiting[0] -= 1
+        due = [fault for crossings, fault in self._waiting if crossings < 0]
+        self._waiting = [waiting for waiting in self._waiting if waiting[0] >= 0]
+        yield from due
+
+    def calm(self) -> None:
+        self._waiting, self.answer_lost, self.down_until = [], False, NEVER
+
+    def answers(self) -> None:
+        """The database does, or an outage is raised: it is away, or its answer was lost."""
+        if self.world.now() < self.down_until:
+            raise Outage("the database is away")
+        self._hear("the database")
+
+    def broker_answers(self) -> None:
+        if self.world.now() < self.world.broker_down_until:
+            raise Outage("the broker is away")
+        self._hear("the broker")
+
+    def _hear(self, whom: str) -> None:
+        if self.answer_lost:
+            self.answer_lost = False
+            raise Outage(f"no answer of {whom}")
+
+    def committed(self, commit: Commit, tried: list[tuple[int, Input]]) -> None:
+        for shard, found in tried:
+            self.handled[shard, found.order_id].append((found, self.world.bus.clock()))
+        tried.clear()
+        for row in commit.rows:
+            if row.topic is not None:
+                self.public[row.shard] = row.position
+        for shard, order_id, _ in commit.parked:
+            self.world.finds(f"the {self.service} service parked {order_id} (shard {shard})")
+
+    def quiet(self, shard: int) -> bool:
+        stored = self.shards.get(shard)
+        if stored is None or self.sent[shard] < self.public[shard]:
+            return False
+        cursors = stored.claim.cursors
+        for topic in self.topics:
+            log = self.world.bus.logs.get((topic, shard))
+            if log and (topic not in cursors or cursors[topic].offset < len(log)):
+                return False
+        return True
+
+    def holds_alarm(self, shard: int, timer_id: str) -> bool:
+        """Of the timer service: whether it will ring."""
+        timer, rung = self.table.timers.get(shard, {}).get(timer_id), self.table.watermarks.get(shard)
+        return timer is not None and (rung is None or timer.place > rung)
+
+    def rows(self, shard: int) -> list[Row]:
+        rows: list[Row] = self.shards[shard].rows if shard in self.shards else []
+        return rows

@@ -1,0 +1,130 @@
+"""What anybody can know of an order from the topics: by this people decide what to do next."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from schemas.topics import SERVICES
+from shared.codec import header
+from shared.ports import Record
+from tests.simulation.plan import RULES
+
+EVENT_TOPICS = frozenset(f"{service}.events" for service in SERVICES)
+
+REPLACING = frozenset(ref.name for ref, policy in RULES.by_ref.items() if policy.replacement)
+TO_COME = ("_by", "_until", "_from", "ends_at", "escalates_at", "reminder_at")
+
+
+@dataclass
+class Dispute:
+    id: str
+    status: str = "requested"
+    claimed_minor: int = 0
+    offers: dict[str, int] = field(default_factory=dict)
+    """Side -> its newest offer's number."""
+    round: int = 0
+    mediator: str | None = None
+    questions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    evidence: list[str] = field(default_factory=list)
+    reopenable_until: datetime | None = None
+
+
+@dataclass
+class Order:
+    id: str
+    status: str = "none"
+    people: dict[str, str] = field(default_factory=dict)
+    """Role -> who it is."""
+    lines: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """line_id -> (pieces, minor units)"""
+    total_minor: int = 0
+    replaceable: bool = False
+    disputes: dict[str, Dispute] = field(default_factory=dict)
+    instants: set[datetime] = field(default_factory=set)
+    """Every deadline, and every end or begin of a right, that an event named."""
+    in_review: dict[tuple[str, str], None] = field(default_factory=dict)
+    """(settlement_id, leg) of what waits for an operator."""
+    answered: set[str] = field(default_factory=set)
+    """Ids of commands and events that something was said to."""
+    ids: set[str] = field(default_factory=set)
+
+    def ended(self) -> bool:
+        """Nobody has much to say any more."""
+        return self.status in ("completed", "cancelled") and any(
+            one.status == "closed" for one in self.disputes.values()
+        )
+
+    def newest(self) -> Dispute | None:
+        """The dispute people talk about: the last that is not closed, else the last."""
+        going_on = [one for one in self.disputes.values() if one.status != "closed"]
+        return next(reversed(going_on or list(self.disputes.values())), None)
+
+    def hears(self, type_: str, data: dict[str, Any]) -> None:
+        service = type_.partition(".")[0]
+        self.instants |= instants_of(data)
+        if type_.endswith(".rejected.v1"):
+            return
+        match service:
+            case "order":
+                self.status = data["status"] or self.status
+                if type_ == "order.placed.v1":
+                    self.lines = {line["line_id"]: (line["quantity"], line["amount_minor"]) for line in data["lines"]}
+                    self.people = {role: data[role]["id"] for role in ("buyer", "seller")}
+                    self.replaceable = data["policy"]["name"] in REPLACING
+                    self.total_minor = data["total_minor"]
+            case "dispute" | "mediation":
+                if data.get("dispute_id") is not None:
+                    self._hears_of(
+                        self.disputes.setdefault(data["dispute_id"], Dispute(data["dispute_id"])), type_, data
+                    )
+            case "refund":
+                key = data["settlement_id"], data["leg"]
+                if type_ == "refund.review_needed.v1" and data["reason"] != "settled_again":
+                    self.in_review[key] = None
+                elif type_ not in ("refund.overdue.v1", "refund.review_needed.v1"):
+                    self.in_review.pop(key, None)
+
+    def _hears_of(self, dispute: Dispute, type_: str, data: dict[str, Any]) -> None:
+        if type_.startswith("dispute."):
+            dispute.status = data["status"] or dispute.status
+        dispute.claimed_minor = data.get("claimed_minor", dispute.claimed_minor)
+        dispute.evidence += [one["evidence_id"] for one in data.get("evidence", ())]
+        match type_.split(".")[1]:
+            case "opened" if type_.startswith("mediation."):
+                dispute.round, dispute.mediator = data["round"], None
+            case "opened":
+                dispute.offers["buyer"] = data["offer_id"]
+            case "offer_made":
+                dispute.offers[data["by"]] = data["offer_id"]
+            case "assigned":
+                dispute.mediator = data["mediator"]["id"]
+            case "question_asked":
+                dispute.questions[data["question_id"]] = ("buyer", "seller") if data["to"] == "both" else (data["to"],)
+
+
+def instants_of(data: dict[str, Any]) -> set[datetime]:
+    return {
+        datetime.fromisoformat(value)
+        for name, value in data.items()
+        if isinstance(value, str) and name.endswith(TO_COME) and value[:1].isdigit()
+    }
+
+
+@dataclass
+class Talk:
+    """All that was said on the topics, order by order."""
+
+    orders: dict[str, Order] = field(default_factory=dict)
+
+    def watch(self, record: Record) -> None:
+        if record.topic not in EVENT_TOPICS or record.topic in ("notification.events", "timer.events"):
+            return
+        order = self.orders.get((record.key or b"").decode(errors="replace"))
+        if order is None:
+            return
+        id_ = header(record.headers, "ce_id") or ""
+        if id_ not in order.ids:
+            order.ids.add(id_)
+            order.answered.add(header(record.headers, "ce_causationid") or "")
+            order.hears(header(record.headers, "ce_type") or "", json.loads(record.value or b"{}"))

@@ -1,0 +1,207 @@
+"""What a seed stands for: the orders, the people, when they act, and what goes wrong meanwhile.
+
+A plan says everything that is drawn. Each turn has a seed of its own, so one taken out leaves the others what they
+were: that is how a failing plan is made small.
+"""
+
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Literal, get_args
+
+from schemas.topics import SERVICES
+from schemas.wire import Service
+from shared import policies
+from shared.policies import Policies
+
+Manner = Literal["honest", "confused", "greedy", "silent", "repeating"]
+Moment = Literal["at once", "soon", "when quiet", "days later", "at a deadline"]
+Kind = Literal[
+    "crash",
+    "freeze",
+    "lost answer",
+    "database down",
+    "broker down",
+    "topic delayed",
+    "delivered again",
+    "moved",
+    "stolen",
+    "broker clock forward",
+    "broker clock back",
+    "clock wrong",
+    "mail down",
+    "provider away",
+]
+"""What goes wrong. `lost answer`: of a commit, a claim or a publication, which happened or did not. `freeze`: a process
+stops in mid-step and goes on later, replaced or not. `moved`: another process gets its shards, `stolen`: without being
+asked. `clock wrong`: the process's own, by which timers ring."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+RETRIED: frozenset[Kind] = frozenset({"database down", "broker down"})
+RETRIED_SECONDS_MAX = 30.0
+"""An outage is looked at again several times a second: a long one shows nothing that a short one does not."""
+SCRIPTS = (
+    "slow", "twice", "late", "silent.answer", "lost.answer", "fail-2.answer", "refuse", "misquote", "unknown.answer",
+    "lost-9", "late-2.answer", "fail-9", "twice.late", "silent-3.unknown.answer",
+)  # fmt: skip
+"""How the payment provider treats the calls of a movement (deploy/payments/script.py)."""
+
+
+def rules() -> Policies:
+    """Every preset, and one that differs wherever they agree."""
+    presets = policies.load()
+    ref, usual = next((ref, policy) for ref, policy in presets.by_ref.items() if ref.name == "aliexpress")
+    contrary = usual.model_copy(
+        update={
+            "name": "contrary",
+            "replacement": True,
+            "max_reopens": 1,
+            "appeals": 0,
+            "post_expiry_window": usual.post_receipt_window,
+            "open_from": usual.protection_reminder,
+            "mediation_fallback": "seller_wins",
+            "mediation_seller_silence": "buyer_wins",
+            "unsolicited_evidence": "refuse",
+            "cancel_arbitration": "refused",
+        }
+    )
+    generous = contrary.model_copy(
+        update={
+            "name": "generous",
+            "appeals": 1,
+            "open_from": usual.post_expiry_window,
+            "cancel_arbitration": "allowed",
+            "unsolicited_evidence": "flag",
+            "seller_silence": "escalate",
+        }
+    )
+    others = {ref.model_copy(update={"name": policy.name}): policy for policy in (contrary, generous)}
+    return Policies({**presets.by_ref, **others})
+
+
+RULES = rules()
+POLICIES = tuple(sorted(ref.name for ref in RULES.by_ref))
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Somebody's chance to act on one of the orders; `chance` seeds what he makes of it."""
+
+    order: int
+    moment: Moment
+    chance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """From the turn with this number on it waits for the service to cross its doors so many times, then strikes."""
+
+    kind: Kind
+    service: Service
+    turn: int
+    crossing: int
+    lasts: float
+    """Virtual seconds; for a clock, by how much it is wrong."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.service}, {self.lasts:.3g} s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """An order and its people."""
+
+    policy: str
+    lines: tuple[tuple[int, int], ...]
+    """(pieces, minor units) each."""
+    buyer: Manner
+    seller: Manner
+    refund_script: str
+    payout_script: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    seed: int
+    partitions: int
+    day: float
+    """Virtual seconds that people take for a day: under `demo` hardly any."""
+    hesitation: float
+    """Virtual seconds, at most, that a door may take; 0 in a calm world."""
+    deals: tuple[Deal, ...]
+    turns: tuple[Turn, ...]
+    """In their order."""
+    faults: tuple[Fault, ...]
+
+    def without(self, turns: frozenset[int], faults: frozenset[int]) -> "Plan":
+        """Less of it: a turn taken out becomes nobody's, so that the others keep their numbers."""
+        return replace(
+            self,
+            turns=tuple(replace(turn, order=-1) if number in turns else turn for number, turn in enumerate(self.turns)),
+            faults=tuple(fault for number, fault in enumerate(self.faults) if number not in faults),
+        )
+
+    def calmer(self) -> "Plan":
+        return replace(self, hesitation=0)
+
+
+def draw(seed: int) -> Plan:
+    """The plan of a seed; the same for ever, as long as this file is."""
+    chance = Random(seed)
+    policy = chance.choice(POLICIES)
+    day = 10.0 if policy == "demo" else 24 * 3600.0
+    others = [policy] if policy == "demo" else [name for name in POLICIES if name != "demo"]
+    deals = tuple(_deal(chance, policy if number == 0 else chance.choice(others)) for number in range(_few(chance)))
+    turns = tuple(_turn(chance, len(deals)) for _ in range(chance.randint(6, 26)))
+    faults = tuple(_fault(chance, len(turns), day) for _ in range(chance.choice((0, 1, 2, 3, 4, 6, 9))))
+    return Plan(
+        seed=seed,
+        partitions=chance.choice((1, 1, 2)),
+        day=day,
+        hesitation=chance.choice((0, 0, 0.02, day / 50_000, day / 150)),
+        deals=deals,
+        turns=turns,
+        faults=faults,
+    )
+
+
+def _few(chance: Random) -> int:
+    return chance.choice((1, 1, 1, 2))
+
+
+def _deal(chance: Random, policy: str) -> Deal:
+    manners: tuple[Manner, ...] = ("honest", "honest", "honest", "confused", "greedy", "silent", "repeating")
+    return Deal(
+        policy=policy,
+        lines=tuple(
+            (chance.choice((1, 1, 3)), chance.choice((1, 10_00, 33_33, 99_99)))
+            for _ in range(chance.choice((1, 1, 2, 3)))
+        ),
+        buyer=chance.choice(manners),
+        seller=chance.choice(manners),
+        refund_script=_script(chance, policy),
+        payout_script=_script(chance, policy),
+    )
+
+
+def _script(chance: Random, policy: str) -> str:
+    """Where days are seconds a provider that fails for hours would only be told to be overdue thousands of times."""
+    script = chance.choice(SCRIPTS) if chance.random() < 0.3 else ""
+    return "" if policy == "demo" and "9" in script else script
+
+
+def _turn(chance: Random, orders: int) -> Turn:
+    moments: tuple[Moment, ...] = get_args(Moment)
+    [moment] = chance.choices(moments, weights=(10, 10, 48, 20, 12))
+    return Turn(chance.randrange(orders), moment, chance.getrandbits(32))
+
+
+def _fault(chance: Random, turns: int, day: float) -> Fault:
+    kind = chance.choice(KINDS)
+    lasts = round(10 ** chance.uniform(-2, 4.7) * day / 86_400, 6)
+    return Fault(
+        kind=kind,
+        service=chance.choice(SERVICES),
+        turn=chance.randrange(turns),
+        crossing=int(chance.expovariate(1 / 6)),
+        lasts=min(lasts, RETRIED_SECONDS_MAX) if kind in RETRIED else lasts,
+    )

@@ -1,0 +1,237 @@
+"""Plays a plan from its first payment to its last: people act, things go wrong; then nothing does, and all must end."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+from deploy.payments.provider import Provider
+from schemas.wire import MEDIATORS_KEY
+from shared.ports import Record
+from tests.simulation import virtual_time
+from tests.simulation.actors import MEDIATORS, Wish, wish, work_off
+from tests.simulation.coverage import NONE, Visited
+from tests.simulation.invariants import nobody_is_stranded
+from tests.simulation.known import Order, Talk
+from tests.simulation.plan import Deal, Manner, Plan, Turn
+from tests.simulation.strangers import PaymentService
+from tests.simulation.world import World
+
+PEOPLE = b"people"
+"""The `ce_source` of every command that a person gave."""
+STRANGE = "o9"
+"""An order that there is not."""
+DAYS_OF_PATIENCE = 2
+"""How long anybody waits for things to calm down before he acts all the same."""
+DAYS_UNTIL_THE_END = 800
+NOWHERE = logging.NullHandler()
+MILLISECOND = timedelta(milliseconds=1)
+OFFSETS = (-MILLISECOND, timedelta(0), MILLISECOND, timedelta(seconds=1))
+"""By how much people miss a deadline they aim at; or by an hour or so."""
+
+
+@dataclass
+class Played:
+    """What is left of a history to look at."""
+
+    plan: Plan
+    world: World
+    provider: Provider
+    orders: dict[str, Order]
+    captured: dict[str, int]
+    commands: list[Record]
+    """All that people said, in the order in which the broker heard it."""
+
+
+def play(plan: Plan, visited: Visited | None = None, log: logging.Handler = NOWHERE) -> Played:
+    """`log` hears what the services' loops have to say meanwhile, which is much."""
+    loops = logging.getLogger("shared")
+    loops.addHandler(log)
+    loops.propagate = False
+    try:
+        return virtual_time.run(_Stage(plan, visited or Visited()).play())
+    finally:
+        loops.propagate = True
+        loops.removeHandler(log)
+
+
+class _Stage:
+    def __init__(self, plan: Plan, visited: Visited) -> None:
+        self.plan, self.visited = plan, visited
+        self.talk = Talk()
+        self.captured: dict[str, int] = {}
+        self.commands: list[Record] = []
+        self.said = 0
+
+    async def play(self) -> Played:
+        self.world = World(self.plan, self.visited)
+        self.payments = PaymentService(self.world)
+        self.world.bus.watchers.append(self.talk.watch)
+        await self._begin()
+        for number, turn in enumerate(self.plan.turns):
+            for fault in self.plan.faults:
+                if fault.turn == number:
+                    self.world.groups[fault.service].expect(fault)
+            if turn.order >= 0:
+                await self._take(turn)
+        await self._end()
+        self.world.stop()
+        return Played(self.plan, self.world, self.payments.provider, self.talk.orders, self.captured, self.commands)
+
+    async def _begin(self) -> None:
+        for mediator in MEDIATORS[: 1 + self.plan.seed % len(MEDIATORS)]:
+            data = {"mediator_id": mediator, "capacity": 2, "email": f"{mediator}@example.com"}
+            await self._say(MEDIATORS_KEY, Wish("mediation.register_mediator", "operator", "olga", data))
+        for number, deal in enumerate(self.plan.deals, 1):
+            order_id = f"o{number}"
+            self.talk.orders[order_id] = Order(order_id)
+            self.captured[order_id] = sum(minor for _, minor in deal.lines)
+            await self._say(order_id, Wish("order.place", "platform", "checkout", _sale(order_id, deal)))
+
+    async def _take(self, turn: Turn) -> None:
+        chance, order = Random(turn.chance), self.talk.orders[f"o{turn.order + 1}"]
+        await self._wait(chance, order, turn)
+        if order.in_review and chance.random() < 0.4:
+            await self._operate(chance, order)
+            return
+        deal = self.plan.deals[turn.order]
+        manners: Mapping[str, Manner] = {"buyer": deal.buyer, "seller": deal.seller}
+        said = wish(chance, order, manners)
+        if said is None:
+            return
+        manner = manners.get(said.role, "honest")
+        if manner == "confused" and chance.random() < 0.1:
+            said.data["nonsense"] = True
+        about = STRANGE if manner == "confused" and chance.random() < 0.1 else order.id
+        command_id = await self._say(about, said)
+        if chance.random() < (0.9 if manner == "repeating" else 0.05):
+            await asyncio.sleep(chance.choice((0, 0, 1, 3600)))
+            if chance.random() < 0.3:
+                said = said._replace(data=said.data | {"dispute_id": "other"})
+            await self._say(about, said, command_id)
+
+    async def _wait(self, chance: Random, order: Order, turn: Turn) -> None:
+        match turn.moment:
+            case "at once":
+                return
+            case "soon":
+                await asyncio.sleep(10 ** chance.uniform(-3, 2))
+                return
+            case "when quiet":
+                await self._quiet()
+                await asyncio.sleep(chance.uniform(0, self.plan.day / 24))
+                return
+            case "days later":
+                await self._quiet()
+                patience = 2 if order.status == "awaiting_shipment" else 9
+                await asyncio.sleep(chance.uniform(0, patience * self.plan.day))
+                return
+        await self._quiet()
+        now = self.world.bus.clock()
+        coming = sorted(instant for instant in order.instants if instant > now)[:3]
+        if coming:
+            aim = chance.choice(coming) + chance.choice((*OFFSETS, timedelta(seconds=self.plan.day / 24)))
+            await asyncio.sleep(max(0.0, (aim - now).total_seconds() + 0.0001))
+
+    async def _quiet(self) -> bool:
+        """Waits until everything said has had its effects, payments apart; and then nobody may be stranded."""
+        nap, until = 0.01, self.world.now() + DAYS_OF_PATIENCE * self.plan.day
+        while not self.world.quiet():
+            if self.world.now() >= until:
+                return False
+            await asyncio.sleep(nap)
+            nap = min(nap * 2, 3600)
+        for sentence in nobody_is_stranded(self.world, self.talk.orders.values()):
+            self.world.finds(sentence)
+        return True
+
+    async def _say(self, order_id: str, wish: Wish, command_id: str = "") -> str:
+        """Gives a command as soon as the broker takes it."""
+        world = self.world
+        await asyncio.sleep(max(0.0, world.broker_down_until - world.now()))
+        self.said += not command_id
+        command_id = command_id or f"c{self.said}"
+        actor = {"role": wish.role, "id": wish.person}
+        value = json.dumps({"order_id": order_id, "actor": actor} | wish.data).encode()
+        headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_id", command_id.encode()),
+            ("ce_type", f"{wish.name}.v1".encode()),
+            ("ce_source", PEOPLE),
+        ]
+        self.visited.fault = NONE
+        world.tells(f"{wish.role} {wish.person}, {order_id}: {wish.name} {command_id} {_told(wish.data)}")
+        topic = f"{wish.name.partition('.')[0]}.commands"
+        self.commands.append(world.bus.append(topic, order_id.encode(), value, headers))
+        return command_id
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    async def _end(self) -> None:
+        """Once faults stop and the operator does his work, everything ends (L1)."""
+        self.world.heal()
+        self.world.tells("-- from now on nothing goes wrong")
+        chance = Random(self.plan.seed + 2)
+        for _ in range(DAYS_UNTIL_THE_END):
+            if await self._quiet() and self._ended():
+                return
+            if self.payments.idle():
+                for order in self.talk.orders.values():
+                    await self._operate(chance, order)
+            await asyncio.sleep(self.plan.day)
+        for order in self.talk.orders.values():
+            self.world.finds(f"{order.id} has not ended: it is {order.status}, {self._escrow(order.id)} in escrow")
+
+    def _ended(self) -> bool:
+        paid = all(
+            order.status in ("completed", "cancelled") and self._escrow(order.id) == 0 and not order.in_review
+            for order in self.talk.orders.values()
+        )
+        return paid and self.payments.idle() and not self.world.groups["notification"].letters
+
+    def _escrow(self, order_id: str) -> int | None:
+        """None: nothing was captured yet."""
+        account = f"escrow:{order_id}"
+        moved = [
+            booked.entry.amount_minor * ((booked.entry.to_account == account) - (booked.entry.from_account == account))
+            for booked in self.world.ledger.values()
+            if booked.order_id == order_id
+        ]
+        return sum(moved) if moved else None
+
+    async def _operate(self, chance: Random, order: Order) -> None:
+        """Before he pays by hand an operator makes sure that the provider neither has paid nor still will."""
+        moved = {said.payment_key: said.provider_reference for said in self.payments.provider.moved}
+        for one in work_off(chance, order, moved, by_hand=self.world.quiet() and self.payments.idle()):
+            await self._say(order.id, one)
+
+
+def _sale(order_id: str, deal: Deal) -> dict[str, Any]:
+    """As the platform tells it; the ids of payment and seller carry the provider's scripts."""
+
+    def scripted(name: str, script: str) -> str:
+        return f"{name}-{order_id}" + (f":{script}" if script else "")
+
+    return {
+        "buyer": {"id": f"buyer-{order_id}", "email": f"buyer-{order_id}@example.com"},
+        "seller": {"id": scripted("seller", deal.payout_script), "email": f"seller-{order_id}@example.com"},
+        "currency": "EUR",
+        "lines": [
+            {"line_id": f"l{number}", "title": "Lamp", "quantity": pieces, "amount_minor": minor}
+            for number, (pieces, minor) in enumerate(deal.lines, 1)
+        ],
+        "payment": {
+            "payment_id": scripted("payment", deal.refund_script),
+            "amount_minor": sum(minor for _, minor in deal.lines),
+        },
+        "policy": deal.policy,
+    }
+
+
+def _told(data: Mapping[str, Any]) -> str:
+    shown = {name: value for name, value in data.items() if name not in ("evidence", "description", "buyer", "seller")}
+    return json.dumps(shown, separators=(",", ":"))

@@ -1,0 +1,82 @@
+"""A fixed set of histories, as part of every test run; and that the simulation would say so if anything were wrong."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.simulation.bugs import (
+    Bug,
+    a_payment_tried_again_under_a_new_key,
+    a_release_forgotten,
+    an_event_swallowed,
+    no_epoch_check,
+    no_thanks_is_told_to_the_seller,
+    only_a_bell_brings_a_deadline_about,
+    published_before_it_is_committed,
+    repeats_heard_twice,
+    the_alarm_is_set_once,
+)
+from tests.simulation.coverage import Visited
+from tests.simulation.history import judge, shrink, tell
+from tests.simulation.plan import KINDS, draw
+
+AT_ONCE = 30
+ENOUGH = 25
+"""Histories in which a planted bug must be found."""
+
+
+@pytest.mark.parametrize("first", range(0, 4 * AT_ONCE, AT_ONCE))
+def test_whatever_goes_wrong_nothing_is_lost_doubled_or_stranded(first: int) -> None:
+    visited = Visited()
+    for seed in range(first, first + AT_ONCE):
+        judged = judge(draw(seed), visited)
+        assert not judged.wrong, tell(shrink(judged))
+    assert len(visited.struck) > len(KINDS) // 2, "hardly anything went wrong"
+
+
+def test_the_same_seed_is_the_same_history_in_every_process() -> None:
+    def told(hash_seed: str) -> str:
+        command = [sys.executable, "-m", "tests.simulation", "--seed", "7"]
+        return subprocess.run(
+            command, env=os.environ | {"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
+        ).stdout
+
+    first, second = told("1"), told("2")
+    assert first == second
+    assert first.splitlines()[-1].startswith("hash ")
+
+
+@pytest.mark.parametrize(
+    ("bug", "first"),
+    [
+        (no_epoch_check, 0),
+        (published_before_it_is_committed, 0),
+        (a_release_forgotten, 0),
+        (an_event_swallowed, 0),
+        (repeats_heard_twice, 0),
+        (a_payment_tried_again_under_a_new_key, 20),
+        (only_a_bell_brings_a_deadline_about, 340),  # rare: who acts in time on the wrong side of a late bell?
+        (the_alarm_is_set_once, 0),
+        (no_thanks_is_told_to_the_seller, 115),
+    ],
+)
+def test_a_planted_bug_is_found(monkeypatch: pytest.MonkeyPatch, bug: Bug, first: int) -> None:
+    monkeypatch.setattr(*bug())
+    assert any(judge(draw(seed)).wrong for seed in range(first, first + ENOUGH))
+
+
+def test_a_failing_history_is_made_small_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*a_release_forgotten())
+    failing = next(judged for seed in range(ENOUGH) if (judged := judge(draw(seed))).wrong)
+
+    small = shrink(failing)
+
+    acts = [turn for turn in small.plan.turns if turn.order >= 0]
+    assert len(acts) + len(small.plan.faults) < len(failing.plan.turns)
+    story = tell(small)
+    assert small.kind == failing.kind
+    assert small.wrong[0] in story
+    assert "dispute.open" in story
+    assert f"make simulate SEED={failing.plan.seed}" in story

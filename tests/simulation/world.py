@@ -1,0 +1,199 @@
+"""The world of one history: a bus, six services of one or more processes, a mail server, and what goes wrong."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from random import Random
+
+from schemas.notification import Queued
+from schemas.topics import SERVICES
+from shared.memory import START, MemoryBus
+from shared.ports import Record
+from tests.simulation.coverage import NONE, Visited
+from tests.simulation.group import NEVER, Booked, Group
+from tests.simulation.plan import Fault, Plan
+from tests.simulation.process import Process
+
+LEASE = 3.0
+"""Virtual seconds after which the shards of a silent process are somebody else's."""
+SKEW_MAX = 0.45
+"""Virtual seconds by which the broker's clock, or a process's, is behind or ahead: together less than a second. With
+more, a bell that comes early is asked for again at an instant that the timer service takes for past, and rings at once,
+and so on until the clocks agree."""
+
+
+class Bus(MemoryBus):
+    """Its clock is virtual time, and may be set forwards or back. Whoever listens hears of each record at once."""
+
+    def __init__(self, partitions: int, time: Callable[[], datetime]) -> None:
+        super().__init__(partitions)
+        self.time, self.off = time, timedelta(0)
+        self._listeners: dict[str, list[Callable[[], None]]] = defaultdict(list)
+        self.watchers: list[Callable[[Record], None]] = []
+        self.heard: list[Record] = []
+        """Everything, in the order in which it came."""
+
+    def clock(self) -> datetime:
+        return self.time() + self.off
+
+    def listen(self, topics: Sequence[str], heard: Callable[[], None]) -> None:
+        for topic in topics:
+            self._listeners[topic].append(heard)
+
+    def append(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+        partition: int | None = None,
+    ) -> Record:
+        record = super().append(topic, key, value, headers, partition)
+        self.heard.append(record)
+        for watcher in self.watchers:
+            watcher(record)
+        for heard in self._listeners[topic]:
+            heard()
+        return record
+
+
+class World:
+    def __init__(self, plan: Plan, visited: Visited) -> None:
+        self.plan, self.visited = plan, visited
+        self.chance = Random(plan.seed + 1)
+        self._loop = asyncio.get_running_loop()
+        self.bus = Bus(plan.partitions, self.time)
+        self.broker_down_until = self.mail_down_until = self.provider_away_until = NEVER
+        self.calm = self.clock_went_back = False
+        self.mails: list[Queued] = []
+        self.ledger: dict[str, Booked] = {}
+        self.findings: list[str] = []
+        self.story: list[tuple[datetime, str]] = []
+        self.groups = {service: Group(self, service) for service in SERVICES}
+        for group in self.groups.values():
+            process = group.start()
+            group.owner = dict.fromkeys(range(plan.partitions), process)
+
+    def now(self) -> float:
+        return self._loop.time()
+
+    def time(self) -> datetime:
+        """Of everybody whose clock is right."""
+        return START + timedelta(microseconds=int(self._loop.time() * 1_000_000))
+
+    def tells(self, sentence: str) -> None:
+        self.story.append((self.bus.clock(), sentence))
+
+    def finds(self, sentence: str) -> None:
+        self.findings.append(sentence)
+        self.tells(f"!! {sentence}")
+
+    def hesitation(self) -> float:
+        """How long a door or a topic takes now."""
+        most = 0 if self.calm else self.plan.hesitation
+        if not most or self.chance.random() < 0.5:
+            return 0.0
+        return self.chance.uniform(0, min(most, 0.05) if self.chance.random() < 0.8 else most)
+
+    def some_of(self, begin: int, end: int) -> int:
+        """Where a delivery ends."""
+        return end if self.calm or self.chance.random() < 0.7 else self.chance.randint(begin + 1, end)
+
+    def book(self, booked: Booked) -> None:
+        if booked.id in self.ledger:
+            self.finds(f"ledger entry {booked.id} of {booked.order_id} is booked again")
+        self.ledger[booked.id] = booked
+
+    # -- what goes wrong -----------------------------------------------------------------------------------------------
+
+    def strike(self, fault: Fault, process: Process, door: str) -> None:
+        group, until = process.group, self.now() + fault.lasts
+        self.tells(f"** {fault.kind}: {process.name} at “{door}”, {fault.lasts:.6g} s")
+        self.visited.fault = fault.kind
+        self.visited.struck[fault.kind] += 1
+        match fault.kind:
+            case "crash":
+                self.crash(process, fault.lasts)
+            case "freeze":
+                self._freeze(process, fault.lasts)
+            case "lost answer":
+                group.answer_lost = True
+            case "database down":
+                group.down_until = until
+            case "broker down":
+                self.broker_down_until = until
+                self._wake_all(fault.lasts)
+            case "topic delayed":
+                for place in process.source.next:
+                    if self.chance.random() < 0.5:
+                        process.source.ready_at[place] = until
+            case "delivered again":
+                process.source.again(1 + int(fault.lasts))
+            case "moved" | "stolen":
+                others = [one for one in group.living() if one is not process]
+                group.assign(others[0] if others else group.start(), process, asked=fault.kind == "moved")
+            case "broker clock forward":
+                self.bus.off += timedelta(seconds=fault.lasts)
+            case "broker clock back":
+                self.clock_went_back = True
+                self.bus.off = max(self.bus.off - timedelta(seconds=fault.lasts), -timedelta(seconds=SKEW_MAX))
+            case "clock wrong":
+                process.clock_wrong = timedelta(seconds=min(fault.lasts, SKEW_MAX) * self.chance.choice((-1, 1)))
+            case "mail down":
+                self.mail_down_until = until
+            case "provider away":
+                self.provider_away_until = until
+
+    def crash(self, process: Process, replaced_after: float) -> None:
+        process.kill()
+        for other in process.group.living():
+            other.loop.lost.set()
+        self._loop.call_later(replaced_after, self._replace, process)
+
+    def _replace(self, process: Process) -> None:
+        """Somebody living takes the shards it had, or a new one."""
+        group = process.group
+        if process in group.owner.values():
+            living = group.living()
+            group.assign(living[-1] if living else group.start(), process, asked=False)
+
+    def _freeze(self, process: Process, lasts: float) -> None:
+        process.thawed.clear()
+        self._loop.call_later(lasts, process.thawed.set)
+        if lasts > LEASE:
+            self._loop.call_later(LEASE, self._replace, process)
+
+    def _wake_all(self, after: float) -> None:
+        for group in self.groups.values():
+            for process in group.living():
+                self._loop.call_later(after, partial(process.source.again, 0))
+
+    def heal(self) -> None:
+        """From now on nothing goes wrong any more."""
+        self.calm = True
+        self.visited.fault = NONE
+        self.broker_down_until = self.mail_down_until = self.provider_away_until = NEVER
+        for group in self.groups.values():
+            group.calm()
+            for process in group.living():
+                process.thawed.set()
+                process.clock_wrong = timedelta(0)
+                process.source.ready_at.clear()
+                process.source.again(0)
+            for process in group.processes:
+                if not process.alive:
+                    self._replace(process)
+
+    def stop(self) -> None:
+        """Nothing happens any more, also not while what runs is cleared away."""
+        for group in self.groups.values():
+            for process in group.living():
+                process.kill()
+
+    # -- what is going on ----------------------------------------------------------------------------------------------
+
+    def quiet(self) -> bool:
+        """Every record is handled and every event on the bus."""
+        return all(group.quiet(shard) for group in self.groups.values() for shard in range(self.bus.partitions))
