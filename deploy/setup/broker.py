@@ -22,8 +22,9 @@ async def connect(options: Mapping[str, str], seconds: float) -> AdminClient:
     """A client of the brokers that `options`, in librdkafka's names, say, once they answer."""
     reasons: list[KafkaError] = []
     # Every attempt to connect is a line of its log; the last reason is enough.
+    settings: dict[str, Any] = {**options, "log_level": 0, "error_cb": reasons.append}
     try:
-        admin = AdminClient({**options, "log_level": 0, "error_cb": reasons.append})  # type: ignore[dict-item]
+        admin = AdminClient(settings)
     except KafkaException as error:
         raise SetUpFailed(f"Kafka's options are wrong: {said(error)}") from None
 

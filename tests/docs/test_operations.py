@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from deploy.local.processes import free_port
+from tests import required
 from tests.docs.recipes import Recipe, read, shows
 from tests.house.reading import ROOT
 
@@ -18,20 +19,9 @@ pytestmark = [pytest.mark.xdist_group("docs"), pytest.mark.timeout(1_200)]
 
 
 @pytest.fixture(scope="module")
-def engine() -> None:
-    try:
-        subprocess.run(["docker", "compose", "ls"], capture_output=True, text=True, check=True, timeout=30)
-    except (OSError, subprocess.SubprocessError) as error:
-        said = getattr(error, "stderr", None) or str(error)
-        reason = f"the recipes of {PAGE.name} are not run, no container engine with compose answers: {said.strip()}"
-        if os.environ.get("RECOURSE_TESTS_REQUIRED"):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def environment(engine: None) -> Iterator[Mapping[str, str]]:
+def environment() -> Iterator[Mapping[str, str]]:
     """In which the commands of the page find a whole system, new and of the test's own."""
+    required.container_engine(f"the recipes of {PAGE.name}")
     environment = {
         **{name: value for name, value in os.environ.items() if "MAKE" not in name},  # make in make says where it is
         "COMPOSE_PROJECT_NAME": f"recourse-docs-{uuid4().hex[:8]}",

@@ -1,23 +1,17 @@
 """One system in containers for all tests here; its logs where a test fails; at the end what was sent, and what lost."""
 
-import gc
 import logging
-import os
-import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator
-from functools import cache
 from pathlib import Path
 
 import pytest
-from docker.errors import DockerException
-from testcontainers.core.docker_client import DockerClient
 
+from tests import required
 from tests.e2e.containers import PARTS, Containers
 from tests.e2e.trial import Trial
 from tests.faults.market import Market
 
-ENGINE_SECONDS = 5
 STORIES = Path(__file__).with_name("test_stories.py")
 STACK = pytest.StashKey[Containers]()
 
@@ -42,25 +36,7 @@ def _turn(item: pytest.Item) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Without a container engine nothing here can run: skipped, all in one line, or a failure where it has to run."""
-    problem = _problem()
-    if problem and os.environ.get("RECOURSE_TESTS_REQUIRED"):
-        pytest.fail(problem, pytrace=False)
-    if problem:
-        pytest.skip(problem)
-
-
-@cache
-def _problem() -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # the socket of a failed attempt is left open by its library
-        try:
-            DockerClient(timeout=ENGINE_SECONDS).client.close()
-        except (DockerException, OSError) as error:
-            return f"tests/e2e: not run, no container engine answers ({error})"
-        finally:
-            gc.collect()
-    return ""
+    required.container_engine("tests/e2e")
 
 
 @pytest.fixture(scope="session")

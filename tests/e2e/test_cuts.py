@@ -2,7 +2,9 @@
 
 import asyncio
 
-from tests.e2e.containers import until
+import pytest
+
+from tests.e2e.containers import Part, until
 from tests.e2e.trial import Trial
 
 LEAVES = "the broker does not answer: leaving the shards to others"
@@ -11,11 +13,16 @@ FENCED = "fenced: another process owns these shards now"
 GIVEN_UP = "outage: database: TimeoutError"
 
 
-async def test_who_is_cut_off_from_kafka_leaves_his_shards_to_the_other(trial: Trial) -> None:
-    stack = trial.stack
-    await stack.start_services(["order#2"])
-    await stack.until_shared("order", "order", "order#2")
-    cut_off = stack.services["order#2"]
+@pytest.fixture
+async def second(trial: Trial) -> Part:
+    """Holds half of the shards."""
+    await trial.stack.start_services(["order#2"])
+    await trial.stack.until_shared("order", "order", "order#2")
+    return trial.stack.services["order#2"]
+
+
+async def test_who_is_cut_off_from_kafka_leaves_his_shards_to_the_other(trial: Trial, second: Part) -> None:
+    stack, cut_off = trial.stack, second
     async with trial.flowing():
         await asyncio.to_thread(stack.to_kafka.cut, cut_off)
         trial.faults["cut off from Kafka"] += 1
@@ -31,11 +38,10 @@ async def test_who_is_cut_off_from_kafka_leaves_his_shards_to_the_other(trial: T
     await trial.assert_nothing_was_lost()
 
 
-async def test_who_is_cut_off_from_postgres_is_replaced_and_does_nothing_when_he_returns(trial: Trial) -> None:
-    stack = trial.stack
-    await stack.start_services(["order#2"])
-    await stack.until_shared("order", "order", "order#2")
-    zombie = stack.services["order#2"]
+async def test_who_is_cut_off_from_postgres_is_replaced_and_does_nothing_when_he_returns(
+    trial: Trial, second: Part
+) -> None:
+    stack, zombie = trial.stack, second
 
     async def came_to_nothing() -> bool:
         """What it had in hand when it was cut off met a newer epoch, or it was given up when no answer came."""

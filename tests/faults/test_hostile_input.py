@@ -119,7 +119,6 @@ INBOXES = (ORDER, DISPUTE, MEDIATION, REFUND, TIMER)
 OUTSIDERS = INBOXES[:4]
 
 NOISE = random.Random(1).randbytes(512)
-STRUCTURED_TYPE = "application/cloudevents+json"
 
 # What is wrong | how it is made of a good command | what comes of it. "As good": what the good command gets; "not
 # taken": the broker refuses it.
