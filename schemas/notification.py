@@ -96,6 +96,7 @@ class Held(PrivateEvent):
 
     type = "notification.held.v1"
 
+    event_id: str
     event_type: str
     event_at: Instant
     data: str = Field(description="the event as JSON")

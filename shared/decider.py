@@ -72,6 +72,9 @@ class Decider(Generic[S]):
     """Events of other services that are inputs here."""
     stamp: Callable[[S | None, Any], Mapping[str, Any]] = lambda state, event: {}
     """(state after the event, event) -> the STAMPED fields of the service's family of events."""
+    identify: Callable[[Any, str], Any] = lambda heard, id: heard
+    """(what is no command, its `ce_id`) -> the input to decide on: for who has to tell two events of the very same
+    content and moment apart."""
     deadline_names: tuple[str, ...] = ()
     """Deadlines of the same instant happen in this order (docs/RULES.md, timer service)."""
     stateless: bool = False
@@ -258,7 +261,7 @@ def handle(decider: Decider[S], stream: Stream[S], record: Input, policies: Poli
     if commanded:
         turn.answer(answered)
     elif not isinstance(record.heard, Bell):
-        turn.ask(record.heard, record.id, record.digest or b"")
+        turn.ask(decider.identify(record.heard, record.id), record.id, record.digest or b"")
     alarm = turn.next_alarm(stream.alarm)
 
     stream.state, stream.alarm, stream.correlation_id = turn.state, alarm, turn.correlation_id

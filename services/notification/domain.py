@@ -31,7 +31,7 @@ from schemas.notification import (
     WebhookQueued,
 )
 from schemas.order import Placed
-from schemas.wire import Event, Message, Rejected, rfc3339
+from schemas.wire import Event, Message, Rejected
 from services.notification.handlers import HEARS, recipients
 from shared.decider import Decider, Output
 from shared.policies import Policies
@@ -93,6 +93,14 @@ State = Unplaced | Known
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """An event of another service (or an own input), and its `ce_id`."""
+
+    event: Any
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attempted:
     """What came of one attempt; an own input. `final`: no other attempt can succeed."""
 
@@ -106,47 +114,48 @@ class Attempted:
 
 
 def decide(
-    state: State | None, heard: Any, time: datetime, policies: Policies, *, channels: Channels
+    state: State | None, heard: Heard, time: datetime, policies: Policies, *, channels: Channels
 ) -> Sequence[Output]:
-    match state, heard:
+    event = heard.event
+    match state, event:
         case Known(), Attempted():
-            return _attempted(state, heard, time)
+            return _attempted(state, event, time)
         case Known(), Placed():
             return []  # an order is placed once
         case Known(), _:
             return list(_tell(state, heard, time, policies, channels))
         case None | Unplaced(), Placed():
             return list(_introduce(state, heard, time, policies, channels))
-        case None | Unplaced(), Event() if recipients(heard) or _learnt(heard):
-            return [Held(event_type=heard.type, event_at=time, data=heard.model_dump_json())]
+        case None | Unplaced(), Event() if recipients(event) or _learnt(event):
+            return [Held(event_id=heard.id, event_type=event.type, event_at=time, data=event.model_dump_json())]
     return []
 
 
 def _introduce(
-    state: Unplaced | None, placed: Placed, time: datetime, policies: Policies, channels: Channels
+    state: Unplaced | None, heard: Heard, time: datetime, policies: Policies, channels: Channels
 ) -> Iterator[Output]:
     """Now there is somebody to write to: about the order itself first, then about what came before it, in order."""
+    placed: Placed = heard.event
     first = placed.lines[0]
     purchase = Purchase(currency=placed.currency, title=first.title, lines=len(placed.lines))
     introduced = Introduced(buyer=placed.buyer, seller=placed.seller, purchase=purchase, policy=placed.policy)
     yield introduced
     known: State | None = evolve(state, introduced)
     waiting = [(_reread(held), held.event_at) for held in state.held] if state else []
-    for event, at in [(placed, time), *waiting]:
+    for one, at in [(heard, time), *waiting]:
         assert isinstance(known, Known)
-        for said in _tell(known, event, at, policies, channels):
+        for said in _tell(known, one, at, policies, channels):
             yield said
             known = evolve(known, said)
 
 
-def _reread(held: Held) -> Event:
-    model = Message.MODELS[held.event_type]
-    assert issubclass(model, Event)
-    return model.read(held.data)
+def _reread(held: Held) -> Heard:
+    return Heard(Message.MODELS[held.event_type].read(held.data), held.event_id)
 
 
-def _tell(state: Known, event: Event, at: datetime, policies: Policies, channels: Channels) -> Iterator[Event]:
+def _tell(state: Known, heard: Heard, at: datetime, policies: Policies, channels: Channels) -> Iterator[Event]:
     """What the event teaches us, then for each who is to hear of it one delivery by each of his channels."""
+    event = heard.event
     learnt = _learnt(event)
     if learnt is not None:
         yield learnt
@@ -159,14 +168,12 @@ def _tell(state: Known, event: Event, at: datetime, policies: Policies, channels
         if person is None:
             continue  # a round without a mediator
         facts = facts or _facts(state, event, policies)
-        for said in _deliveries(state, event, at, role, person, facts, channels):
-            if isinstance(said, NotificationSent) or said.delivery_id not in state.pending:
-                yield said
+        yield from _deliveries(state, heard, at, role, person, facts, channels)
 
 
 def _deliveries(
     state: Known,
-    event: Event,
+    heard: Heard,
     at: datetime,
     role: RecipientRole,
     person: Party | Mediator,
@@ -174,14 +181,14 @@ def _deliveries(
     channels: Channels,
 ) -> Iterator[NotificationSent | Queued | WebhookQueued]:
     about: dict[str, Any] = {
-        "event_type": event.type,
+        "event_type": heard.event.type,
         "event_at": at,
         "recipient": Recipient(role=role, id=person.id),
-        "template": event.type.rpartition(".")[0],
+        "template": heard.event.type.rpartition(".")[0],
     }
     if channels.mail and person.email is not None:
         yield Queued(
-            delivery_id=_delivery_id(event, at, role, "email"),
+            delivery_id=_delivery_id(heard, role, "email"),
             email=person.email,
             locale=person.locale,
             purchase=state.purchase,
@@ -190,14 +197,14 @@ def _deliveries(
         )
     else:
         yield NotificationSent(
-            delivery_id=_delivery_id(event, at, role, "topic"),
+            delivery_id=_delivery_id(heard, role, "topic"),
             channel="topic",
             attempts=1,
             visible_to=(role, "operator"),
             **about,
         )
     if role in channels.webhooks:
-        yield WebhookQueued(delivery_id=_delivery_id(event, at, role, "webhook"), facts=facts, **about)
+        yield WebhookQueued(delivery_id=_delivery_id(heard, role, "webhook"), facts=facts, **about)
 
 
 def _learnt(event: Any) -> MediatorIntroduced | ClaimHeard | None:
@@ -215,12 +222,10 @@ def _person(state: Known, role: RecipientRole, event: Any) -> Party | Mediator |
     return state.buyer if role == "buyer" else state.seller
 
 
-def _delivery_id(event: Event, at: datetime, role: RecipientRole, channel: Channel) -> str:
-    """One delivery per (event, recipient, channel): the same whenever the same event is heard again, so a mail that is
-    sent again after a crash carries the same Message-ID, a webhook the same webhook-id. An event is known by its
-    content and its instant."""
-    seed = f"{event.type}|{rfc3339(at)}|{role}|{channel}|{event.model_dump_json()}"
-    return blake2b(seed.encode(), digest_size=16).hexdigest()
+def _delivery_id(heard: Heard, role: RecipientRole, channel: Channel) -> str:
+    """One delivery per (event, recipient, channel), the same however late it is sent: a mail that goes out again after a
+    crash carries the same Message-ID, a webhook the same webhook-id."""
+    return blake2b(f"{heard.id}|{role}|{channel}".encode(), digest_size=16).hexdigest()
 
 
 def _facts(state: Known, event: Event, policies: Policies) -> dict[str, Any]:
@@ -291,6 +296,7 @@ def decider(*, mail: bool, webhooks: Collection[RecipientRole] = ()) -> Decider[
         deadlines=lambda state: (),  # the queue knows when to try again
         rejected=Rejected,  # it takes no commands
         hears=HEARS,
+        identify=Heard,
     )
 
 

@@ -21,6 +21,9 @@ from shared.ports import EPOCH, Fenced
 PAGE = 5_000
 RING_AT_ONCE_MAX = 500
 SWEEP_EVERY = 1_000
+PAUSE = 1_000
+"""ms. A clock that is ahead rings too early, is asked again for an instant that it takes for past, rings, is asked again
+…: by its own measure the same timer then rings once in so long, until the clocks agree."""
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -81,6 +84,8 @@ class _Shard:
     ringing: dict[str, Timer] = field(default_factory=dict)
     """Handed out and not yet committed."""
     rung_since_sweep: int = 0
+    rung_at: dict[str, int] = field(default_factory=dict)
+    """ms by our clock; of what was handed out within the last `PAUSE`, the oldest first."""
 
     def add(self, timers: Iterable[Timer]) -> None:
         for timer in timers:
@@ -96,6 +101,21 @@ class _Shard:
                 return timer
             heapq.heappop(self.heap)
         return None
+
+    def rings(self, timer: Timer, now: int) -> None:
+        """It is handed out."""
+        heapq.heappop(self.heap)
+        self.ringing[timer.timer_id] = self.near.pop(timer.timer_id)
+        self.rung_at.pop(timer.timer_id, None)
+        self.rung_at[timer.timer_id] = now
+        while not now - PAUSE < (oldest := next(iter(self.rung_at.items())))[1] <= now:  # our clock may step back
+            del self.rung_at[oldest[0]]
+
+    def rings_from(self, timer_id: str, due_at: int, watermark: Place) -> int:
+        """A past instant rings at once: after what has rung already, or it would be taken for rung."""
+        rung_at = self.rung_at.get(timer_id)
+        pause_ends = rung_at + PAUSE if rung_at is not None and due_at < rung_at else 0
+        return max(due_at + 1, watermark.ring_at + 1, pause_ends)
 
 
 class TimerAgenda(Agenda):
@@ -118,8 +138,7 @@ class TimerAgenda(Agenda):
         opened, now_ms = self.shards[shard], (now - EPOCH) // MILLISECOND
         ringing: list[Input] = []
         while (timer := opened.first()) and timer.ring_at <= now_ms and len(ringing) < RING_AT_ONCE_MAX:
-            heapq.heappop(opened.heap)
-            opened.ringing[timer.timer_id] = opened.near.pop(timer.timer_id)
+            opened.rings(timer, now_ms)
             due = Due(timer.timer_id, timer.name, EPOCH + timer.due_at * MILLISECOND, cast(Service, timer.deliver_to))
             cause = f"{timer.timer_id}@{timer.due_at}"
             ringing.append(Input(due, "timer.due", timer.order_id, cause, now, timer.correlation_id))
@@ -142,7 +161,7 @@ class TimerAgenda(Agenda):
                     change.watermark = max(change.watermark, opened.ringing[timer_id].place)
                 case Scheduled() as scheduled:
                     change.cancelled.discard(scheduled.timer_id)
-                    change.armed[scheduled.timer_id] = _timer(one, scheduled, change.watermark)
+                    change.armed[scheduled.timer_id] = _timer(one, scheduled, opened, change.watermark)
                 case TimerCancelled(timer_id=timer_id):
                     change.armed.pop(timer_id, None)
                     change.cancelled.add(timer_id)
@@ -181,12 +200,11 @@ class TimerAgenda(Agenda):
             opened.covered = nearest[-1].place
 
 
-def _timer(one: Written, scheduled: Scheduled, watermark: Place) -> Timer:
-    """A past instant rings at once: after what has rung already, or it would be taken for rung."""
+def _timer(one: Written, scheduled: Scheduled, opened: _Shard, watermark: Place) -> Timer:
     due_at = (scheduled.due_at - EPOCH) // MILLISECOND
     return Timer(
         scheduled.timer_id,
-        max(due_at, watermark.ring_at) + 1,
+        opened.rings_from(scheduled.timer_id, due_at, watermark),
         due_at,
         scheduled.name,
         scheduled.deliver_to,

@@ -46,9 +46,9 @@ class Desk:
         digest = command.model_dump_json(exclude_defaults=True).encode()
         return self._take(command, command.type, own=True, id=id, digest=digest, actor=command.actor)
 
-    def hear(self, event: Any) -> list[Message]:
+    def hear(self, event: Any, id: str | None = None) -> list[Message]:  # noqa: A002 - the wire's word
         """Another service's event (or an own input): no deadline is brought about by it."""
-        return self._take(event, getattr(event, "type", "own"), own=False)
+        return self._take(event, getattr(event, "type", "own"), own=False, id=id)
 
     def ring(self) -> list[Message]:
         """A bell of the timer service."""

@@ -1,5 +1,6 @@
 """Timers ring after their instant, each once, through restarts; and only the near ones are in memory."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -163,6 +164,23 @@ async def test_a_past_instant_rings_at_once_though_later_ones_have_rung(clockwor
     await clockwork.wait(200.01)
     assert sorted(clockwork.rung) == ["a", "b", "c"]
     assert {bell.timer_id: bell.due_at for bell in clockwork.bells()}["b"] == at(50), "it says what was asked for"
+
+
+@pytest.mark.parametrize("ahead", [2, 3_600])
+async def test_bells_that_come_early_by_a_clock_that_is_ahead_are_a_second_apart(
+    clockwork: Clockwork, ahead: int
+) -> None:
+    """Whoever hears a bell too early asks again for a second later (R0), which is past on that clock."""
+    clockwork.loop.clock = lambda: clockwork.bus.now + timedelta(seconds=ahead)
+    await clockwork.arm(("a", ahead), ("b", ahead))
+    heard = 0
+    for tenth in range(100):
+        clockwork.bus.now = at(tenth / 10)
+        await clockwork.settle()
+        while heard < len(clockwork.rung) < 1_000:
+            await clockwork.arm((clockwork.rung[heard], max(ahead, tenth / 10 + 1)))
+            heard += 1
+    assert Counter(clockwork.rung) == {"a": 10, "b": 10}
 
 
 async def test_a_cancelled_timer_does_not_ring_and_cancelling_what_is_gone_is_no_error(clockwork: Clockwork) -> None:

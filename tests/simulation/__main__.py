@@ -62,12 +62,12 @@ def search_everywhere(first: int, histories: int | None, seconds: float | None, 
 
     with ProcessPoolExecutor(cores) as workers:
         coming = firsts()
-        running = {workers.submit(search, *one) for one, _ in zip(coming, range(cores), strict=False)}
+        running = {workers.submit(search, *one) for _, one in zip(range(cores), coming, strict=False)}
         while running:
             done = next(as_completed(running))
             running.remove(done)
             chunks.append(done.result())
-            running |= {workers.submit(search, *one) for one, _ in zip(coming, range(1), strict=False)}
+            running |= {workers.submit(search, *one) for _, one in zip(range(1), coming, strict=False)}
     return sorted(chunks, key=lambda chunk: chunk.first)
 
 

@@ -249,28 +249,25 @@ def what_is_final_stays_final(played: "Played") -> Iterator[str]:
 
 
 def letters_are_sent_once(played: "Played") -> Iterator[str]:
-    """E1: a letter that went out again was the very same, and only what was sent is said to be.
-
-    Two events of one millisecond that say the very same share their letter (services/notification/domain.py knows an
-    event by content and instant), and each may say once that it was sent.
-    """
+    """E1: a letter that went out again was the very same, nobody has two letters of one event, and what is said to be
+    sent was sent, once."""
     group = played.world.groups["notification"]
-    twins = Counter((found.order_id, found.type, found.time) for some in group.handled.values() for found, _ in some)
+    events = Counter((found.order_id, found.type, found.time) for some in group.handled.values() for found, _ in some)
     taken: dict[str, Any] = {}
     for letter in played.world.mails:
         if taken.setdefault(letter.delivery_id, letter) != letter:
             yield f"two letters are called {letter.delivery_id}"
-    about = Counter(
-        (one.order_id, one.event_type, one.event_at, one.recipient.id, str(one.facts)) for one in taken.values()
-    )
-    yield from (f"{key[3]} was told twice of {key[1]} at {key[2]}" for key, times in about.items() if times > 1)
+    told = Counter((one.order_id, one.event_type, one.event_at, one.recipient.id) for one in taken.values())
+    for (order_id, type_, at, person), times in told.items():
+        if times > events[order_id, type_, at]:
+            yield f"{person} was told {times} times of {type_} at {at}"
     said: Counter[str] = Counter()
     for row in _rows(played, "notification"):
         if row.type == "notification.sent.v1" and b'"email"' in (row.data or b""):
             said[json.loads(row.data or b"{}")["delivery_id"]] += 1
     yield from (f"letter {id_} is said to be sent and was not" for id_ in said.keys() - taken.keys())
     for id_, letter in taken.items():
-        if said[id_] > twins[letter.order_id, letter.event_type, letter.event_at]:
+        if said[id_] > 1:
             yield f"letter {id_} of {letter.event_type} is said to be sent {said[id_]} times"
     yield from (f"letter {id_} was sent and nothing says so" for id_ in taken.keys() - said.keys())
 

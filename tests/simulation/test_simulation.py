@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import tests.simulation.__main__ as command
 from tests.simulation.bugs import (
     Bug,
     a_payment_tried_again_under_a_new_key,
@@ -36,11 +37,17 @@ def test_whatever_goes_wrong_nothing_is_lost_doubled_or_stranded(first: int) -> 
     assert len(visited.struck) > len(KINDS) // 2, "hardly anything went wrong"
 
 
+def test_as_many_histories_are_searched_as_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "CHUNK", 2)
+    chunks = command.search_everywhere(first=0, histories=5, seconds=None, cores=1)
+    assert [(chunk.first, chunk.histories) for chunk in chunks] == [(0, 2), (2, 2), (4, 1)]
+
+
 def test_the_same_seed_is_the_same_history_in_every_process() -> None:
     def told(hash_seed: str) -> str:
-        command = [sys.executable, "-m", "tests.simulation", "--seed", "7"]
+        replay = [sys.executable, "-m", "tests.simulation", "--seed", "7"]
         return subprocess.run(
-            command, env=os.environ | {"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
+            replay, env=os.environ | {"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
         ).stdout
 
     first, second = told("1"), told("2")
