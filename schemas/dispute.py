@@ -17,6 +17,8 @@ from schemas.wire import (
     Minor,
     PositiveMinor,
     Rejected,
+    Resume,
+    Resumed,
     Shape,
     Text,
 )
@@ -481,3 +483,13 @@ class DisputeRejected(Rejected):
 
     dispute_id: Id | None = STAMPED
     status: DisputeStatus | None = STAMPED
+
+
+class DisputeResume(Resume):
+    type = "dispute.resume.v1"
+    topic = "dispute.commands"
+
+
+class DisputeResumed(Resumed):
+    type = "dispute.resumed.v1"
+    topic = "dispute.events"

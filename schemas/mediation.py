@@ -17,6 +17,8 @@ from schemas.wire import (
     Minor,
     PositiveMinor,
     Rejected,
+    Resume,
+    Resumed,
     Role,
     Shape,
     Text,
@@ -348,3 +350,13 @@ class MediationRejected(Rejected):
 
     dispute_id: Id | None = STAMPED
     status: MediationStatus | None = STAMPED
+
+
+class MediationResume(Resume):
+    type = "mediation.resume.v1"
+    topic = "mediation.commands"
+
+
+class MediationResumed(Resumed):
+    type = "mediation.resumed.v1"
+    topic = "mediation.events"

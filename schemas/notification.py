@@ -96,7 +96,7 @@ class Held(PrivateEvent):
 
     type = "notification.held.v1"
 
-    event_id: str
+    event_id: str = Field(default="", description="its `ce_id`; what was held before this field was there has none")
     event_type: str
     event_at: Instant
     data: str = Field(description="the event as JSON")

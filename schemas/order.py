@@ -17,6 +17,8 @@ from schemas.wire import (
     Minor,
     PositiveMinor,
     Rejected,
+    Resume,
+    Resumed,
     Shape,
     Text,
 )
@@ -298,3 +300,13 @@ class OrderRejected(Rejected):
 
     status: OrderStatus | None = STAMPED
     protection_ends_at: Instant | None = STAMPED
+
+
+class OrderResume(Resume):
+    type = "order.resume.v1"
+    topic = "order.commands"
+
+
+class OrderResumed(Resumed):
+    type = "order.resumed.v1"
+    topic = "order.events"

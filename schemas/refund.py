@@ -8,7 +8,20 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.payments import Leg
-from schemas.wire import STAMPED, Command, Currency, Event, Id, Instant, Label, PositiveMinor, Rejected, Text
+from schemas.wire import (
+    STAMPED,
+    Command,
+    Currency,
+    Event,
+    Id,
+    Instant,
+    Label,
+    PositiveMinor,
+    Rejected,
+    Resume,
+    Resumed,
+    Text,
+)
 
 Stage = Literal["requested", "processing", "submitted", "settled", "failed", "retrying", "manual_review"]
 """Where a leg stands (R52). `submitted`: the provider was called for the first time; `processing`: it gave no answer
@@ -142,4 +155,14 @@ class ChargedBack(DoneEvent):
 
 class RefundRejected(Rejected):
     type = "refund.rejected.v1"
+    topic = "refund.events"
+
+
+class RefundResume(Resume):
+    type = "refund.resume.v1"
+    topic = "refund.commands"
+
+
+class RefundResumed(Resumed):
+    type = "refund.resumed.v1"
     topic = "refund.events"

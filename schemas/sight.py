@@ -10,7 +10,7 @@ from typing import Any, Literal
 from schemas.mediation import MediationEvent, MediationStatus, RosterEvent
 from schemas.payments import PaymentEvent
 from schemas.timer import TimerEvent
-from schemas.wire import Event, Rejected
+from schemas.wire import Event, Rejected, Resumed
 
 Viewer = Literal["buyer", "seller", "mediator", "operator"]
 
@@ -36,7 +36,7 @@ def sees(event: Event, viewer: Viewer) -> bool:
     match event:
         case Rejected(actor=actor):
             return viewer == "operator" or (actor is not None and actor.role == viewer)
-        case TimerEvent() | PaymentEvent() | RosterEvent():
+        case TimerEvent() | PaymentEvent() | RosterEvent() | Resumed():
             return viewer == "operator"
         case _:
             return viewer in getattr(event, "visible_to", (viewer,))

@@ -5,6 +5,7 @@ commands and ignored in events. Nothing here coerces: a float, a number in quote
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -16,7 +17,7 @@ MEDIATORS_KEY = "mediators"
 MINOR_MAX = 10**12
 TEXT_MAX = 4_000
 YEARS = range(1970, 9999)
-"""Of an instant: so it has a name of four digits in every time zone."""
+"""Of an instant in UTC: so it has a name of four digits in every time zone."""
 STAMPED: Any = Field(default=None, json_schema_extra={"x-stamped": True})
 """Default of a field that the runtime fills in from the state an event leads to; a decision leaves it out.
 
@@ -33,9 +34,10 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
 def _utc_milliseconds(instant: datetime) -> datetime:
     if instant.tzinfo is None:
         raise ValueError("an instant needs a time zone")
-    if not YEARS[0] <= instant.year <= YEARS[-1]:
+    with suppress(OverflowError):  # beyond the calendar, and so beyond the years
+        instant = instant.astimezone(UTC)
+    if instant.year not in YEARS:  # asked in UTC: what is written must be readable
         raise ValueError(f"an instant lies in the years {YEARS[0]} to {YEARS[-1]}")
-    instant = instant.astimezone(UTC)
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
@@ -145,6 +147,16 @@ class Rejected(Event):
     code: Code
     message: str
     details: Mapping[str, Any] | None = None
+
+
+class Resume(Command):
+    """An operator's wish, once the cause is mended: what waits of a parked order is handled, in its order."""
+
+    by = frozenset({"operator"})
+
+
+class Resumed(Event):
+    """Every record that waited has been handled: the order is parked no more. Like a refusal it is no history."""
 
 
 AnyMessage = type[Message]

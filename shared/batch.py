@@ -5,17 +5,19 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from schemas.topics import BATCH_BYTES_MAX
-from schemas.wire import Service
+from schemas.wire import Message, Rejected, Service
 from shared import codec
 from shared.agenda import Written
 from shared.codec import DeadLetter
-from shared.decider import Input, Said, Stream
+from shared.decider import Decider, Input, Said, Stream, refold
 from shared.ports import EPOCH, Claim, Commit, Record, Row
 
 log = logging.getLogger(__name__)
+
+S = TypeVar("S")
 
 
 @dataclass(eq=False)
@@ -29,6 +31,20 @@ class Shard:
     published_noted: int = 0
     gaps: dict[str, int] = field(default_factory=dict)
     """Topic -> offset at which a gap was seen once."""
+
+
+def folded(decider: Decider[S], order_id: str, rows: Sequence[Row]) -> Stream[S]:
+    """An order's stream, from its stored rows in their order. Raises for a row that cannot be read."""
+    stream: Stream[S] = Stream(order_id)
+    if rows:
+        stream.correlation_id = codec.header(rows[0].headers, "ce_correlationid")
+    for row in rows:
+        if row.command_id is not None and row.digest is not None:
+            stream.answered.setdefault(row.command_id, set()).add(row.digest)
+        model = Message.MODELS[row.type]
+        if not issubclass(model, Rejected):  # no history, and it may stand under a key that is no order id
+            refold(decider, stream, model.read(row.data or b""))
+    return stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +70,10 @@ class Batch:
         self.written: list[Written] = []
         self.parked: list[tuple[int, str, Record]] = []
         self.released: list[tuple[int, str]] = []
+        self.resumed: list[tuple[Shard, str]] = []
+        """Parked orders that an operator wants to go on, once the batch is committed."""
+        self.raised: dict[tuple[Shard, str], tuple[Record, DeadLetter]] = {}
+        """What parked an order, and what is said of it."""
 
     def claim(self, shard: Shard) -> Claim:
         """The shard as it will stand after this batch."""

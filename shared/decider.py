@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Any, Generic, TypeVar
 
 from schemas.timer import Schedule
-from schemas.wire import Actor, Code, Command, Event, Message, PrivateEvent, Rejected, Service
+from schemas.wire import Actor, Code, Command, Event, Message, PrivateEvent, Rejected, Resume, Resumed, Service
 from shared.policies import Policies
 
 S = TypeVar("S")
@@ -68,11 +68,13 @@ class Decider(Generic[S]):
     deadlines: Callable[[S | None], Iterable[Deadline]]
     """Every instant at which this state changes if nothing happens first."""
     rejected: type[Rejected]
+    resumed: type[Resumed] = Resumed
+    """How it says that an order is parked no more; only whose inbox operators write is ever asked."""
     hears: tuple[type[Event], ...] = ()
     """Events of other services that are inputs here."""
     stamp: Callable[[S | None, Any], Mapping[str, Any]] = lambda state, event: {}
     """(state after the event, event) -> the STAMPED fields of the service's family of events."""
-    identify: Callable[[Any, str], Any] = lambda heard, id: heard
+    identify: Callable[[Any, str], Any] = lambda heard, ce_id: heard
     """(what is no command, its `ce_id`) -> the input to decide on: for who has to tell two events of the very same
     content and moment apart."""
     deadline_names: tuple[str, ...] = ()
@@ -112,6 +114,8 @@ class Input:
     from another one that he gave the same id."""
     actor: Actor | None = None
     traceparent: str | None = None
+    waited: bool = False
+    """It was parked with its order, and now the order goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +132,18 @@ class Said:
 
 
 CONFLICT = Refusal("idempotency_conflict", "this command id was used before, with another content")
+NOT_PARKED = Refusal("wrong_state", "Nothing of this order waits here.")
 
 
 class AlarmRung(PrivateEvent):
     """A bell came and nothing is left to ring for: the next deadline needs an alarm of its own."""
 
     type = "alarm.rung.v1"
+
+
+def may_resume(heard: Any) -> bool:
+    """Whether it is a wish to let a parked order go on, of somebody who may have it."""
+    return isinstance(heard, Resume) and heard.actor.role in heard.by
 
 
 def earliest(decider: Decider[S], state: S | None) -> Deadline | None:
@@ -188,6 +198,8 @@ class _Turn(Generic[S]):
 
     def _fold(self, event: Event, actor: Actor | None) -> Event:
         event = event.model_copy(update={"order_id": self.record.order_id, "actor": actor})
+        if isinstance(event, Resumed):
+            return event
         if not isinstance(event, Rejected):
             self.state = self.decider.evolve(self.state, event)
         return event.model_copy(update=dict(self.decider.stamp(self.state, event)))
@@ -213,11 +225,19 @@ class _Turn(Generic[S]):
             self.say([CONFLICT if conflict else record.heard], record.id, digest, record.actor)
         elif answered:
             self.say([CONFLICT], record.id, digest, record.actor)
+        elif isinstance(record.heard, Resume):
+            self.say([self._resumption(record.heard)], record.id, digest, record.actor)
         else:
             self.ask(record.heard, record.id, digest, record.actor)
         if len(self.said) == before:
             raise RuntimeError(f"no answer to {record.type} {record.id}")
         self.said[before] = replace(self.said[before], command_id=record.id, digest=digest)
+
+    def _resumption(self, wish: Resume) -> Output:
+        """Whoever comes to hear the wish has handled all that waited before it."""
+        if not may_resume(wish):
+            return Refusal("not_allowed", "Only operators let a parked order go on.")
+        return self.decider.resumed() if self.record.waited else NOT_PARKED
 
     def next_alarm(self, alarm: datetime | None) -> datetime | None:
         """One alarm per order and service, for its earliest deadline; never cancelled, never moved later.
@@ -277,5 +297,5 @@ def refold(decider: Decider[S], stream: Stream[S], stored: Message) -> None:
             stream.alarm = stored.due_at
         case AlarmRung():
             stream.alarm = None
-        case Event() if not isinstance(stored, Rejected):
+        case Event() if not isinstance(stored, Rejected | Resumed):
             stream.state = decider.evolve(stream.state, stored)

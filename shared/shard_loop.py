@@ -18,12 +18,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from schemas.wire import Message, Rejected
-from shared import codec
 from shared.agenda import Agenda
-from shared.batch import Batch, Shard, Work
+from shared.batch import Batch, Shard, Work, folded
 from shared.codec import DeadLetter, Decoded, Decoder
-from shared.decider import Decider, Input, Stream, handle, refold
+from shared.decider import Decider, Input, Stream, handle, may_resume
 from shared.policies import Policies, PolicyMissing
 from shared.ports import EPOCH, Clock, Cursor, Fenced, Outage, Publisher, Record, Row, Source, Store
 
@@ -79,7 +77,8 @@ class ShardLoop:
                 await self._drain(shard)
                 await self.agenda.opened(shard.claim.shard)
                 async with self._turn:
-                    await self._retry_parked(shard)
+                    for order_id in list(shard.claim.parked):  # this claim may be the first after a fix
+                        await self._resume(shard, order_id, aloud=False)
                     if self._owned(shard):
                         offsets = {
                             topic: shard.claim.cursors.get(topic, Cursor()).offset for topic in self.decoder.topics
@@ -176,6 +175,9 @@ class ShardLoop:
             return
         await self.store.commit(batch.commit())
         self._adopt(batch)
+        for shard, order_id in batch.resumed:
+            if self._owned(shard):
+                await self._resume(shard, order_id, aloud=True)
 
     def _read(self, records: Sequence[Record], batch: Batch) -> None:
         """What is to be done: own inputs that are due, then the records in order."""
@@ -245,21 +247,9 @@ class ShardLoop:
         stored = await self.store.load(list(wanted))
         for (number, order_id), shard in wanted.items():
             try:
-                shard.streams[order_id] = self._folded(order_id, stored.get((number, order_id), []))
+                shard.streams[order_id] = folded(self.decider, order_id, stored.get((number, order_id), []))
             except Exception as bug:
                 batch.unreadable[shard, order_id] = bug
-
-    def _folded(self, order_id: str, rows: Sequence[Row]) -> Stream[Any]:
-        stream: Stream[Any] = Stream(order_id)
-        if rows:
-            stream.correlation_id = codec.header(rows[0].headers, "ce_correlationid")
-        for row in rows:
-            if row.command_id is not None and row.digest is not None:
-                stream.answered.setdefault(row.command_id, set()).add(row.digest)
-            model = Message.MODELS[row.type]
-            if not issubclass(model, Rejected):  # no history, and it may stand under a key that is no order id
-                refold(self.decider, stream, model.read(row.data or b""))
-        return stream
 
     async def _handle(self, work: Work, batch: Batch) -> None:
         if isinstance(work.found, DeadLetter):
@@ -270,6 +260,8 @@ class ShardLoop:
         if order_id in batch.claim(work.shard).parked:
             if work.record is not None:
                 batch.park(work.shard, order_id, work.record)
+            if may_resume(work.found.heard):
+                batch.resumed.append((work.shard, order_id))
             return
         try:
             self._decide(work.shard, work.found, batch)
@@ -283,6 +275,7 @@ class ShardLoop:
             batch.claim(work.shard).parked.setdefault(order_id, [])
             if work.record is not None:  # an own input comes again from the agenda, with the next claim
                 letter = DeadLetter(f"parked: {type(bug).__name__}: its order waits for a fix, with what follows")
+                batch.raised[work.shard, order_id] = (work.record, letter)
                 batch.put_aside(work.shard, work.record, letter)
                 batch.park(work.shard, order_id, work.record)
 
@@ -302,26 +295,34 @@ class ShardLoop:
                 extra={"order_id": found.order_id, "input": found.type, "said": [one.message.type for one in said]},
             )
 
-    async def _retry_parked(self, shard: Shard) -> None:
-        """A claim may be the first after a fix: every parked order is tried again, its records in order."""
-        for order_id, records in list(shard.claim.parked.items()):
-            batch = Batch(self.decider.service, self.partitions)
-            claim = batch.claim(shard)
-            del claim.parked[order_id]
-            batch.released.append((claim.shard, order_id))
-            for record in records:
-                found = self._decoded(record, EPOCH + timedelta(milliseconds=record.timestamp))
-                if found is not None:
-                    batch.work.append(Work(shard, found if isinstance(found, DeadLetter) else found.input, record))
-            await self._load(batch)
-            for work in batch.work:
-                await self._handle(work, batch)
-            if order_id in claim.parked:
-                shard.streams.pop(order_id, None)
-                continue
-            await self.store.commit(batch.commit())
-            self._adopt(batch)
-            log.info("released: handled after all", extra={"order_id": order_id, "records": len(records)})
+    async def _resume(self, shard: Shard, order_id: str, aloud: bool) -> None:
+        """Tries what waits of a parked order again, in its order: all of it is handled, or it waits on. `aloud`:
+        somebody asked for it and is told if it raises again."""
+        batch = Batch(self.decider.service, self.partitions)
+        claim = batch.claim(shard)
+        records = claim.parked.pop(order_id, None)
+        if records is None:
+            return  # asked for twice
+        batch.released.append((claim.shard, order_id))
+        for record in records:
+            found = self._decoded(record, EPOCH + timedelta(milliseconds=record.timestamp))
+            if isinstance(found, DeadLetter):
+                batch.work.append(Work(shard, found, record))
+            elif found is not None:
+                batch.work.append(Work(shard, replace(found.input, waited=True), record))
+        await self._load(batch)
+        for work in batch.work:
+            await self._handle(work, batch)
+        if order_id in claim.parked:
+            shard.streams.pop(order_id, None)
+            if not aloud:
+                return
+            raised, batch = batch.raised[shard, order_id], Batch(self.decider.service, self.partitions)
+            batch.put_aside(shard, *raised)
+        else:
+            log.info("resumed: handled after all", extra={"order_id": order_id, "records": len(records)})
+        await self.store.commit(batch.commit())
+        self._adopt(batch)
 
     def _adopt(self, batch: Batch) -> None:
         """The commit happened: the shards stand as it says. What was taken from us meanwhile, its owner publishes."""

@@ -16,6 +16,7 @@ from schemas.dispute import (
     ContestReturn,
     DisputeCommand,
     DisputeRejected,
+    DisputeResumed,
     Escalate,
     FiledEvidence,
     MakeOffer,
@@ -305,6 +306,7 @@ DECIDER: Decider[Disputes] = Decider(
     evolve=evolve,
     deadlines=deadlines,
     rejected=DisputeRejected,
+    resumed=DisputeResumed,
     hears=HEARS,
     stamp=stamp,
     deadline_names=(

@@ -20,6 +20,7 @@ from schemas.mediation import (
     Decide,
     DeclineSolution,
     MediationRejected,
+    MediationResumed,
     OfferSolution,
     RosterEvent,
 )
@@ -130,6 +131,7 @@ DECIDER = Decider[State](
     evolve=evolve,
     deadlines=deadlines,
     rejected=MediationRejected,
+    resumed=MediationResumed,
     hears=(DisputeEscalated, DisputeAppealed, EvidenceAdded),
     stamp=stamp,
     deadline_names=("answer", "mediator_due", "mediation_max"),

@@ -150,7 +150,7 @@ def _introduce(
 
 
 def _reread(held: Held) -> Heard:
-    return Heard(Message.MODELS[held.event_type].read(held.data), held.event_id)
+    return Heard(Message.MODELS[held.event_type].read(held.data), held.event_id or held.data)
 
 
 def _tell(state: Known, heard: Heard, at: datetime, policies: Policies, channels: Channels) -> Iterator[Event]:
@@ -223,8 +223,8 @@ def _person(state: Known, role: RecipientRole, event: Any) -> Party | Mediator |
 
 
 def _delivery_id(heard: Heard, role: RecipientRole, channel: Channel) -> str:
-    """One delivery per (event, recipient, channel), the same however late it is sent: a mail that goes out again after a
-    crash carries the same Message-ID, a webhook the same webhook-id."""
+    """One delivery per (event, recipient, channel), the same however late it is sent: a mail that goes out again after
+    a crash carries the same Message-ID, a webhook the same webhook-id."""
     return blake2b(f"{heard.id}|{role}|{channel}".encode(), digest_size=16).hexdigest()
 
 

@@ -228,6 +228,7 @@ DECIDER: Decider[Order] = Decider(
     deadlines=deadlines,
     stamp=stamp,
     rejected=messages.OrderRejected,
+    resumed=messages.OrderResumed,
     hears=(DisputeRequested, DisputeClosed, RefundSettled),
     deadline_names=(PROCESSING_ENDS, PROTECTION_REMINDER, PROTECTION_ENDS),
 )

@@ -22,8 +22,8 @@ PAGE = 5_000
 RING_AT_ONCE_MAX = 500
 SWEEP_EVERY = 1_000
 PAUSE = 1_000
-"""ms. A clock that is ahead rings too early, is asked again for an instant that it takes for past, rings, is asked again
-…: by its own measure the same timer then rings once in so long, until the clocks agree."""
+"""ms. A clock that is ahead rings too early, is asked again for an instant that it takes for past, rings, is asked
+again …: by its own measure the same timer then rings once in so long, until the clocks agree."""
 MILLISECOND = timedelta(milliseconds=1)
 
 

@@ -25,6 +25,7 @@ order.report_tracking         | P   | status at
 order.request_extension       | B   | days message?
 order.extend_protection       | S   | days
 order.confirm_receipt         | B   |
+order.resume                  | O   |
 
 dispute.open                  | B   | dispute_id lines? received reason description terms evidence?
 dispute.modify                | B   | dispute_id reason? description? terms? evidence?
@@ -43,6 +44,7 @@ dispute.ship_replacement      | S   | dispute_id carrier tracking_number
 dispute.confirm_replacement   | B   | dispute_id
 dispute.appeal                | B S | dispute_id explanation evidence?
 dispute.waive_appeal          | B S | dispute_id
+dispute.resume                | O   |
 
 mediation.register_mediator   | O   | mediator_id capacity? email? locale?
 mediation.retire_mediator     | O   | mediator_id
@@ -55,9 +57,11 @@ mediation.accept_offer        | B S | dispute_id offer_id expect?
 mediation.decline_offer       | B   | dispute_id offer_id
 mediation.decide              | M   | dispute_id refund_minor return_required rationale rules evidence_ids
 mediation.cancel              | B   | dispute_id expect
+mediation.resume              | O   |
 
 refund.retry                  | O   | settlement_id leg
 refund.resolve                | O   | settlement_id leg outcome provider_reference note
+refund.resume                 | O   |
 
 timer.schedule                | P   | timer_id name due_at deliver_to
 timer.cancel                  | P   | timer_id
@@ -87,6 +91,7 @@ order.lines_released          | settlement_id lines release_minor cause
 order.settled                 | settlement_id dispute_id refund_minor release_minor lines payout_minor chargeback_minor
 order.completed               | refund_minor release_minor
 order.rejected                | refused command_id code message details?
+order.resumed                 |
 
 dispute.requested             | lines? received reason terms received_at
 dispute.opened | lines claimed_minor terms offer_id seller_answer_by escalatable_from? escalates_at disputable_until
@@ -110,6 +115,7 @@ dispute.appeal_waived         |
 dispute.cancelled             | reopenable_until?
 dispute.closed                | outcome refund_minor release_minor final
 dispute.rejected              | refused command_id code message details?
+dispute.resumed               |
 
 mediation.opened              | round mediator?
 mediation.assigned            | round mediator
@@ -126,6 +132,7 @@ mediation.overdue             |
 mediation.mediator_registered |
 mediation.mediator_retired    |
 mediation.rejected            | refused command_id code message details?
+mediation.resumed             |
 
 refund.requested              | settlement_id leg amount_minor due_by
 refund.submitted              | settlement_id leg amount_minor due_by
@@ -136,6 +143,7 @@ refund.settled                | settlement_id refund_minor provider_reference
 refund.paid_out               | settlement_id amount_minor provider_reference
 refund.charged_back           | settlement_id amount_minor provider_reference
 refund.rejected               | refused command_id code message details?
+refund.resumed                |
 
 notification.sent             |
 notification.failed           |
@@ -151,7 +159,7 @@ payment.failed                | payment_key code retryable message?
 """Type without its `.v1`, fields that others rely on besides those of `CARRIED`."""
 
 CARRIED = {
-    "order": "order_id actor? protection_ends_at?",
+    "order": "order_id actor?",
     "dispute": "order_id actor?",
     "mediation": "order_id actor?",
     "refund": "order_id actor?",
@@ -161,8 +169,15 @@ CARRIED = {
 }
 """On every event of the service. `payments.events` are the payment service's: of these the key says the order."""
 
-CARRIED_WITH_A_SUBJECT = {"order": "status", "dispute": "dispute_id status", "mediation": "dispute_id status"}
+CARRIED_WITH_A_SUBJECT = {
+    "order": "status protection_ends_at?",
+    "dispute": "dispute_id status",
+    "mediation": "dispute_id status",
+}
 WITHOUT_A_SUBJECT = {
+    "order.resumed.v1",
+    "dispute.resumed.v1",
+    "mediation.resumed.v1",
     "order.freeze_refused.v1",
     "order.rejected.v1",
     "dispute.rejected.v1",
@@ -170,7 +185,7 @@ WITHOUT_A_SUBJECT = {
     "mediation.mediator_registered.v1",
     "mediation.mediator_retired.v1",
 }
-"""A refusal may be about what does not exist; the roster knows no dispute."""
+"""A refusal may be about what does not exist; the roster knows no dispute; a parked order goes on as a whole."""
 
 LINE = "line_id title quantity amount_minor"
 FROZEN_LINE = "line_id quantity amount_minor released"

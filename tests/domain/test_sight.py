@@ -42,6 +42,7 @@ order.lines_released.v1           bsmo
 order.settled.v1                  bsmo
 order.completed.v1                bsmo
 order.rejected.v1                 so
+order.resumed.v1                  o
 dispute.requested.v1              bsmo
 dispute.opened.v1                 bsmo
 dispute.open_refused.v1           bsmo
@@ -64,6 +65,7 @@ dispute.appeal_waived.v1          bsmo
 dispute.cancelled.v1              bsmo
 dispute.closed.v1                 bsmo
 dispute.rejected.v1               bo
+dispute.resumed.v1                o
 mediation.opened.v1               bsmo
 mediation.assigned.v1             bsmo
 mediation.question_asked.v1       bsmo
@@ -79,6 +81,7 @@ mediation.overdue.v1              bsmo
 mediation.mediator_registered.v1  o
 mediation.mediator_retired.v1     o
 mediation.rejected.v1             bo
+mediation.resumed.v1              o
 refund.requested.v1               bsmo
 refund.submitted.v1               bsmo
 refund.failed.v1                  bsmo
@@ -88,6 +91,7 @@ refund.settled.v1                 bsmo
 refund.paid_out.v1                bsmo
 refund.charged_back.v1            bsmo
 refund.rejected.v1                o
+refund.resumed.v1                 o
 notification.sent.v1              bo
 notification.failed.v1            bo
 timer.scheduled.v1                o

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from schemas.wire import Command, Event, Instant, Message, PrivateEvent, Rejected
+from schemas.wire import Command, Event, Instant, Message, PrivateEvent, Rejected, Resume, Resumed
 from shared.decider import Deadline, Decider, Output, Refusal
 from shared.policies import Policies
 
@@ -93,8 +93,22 @@ class TallyRejected(Rejected):
     topic = "order.events"
 
 
+class TallyResume(Resume):
+    type = "tally.resume.v1"
+    topic = "order.commands"
+
+
+class TallyResumed(Resumed):
+    type = "tally.resumed.v1"
+    topic = "order.events"
+
+
 WORDS: dict[str, type[Message]] = {
-    model.type: model for model in (Add, Promise, Keep, Added, Promised, Kept, Missed, Noted, Told, TallyRejected)
+    model.type: model
+    for model in (
+        *(Add, Promise, Keep, TallyResume),
+        *(Added, Promised, Kept, Missed, Noted, Told, TallyRejected, TallyResumed),
+    )
 }
 for word in WORDS:
     del Message.MODELS[word]
@@ -165,4 +179,4 @@ def tally(decide: Callable[..., Sequence[Output]] = decide, **other: Any) -> Dec
         "hears": (Told,),
         "deadline_names": ("first", "second", "third", "told"),
     }
-    return Decider(service="order", decide=decide, rejected=TallyRejected, **about | other)
+    return Decider(service="order", decide=decide, rejected=TallyRejected, resumed=TallyResumed, **about | other)

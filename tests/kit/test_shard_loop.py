@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from schemas.topics import BATCH_BYTES_MAX
-from schemas.wire import Actor, Command, Message
+from schemas.wire import Actor, Command, Message, Role
 from shared import codec, shard_loop
 from shared.agenda import Agenda
 from shared.codec import Decoder
@@ -19,7 +19,22 @@ from shared.memory import START, MemoryBus, MemoryPublisher, MemorySource, Memor
 from shared.policies import Policies, PolicyMissing
 from shared.ports import Commit, Outage, Record, Row
 from shared.shard_loop import ShardLoop
-from tests.kit.tally import UNLUCKY, Add, Added, Missed, Noted, Promise, Tally, Told, decide, decide_with_a_bug, tally
+from tests.kit.tally import (
+    UNLUCKY,
+    Add,
+    Added,
+    Missed,
+    Noted,
+    Promise,
+    Tally,
+    TallyRejected,
+    TallyResume,
+    TallyResumed,
+    Told,
+    decide,
+    decide_with_a_bug,
+    tally,
+)
 
 NO_POLICIES = Policies({})
 BUYER = Actor(role="buyer", id="b1")
@@ -562,6 +577,76 @@ async def test_an_order_whose_handling_raises_waits_and_all_others_go_on() -> No
     causes = [codec.header(record.headers, "ce_causationid") for record in shop.published() if record.key == b"a"]
     assert causes == ["c1", "c2", "c3", "c5", "c7"]
     assert (await shop.stores["order"].claim([0], "next"))[0].parked == {}
+
+
+def resume(order_id: str = "order-1", role: Role = "operator") -> TallyResume:
+    return TallyResume(order_id=order_id, actor=Actor(role=role, id="somebody"))
+
+
+async def test_an_operator_lets_a_parked_order_go_on_without_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Shop()
+    process = await shop.process(BUGGY)
+    for id_, amount, order in [("c1", 1, "a"), ("c2", UNLUCKY, "a"), ("c3", 2, "a"), ("c4", 4, "b")]:
+        shop.send(add(amount, order), id_)
+    shop.send(resume("a"), "too early")
+    shop.send(add(3, "a"), "c5")
+    await process.settle()
+    assert (shop.total("a"), shop.total("b")) == (1, 4)
+    reasons = [codec.header(one.headers, "x-dead-letter-reason") for one in shop.published("order.dead-letters")]
+    assert reasons == ["parked: ZeroDivisionError: its order waits for a fix, with what follows"] * 2, "told again"
+
+    monkeypatch.setattr(process.loop, "decider", tally())
+    shop.send(resume("a"), "in time")
+    shop.send(add(5, "a"), "c6")
+    shop.send(add(6, "b"), "c7")
+    await process.settle()
+    assert (shop.total("a"), shop.total("b")) == (1 + UNLUCKY + 2 + 3 + 5, 10)
+    answers = {codec.header(one.headers, "ce_causationid"): one for one in shop.published() if one.key == b"a"}
+    assert list(answers) == ["c1", "c2", "c3", "too early", "c5", "in time", "c6"]
+    assert {codec.header(answers[id_].headers, "ce_type") for id_ in ("too early", "in time")} == {TallyResumed.type}
+    assert (await shop.stores["order"].claim([0], "next"))[0].parked == {}
+    await (await shop.process()).settle()
+    shop.send(add(7, "a"), "c8")
+    await (await shop.process()).settle()
+    assert shop.total("a") == 1 + UNLUCKY + 2 + 3 + 5 + 7, "read back as it was"
+
+
+@pytest.mark.parametrize(("role", "code"), [("operator", "wrong_state"), ("buyer", "not_allowed")])
+async def test_where_nothing_waits_nothing_goes_on(role: Role, code: str) -> None:
+    shop = Shop()
+    shop.send(resume(role=role), "c1")
+    await (await shop.process()).settle()
+    [answer] = shop.published()
+    assert json.loads(answer.value or b"")["code"] == code
+
+
+async def test_who_is_no_operator_lets_no_parked_order_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Shop()
+    process = await shop.process(BUGGY)
+    shop.send(add(UNLUCKY), "c1")
+    await process.settle()
+    monkeypatch.setattr(process.loop, "decider", tally())
+    shop.send(resume(role="buyer"), "c2")
+    await process.settle()
+    assert shop.published() == [], "it waits with the others"
+    await (await shop.process()).settle()
+    assert [codec.header(one.headers, "ce_type") for one in shop.published()] == [Added.type, TallyRejected.type]
+
+
+@pytest.mark.parametrize("outage", ["before", "after"])
+async def test_a_parked_order_goes_on_once_though_the_commit_is_in_doubt(outage: str) -> None:
+    shop = Shop()
+    process = await shop.process(BUGGY)
+    shop.send(add(UNLUCKY), "c1")
+    await process.settle()
+    fixed = Process(shop, tally(), shop.stores["order"], Agenda())
+    fixed.store.outages = [outage]
+    with pytest.raises(Outage):
+        await fixed.claim()
+    shop.send(resume(), "c2")
+    shop.send(add(1), "c3")
+    await fixed.settle()
+    assert shop.total() == UNLUCKY + 1
 
 
 async def test_a_released_order_is_judged_by_the_time_at_which_its_records_came() -> None:

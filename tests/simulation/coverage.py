@@ -52,6 +52,8 @@ DEADLINES: dict[Service, Sequence[tuple[str, str]]] = {
 }  # fmt: skip
 """Which clock runs in which state (docs/RULES.md, timer service)."""
 ROSTER = ("mediation.register_mediator.v1", "mediation.retire_mediator.v1", "mediation.seat.v1")
+APART = {*ROSTER, *(f"{service}.resume.v1" for service in STATES)}
+"""The roster is no order, and of parked orders the shard loop knows, no decider."""
 
 COMES_IN: dict[tuple[Service, str], Sequence[str]] = {
     # The order answers a request once, and mediation speaks, to its last word, of a dispute that is before it.
@@ -139,7 +141,7 @@ def all_cells(deciders: Sequence[Decider[Any]]) -> Iterator[Cell]:
         commands = [
             model.type
             for model in Message.MODELS.values()
-            if issubclass(model, Command) and model.topic == f"{service}.commands" and model.type not in ROSTER
+            if issubclass(model, Command) and model.topic == f"{service}.commands" and model.type not in APART
         ]
         for input_ in (*commands, *(model.type for model in decider.hears)):
             for state in COMES_IN.get((service, input_), STATES[service]):

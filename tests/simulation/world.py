@@ -19,8 +19,8 @@ from tests.simulation.process import Process
 LEASE = 3.0
 """Virtual seconds after which the shards of a silent process are somebody else's."""
 SKEW_MAX = 30.0
-"""Virtual seconds by which the broker's clock is behind at most, or a process's behind or ahead: a bell that comes early
-is asked for again once a second until the clocks agree; hours of that show nothing that half a minute does not."""
+"""Virtual seconds by which the broker's clock is behind at most, or a process's behind or ahead. A bell that comes
+early is asked for again once a second until the clocks agree: hours of it show nothing that half a minute does not."""
 
 
 class Bus(MemoryBus):
