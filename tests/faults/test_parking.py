@@ -1,0 +1,107 @@
+"""A rule with a bug, on the real stack: its order waits, all others go on, and once it is mended nothing was lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from deploy.local.stack import Stack
+from shared.codec import header
+from tests.faults import broken
+from tests.faults.market import Market, Order, confirmed
+from tests.faults.topics import read_all
+
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("faults"),
+]
+
+PARKED = "parked: ZeroDivisionError: its order waits for a fix, with what follows"
+SHIPPED = {"carrier": "Cainiao", "tracking_number": "LP-1"}
+
+
+@pytest.fixture
+def bug(tmp_path: Path) -> Path:
+    """As long as this file is there."""
+    (tmp_path / "bug").touch()
+    return tmp_path / "bug"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stack(bug: Path) -> AsyncIterator[Stack]:
+    """Of one partition: every order is on the shard that has trouble."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+        environment.delenv("DATABASE_URL", raising=False)
+        async with Stack(partitions=1) as stack:
+            settings = {"RECOURSE_PARTITIONS": "1"}
+            await stack.start_services(["order", "refund", "timer"], settings)
+            order = stack.services["order"]
+            await order.stop()
+            order.launch(through=["tests.faults.broken"], env={broken.VARIABLE: str(bug)})
+            await order.ready()
+            yield stack
+
+
+async def reasons(stack: Stack, count: int) -> list[str]:
+    """Why records were set aside, once there are so many, or too many."""
+    letters: list[str] = []
+    while len(letters) < count:
+        records = await read_all(stack.bootstrap_servers, ["order.dead-letters"], 1)
+        letters = [header(record.headers, "x-dead-letter-reason") or "" for record in records]
+        await asyncio.sleep(0.1)
+    return letters
+
+
+def said_of(order: Order) -> list[str]:
+    """By the order service."""
+    return [seen.type for seen in order.heard if seen.type.startswith("order.")]
+
+
+@pytest.mark.timeout(300)
+async def test_a_bug_stops_one_order_until_it_is_mended_and_no_other(stack: Stack, bug: Path) -> None:
+    async with Market(stack.bootstrap_servers) as market:
+
+        async def gives(order: Order, name: str, role: str, **data: object) -> None:
+            """Without waiting for an answer."""
+            person = "checkout" if role == "platform" else f"{role}-{order.id}"
+            value = {"order_id": order.id, "actor": {"role": role, "id": person}, **data}
+            await market.send(name, order.id, f"{order.id}/{name}/{market.sent}", value)
+
+        async def passes(name: str) -> None:
+            lucky = market.order(name, "aliexpress")
+            await confirmed(lucky)
+            await lucky.ends()
+
+        unlucky = [market.order(f"{broken.UNLUCKY}-{number}", "aliexpress") for number in (1, 2)]
+        for order in unlucky:
+            await order.place()
+            await gives(order, "order.ship", "seller", **SHIPPED)
+            await gives(order, "order.confirm_receipt", "buyer")
+        await passes("lucky-1")
+        assert set(await reasons(stack, 2)) == {PARKED}
+
+        await gives(unlucky[0], "order.resume", "operator")
+        told = await reasons(stack, 3)
+        assert set(told) == {PARKED}, "the bug is still there, and who asks is told"
+        await passes("lucky-2")
+        assert [said_of(order) for order in unlucky] == [["order.placed"]] * 2, "they wait"
+
+        await asyncio.to_thread(bug.unlink)
+        await gives(unlucky[0], "order.resume", "operator")
+        await unlucky[0].ends()
+        whole = ["order.placed", "order.shipped", "order.receipt_confirmed", "order.lines_released"]
+        assert said_of(unlucky[0])[:4] == whole
+        assert sorted(said_of(unlucky[0])[4:]) == ["order.completed", "order.resumed", "order.resumed"]
+        await passes("lucky-3")
+        assert said_of(unlucky[1]) == ["order.placed"], "nobody asked for it"
+
+        service = stack.services["order"]  # the fix is deployed
+        await service.stop()
+        await service.start()
+        await unlucky[1].ends()
+        assert said_of(unlucky[1]) == [*whole, "order.completed"]
+        assert set(await reasons(stack, len(told))) == {PARKED}
