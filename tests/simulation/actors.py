@@ -107,6 +107,24 @@ def wish(chance: Random, order: Order, manners: Mapping[str, Manner]) -> Wish | 
     return Wish(name, role, person, DATA[name](_Mood(chance, order, dispute, role, manner)))
 
 
+def babel(chance: Random, order: Order) -> list[Wish]:
+    """Everything that anybody can say of an order; first what makes no sense where it stands: that moves nothing."""
+    dispute = order.newest()
+    sensible = {
+        name for stage in (order.status, dispute and dispute.status) for _, name, _ in SENSIBLE.get(stage or "", ())
+    }
+    everything = chance.sample(EVERYTHING, len(EVERYTHING))
+    return [
+        Wish(
+            name,
+            role,
+            _person(chance, role, order, dispute, "honest"),
+            DATA[name](_Mood(chance, order, dispute, role, "honest")),
+        )
+        for name, role in sorted(everything, key=lambda said: said[0] in sensible)
+    ]
+
+
 def work_off(chance: Random, order: Order, moved: Mapping[str, str], *, by_hand: bool) -> list[Wish]:
     """What an operator makes of his queue: he tries again, or, having asked the provider himself, says how it was.
 

@@ -14,7 +14,7 @@ from shared import policies
 from shared.policies import Policies
 
 Manner = Literal["honest", "confused", "greedy", "silent", "repeating"]
-Moment = Literal["at once", "soon", "when quiet", "days later", "at a deadline"]
+Moment = Literal["at once", "soon", "when quiet", "days later", "at a deadline", "all at once"]
 Kind = Literal[
     "crash",
     "freeze",
@@ -84,7 +84,8 @@ POLICIES = tuple(sorted(ref.name for ref in RULES.by_ref))
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Somebody's chance to act on one of the orders; `chance` seeds what he makes of it."""
+    """Somebody's chance to act on one of the orders; `chance` seeds what he makes of it. `all at once`: everybody says
+    everything there is to say, wherever the order stands."""
 
     order: int
     moment: Moment
@@ -191,7 +192,7 @@ def _script(chance: Random, policy: str) -> str:
 
 def _turn(chance: Random, orders: int) -> Turn:
     moments: tuple[Moment, ...] = get_args(Moment)
-    [moment] = chance.choices(moments, weights=(10, 10, 48, 20, 12))
+    [moment] = chance.choices(moments, weights=(10, 10, 48, 20, 12, 1))
     return Turn(chance.randrange(orders), moment, chance.getrandbits(32))
 
 

@@ -13,7 +13,7 @@ from deploy.payments.provider import Provider
 from schemas.wire import MEDIATORS_KEY
 from shared.ports import Record
 from tests.simulation import virtual_time
-from tests.simulation.actors import MEDIATORS, Wish, wish, work_off
+from tests.simulation.actors import MEDIATORS, Wish, babel, wish, work_off
 from tests.simulation.coverage import NONE, Visited
 from tests.simulation.invariants import nobody_is_stranded
 from tests.simulation.known import Order, Talk
@@ -98,6 +98,10 @@ class _Stage:
         if order.in_review and chance.random() < 0.4:
             await self._operate(chance, order)
             return
+        if turn.moment == "all at once":
+            for one in babel(chance, order):
+                await self._say(order.id, one)
+            return
         deal = self.plan.deals[turn.order]
         manners: Mapping[str, Manner] = {"buyer": deal.buyer, "seller": deal.seller}
         said = wish(chance, order, manners)
@@ -117,6 +121,9 @@ class _Stage:
     async def _wait(self, chance: Random, order: Order, turn: Turn) -> None:
         match turn.moment:
             case "at once":
+                return
+            case "all at once":
+                await self._quiet()
                 return
             case "soon":
                 await asyncio.sleep(10 ** chance.uniform(-3, 2))
