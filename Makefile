@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-e2e test-faults test-docs demo run up down ps logs verify history simulate bench schemas asyncapi lock clean
+.PHONY: help venv check rules lint-policies test test-e2e test-faults test-docs demo run up down ps logs verify history simulate overload fuzz mutants bench schemas asyncapi lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
@@ -81,6 +81,15 @@ history: venv ## An order's history from a running system, as somebody sees it (
 simulate: venv ## The whole system against crashes, delays and lies in virtual time (SEED=n, SECONDS=n, CELLS=1, CORES=n)
 	@$(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
 	    $(if $(CELLS),--cells) $(if $(CORES),--cores $(CORES))
+
+overload: venv ## Ten times what this machine can take, for a minute: memory, lag, and what becomes of it (SECONDS=n)
+	@$(PYTHON) -m tests.overload $(if $(SECONDS),--seconds $(SECONDS))
+
+fuzz: venv ## The codec against bytes that nobody should send, led by what they reach in it (SECONDS=n)
+	@$(PYTHON) -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))
+
+mutants: venv ## Bugs put into the code, one at a time, and who notices: the tests or the simulation (ONLY=words, WORKERS=n)
+	@$(PYTHON) -m tests.mutants $(ONLY) $(if $(WORKERS),--workers $(WORKERS))
 
 bench: venv ## How many, how fast, at what cost
 	@$(PYTHON) -m tests.bench

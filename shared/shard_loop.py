@@ -27,7 +27,8 @@ from shared.ports import EPOCH, Clock, Cursor, Fenced, Outage, Publisher, Record
 
 log = logging.getLogger(__name__)
 
-STREAMS_CACHED_MAX = 50_000
+STREAMS_CACHED_MAX = 20_000
+"""Orders that a process keeps in memory, 3 to 6 KB each; every shard an equal share."""
 UNPUBLISHED_MAX = 20_000
 """Back-pressure: with more committed rows waiting for the broker than this, no new records are taken."""
 WAVE_ROWS_MAX = 2_000
@@ -332,7 +333,7 @@ class ShardLoop:
             shard.published_noted = max(shard.published_noted, claim.published)
             claim.published = max(claim.published, shard.claim.published)
             shard.claim = claim
-            while len(shard.streams) > STREAMS_CACHED_MAX:
+            while len(shard.streams) > STREAMS_CACHED_MAX // len(self.shards):
                 shard.streams.popitem(last=False)
         for row in batch.rows:
             if row.topic is not None and row.shard in owned:

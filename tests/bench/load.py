@@ -1,4 +1,4 @@
-"""Commands as a gateway sends them: many orders, each placed, shipped and tracked, overlapping."""
+"""Commands as a gateway sends them; the plain load: many orders, each placed, shipped and tracked, overlapping."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,28 +13,30 @@ OVERLAP = 500
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One command on its way: what the producer needs. Each has exactly one event in answer, on order.events."""
+    """One command on its way: what the producer needs."""
 
     id: str
+    topic: str
     key: bytes
     headers: list[tuple[str, bytes]]
     value: bytes
 
 
 def commands(orders: int, name: str) -> Iterator[Given]:
-    """Three for each of `orders` orders, called `name`-0, `name`-1 …"""
+    """Three for each of `orders` orders, called `name`-0, `name`-1 … Each has exactly one event in answer, on
+    order.events."""
     for i in range(orders + 2 * OVERLAP):
         if i < orders:
-            yield _given("order.place.v1", f"{name}-{i}", "platform", "checkout", _basket(f"{name}-{i}", i))
+            yield given("order.place.v1", f"{name}-{i}", "platform", "checkout", basket(f"{name}-{i}", i))
         if 0 <= (shipped := i - OVERLAP) < orders:
             parcel = {"carrier": "Cainiao", "tracking_number": f"LP00{shipped:012d}CN"}
-            yield _given("order.ship.v1", f"{name}-{shipped}", "seller", f"seller-{shipped % 97}", parcel)
+            yield given("order.ship.v1", f"{name}-{shipped}", "seller", f"seller-{shipped % 97}", parcel)
         if 0 <= (tracked := i - 2 * OVERLAP) < orders:
             news = {"status": "in_transit", "at": "2026-01-31T12:00:00.000Z"}
-            yield _given("order.report_tracking.v1", f"{name}-{tracked}", "platform", "tracking", news)
+            yield given("order.report_tracking.v1", f"{name}-{tracked}", "platform", "tracking", news)
 
 
-def _given(type_: str, order_id: str, role: str, person: str, data: Mapping[str, Any]) -> Given:
+def given(type_: str, order_id: str, role: str, person: str, data: Mapping[str, Any]) -> Given:
     id_ = str(uuid4())
     headers = {
         "ce_specversion": "1.0",
@@ -48,10 +50,11 @@ def _given(type_: str, order_id: str, role: str, person: str, data: Mapping[str,
         "content-type": "application/json",
     }
     value = {"order_id": order_id, "actor": {"role": role, "id": person}, **data}
-    return Given(id_, order_id.encode(), [(k, v.encode()) for k, v in headers.items()], json.dumps(value).encode())
+    raw = [(name, text.encode()) for name, text in headers.items()]
+    return Given(id_, f"{type_.partition('.')[0]}.commands", order_id.encode(), raw, json.dumps(value).encode())
 
 
-def _basket(order_id: str, number: int) -> dict[str, Any]:
+def basket(order_id: str, number: int) -> dict[str, Any]:
     lines = [("1", "Desk lamp, brass", 2, 4_900), ("2", "USB-C cable 2 m", 1, 799), ("3", "Phone case", 1, 1_250)]
     chosen = lines[: 1 + number % len(lines)]
     return {

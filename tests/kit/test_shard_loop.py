@@ -334,15 +334,20 @@ async def test_who_lost_his_shard_keeps_nothing() -> None:
     assert shop.total() == 3
 
 
-async def test_what_raises_in_who_lost_his_shard_parks_nothing() -> None:
+async def test_what_raises_in_who_lost_his_shard_parks_nothing_and_alarms_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     shop = Shop()
     zombie = await shop.process(BUGGY)
-    shop.send(add(UNLUCKY), "c1")
+    shop.send(add(1), "c1")
+    await zombie.settle()  # so it has the order in memory, and does not see what others make of it
+    shop.send(add(UNLUCKY), "c2")
     batch = await zombie.source.take(0)
     await (await shop.process()).settle()
     assert not await zombie.loop.step(batch)
-    assert shop.total() == UNLUCKY
+    assert shop.total() == 1 + UNLUCKY
     assert shop.published("order.dead-letters") == []
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_what_was_lost_while_the_commit_was_under_way_is_published_by_the_next_owner() -> None:
@@ -810,6 +815,16 @@ async def test_only_so_many_orders_stay_in_memory_and_the_others_are_read_again(
     assert list(process.loop.shards[0].streams) == ["order-3", "order-0"], "who was not heard of for longest goes"
     assert [shop.total(f"order-{number}") for number in range(5)] == [3] * 5
     assert len(shop.published()) == 10
+
+
+async def test_the_orders_in_memory_are_shared_by_the_shards_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shard_loop, "STREAMS_CACHED_MAX", 6)
+    shop = Shop(partitions=3)
+    process = await shop.process()
+    for number in range(30):
+        shop.send(add(1, f"order-{number}"), "c1")
+    await process.settle()
+    assert [len(shard.streams) for shard in process.loop.shards.values()] == [2, 2, 2]
 
 
 class OneByOne(MemorySource):
