@@ -85,8 +85,10 @@ simulate: venv ## The whole system against crashes, delays and lies in virtual t
 overload: venv ## Ten times what this machine can take, for a minute: memory, lag, and what becomes of it (SECONDS=n)
 	@$(PYTHON) -m tests.overload $(if $(SECONDS),--seconds $(SECONDS))
 
-fuzz: venv ## The codec against bytes that nobody should send, led by what they reach in it (SECONDS=n)
-	@$(PYTHON) -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))
+fuzz: venv ## The codec against bytes that a fuzzer thinks of (SECONDS=n, INPUT=file: a finding once more)
+	@if command -v uv >/dev/null; then uv pip install -q -p $(PYTHON) --require-hashes -r tests/fuzz/requirements.lock; \
+	else $(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.lock; fi
+	@$(PYTHON) -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(INPUT)
 
 mutants: venv ## Bugs put into the code, one at a time, and who notices: the tests or the simulation (ONLY=words, WORKERS=n)
 	@$(PYTHON) -m tests.mutants $(ONLY) $(if $(WORKERS),--workers $(WORKERS))
@@ -104,6 +106,8 @@ lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
 	    --no-annotate --group dev -o requirements.lock pyproject.toml
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate -c requirements.lock -o deploy/requirements.lock pyproject.toml
+	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate --group fuzz -o tests/fuzz/requirements.lock
 
 clean: ## Remove what can be made again; data in .recourse/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,7 +13,7 @@ from schemas.mediation import AssignMediator, Seat
 from schemas.order import Place
 from schemas.publish import GOLDEN, as_text, is_public, json_schema
 from schemas.timer import Elapsed
-from schemas.topics import COMMAND_BYTES_MAX, OUTSIDERS_WRITE, SERVICES, Topic, all_topics
+from schemas.topics import COMMAND_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE, SERVICES, Topic, all_topics
 from schemas.wire import MEDIATORS_KEY, AnyMessage
 
 DOCUMENT = Path(__file__).parent / "asyncapi.json"
@@ -48,9 +48,10 @@ is the same command: one effect, one answer. With another body it is refused: `i
 **Repeats.** A reader may meet a record of ours again, with the same `ce_id`: on one topic, whatever is not above the
 highest `ce_sequence` seen of its `ce_source`.
 
-**Limits.** A command has at most {COMMAND_BYTES_MAX // 1024} KiB. Unknown fields are refused in commands and may
-appear in events; money is integers in minor units; there are no floats. Not JSON, too long, or without key, `ce_id` or
-`ce_type`: it lands on `<service>.dead-letters`. Readable but wrong or unknown: it is refused as `invalid`.
+**Limits.** A command has at most {COMMAND_BYTES_MAX // 1024} KiB, a record at most {HEADERS_MAX:,} headers. Unknown
+fields are refused in commands and may appear in events; money is integers in minor units; there are no floats. Not
+JSON, too long, or without key, `ce_id` or `ce_type`: it lands on `<service>.dead-letters`. Readable but wrong or
+unknown: it is refused as `invalid`.
 
 **Versions.** A type ends in its version. Within a version only optional fields are added.
 """

@@ -10,6 +10,8 @@ PARTITIONS = 12
 
 SERVICES: tuple[Service, ...] = get_args(Service)
 COMMAND_BYTES_MAX = 64 * 1024
+HEADERS_MAX = 1_000
+"""Of a record; what has more is set aside without them. In memory a header is many times as large as on the wire."""
 BATCH_BYTES_MAX = 900_000
 """What one produce request of ours may weigh; under the broker's default limit of 1 MiB."""
 DEAD_LETTER_BYTES_MAX = 3 * 1024 * 1024

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
 from schemas.timer import Elapsed
-from schemas.topics import COMMAND_BYTES_MAX, OUTSIDERS_WRITE
+from schemas.topics import COMMAND_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE
 from schemas.wire import Command, Event, Message, Service, rfc3339
 from shared.decider import Bell, Input, Refusal, Said
 from shared.ports import Record
@@ -87,6 +87,8 @@ class Decoder:
             model = self.heard.get((record.topic, _text(headers.get("ce_type")) or ""))
             if model is None:
                 return None
+        if len(record.headers) > HEADERS_MAX:
+            return DeadLetter(f"too_many_headers: a record has at most {HEADERS_MAX}")
         key, value = _text(record.key), record.value
         if key is None:
             return DeadLetter("no_key: a record needs a key of 1 to 255 bytes of UTF-8: the order id")
@@ -243,10 +245,11 @@ def encode(said: Said, record: Input, source: str, sequence: int) -> tuple[Heade
 def dead_letter(
     record: Record, letter: DeadLetter, source: str, sequence: int
 ) -> tuple[bytes | None, Headers, bytes | None]:
-    """(key, headers, value) of a dead letter: the original whole, and where it lay and why it is here."""
+    """(key, headers, value) of a dead letter: the original whole, and where it lay and why it is here. Of what is too
+    large the headers are left out, and the value is cut; the size said is of what was read of it."""
     key, value, kept = record.key, record.value, record.headers
     size = len(key or b"") + len(value or b"") + sum(len(name.encode()) + len(raw or b"") + 10 for name, raw in kept)
-    if size > DEAD_LETTER_SIZE_MAX:
+    if size > DEAD_LETTER_SIZE_MAX or len(kept) > HEADERS_MAX:
         key, value = key and key[:NAME_BYTES_MAX], value and value[:DEAD_LETTER_VALUE_MAX]
         kept = [("x-dead-letter-cut-from", str(size).encode())]
     headers: Headers = [

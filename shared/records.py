@@ -2,9 +2,13 @@
 
 A header's name that is not UTF-8 raises in aiokafka's consumer, at the same record again and again: one such record
 would silence its partition for ever. Kafka's own client reads U+FFFD there, and so do we.
+
+A header of three bytes is eighty in memory and more: of a record with a flood of them only so many are kept as show the
+decoder that there are too many, and no record is read before its turn.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from struct import unpack_from
 from typing import Any
 
@@ -12,6 +16,8 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
+
+from schemas.topics import HEADERS_MAX
 
 _LENGTH_AT = 8
 _LENGTH_COUNTS_FROM = 12
@@ -49,21 +55,29 @@ class _Batch:
         return getattr(self._batch, name)
 
     def __iter__(self) -> Iterator[Any]:
+        read = 0
         try:
-            return iter(list(self._batch))
+            for record in self._batch:
+                yield _without_flood(record)
+                read += 1
         except (CorruptRecordException, UnicodeDecodeError):
-            return iter(_read_leniently(self._raw))
+            yield from map(_without_flood, islice(_read_leniently(self._raw), read, None))
 
     def __next__(self) -> Any:
         return next(self._batch)
 
 
-def _read_leniently(raw: memoryview) -> list[Any]:
+def _without_flood(record: Any) -> Any:
+    del record.headers[HEADERS_MAX + 1 :]
+    return record
+
+
+def _read_leniently(raw: memoryview) -> Iterator[Any]:
     """In Python, as aiokafka does where its compiled reader is missing. Raises for what is really corrupt."""
     batch = _DefaultRecordBatchPy(raw)
     batch._maybe_uncompress()
     batch._buffer = _Lenient(batch._buffer)
-    return list(batch)
+    return iter(batch)
 
 
 class _Lenient(bytearray):

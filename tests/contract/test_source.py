@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -172,10 +173,9 @@ async def test_what_lies_there_is_taken_without_waiting(bench: Bench) -> None:
     raise AssertionError("never came")
 
 
-@pytest.mark.stack
-async def test_a_transaction_s_mark_at_the_end_of_a_log_is_nothing_to_wait_for(stack: Stack) -> None:
-    """It has an offset and is handed to nobody: seen from what was handled, the log would never be at its end."""
-    name = f"marked-{uuid4().hex[:8]}"
+@asynccontextmanager
+async def reading(name: str, stack: Stack) -> AsyncIterator[KafkaSource]:
+    """The source of a topic with one partition, paused."""
     await create_topics(stack.bootstrap_servers, [Topic(name, 1)])
     broker = KafkaBroker(stack.bootstrap_servers, apply_types=False, logger=None)
     source = KafkaSource(broker, "order", [name], 1, "", batch_max=500)
@@ -184,18 +184,44 @@ async def test_a_transaction_s_mark_at_the_end_of_a_log_is_nothing_to_wait_for(s
         await source.receive(batch)
 
     source.subscriber(receive)
-    async with (
-        AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, transactional_id=name) as outsider,
-        outsider.transaction(),
-    ):
-        await outsider.send_and_wait(name, b"1", key=b"key")
     await broker.start()
     try:
+        source.pause_all()
+        yield source
+    finally:
+        source.stop_receiving()
+        await broker.stop()
+
+
+@pytest.mark.stack
+async def test_a_transaction_s_mark_at_the_end_of_a_log_is_nothing_to_wait_for(stack: Stack) -> None:
+    """It has an offset and is handed to nobody: seen from what was handled, the log would never be at its end."""
+    name = f"marked-{uuid4().hex[:8]}"
+    async with reading(name, stack) as source:
+        async with (
+            AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, transactional_id=name) as outsider,
+            outsider.transaction(),
+        ):
+            await outsider.send_and_wait(name, b"1", key=b"key")
         source.resume(0, {})
         assert [record.offset for record in await source.take(10)] == [0]
         async with asyncio.timeout(10):
             while await source.reach([0]) != {(name, 0): (2, 2)}:  # noqa: ASYNC110 - the broker has no event for it
                 await asyncio.sleep(0.05)
-    finally:
-        source.stop_receiving()
-        await broker.stop()
+
+
+@pytest.mark.stack
+async def test_what_was_said_in_a_transaction_that_was_aborted_was_never_said(stack: Stack) -> None:
+    name = f"aborted-{uuid4().hex[:8]}"
+    async with reading(name, stack) as source:
+        async with AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, transactional_id=name) as outsider:
+            for value, kept in ((b"1", True), (b"2", False), (b"3", True)):
+                await outsider.begin_transaction()
+                await outsider.send_and_wait(name, value, key=b"key")
+                await (outsider.commit_transaction() if kept else outsider.abort_transaction())
+        source.resume(0, {})
+        said: list[bytes | None] = []
+        async with asyncio.timeout(10):
+            while b"3" not in said:
+                said += [record.value for record in await source.take(QUIET_SECONDS)]
+        assert said == [b"1", b"3"]

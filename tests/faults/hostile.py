@@ -203,7 +203,7 @@ class Producer:
         assert added is not None, "larger than a batch may be"
         if any(name == NAME for name, _ in sent.headers):
             batch._build()
-            batch._buffer = _misnamed(bytearray(batch._buffer))
+            batch._buffer = misnamed(bytearray(batch._buffer))
         acknowledgement = await producer.send_batch(batch, sent.topic, partition=sent.place)
         try:
             return int((await acknowledgement).offset)
@@ -224,7 +224,7 @@ class Producer:
         return self._producers[compression]
 
 
-def _misnamed(batch: bytearray) -> bytes:
+def misnamed(batch: bytearray) -> bytes:
     """A header's name made bytes that are not UTF-8; Python's clients cannot send that, others can."""
     batch = batch.replace(NAME.encode(), NAME_NOT_UTF8)
     checked_from = DefaultRecordBase.ATTRIBUTES_OFFSET

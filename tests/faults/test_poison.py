@@ -67,7 +67,14 @@ async def test_a_header_without_a_value_is_kept_in_the_dead_letter() -> None:
 
 @pytest.mark.parametrize(
     "instant",
-    ["0001-01-01T00:00:00Z", "0999-12-31T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"],
+    [
+        "0001-01-01T00:00:00Z",
+        "0999-12-31T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "1970-01-01T00:00:00+14:00",
+        "9998-12-31T23:59:59-14:00",
+        "9999-12-31T23:59:59-14:00",
+    ],
 )
 async def test_an_instant_at_the_edge_of_the_calendar(instant: str) -> None:
     world, _ = await compose()
