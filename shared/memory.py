@@ -120,10 +120,13 @@ class MemoryStore:
         await self.check(commit.claims)
         await self.agenda.write(self, commit.written)
         for claim in commit.claims:
-            stored = self.shards[claim.shard]
-            kept = replace(_copied(claim), parked=stored.claim.parked)
-            kept.published = max(kept.published, stored.claim.published)
-            stored.claim = kept
+            stored = self.shards[claim.shard].claim
+            stored.position, stored.sequence = claim.position, claim.sequence
+            stored.published = max(stored.published, claim.published)
+        for shard, topic, cursor in commit.cursors:
+            self.shards[shard].claim.cursors[topic] = replace(cursor)
+        for shard, topic, source, sequence in commit.marks:
+            self.shards[shard].claim.marks[topic, source] = sequence
         for row in commit.rows:
             self.shards[row.shard].rows.append(row)
         for shard, order_id in commit.released:

@@ -365,3 +365,5 @@ def test_the_topics() -> None:
     assert {topic.name for topic in topics} == {f"eu-{name}" for name in TOPICS.split()}
     assert {topic.partitions for topic in topics} == {PARTITIONS} == {12}
     assert {topic.config["message.timestamp.type"] for topic in topics} == {"LogAppendTime"}
+    kept_for_ever = {topic.config["retention.ms"] for topic in topics if not topic.name.endswith(".commands")}
+    assert kept_for_ever == {"-1"}, "events are the state, and whoever reads late reads all of them"

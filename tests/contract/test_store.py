@@ -263,11 +263,11 @@ async def test_parked_records_wait_in_order_until_their_order_is_released(bench:
         2, key=b"\xff\x00", value=None, headers=[("", b"\x80\x00"), ("null", None), ("twice", b"1"), ("twice", b"2")]
     )
     await bench.store.commit(
-        commit(claim, parked=[(0, "b", record(1)), (0, "a", odd), (0, "b", record(3, topic="dispute.events"))])
+        commit(claim, parked=[(0, "b", record(7)), (0, "a", odd), (0, "b", record(3, topic="dispute.events"))])
     )
     await bench.store.commit(commit(claim, parked=[(0, "a", record(4, key=None))]))
     parked = (await bench.claim()).parked
-    assert parked == {"b": [record(1), record(3, topic="dispute.events")], "a": [odd, record(4, key=None)]}
+    assert parked == {"b": [record(7), record(3, topic="dispute.events")], "a": [odd, record(4, key=None)]}
 
     claim = await bench.claim()
     await bench.store.commit(commit(replace(claim, parked={}), released=[(0, "b")]))

@@ -87,6 +87,13 @@ def test_no_thanks_is_not_for_the_sellers_eyes_and_the_offer_cannot_be_accepted_
     assert made.offer_id == 4
 
 
+@pytest.mark.rule("R42")
+def test_after_no_thanks_the_sellers_next_offer_can_be_accepted() -> None:
+    room = room_at("assigned>solution>no_thanks")
+    room.offer(6_000)
+    assert outcome(room.accept(4)) == "offer_accepted+seat"
+
+
 @pytest.mark.rule("C9")
 @pytest.mark.rule("R21")
 def test_the_seller_does_not_find_out_by_trying_to_accept_his_own_solution() -> None:

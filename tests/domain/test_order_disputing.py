@@ -484,6 +484,18 @@ def test_two_disputes_of_one_order_end_on_their_own() -> None:
     assert list(deadlines(desk.state)) == []
 
 
+@pytest.mark.rule("R2")
+@pytest.mark.rule("R30")
+def test_what_is_released_later_than_the_rest_goes_under_a_name_of_its_own() -> None:
+    desk = OrderDesk()
+    one_disputed(desk)
+    desk.wait(days=61)
+    first = only(desk.ring(), messages.LinesReleased)
+    desk.close("cancelled", final=False)
+    second = only(desk.ring(), messages.LinesReleased)
+    assert (first.settlement_id, second.settlement_id) == ("order-1:1", "order-1:2")
+
+
 LINES = st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=8)
 
 

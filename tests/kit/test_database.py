@@ -53,3 +53,13 @@ async def test_a_migration_that_fails_leaves_nothing_and_may_be_mended(database_
 async def test_schemas_do_not_see_each_others_migrations(database_url: str, folder: Path) -> None:
     (folder / "0001_a.sql").write_text("CREATE TABLE gift (id int)")
     assert await migrate(database_url, "one", [folder]) == await migrate(database_url, "two", [folder])
+
+
+async def test_the_database_itself_takes_no_second_row_at_a_position(database_url: str) -> None:
+    await migrate(database_url, "gift", [KERNEL_MIGRATIONS])
+    connection = await connect(database_url, "gift", "test")
+    row = "INSERT INTO event (shard, position, partition, type, time, headers) VALUES (0, 1, 0, 'gift.given.v1', 0, '')"
+    await connection.execute(row)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await connection.execute(row)
+    await connection.close()

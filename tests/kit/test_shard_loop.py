@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from schemas.timer import Elapsed
 from schemas.topics import BATCH_BYTES_MAX
 from schemas.wire import Actor, Command, Message, Role
 from shared import codec, shard_loop
@@ -262,6 +263,19 @@ async def test_a_wave_that_broke_down_is_sent_again_in_order() -> None:
     process.broker.breaks_after = None
     await process.publish()
     assert shop.sequences() == [1, 1, 2, 3]
+
+
+async def test_a_bell_that_comes_twice_at_one_instant_sets_two_alarms_by_ids_of_their_own() -> None:
+    shop = Shop()
+    process = await shop.process()
+    shop.send(promise(START + timedelta(seconds=10)), "c1")
+    await process.settle()
+    for _ in range(3):
+        headers = [("ce_id", b"the same"), ("ce_type", Elapsed.type.encode())]
+        shop.bus.append("order.commands", b"order-1", b"{}", headers)
+    await process.settle()
+    ids = [codec.header(record.headers, "ce_id") for record in shop.published("timer.commands")]
+    assert len(set(ids)) == len(ids) == 4
 
 
 async def test_repeats_are_dropped_by_sequence_only_where_our_services_alone_write() -> None:

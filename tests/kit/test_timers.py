@@ -1,5 +1,6 @@
 """Timers ring after their instant, each once, through restarts; and only the near ones are in memory."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.timer import CancelTimer, Elapsed, Schedule, TimerCommand
-from schemas.wire import Actor, Service
+from schemas.wire import Actor, Role, Service
 from services.timer import agenda as timer_agenda
 from services.timer.agenda import MemoryTable, TimerAgenda
 from services.timer.domain import DECIDER
@@ -150,11 +151,45 @@ async def test_arming_a_known_timer_moves_it_earlier_or_later(clockwork: Clockwo
     assert clockwork.rung == ["b", "a"]
 
 
+async def test_a_timer_that_was_moved_holds_up_none_of_those_behind_its_old_place(clockwork: Clockwork) -> None:
+    await clockwork.arm(("a", 10), ("b", 20))
+    await clockwork.arm(("a", 30))
+    await clockwork.wait(25)
+    assert clockwork.rung == ["b"]
+
+
+@pytest.mark.parametrize("role", ["buyer", "seller", "mediator", "operator"])
+async def test_nobody_but_our_own_services_sets_or_cancels_a_timer(clockwork: Clockwork, role: Role) -> None:
+    await clockwork.arm(("a", 10))
+    somebody = Actor(role=role, id="somebody")
+    forged = Schedule(order_id="order-b", actor=somebody, timer_id="b", name="forged", due_at=at(5), deliver_to="order")
+    clockwork.send(forged)
+    clockwork.send(CancelTimer(order_id="order-a", actor=somebody, timer_id="a"))
+    await clockwork.settle()
+    refusals = [json.loads(record.value or b"{}") for record in clockwork.bus.records("timer.events")[1:]]
+    assert [(refusal["refused"], refusal["code"]) for refusal in refusals] == [
+        ("timer.schedule.v1", "not_allowed"),
+        ("timer.cancel.v1", "not_allowed"),
+    ]
+    await clockwork.wait(100)
+    assert clockwork.rung == ["a"]
+
+
 async def test_a_timer_that_has_rung_can_be_armed_anew(clockwork: Clockwork) -> None:
     for seconds in (10, 20):
         await clockwork.arm(("a", seconds))
         await clockwork.wait(seconds + 1)
     assert [bell.due_at for bell in clockwork.bells()] == [at(10), at(20)]
+
+
+async def test_an_instant_that_is_asked_for_again_after_it_has_rung_rings_under_other_ids(clockwork: Clockwork) -> None:
+    """A bell that comes twice, after a crash, makes its order ask twice; the second wish may come after the ringing."""
+    for seconds in (20, 40):
+        await clockwork.arm(("a", 10))
+        await clockwork.wait(seconds)
+    records = [*clockwork.bus.records("timer.events"), *clockwork.bus.records("order.commands")]
+    bells = [codec.header(r.headers, "ce_id") for r in records if codec.header(r.headers, "ce_type") == Elapsed.type]
+    assert len(set(bells)) == len(bells) == 4
 
 
 async def test_a_past_instant_rings_at_once_though_later_ones_have_rung(clockwork: Clockwork) -> None:

@@ -1,0 +1,1 @@
+"""Bugs that somebody might really write, as small patches of our own code: each must be caught (`make mutants`)."""

@@ -1,0 +1,9 @@
+"""A pytest plugin: Hypothesis draws the same examples every time, remembers none, and makes none smaller that fails."""
+
+from hypothesis import Phase, settings
+
+
+def pytest_configure() -> None:
+    phases = (Phase.explicit, Phase.generate)
+    settings.register_profile("mutants", deadline=None, derandomize=True, database=None, phases=phases)
+    settings.load_profile("mutants")

@@ -1,0 +1,255 @@
+"""Bugs of the services that run the quarrel: dispute and mediation."""
+
+from tests.mutants.mutant import Mutant
+
+MUTANTS = (
+    # -- dispute -------------------------------------------------------------------------------------------------------
+    Mutant(
+        "a superseded offer is accepted",
+        "services/dispute/negotiating.py",
+        "if theirs is None or command.offer_id != theirs.offer_id:",
+        "if theirs is None:",
+    ),
+    Mutant(
+        "a seller may offer more than can be claimed",
+        "services/dispute/negotiating.py",
+        "    if terms.refund_minor <= case.claimed_minor:\n",
+        "    if terms.refund_minor <= sum(line.amount_minor for line in case.lines):\n",
+    ),
+    Mutant(
+        "repeating a claim gives the seller his time anew",
+        "services/dispute/negotiating.py",
+        "terms.refund_minor > case.claim.terms.refund_minor:",
+        "terms.refund_minor >= case.claim.terms.refund_minor:",
+    ),
+    Mutant(
+        "a rejected buyer must wait before he escalates",
+        "services/dispute/negotiating.py",
+        "None if escalatable_from is None else min(escalatable_from, time)",
+        "escalatable_from",
+    ),
+    Mutant(
+        "escalating at the first instant is too early",
+        "services/dispute/negotiating.py",
+        "if time < available_at:",
+        "if time <= available_at:",
+    ),
+    Mutant(
+        "a silent seller is judged where his silence should cost him, and the other way round",
+        "services/dispute/negotiating.py",
+        'if policy.seller_silence == "escalate":',
+        'if policy.seller_silence != "escalate":',
+    ),
+    Mutant(
+        "the last instant of a clock is too late",
+        "services/dispute/domain.py",
+        "time <= lost_at:",
+        "time < lost_at:",
+    ),
+    Mutant(
+        "anybody who says that he is the buyer is",
+        "services/dispute/domain.py",
+        "    if people.get(role, person) != person:\n",
+        "    if role not in people:\n",
+    ),
+    Mutant(
+        "evidence shown to a mediator who asked may be filed again as another",
+        "services/dispute/domain.py",
+        "            return [EvidenceNoted(dispute_id=message.dispute_id, filed=filed)]\n",
+        "            return []\n",
+    ),
+    Mutant(
+        "the protection that was extended does not reach the open disputes",
+        "services/dispute/domain.py",
+        "        return [DisputableUntilMoved(disputable_until=extended.disputable_until)]\n",
+        "        return []\n",
+    ),
+    Mutant(
+        "a seller who answered is still counted silent",
+        "services/dispute/history.py",
+        "return Negotiating(replace(_answer(case), last_offer_id",
+        "return Negotiating(replace(case, last_offer_id",
+    ),
+    Mutant(
+        "a dispute that was decided can be reopened once it is cancelled",
+        "services/dispute/cancelling.py",
+        " and not case.decided",
+        "",
+    ),
+    Mutant(
+        "cancelling at the last instant gives the lines away",
+        "services/dispute/cancelling.py",
+        "return time <= case.disputable_until",
+        "return time < case.disputable_until",
+    ),
+    Mutant(
+        "two outputs are swapped: closed first, then given up",
+        "services/dispute/cancelling.py",
+        'return [given_up, closed(case, "cancelled", refund_minor=0)]',
+        'return [closed(case, "cancelled", refund_minor=0), given_up]',
+    ),
+    Mutant(
+        "lines may be disputed once more than the policy says",
+        "services/dispute/policy.py",
+        "cancelled_before < policy.max_reopens",
+        "cancelled_before <= policy.max_reopens",
+    ),
+    Mutant(
+        "the verdict on appeal can be appealed",
+        "services/dispute/policy.py",
+        "None if appealed or policy.appeals == 0",
+        "None if policy.appeals == 0",
+    ),
+    Mutant(
+        "one party waives the appeal for both",
+        "services/dispute/deciding.py",
+        "[waived, *unappealed(dispute, time, policy)] if dispute.waived else [waived]",
+        "[waived, *unappealed(dispute, time, policy)]",
+    ),
+    Mutant(
+        "what came back broken must be sent back again",
+        "services/dispute/deciding.py",
+        " and not case.return_contested",
+        "",
+    ),
+    Mutant(
+        "a decision of an earlier round counts",
+        "services/dispute/deciding.py",
+        "case MediationDecided(round=case.round) | ",
+        "case MediationDecided() | ",
+    ),
+    Mutant(
+        "the twentieth file is one too many",
+        "services/dispute/evidence.py",
+        "shown + len(evidence) <= EVIDENCE_FILES_MAX",
+        "shown + len(evidence) < EVIDENCE_FILES_MAX",
+    ),
+    Mutant(
+        "each report of delivery gives the seller his days anew",
+        "services/dispute/returning.py",
+        " and not dispute.delivered\n",
+        "\n",
+    ),
+    Mutant(
+        "a replacement that is never sent costs the seller nothing",
+        "services/dispute/returning.py",
+        "return [closed(dispute.case, dispute.basis, dispute.refund_minor)]\n\n\ndef replaced",
+        "return [closed(dispute.case, dispute.basis, 0)]\n\n\ndef replaced",
+    ),
+    Mutant(
+        "only what was claimed of a line is released",
+        "services/dispute/settling.py",
+        "release_minor=amount_minor(case) - refund_minor",
+        "release_minor=case.claimed_minor - refund_minor",
+    ),
+    Mutant(
+        "nothing happens if a replacement is never confirmed",
+        "services/dispute/states.py",
+        "    ReplacementUnderway: (REPLACEMENT_CONFIRM,),\n",
+        "",
+    ),
+    # -- mediation -----------------------------------------------------------------------------------------------------
+    Mutant(
+        "in mediation a superseded offer is accepted",
+        "services/mediation/settling.py",
+        "if theirs is None or theirs.offer_id != command.offer_id:",
+        "if theirs is None:",
+    ),
+    Mutant(
+        "an offer can be accepted after no thanks",
+        "services/mediation/settling.py",
+        "return None if case.declined else case.solution",
+        "return case.solution",
+    ),
+    Mutant(
+        "no thanks is shown to the seller",
+        "services/mediation/settling.py",
+        'visible_to=("buyer", "mediator", "operator")',
+        'visible_to=("buyer", "seller", "mediator", "operator")',
+    ),
+    Mutant(
+        "a new offer after no thanks is declined already",
+        "services/mediation/case.py",
+        ", solution=solution, declined=False)",
+        ", solution=solution)",
+    ),
+    Mutant(
+        "the mediator's clock runs while he waits for an answer",
+        "services/mediation/case.py",
+        "return None if awaited else mediator_due_by(time, policy)",
+        "return mediator_due_by(time, policy)",
+    ),
+    Mutant(
+        "answering at the last instant is too late",
+        "services/mediation/asking.py",
+        "if time > question.answer_by:",
+        "if time >= question.answer_by:",
+    ),
+    Mutant(
+        "a question can be answered twice",
+        "services/mediation/asking.py",
+        "if (command.question_id, side) not in case.awaited:",
+        "if command.question_id not in case.file.questions:",
+    ),
+    Mutant(
+        "where both are silent only the seller's silence counts",
+        "services/mediation/policy.py",
+        'if "buyer" in silent:',
+        'if "seller" not in silent:',
+    ),
+    Mutant(
+        "a mediator may grant more than was claimed",
+        "services/mediation/deciding.py",
+        "if command.refund_minor > file.claimed_minor:",
+        "if command.refund_minor < 0:",
+    ),
+    Mutant(
+        "an appeal that takes too long takes back what was decided",
+        "services/mediation/deciding.py",
+        "    if case.appeal:\n"
+        '        return default(case, Judgement(case.appeal.by, "mediation_max", case.appeal.standing))\n',
+        "",
+    ),
+    Mutant(
+        "an appeal may go to who decided first",
+        "services/mediation/seating.py",
+        "event.round, file.sat)]",
+        "event.round, ())]",
+    ),
+    Mutant(
+        "on appeal an operator may seat who decided first",
+        "services/mediation/seating.py",
+        "file.sat_before if on_appeal else set()",
+        "set()",
+    ),
+    Mutant(
+        "the case of a mediator who did not act waits for nobody",
+        "services/mediation/seating.py",
+        "return [event, _wanted(file.order_id, file.dispute_id, file.round, file.sat)]",
+        "return [event]",
+    ),
+    Mutant(
+        "a closed round keeps its seat",
+        "services/mediation/seating.py",
+        "return [last, _taken(case.file, None)]",
+        "return [last]",
+    ),
+    Mutant(
+        "a mediator gets one case more than he has room for",
+        "services/mediation/roster.py",
+        "loads[one] < registered.capacity",
+        "loads[one] <= registered.capacity",
+    ),
+    Mutant(
+        "cases go by the mediators' names, not by their load",
+        "services/mediation/roster.py",
+        "key=lambda one: (loads[one], one)",
+        "key=lambda one: (one, loads[one])",
+    ),
+    Mutant(
+        "of two rounds that wait the same mediator gets both",
+        "services/mediation/roster.py",
+        "        loads[chosen] += 1\n",
+        "",
+    ),
+)
