@@ -115,7 +115,9 @@ class Decoder:
         type_ = attributes["type"]
         home = partition_of(key.encode(), self.partitions)
         if type_ == Elapsed.type:
-            return self._decoded(record, Bell(), key, attributes, time, own=record.partition == home)
+            return self._decoded(
+                record, Bell(), key, attributes, time, own=record.partition == home, digest=_place(record)
+            )
         heard: Command | Refusal
         model = self.commands.get(type_)
         try:
@@ -158,7 +160,7 @@ class Decoder:
             return DeadLetter(f"unreadable_event: {_explained(error)}")
         digest = None
         if record.topic in OUTSIDERS_WRITE:
-            digest = blake2b(b"%d|%b|%b" % (record.timestamp, attributes["type"].encode(), value)).digest()
+            digest = _place(record)
         return self._decoded(record, event, key, attributes, time, digest=digest)
 
     @staticmethod
@@ -180,6 +182,10 @@ class Decoder:
         if record.topic in OUTSIDERS_WRITE or not written_by_us:
             return Decoded(heard_input)
         return Decoded(heard_input, attributes.get("source", ""), int(sequence))
+
+
+def _place(record: Record) -> bytes:
+    return b"%d" % record.offset
 
 
 def _text(raw: bytes | None) -> str | None:

@@ -110,8 +110,8 @@ class Input:
     correlation_id: str
     own: bool = False
     digest: bytes | None = None
-    """Of a command's type and data: with its id, what makes a repeat a repeat. Of an outsider's event: what tells it
-    from another one that he gave the same id."""
+    """Of a command's type and data: with its id, what makes a repeat a repeat. Of an outsider's event, or a bell: what
+    tells it from another one of the same id, its place."""
     actor: Actor | None = None
     traceparent: str | None = None
     waited: bool = False
@@ -262,7 +262,7 @@ class _Turn(Generic[S]):
                 due_at=alarm,
                 deliver_to=self.decider.service,
             )
-            self.say([schedule], record.id, b"alarm" + record.time.isoformat().encode())
+            self.say([schedule], record.id, b"alarm" + record.time.isoformat().encode() + (record.digest or b""))
         elif rang and set_before is not None:
             self.say([AlarmRung()], record.id, record.time.isoformat().encode())
         return alarm

@@ -140,7 +140,7 @@ class TimerAgenda(Agenda):
         while (timer := opened.first()) and timer.ring_at <= now_ms and len(ringing) < RING_AT_ONCE_MAX:
             opened.rings(timer, now_ms)
             due = Due(timer.timer_id, timer.name, EPOCH + timer.due_at * MILLISECOND, cast(Service, timer.deliver_to))
-            cause = f"{timer.timer_id}@{timer.due_at}"
+            cause = f"{timer.timer_id}@{timer.ring_at}"  # unlike `due_at` never the same again after it has rung
             ringing.append(Input(due, "timer.due", timer.order_id, cause, now, timer.correlation_id))
         return ringing
 

@@ -190,6 +190,13 @@ def what_is_said_is_said_in_order(played: "Played") -> Iterator[str]:
             yield from _on_the_bus(played, service, shard, public)
 
 
+def an_id_names_one_event(played: "Played") -> Iterator[str]:
+    """S4: whoever keeps ids to know repeats loses nothing by it."""
+    for service in SERVICES:
+        ids = Counter(header(row.headers, "ce_id") for row in _rows(played, service) if row.order_id is not None)
+        yield from (f"{service} said {times} things under the id {id_}" for id_, times in ids.items() if times > 1)
+
+
 def _on_the_bus(played: "Played", service: Service, shard: int, public: list[Row]) -> Iterator[str]:
     source = f"recourse/{service}/{shard}".encode()
     places = {(row.topic or "", row.partition) for row in public}
@@ -333,6 +340,7 @@ CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (
     every_command_has_one_answer,
     every_input_is_handled_once,
     what_is_said_is_said_in_order,
+    an_id_names_one_event,
     nothing_was_set_aside,
     what_is_final_stays_final,
     letters_are_sent_once,
