@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-e2e test-faults test-docs demo run up down ps logs verify history simulate overload fuzz mutants bench schemas asyncapi lock clean
+.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-docs demo run up down ps logs verify history simulate overload fuzz mutants bench schemas asyncapi lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
@@ -48,6 +48,9 @@ test-e2e: venv ## The whole system in containers: its stories, and what only con
 
 test-faults: venv ## Services, broker and database killed and frozen while money moves
 	RECOURSE_TEST_FAULTS=1 $(PYTHON) -m pytest -q tests/faults
+
+test-crashes: venv ## Every service killed at every one of its steps while money moves (SEED=n: the same deaths again)
+	RECOURSE_TEST_CRASHES=1 $(if $(SEED),RECOURSE_TEST_SEED=$(SEED)) $(PYTHON) -m pytest -q -n 0 tests/faults/test_crashes.py
 
 test-docs: venv ## Every recipe of docs/OPERATIONS.md, run on a system in containers and compared
 	$(PYTHON) -m pytest -q tests/docs

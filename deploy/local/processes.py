@@ -76,6 +76,17 @@ class Child:
         """SIGKILL, and wait until it is gone."""
         await self._end(signal.SIGKILL, seconds=5)
 
+    async def ended(self, seconds: float) -> int:
+        """Wait for it to end; how it did: its exit status, or the signal's number below zero."""
+        process, until = self._process, time.monotonic() + seconds
+        if process is None:
+            raise LocalStackError(f"{self.name} is not running.")
+        while not self._exited():
+            if time.monotonic() > until:
+                raise LocalStackError(f"{self.name} has not ended within {seconds:.0f} s.{self._quote()}")
+            await asyncio.sleep(_LOOK_SECONDS)
+        return int(process.returncode)
+
     async def _end(self, gently: signal.Signals, seconds: float) -> None:
         if self._exited():
             return

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,7 +32,14 @@ class ServiceProcess(Child):
         self._env = dict(env)
 
     async def start(self) -> None:
-        self._spawn([sys.executable, "-m", self._module], cwd=REPO, env=self._env)
+        self.launch()
+        await self.ready()
+
+    def launch(self, through: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
+        """Start it and wait for nothing. `through`: a module that runs the service's, which it gets as an argument."""
+        self._spawn([sys.executable, "-m", *through, self._module], cwd=REPO, env={**self._env, **(env or {})})
+
+    async def ready(self) -> None:
         await self._until(self._said_ready)
 
     async def _said_ready(self) -> bool:

@@ -2,20 +2,56 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 
+from deploy.local.stack import Stack
+from deploy.verify.looking import VerifySettings, verify
+from schemas.topics import PARTITIONS
 from tests.faults import checks
+from tests.faults.market import PAID, Market
+from tests.faults.topics import read_all
 
 SETTLING_SECONDS = 240
 """How long the last letter and the last alarm may take after the last order has ended."""
 
 
-async def settled(look: Callable[[], Awaitable[checks.World]]) -> tuple[checks.World, list[str]]:
-    """Looks until all is well, or for so long that it will not be."""
-    until = time.monotonic() + SETTLING_SECONDS
+async def settled(
+    look: Callable[[], Awaitable[checks.World]],
+    check: Callable[[checks.World], list[str]] = checks.problems,
+    seconds: float = SETTLING_SECONDS,
+) -> tuple[checks.World, list[str]]:
+    """Looks until all is well, or for so long that it will not be. The checks run beside this loop: it may be what
+    answers the services' mail meanwhile."""
+    until = time.monotonic() + seconds
     while True:
         world = await look()
-        problems = checks.problems(world)
+        problems = await asyncio.to_thread(check, world)
         if not problems or time.monotonic() > until:
             return world, problems
         await asyncio.sleep(2)
+
+
+async def what_is_left(stack: Stack, market: Market) -> checks.World:
+    """Read beside this loop, for the same reason."""
+    return await asyncio.to_thread(asyncio.run, _what_is_left(stack, market))
+
+
+async def _what_is_left(stack: Stack, market: Market) -> checks.World:
+    topics = [topic.name for topic in stack.topics]
+    records = [checks.Seen.of(record) for record in await read_all(stack.bootstrap_servers, topics, PARTITIONS)]
+    settings = VerifySettings(
+        kafka_bootstrap_servers=stack.bootstrap_servers, database_url=stack.database_url, verify_grace_seconds=0
+    )
+    paid = dict.fromkeys(market.orders, PAID)
+    return checks.World(paid, records, await verify(settings), stack.mailbox.messages)
+
+
+def figures(market: Market, world: checks.World, problems: Iterable[str]) -> str:
+    """What went through it, in one line."""
+    mails = Counter(str(mail["Message-ID"]) for mail in world.mails)
+    return (
+        f"{len(market.orders)} orders, {market.sent} commands ({market.said_again} said again)."
+        f" {len(world.records)} records, {world.report.counts['repeats']} of them repeats;"
+        f" {len(mails)} mails, {mails.total() - len(mails)} handed over again. Lost: {checks.lost(problems)}."
+    )

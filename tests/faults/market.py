@@ -51,7 +51,7 @@ class Order:
             return next((seen for seen in self.heard if wanted(seen)), None)
 
         try:
-            async with asyncio.timeout(PATIENCE.total_seconds()), self.market.news:
+            async with asyncio.timeout(self.market.patience.total_seconds()), self.market.news:
                 await self.market.news.wait_for(lambda: found() is not None)
         except TimeoutError:
             raise GaveUp(f"{self.id} waited for {what}; last it heard {self.heard[-1:]}") from None
@@ -106,8 +106,8 @@ class Order:
 class Market:
     """`async with Market(bootstrap_servers) as market:` follows all events; what it says is said until acknowledged."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        self.bootstrap_servers = bootstrap_servers
+    def __init__(self, bootstrap_servers: str, patience: timedelta = PATIENCE) -> None:
+        self.bootstrap_servers, self.patience = bootstrap_servers, patience
         self.orders: dict[str, Order] = {}
         self.news = asyncio.Condition()
         self.sent = 0

@@ -1,7 +1,5 @@
-"""Money moves while every process in turn is killed; afterwards nothing is lost, doubled or out of order.
-
-The short form is part of `make test`; the full form (`make test-faults`) has more orders, more rounds, and processes
-that are frozen while others take over and that thaw with what they knew.
+"""Money moves while every process in turn is killed, or frozen while another takes over, to thaw with what it knew;
+afterwards nothing is lost, doubled or out of order. Runs by `make test-faults`; `make test` has test_crashes.
 """
 
 import asyncio
@@ -16,11 +14,9 @@ import pytest_asyncio
 from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.stack import ServiceProcess, Stack
-from deploy.verify.looking import VerifySettings, verify
-from schemas.topics import PARTITIONS, SERVICES
+from schemas.topics import SERVICES
 from tests.faults import aftermath, checks
-from tests.faults.market import PAID, QUICK, SLOW, Market, Traffic, Way
-from tests.faults.topics import read_all
+from tests.faults.market import SLOW, Market, Traffic, Way
 
 pytestmark = [
     pytest.mark.stack,
@@ -84,40 +80,12 @@ class Run(Traffic):
             service.check()
 
 
-async def what_is_left(stack: Stack, market: Market) -> checks.World:
-    topics = [topic.name for topic in stack.topics]
-    records = [checks.Seen.of(record) for record in await read_all(stack.bootstrap_servers, topics, PARTITIONS)]
-    settings = VerifySettings(
-        kafka_bootstrap_servers=stack.bootstrap_servers, database_url=stack.database_url, verify_grace_seconds=0
-    )
-    paid = dict.fromkeys(market.orders, PAID)
-    return checks.World(paid, records, await verify(settings), stack.mailbox.messages)
-
-
 def tell(run: Run, world: checks.World, problems: Sequence[str]) -> None:
     killed = ", ".join(f"{name} {times}" for name, times in run.killed.items())
-    mails = Counter(str(mail["Message-ID"]) for mail in world.mails)
     logs = [service.log.read_text(errors="replace") for service in run.stack.services.values()]
     fenced = sum(log.count('"event": "fenced') for log in logs)
-    print(
-        f"\n{len(run.market.orders)} orders, {run.market.sent} commands ({run.market.said_again} said again)."
-        f" Killed: {killed}. Fenced {fenced} times."
-        f" {len(world.records)} records, {world.report.counts['repeats']} of them repeats;"
-        f" {len(mails)} mails, {mails.total() - len(mails)} handed over again. Lost: {checks.lost(problems)}."
-    )
-
-
-@pytest.mark.timeout(600)
-async def test_every_process_is_killed_once(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    async with Market(stack.bootstrap_servers) as market:
-        await market.open()
-        run = Run(stack, market, QUICK, group=5)
-        await run.kill_all()
-        await run.end()
-        world, problems = await aftermath.settled(lambda: what_is_left(stack, market))
-    with capsys.disabled():
-        tell(run, world, problems)
-    assert problems == []
+    figures = aftermath.figures(run.market, world, problems)
+    print(f"\nKilled: {killed}. Fenced {fenced} times. {figures}")
 
 
 @full
@@ -134,7 +102,7 @@ async def test_every_process_is_killed_and_frozen_again_and_again(
             for service in SERVICES:
                 await run.freeze(service)
         await run.end()
-        world, problems = await aftermath.settled(lambda: what_is_left(stack, market))
+        world, problems = await aftermath.settled(lambda: aftermath.what_is_left(stack, market))
     with capsys.disabled():
         tell(run, world, problems)
     assert problems == []
