@@ -44,3 +44,17 @@ def test_every_make_target_says_what_it_does() -> None:
     assert not silent, f"{silent}: add `## what it does` behind the target, `make help` shows it"
     (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     assert set(phony.split()) == set(targets), "every target is named in .PHONY, and nothing else"
+
+
+def test_what_is_guaranteed_names_tests_and_targets_that_are_there() -> None:
+    page = (ROOT / "docs" / "GUARANTEES.md").read_text()
+    named = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", page)
+    gone = [
+        f"{path}::{test}"
+        for path, test in named
+        if not (ROOT / path).exists() or (test and f"def {test}(" not in (ROOT / path).read_text())
+    ]
+    targets = {target for target, _ in TARGET.findall((ROOT / "Makefile").read_text())}
+    gone += [f"make {target}" for target in re.findall(r"\bmake ([a-z][a-z-]+)", page) if target not in targets]
+    assert named, "it names whoever tries to break a promise"
+    assert not gone, f"{gone}: docs/GUARANTEES.md names what is not there"
