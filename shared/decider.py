@@ -205,13 +205,15 @@ class _Turn(Generic[S]):
         return event.model_copy(update=dict(self.decider.stamp(self.state, event)))
 
     def pass_deadlines(self) -> None:
-        """What is overdue has happened before this record, the earliest first (R0)."""
+        """What is overdue has happened before this record, the earliest first (R0). Its cause is its own name, but its
+        ids come from this record, too: what is held again after its deadline is due again for the very same instant."""
         for _ in range(DEADLINES_AT_ONCE_MAX):
             deadline = earliest(self.decider, self.state)
             if deadline is None or deadline.due_at >= self.record.time:
                 return
             cause = f"{self.decider.service}/{deadline.subject}/{deadline.name}"
-            self.ask(deadline, cause, deadline.due_at.isoformat().encode())
+            unique = f"{deadline.due_at.isoformat()}|{self.record.id}|".encode() + (self.record.digest or b"")
+            self.ask(deadline, cause, unique)
         raise RuntimeError(f"the deadlines of {self.record.order_id} do not pass")
 
     def answer(self, answered: set[bytes]) -> None:

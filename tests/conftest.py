@@ -6,11 +6,12 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from deploy.local.stack import Stack
 
-settings.register_profile("recourse", deadline=None)  # how long an example takes says how busy the machine is
+# How long an example takes says how busy the machine is.
+settings.register_profile("recourse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("recourse")
 
 

@@ -1,7 +1,7 @@
 """Rounds of mediation: every state against everything that can be said in it, and who sits in the seat."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -304,6 +304,19 @@ def test_an_appeal_that_runs_out_of_time_leaves_the_decision_standing_against_wh
 
     assert (defaulted.round, defaulted.cause, defaulted.effect) == (2, "mediation_max", "decided")
     assert (defaulted.against, defaulted.refund_minor, defaulted.return_required) == (by, 4_000, True)
+
+
+@pytest.mark.rule("R48")
+@pytest.mark.parametrize("to", ["buyer", "seller", "both"])
+def test_a_round_that_runs_out_of_time_ends_though_a_question_waits(to: str) -> None:
+    room = room_at("assigned")
+    ends_at = room.case.round_ends_by
+    room.now = ends_at - timedelta(hours=1)
+    room.assign("m2")
+    assert outcome(room.ask(to, by="m2")) == "question_asked"
+
+    room.now = ends_at + timedelta(milliseconds=1)
+    assert one(room.ring(), MediationDefaulted).cause == "mediation_max"
 
 
 @pytest.mark.rule("R48")

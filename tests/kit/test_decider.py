@@ -351,6 +351,18 @@ def test_what_a_command_causes_carries_its_actor_and_what_a_deadline_causes_does
     assert (missed.actor, added.actor) == (None, BUYER)
 
 
+def test_a_deadline_that_comes_due_again_for_the_same_instant_says_so_under_ids_of_its_own() -> None:
+    order = Order()
+    order.send(promise(10))
+    ids = [said.id for said in order.ring(20)]
+    order.send(promise(10), 20)
+    ids += [said.id for said in order.ring(20)]
+    missed = [said for said in order.history if isinstance(said.message, Missed)]
+    assert len(missed) == 2
+    assert len({said.causation_id for said in missed}) == 1, "it has one name"
+    assert len(set(ids)) == len(ids)
+
+
 def test_same_cause_same_ids() -> None:
     def ids() -> list[str]:
         order = Order(tally(passing_on))
