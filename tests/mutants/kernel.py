@@ -94,6 +94,18 @@ MUTANTS = (
         "            self.say([AlarmRung()], record.id, record.time.isoformat().encode())\n",
         "",
     ),
+    Mutant(
+        "what is due again for the same instant has the ids of the first time",
+        "shared/decider.py",
+        "self.ask(deadline, cause, unique)",
+        "self.ask(deadline, cause, deadline.due_at.isoformat().encode())",
+    ),
+    Mutant(
+        "anybody lets a parked order go on",
+        "shared/decider.py",
+        "isinstance(heard, Resume) and heard.actor.role in heard.by",
+        "isinstance(heard, Resume)",
+    ),
     # -- the shard loop ------------------------------------------------------------------------------------------------
     Mutant(
         "events are published before they are committed",
@@ -235,7 +247,31 @@ MUTANTS = (
         "            if sequence != shard.claim.marks.get(place)\n",
         "            if sequence != shard.claim.marks.get(place, sequence)\n",
     ),
+    Mutant(
+        "who asks for a parked order to go on waits with it",
+        "shared/shard_loop.py",
+        "            if self._owned(shard):\n                await self._resume(shard, order_id, aloud=True)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "every shard keeps as many orders as a process may",
+        "shared/shard_loop.py",
+        "STREAMS_CACHED_MAX // len(self.shards)",
+        "STREAMS_CACHED_MAX",
+    ),
     # -- the codec -----------------------------------------------------------------------------------------------------
+    Mutant(
+        "two bells of one instant set alarms of one id",
+        "shared/codec.py",
+        "own=record.partition == home, digest=_place(record)",
+        "own=record.partition == home",
+    ),
+    Mutant(
+        "a flood of headers is read like any record",
+        "shared/codec.py",
+        "if len(record.headers) > HEADERS_MAX:",
+        "if len(record.headers) > HEADERS_MAX * HEADERS_MAX:",
+    ),
     Mutant(
         "a record under another key than its data's is obeyed",
         "shared/codec.py",

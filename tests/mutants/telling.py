@@ -112,6 +112,12 @@ MUTANTS = (
         "TRY_AGAIN = {408, 425, 429}",
         "TRY_AGAIN = {408, 425}",
     ),
+    Mutant(
+        "two events of one content and instant share a letter",
+        "services/notification/domain.py",
+        'f"{heard.id}|{role}|{channel}"',
+        'f"{heard.event.model_dump_json()}|{role}|{channel}"',
+    ),
     # -- timer ---------------------------------------------------------------------------------------------------------
     Mutant(
         "a timer rings at the very instant, when nothing has passed yet",
@@ -150,7 +156,25 @@ MUTANTS = (
         '            return [Refusal("not_allowed", "Only our own services set timers.")]\n',
         "",
     ),
+    Mutant(
+        "an alarm that is asked for again after it rang has the id of its first ring",
+        "services/timer/agenda.py",
+        "{timer.timer_id}@{timer.ring_at}",
+        "{timer.timer_id}@{timer.due_at}",
+    ),
+    Mutant(
+        "a clock that is ahead rings in a loop",
+        "services/timer/agenda.py",
+        "return max(due_at + 1, watermark.ring_at + 1, pause_ends)",
+        "return max(due_at + 1, watermark.ring_at + 1)",
+    ),
     # -- the contract --------------------------------------------------------------------------------------------------
+    Mutant(
+        "an instant is asked for its year in its own zone",
+        "schemas/wire.py",
+        "        instant = instant.astimezone(UTC)\n    if instant.year not in YEARS:",
+        "        instant.astimezone(UTC)\n    if instant.year not in YEARS:",
+    ),
     Mutant(
         "a refusal is shown to everybody",
         "schemas/sight.py",

@@ -76,7 +76,9 @@ class Heard:
             self.said[order_id].setdefault(id_, said)
 
     def of_order(self, order_id: str) -> list[tuple[str, str, bytes]]:
-        return [one[1:4] for one in self.said[order_id].values() if one.topic == "order.events"]
+        """What for, and what; ids come from the record that brought a deadline about, and here others did."""
+        said = [one for one in self.said[order_id].values() if one.topic == "order.events"]
+        return [(one.cause, one.type, one.value) for one in said]
 
     def ending(self, order_id: str) -> Ending:
         status, buyer, seller = "", 0, 0
