@@ -81,7 +81,7 @@ verify: venv ## Prove on a running system's topics and ledger that no penny is l
 history: venv ## An order's history from a running system, as somebody sees it (ORDER=id, AS=buyer seller mediator operator)
 	@$(PYTHON) -m deploy.local.history $(ORDER) $(if $(filter-out as,$(AS)),--as $(AS))
 
-simulate: venv ## The whole system against crashes, delays and lies in virtual time (SEED=n, SECONDS=n, CELLS=1, CORES=n)
+simulate: venv ## The whole system against crashes, delays and lies in virtual time (SEED=n, SECONDS=n, CELLS=1: what was not met, CORES=n)
 	@$(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
 	    $(if $(CELLS),--cells) $(if $(CORES),--cores $(CORES))
 

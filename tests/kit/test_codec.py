@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemas.mediation import RegisterMediator
 from schemas.order import LinesFrozen
 from schemas.timer import Elapsed, Schedule
-from schemas.topics import COMMAND_BYTES_MAX
+from schemas.topics import COMMAND_BYTES_MAX, HEADERS_MAX
 from schemas.wire import Actor, Command
 from shared import codec
 from shared.codec import DeadLetter, Decoded, Decoder, partition_of
@@ -467,6 +467,22 @@ def test_what_goes_out_can_be_read_by_the_service_it_is_for() -> None:
     assert isinstance(decoded, Decoded)
     assert (decoded.input.heard, decoded.input.correlation_id) == (schedule, "story")
     assert (decoded.source, decoded.sequence) == ("recourse/order/3", 42)
+
+
+@pytest.mark.parametrize(("count", "read"), [(HEADERS_MAX, True), (HEADERS_MAX + 1, False)])
+def test_a_record_has_only_so_many_headers(decoder: Decoder, count: int, read: bool) -> None:
+    headers = [*binary(), *((f"x-{number}", b"x") for number in range(count - len(binary())))]
+    flood = record(ADD, headers)
+    decoded = decoder.decode(flood, NOON)
+    if read:
+        assert isinstance(decoded, Decoded)
+        return
+    assert isinstance(decoded, DeadLetter)
+    assert decoded.reason.startswith("too_many_headers")
+    key, kept, value = codec.dead_letter(flood, decoded, "recourse/order/0", 1)
+    assert (key, value) == (flood.key, flood.value)
+    assert not any(name.startswith("x-0") for name, _ in kept), "in the dead letter they are left out"
+    assert codec.header(kept, "x-dead-letter-cut-from") is not None
 
 
 def test_a_dead_letter_is_the_original_whole_and_says_where_it_lay_and_why() -> None:
