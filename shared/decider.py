@@ -165,6 +165,11 @@ class _Turn(Generic[S]):
         self.correlation_id = stream.correlation_id or record.correlation_id
         self.said: list[Said] = []
 
+    @property
+    def this_time(self) -> bytes:
+        """What tells the record from another one of its id: a bell that came twice, a command said again."""
+        return self.record.time.isoformat().encode() + (self.record.digest or b"")
+
     def ask(self, heard: Any, cause: str, unique: bytes = b"", actor: Actor | None = None) -> None:
         """Decides on `heard` and says the outcome; same cause, same ids."""
         outputs = self.decider.decide(self.state, heard, self.record.time, self.policies)
@@ -198,9 +203,7 @@ class _Turn(Generic[S]):
 
     def _fold(self, event: Event, actor: Actor | None) -> Event:
         event = event.model_copy(update={"order_id": self.record.order_id, "actor": actor})
-        if isinstance(event, Resumed):
-            return event
-        if not isinstance(event, Rejected):
+        if not isinstance(event, Rejected | Resumed):
             self.state = self.decider.evolve(self.state, event)
         return event.model_copy(update=dict(self.decider.stamp(self.state, event)))
 
@@ -212,8 +215,7 @@ class _Turn(Generic[S]):
             if deadline is None or deadline.due_at >= self.record.time:
                 return
             cause = f"{self.decider.service}/{deadline.subject}/{deadline.name}"
-            unique = f"{deadline.due_at.isoformat()}|{self.record.id}|".encode() + (self.record.digest or b"")
-            self.ask(deadline, cause, unique)
+            self.ask(deadline, cause, f"{deadline.due_at.isoformat()}|{self.record.id}|".encode() + self.this_time)
         raise RuntimeError(f"the deadlines of {self.record.order_id} do not pass")
 
     def answer(self, answered: set[bytes]) -> None:
@@ -264,7 +266,7 @@ class _Turn(Generic[S]):
                 due_at=alarm,
                 deliver_to=self.decider.service,
             )
-            self.say([schedule], record.id, b"alarm" + record.time.isoformat().encode() + (record.digest or b""))
+            self.say([schedule], record.id, b"alarm" + self.this_time)
         elif rang and set_before is not None:
             self.say([AlarmRung()], record.id, record.time.isoformat().encode())
         return alarm

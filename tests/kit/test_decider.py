@@ -363,6 +363,16 @@ def test_a_deadline_that_comes_due_again_for_the_same_instant_says_so_under_ids_
     assert len(set(ids)) == len(ids)
 
 
+def test_and_so_when_it_is_a_command_said_again_that_brings_it_about() -> None:
+    order = Order()
+    order.send(promise(10))
+    order.send(add(), 20, id="again")
+    order.send(promise(10), 20)
+    order.send(add(), 30, id="again")
+    missed = [said.id for said in order.history if isinstance(said.message, Missed)]
+    assert len(set(missed)) == len(missed) == 2
+
+
 def test_same_cause_same_ids() -> None:
     def ids() -> list[str]:
         order = Order(tally(passing_on))

@@ -97,7 +97,7 @@ MUTANTS = (
     Mutant(
         "what is due again for the same instant has the ids of the first time",
         "shared/decider.py",
-        "self.ask(deadline, cause, unique)",
+        'self.ask(deadline, cause, f"{deadline.due_at.isoformat()}|{self.record.id}|".encode() + self.this_time)',
         "self.ask(deadline, cause, deadline.due_at.isoformat().encode())",
     ),
     Mutant(
