@@ -310,3 +310,6 @@ class OrderResume(Resume):
 class OrderResumed(Resumed):
     type = "order.resumed.v1"
     topic = "order.events"
+
+    status: OrderStatus | None = STAMPED
+    protection_ends_at: Instant | None = STAMPED

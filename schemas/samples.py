@@ -182,6 +182,7 @@ PARTICULARS: dict[str, dict[str, Any]] = {
     "order.report_tracking.v1": {"status": "delivered"},
     "order.request_extension.v1": _CUSTOMS,
     "order.placed.v1": {"actor": PLATFORM, **_UNSHIPPED, **_PLACED_LINES},
+    "order.resumed.v1": {"actor": OPERATOR, "status": "awaiting_shipment"},
     "order.cancelled.v1": {
         "actor": BUYER,
         "status": "cancelled",

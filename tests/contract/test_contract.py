@@ -159,7 +159,7 @@ payment.failed                | payment_key code retryable message?
 """Type without its `.v1`, fields that others rely on besides those of `CARRIED`."""
 
 CARRIED = {
-    "order": "order_id actor?",
+    "order": "order_id actor? protection_ends_at?",
     "dispute": "order_id actor?",
     "mediation": "order_id actor?",
     "refund": "order_id actor?",
@@ -169,11 +169,7 @@ CARRIED = {
 }
 """On every event of the service. `payments.events` are the payment service's: of these the key says the order."""
 
-CARRIED_WITH_A_SUBJECT = {
-    "order": "status protection_ends_at?",
-    "dispute": "dispute_id status",
-    "mediation": "dispute_id status",
-}
+CARRIED_WITH_A_SUBJECT = {"order": "status", "dispute": "dispute_id status", "mediation": "dispute_id status"}
 WITHOUT_A_SUBJECT = {
     "order.resumed.v1",
     "dispute.resumed.v1",
