@@ -481,7 +481,7 @@ def test_a_record_has_only_so_many_headers(decoder: Decoder, count: int, read: b
     assert decoded.reason.startswith("too_many_headers")
     key, kept, value = codec.dead_letter(flood, decoded, "recourse/order/0", 1)
     assert (key, value) == (flood.key, flood.value)
-    assert not any(name.startswith("x-0") for name, _ in kept), "in the dead letter they are left out"
+    assert {name for name, _ in kept}.isdisjoint(name for name, _ in headers), "in the dead letter they are left out"
     assert codec.header(kept, "x-dead-letter-cut-from") is not None
 
 
