@@ -5,12 +5,9 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
-from deploy.verify.looking import verify
-from schemas.topics import PARTITIONS, all_topics
 from tests.e2e.containers import Containers, Part
 from tests.faults import aftermath, checks
-from tests.faults.market import OBEYED, PAID, Market, Traffic, never_shipped
-from tests.faults.topics import read_all
+from tests.faults.market import OBEYED, Market, Traffic, never_shipped
 
 
 class Trial:
@@ -44,7 +41,9 @@ class Trial:
         """Nor doubled, refused or out of order, and no service has ended by itself, ever since the stack began."""
         await self.unhurried.end()
         await self._hurried.end()
-        self._world, self._problems = await aftermath.settled(self._what_is_left)
+        self._world, self._problems = await aftermath.settled(
+            lambda: aftermath.what_is_left(self.stack.system(grace_seconds=0), self.market)
+        )
         assert self._problems == []
         assert self.unhurried.refused() == []
         await self.stack.until_well()
@@ -59,12 +58,3 @@ class Trial:
             "lost": checks.lost(self._problems),
             "doubled": checks.doubled(self._problems),
         }
-
-    async def _what_is_left(self) -> checks.World:
-        topics = [topic.name for topic in all_topics()]
-        records = await read_all(self.stack.bootstrap_servers, topics, PARTITIONS)
-        return checks.World(
-            paid=dict.fromkeys(self.market.orders, PAID),
-            records=[checks.Seen.of(record) for record in records],
-            report=await verify(self.stack.system(grace_seconds=0)),
-        )

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from email.message import EmailMessage
 
 from deploy.local.stack import Stack
 from deploy.verify.looking import VerifySettings, verify
-from schemas.topics import PARTITIONS
+from schemas.topics import PARTITIONS, all_topics
 from tests.faults import checks
 from tests.faults.market import PAID, Market
 from tests.faults.topics import read_all
@@ -32,19 +33,23 @@ async def settled(
         await asyncio.sleep(2)
 
 
-async def what_is_left(stack: Stack, market: Market) -> checks.World:
-    """Read beside this loop, for the same reason."""
-    return await asyncio.to_thread(asyncio.run, _what_is_left(stack, market))
-
-
-async def _what_is_left(stack: Stack, market: Market) -> checks.World:
-    topics = [topic.name for topic in stack.topics]
-    records = [checks.Seen.of(record) for record in await read_all(stack.bootstrap_servers, topics, PARTITIONS)]
-    settings = VerifySettings(
+def system(stack: Stack) -> VerifySettings:
+    """Where the verifier finds everything of an embedded stack, on which nothing is under way any more."""
+    return VerifySettings(
         kafka_bootstrap_servers=stack.bootstrap_servers, database_url=stack.database_url, verify_grace_seconds=0
     )
+
+
+async def what_is_left(system: VerifySettings, market: Market, mails: Sequence[EmailMessage] = ()) -> checks.World:
+    """Read beside this loop, for the same reason."""
+    return await asyncio.to_thread(asyncio.run, _what_is_left(system, market, mails))
+
+
+async def _what_is_left(system: VerifySettings, market: Market, mails: Sequence[EmailMessage]) -> checks.World:
+    topics = [topic.name for topic in all_topics()]
+    records = await read_all(system.kafka_bootstrap_servers, topics, PARTITIONS)
     paid = dict.fromkeys(market.orders, PAID)
-    return checks.World(paid, records, await verify(settings), stack.mailbox.messages)
+    return checks.World(paid, [checks.Seen.of(record) for record in records], await verify(system), mails)
 
 
 def figures(market: Market, world: checks.World, problems: Iterable[str]) -> str:

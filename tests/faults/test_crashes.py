@@ -223,12 +223,9 @@ async def hooks() -> AsyncIterator[Server]:
 async def stack(hooks: Server) -> AsyncIterator[Stack]:
     endpoint = {"url": f"http://127.0.0.1:{hooks.port}/hooks", "secrets": [SECRETS[0]], "roles": ["buyer"]}
     settings = {"RECOURSE_WEBHOOK_ENDPOINTS": json.dumps([endpoint]), "RECOURSE_WEBHOOK_ALLOW_PRIVATE": "true"}
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
-        environment.delenv("DATABASE_URL", raising=False)
-        async with Stack() as stack:
-            await stack.start_services(SERVICES, settings)
-            yield stack
+    async with Stack(own_servers=True) as stack:
+        await stack.start_services(SERVICES, settings)
+        yield stack
 
 
 async def crashed(
@@ -254,7 +251,7 @@ async def crashed(
         for service in stack.services.values():
             service.check()
         world, problems = await aftermath.settled(
-            lambda: aftermath.what_is_left(stack, market),
+            lambda: aftermath.what_is_left(aftermath.system(stack), market, stack.mailbox.messages),
             lambda left: checks.problems(left) + no_webhook_says_two_things(list(hooks.requests), left),
             PATIENCE.total_seconds(),
         )

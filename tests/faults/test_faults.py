@@ -32,12 +32,9 @@ full = pytest.mark.skipif(not os.environ.get("RECOURSE_TEST_FAULTS"), reason="th
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def stack() -> AsyncIterator[Stack]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
-        environment.delenv("DATABASE_URL", raising=False)
-        async with Stack() as stack:
-            await stack.start_services(SERVICES)
-            yield stack
+    async with Stack(own_servers=True) as stack:
+        await stack.start_services(SERVICES)
+        yield stack
 
 
 class Run(Traffic):
@@ -102,7 +99,9 @@ async def test_every_process_is_killed_and_frozen_again_and_again(
             for service in SERVICES:
                 await run.freeze(service)
         await run.end()
-        world, problems = await aftermath.settled(lambda: aftermath.what_is_left(stack, market))
+        world, problems = await aftermath.settled(
+            lambda: aftermath.what_is_left(aftermath.system(stack), market, stack.mailbox.messages)
+        )
     with capsys.disabled():
         tell(run, world, problems)
     assert problems == []

@@ -39,8 +39,6 @@ class Phase:
     silent: Counter[str] = field(default_factory=Counter)
     """Looks at which it said nothing."""
     looks: int = 0
-    behind_at_end: float = 0.0
-    """Of all services, at the last look."""
 
 
 class Gauge:
@@ -93,7 +91,6 @@ class Gauge:
             phase.behind[service] = max(phase.behind[service], health["seconds_behind"])
             phase.unpublished[service] = max(phase.unpublished[service], health["unpublished"])
             phase.unhealthy[service] += not health["healthy"]
-        phase.behind_at_end = max((health["seconds_behind"] for health in said.values() if health), default=0.0)
         phase.looks += 1
 
     async def health(self, service: str) -> dict[str, Any] | None:
@@ -109,6 +106,11 @@ class Gauge:
         """Inputs of all services, since they started."""
         said = [await self.health(service) for service in SERVICES]
         return sum(health["handled"] for health in said if health)
+
+    async def seconds_behind(self) -> float:
+        """Of the service that says the most."""
+        said = [await self.health(service) for service in SERVICES]
+        return max((health["seconds_behind"] for health in said if health), default=0.0)
 
     async def lag(self) -> int | None:
         """Records that are not handled, and events that are not published; None while somebody has not said how far

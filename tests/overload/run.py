@@ -15,12 +15,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.processes import free_port
 from deploy.local.stack import REPO, Stack
-from deploy.verify.looking import VerifySettings, verify
+from deploy.verify.looking import verify
 from deploy.verify.report import Report
 from schemas.topics import PARTITIONS, SERVICES
 from shared import policies
 from shared.ports import EPOCH, Record
 from tests.bench.load import Given
+from tests.faults import aftermath
 from tests.overload import again, mix
 from tests.overload.gauge import Gauge, Phase
 from tests.overload.sender import Sent, send
@@ -155,12 +156,14 @@ class Overload:
         return highest
 
     async def _drained(self) -> None:
+        """Nothing waits any more, and the services say so themselves."""
         handled, moved_at = 0, time.monotonic()
-        while await self._behind():
+        while await self._behind() or await self.gauge.seconds_behind():
             if (now := await self.gauge.handled()) != handled:
                 handled, moved_at = now, time.monotonic()
             if time.monotonic() - moved_at > STANDSTILL_SECONDS:
-                raise AssertionError(f"{await self.gauge.lag()} records wait, and nothing is handled")
+                lag, behind = await self.gauge.lag(), await self.gauge.seconds_behind()
+                raise AssertionError(f"{lag} records wait, {behind} s by what the services say; nothing is handled")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _behind(self) -> bool:
@@ -170,12 +173,7 @@ class Overload:
     # -- what is left --------------------------------------------------------------------------------------------------
 
     async def _left(self, capacity: float, calm: Phase, floods: list[Flood]) -> Outcome:
-        settings = VerifySettings(
-            kafka_bootstrap_servers=self.stack.bootstrap_servers,
-            database_url=self.stack.database_url,
-            verify_grace_seconds=0,
-        )
-        report = await verify(settings)
+        report = await verify(aftermath.system(self.stack))
         self.say(report.line())
         until = datetime.now(UTC)
         every = max(sum(flood.sent.commands for flood in floods) // REPLAYED_MAX, 1)
