@@ -50,7 +50,8 @@ class Stack:
     """`async with Stack() as stack:` has a Kafka with all topics, a PostgreSQL and a mailbox.
 
     The servers named by KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL are used where these are set, embedded ones
-    elsewhere. `data` is a folder to keep everything in; without it a temporary one is removed at the end.
+    elsewhere; with `own_servers` these are embedded in any case, for who kills them or measures on them. `data` is a
+    folder to keep everything in; without it a temporary one is removed at the end.
     """
 
     bootstrap_servers: str
@@ -62,6 +63,7 @@ class Stack:
         self,
         data: Path | None = None,
         *,
+        own_servers: bool = False,
         topic_prefix: str = "",
         partitions: int = PARTITIONS,
         say: Callable[[str], None] = print,
@@ -70,6 +72,7 @@ class Stack:
         self.topics = all_topics(topic_prefix, partitions)
         self._topic_prefix = topic_prefix
         self._data = data
+        self._named: Mapping[str, str] = {} if own_servers else os.environ
         self._say = say
         self._guard: Guard | None = None
         self._kafka: Kafka | None = None
@@ -153,7 +156,7 @@ class Stack:
         self._say(f"Kafka: {kafka}. PostgreSQL: {postgres}. Ready in {time.monotonic() - began:.1f} s.")
 
     async def _open_kafka(self, guard: Guard) -> None:
-        self.bootstrap_servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
+        self.bootstrap_servers = self._named.get("KAFKA_BOOTSTRAP_SERVERS", "")
         if not self.bootstrap_servers:
             self._kafka = Kafka(self.folder / "kafka", guard, self._log("kafka"), self._say)
             self.bootstrap_servers = self._kafka.bootstrap_servers
@@ -165,7 +168,7 @@ class Stack:
             raise LocalStackError(str(error)) from error
 
     async def _open_postgres(self, guard: Guard) -> None:
-        self.database_url = os.environ.get("DATABASE_URL", "")
+        self.database_url = self._named.get("DATABASE_URL", "")
         if not self.database_url:
             self._postgres = Postgres(self.folder / "postgres", guard, self._log("postgres"))
             await self._postgres.start()

@@ -70,11 +70,8 @@ class Played:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def played() -> AsyncIterator[Played]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
-        environment.delenv("DATABASE_URL", raising=False)
-        async with Stack(partitions=PARTITIONS) as stack:
-            yield await play(stack)
+    async with Stack(own_servers=True, partitions=PARTITIONS) as stack:
+        yield await play(stack)
 
 
 async def play(stack: Stack) -> Played:

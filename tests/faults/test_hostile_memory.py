@@ -31,10 +31,8 @@ LINES = [{"line_id": f"l{n}", "title": "Lamp " * 20, "quantity": 1, "amount_mino
 @pytest.mark.stack
 @pytest.mark.xdist_group("hostile")
 @pytest.mark.timeout(300)
-async def test_what_is_heavy_takes_no_more_memory_than_what_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
-    monkeypatch.delenv("DATABASE_URL", raising=False)
-    async with Stack() as stack:
+async def test_what_is_heavy_takes_no_more_memory_than_what_is_much() -> None:
+    async with Stack(own_servers=True) as stack:
         much = await peak(stack, ordinary())
         heavy = await peak(stack, hostile())
         print(f"at most {much / 2**20:.0f} MiB for ordinary work, {heavy / 2**20:.0f} MiB for hostile input")

@@ -23,11 +23,8 @@ SECONDS = 1.5
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def stack() -> AsyncIterator[Stack]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
-        environment.delenv("DATABASE_URL", raising=False)
-        async with Stack() as stack:
-            yield stack
+    async with Stack(own_servers=True) as stack:
+        yield stack
 
 
 @pytest.mark.timeout(900)

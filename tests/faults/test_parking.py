@@ -33,17 +33,14 @@ def bug(tmp_path: Path) -> Path:
 @pytest_asyncio.fixture(loop_scope="module")
 async def stack(bug: Path) -> AsyncIterator[Stack]:
     """Of one partition: every order is on the shard that has trouble."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
-        environment.delenv("DATABASE_URL", raising=False)
-        async with Stack(partitions=1) as stack:
-            settings = {"RECOURSE_PARTITIONS": "1"}
-            await stack.start_services(["order", "refund", "timer"], settings)
-            order = stack.services["order"]
-            await order.stop()
-            order.launch(through=["tests.faults.broken"], env={broken.VARIABLE: str(bug)})
-            await order.ready()
-            yield stack
+    async with Stack(own_servers=True, partitions=1) as stack:
+        settings = {"RECOURSE_PARTITIONS": "1"}
+        await stack.start_services(["order", "refund", "timer"], settings)
+        order = stack.services["order"]
+        await order.stop()
+        order.launch(through=["tests.faults.broken"], env={broken.VARIABLE: str(bug)})
+        await order.ready()
+        yield stack
 
 
 async def reasons(stack: Stack, count: int) -> list[str]:

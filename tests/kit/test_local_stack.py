@@ -29,11 +29,8 @@ PARTITIONS = 2
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack() -> AsyncIterator[Stack]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
-        environment.delenv("DATABASE_URL", raising=False)
-        async with Stack(partitions=PARTITIONS) as stack:
-            yield stack
+    async with Stack(own_servers=True, partitions=PARTITIONS) as stack:
+        yield stack
 
 
 async def test_kafka_keeps_address_and_records_through_a_kill(stack: Stack) -> None:
