@@ -4,10 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import NamedTuple
 
-from services.notification.letters import DIGITS
+from shared.money import in_major_units
 from shared.ports import EPOCH
 
 PROMISES = {
@@ -28,8 +27,7 @@ BOOKS = {"escrow": "in escrow", "paid_out": "paid out", "paid_back": "paid back"
 
 
 def money(minor: int, currency: str) -> str:
-    digits = DIGITS.get(currency, 2)
-    return f"{Decimal(minor).scaleb(-digits):,.{digits}f} {currency}".rstrip()
+    return f"{in_major_units(minor, currency)} {currency}".rstrip()
 
 
 def instant(milliseconds: int) -> str:

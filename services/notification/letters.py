@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
 from schemas.notification import Queued
+from shared.money import in_major_units
 
 TEMPLATES = Path(__file__).parent / "templates"
 FALLBACK = "en"
-DIGITS = {
-    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND"), 0),
-    **dict.fromkeys(("VUV", "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-    **dict.fromkeys(("CLF", "UYW"), 4),
-}
-"""Digits of ISO 4217's minor unit, where they are not two."""
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Characters that show text in another order than it is written."""
 
@@ -132,10 +125,8 @@ def _quoted(text: str) -> _Quoted:
 @pass_context
 def _money(context: Context, minor: int) -> str:
     currency = context["currency"]
-    digits = DIGITS.get(currency, 2)
-    shown = f"{Decimal(minor).scaleb(-digits):,.{digits}f}"
     separators = str.maketrans({",": context.get("thousands", ""), ".": context.get("decimal_point", ".")})
-    return f"{shown.translate(separators)} {currency}"
+    return f"{in_major_units(minor, currency).translate(separators)} {currency}"
 
 
 letter = Writer(TEMPLATES).letter
