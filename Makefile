@@ -93,8 +93,8 @@ fuzz: venv ## The codec against bytes that a fuzzer thinks of (SECONDS=n, INPUT=
 	else $(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.lock; fi
 	@$(PYTHON) -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(INPUT)
 
-mutants: venv ## Bugs put into the code, one at a time, and who notices: the tests or the simulation (ONLY=words, WORKERS=n)
-	@$(PYTHON) -m tests.mutants $(ONLY) $(if $(WORKERS),--workers $(WORKERS))
+mutants: venv ## Bugs put into the code, one at a time, and who notices: the tests or the simulation (ONLY=words, WORKERS=n, SIMULATION=1: it alone)
+	@$(PYTHON) -m tests.mutants $(ONLY) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SIMULATION),--simulation)
 
 bench: venv ## How many, how fast, at what cost
 	@$(PYTHON) -m tests.bench

@@ -13,18 +13,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from time import monotonic
 from typing import TypeVar
 
 from tests.mutants.catalogue import MUTANTS
-from tests.mutants.checks import Check, NoVerdict, checks, importing, unbroken
+from tests.mutants.checks import Check, NoVerdict, checks, importing, only_the_simulation, unbroken
 from tests.mutants.mutant import Mutant, Rotten
 
 ROOT = Path(__file__).parents[2]
 NOT_CODE = shutil.ignore_patterns(".git", ".venv", ".recourse", ".*_cache", ".hypothesis", "__pycache__")
 
+Ask = Callable[[Mutant, Path], Iterator[Check]]
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -83,7 +85,7 @@ def as_it_is(check: Check, copy: Path) -> str | None:
         return str(error)
 
 
-def look(mutant: Mutant, copy: Path) -> Outcome:
+def look(mutant: Mutant, copy: Path, ask: Ask) -> Outcome:
     """Puts the bug into the copy, asks until somebody notices, and takes it out again."""
     began, file = monotonic(), copy / mutant.file
     whole = file.read_text()
@@ -91,7 +93,7 @@ def look(mutant: Mutant, copy: Path) -> Outcome:
     try:
         file.write_text(mutant.patched(copy))
         importing(mutant).run(copy)
-        caught_by = next(filter(None, (check.run(copy) for check in checks(mutant, copy))), None)
+        caught_by = next(filter(None, (check.run(copy) for check in ask(mutant, copy))), None)
     except (Rotten, NoVerdict) as error:
         problem = str(error)
     finally:
@@ -99,7 +101,7 @@ def look(mutant: Mutant, copy: Path) -> Outcome:
     return Outcome(mutant, caught_by, problem, monotonic() - began)
 
 
-def run(mutants: Sequence[Mutant], number: int) -> bool:
+def run(mutants: Sequence[Mutant], number: int, ask: Ask) -> bool:
     """Prints who caught which; whether each was caught."""
     began = monotonic()
     name_width, file_width = (
@@ -112,7 +114,7 @@ def run(mutants: Sequence[Mutant], number: int) -> bool:
             return False
         print(f"all green after {monotonic() - began:.0f} s", flush=True)
         outcomes = []
-        for outcome in workers.each(look, mutants):
+        for outcome in workers.each(partial(look, ask=ask), mutants):
             outcomes.append(outcome)
             told = outcome.caught_by or ("NO VERDICT" if outcome.problem else "NOT CAUGHT")
             mutant = outcome.mutant
@@ -129,7 +131,8 @@ def run(mutants: Sequence[Mutant], number: int) -> bool:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="only those in whose name or file one of these occurs")
+    parser.add_argument("--simulation", action="store_true", help="ask only the simulation, to see how strong it is")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
     chosen = [one for one in MUTANTS if not asked.names or any(n in f"{one.name} {one.file}" for n in asked.names)]
-    sys.exit(0 if chosen and run(chosen, asked.workers) else 1)
+    sys.exit(0 if chosen and run(chosen, asked.workers, only_the_simulation if asked.simulation else checks) else 1)

@@ -112,6 +112,11 @@ def checks(mutant: Mutant, root: Path) -> Iterator[Check]:
     yield simulation()
 
 
+def only_the_simulation(mutant: Mutant, root: Path) -> Iterator[Check]:
+    """To see how strong it is alone."""
+    yield simulation()
+
+
 def simulation() -> Check:
     return Check("the simulation", ("-m", "tests.mutants.seeds", str(SEEDS)))
 
