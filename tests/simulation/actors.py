@@ -184,12 +184,11 @@ class _Mood(NamedTuple):
         return {"kind": self.chance.choice(kinds), "refund_minor": self.minor(most)}
 
     def offer_id(self) -> int:
-        """The other side's newest, mostly."""
-        offers = self.dispute.offers if self.dispute else {}
-        theirs = offers.get("seller" if self.role == "buyer" else "buyer")
-        if theirs is None or self.chance.random() < 0.15:
+        """The other side's newest, mostly; or one that it thought better of."""
+        theirs = self.dispute.offers["seller" if self.role == "buyer" else "buyer"] if self.dispute else []
+        if not theirs or self.chance.random() < 0.1:
             return self.chance.randint(1, 4)
-        return theirs
+        return self.chance.choice(theirs) if self.chance.random() < 0.4 else theirs[-1]
 
     def evidence(self, least: int = 0) -> list[dict[str, Any]]:
         return [

@@ -197,6 +197,17 @@ def an_id_names_one_event(played: "Played") -> Iterator[str]:
         yield from (f"{service} said {times} things under the id {id_}" for id_, times in ids.items() if times > 1)
 
 
+def an_order_tells_one_story(played: "Played") -> Iterator[str]:
+    """Whatever a service says of an order belongs to the story of the command with which it began there."""
+    for service in STREAMS:
+        stories: dict[str, str | None] = {}
+        for row in _rows(played, service):
+            if row.order_id is not None and row.topic is not None:
+                story = header(row.headers, "ce_correlationid")
+                if stories.setdefault(row.order_id, story) != story:
+                    yield f"{service} of {row.order_id}: {row.type} belongs to {story}, not to {stories[row.order_id]}"
+
+
 def _on_the_bus(played: "Played", service: Service, shard: int, public: list[Row]) -> Iterator[str]:
     source = f"recourse/{service}/{shard}".encode()
     places = {(row.topic or "", row.partition) for row in public}
@@ -253,6 +264,33 @@ def what_is_final_stays_final(played: "Played") -> Iterator[str]:
                 appealed[dispute] += 1
                 if appealed[dispute] > 1:
                     yield f"{dispute} was appealed twice"
+
+
+def what_is_accepted_stood_last(played: "Played") -> Iterator[str]:
+    """D1 of the offers: who accepts gets what the other side offered last, and not what he said no thanks to. Of offers
+    in mediation the dispute hears when they are accepted."""
+    meant = {
+        (record.key or b"", header(record.headers, "ce_id")): json.loads(record.value or b"{}").get("offer_id")
+        for record in reversed(played.commands)  # the first of an id counts
+    }
+    for service in ("dispute", "mediation"):
+        newest: dict[tuple[str | None, str, str], int] = {}
+        declined: set[tuple[str | None, str, int]] = set()
+        for row in _rows(played, service):
+            data = json.loads(row.data or b"{}")
+            match row.type.removeprefix(f"{service}."):
+                case "offer_made.v1":
+                    newest[row.order_id, data["dispute_id"], data["by"]] = data["offer_id"]
+                case "offer_declined.v1":
+                    declined.add((row.order_id, data["dispute_id"], data["offer_id"]))
+                case "offer_accepted.v1":
+                    place = row.order_id, data["dispute_id"]
+                    last = newest.get((*place, "seller" if data["by"] == "buyer" else "buyer"), data["offer_id"])
+                    if data["offer_id"] < last or (*place, last) in declined:
+                        yield f"{place}: offer {data['offer_id']} was accepted, {last} stood, declined {declined}"
+                    wish = meant.get(((row.order_id or "").encode(), row.command_id))
+                    if wish not in (None, data["offer_id"]):
+                        yield f"{place}: offer {wish} was meant, {data['offer_id']} accepted"
 
 
 def letters_are_sent_once(played: "Played") -> Iterator[str]:
@@ -341,8 +379,10 @@ CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (
     every_input_is_handled_once,
     what_is_said_is_said_in_order,
     an_id_names_one_event,
+    an_order_tells_one_story,
     nothing_was_set_aside,
     what_is_final_stays_final,
+    what_is_accepted_stood_last,
     letters_are_sent_once,
     payments_are_asked_for_under_one_key,
     nobody_sees_what_he_may_not,

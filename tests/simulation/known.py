@@ -21,8 +21,8 @@ class Dispute:
     id: str
     status: str = "requested"
     claimed_minor: int = 0
-    offers: dict[str, int] = field(default_factory=dict)
-    """Side -> its newest offer's number."""
+    offers: dict[str, list[int]] = field(default_factory=lambda: {"buyer": [], "seller": []})
+    """Side -> the numbers of its offers, the newest last."""
     round: int = 0
     mediator: str | None = None
     questions: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -94,9 +94,9 @@ class Order:
             case "opened" if type_.startswith("mediation."):
                 dispute.round, dispute.mediator = data["round"], None
             case "opened":
-                dispute.offers["buyer"] = data["offer_id"]
+                dispute.offers["buyer"].append(data["offer_id"])
             case "offer_made":
-                dispute.offers[data["by"]] = data["offer_id"]
+                dispute.offers[data["by"]].append(data["offer_id"])
             case "assigned":
                 dispute.mediator = data["mediator"]["id"]
             case "question_asked":

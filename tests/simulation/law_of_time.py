@@ -5,7 +5,10 @@ It is claimed exactly as far as it is true, in two parts.
 **Of every service, always** (`the_same_inputs_give_the_same_rows`). What a service handled of an order, folded once
 more in one go, by a process that never died, gives the very rows that are stored: same ids, same bytes. So crashes,
 repeats, doubtful commits and take-overs leave no trace. (That each input was handled once, in the order of its topic,
-is `every_input_is_handled_once`.) What is left to chance is only how topics interleave.
+is `every_input_is_handled_once`.) What is left to chance is only how topics interleave. A bug of the law itself is the
+same in every run; so each input is looked at besides: before a record of its own inbox a service lets happen what was
+due, the earliest first, and nothing else; no other record brings a deadline about; and a window that a deadline opens
+counts from the record, however late that came (docs/RULES.md R0).
 
 **Of the whole, where no acts cross** (`the_same_commands_give_the_same_outcome`). The people's commands alone, with the
 append times that the broker gave them, are given to a world in which nothing goes wrong: every effect is there in the
@@ -19,21 +22,22 @@ outcome of people's acts: that an order is completed, and what may be said of it
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from deploy.payments.provider import Answer
 from schemas.payments import PaymentCommand, PaymentEvent, PaymentSettled
-from schemas.wire import Service
+from schemas.wire import Event, Rejected, Resumed, Service
 from services.refund.gateway import COMMANDS, Paid, answer
 from services.timer.agenda import MemoryTable, TimerAgenda
 from shared import codec
 from shared.agenda import Agenda
 from shared.codec import header
-from shared.decider import Stream, handle
+from shared.decider import Decider, Input, Said, Stream, handle
 from shared.memory import MemoryBus, World
-from shared.ports import Row
+from shared.ports import EPOCH, Row
 from tests.simulation import virtual_time
 from tests.simulation.crossing import COMPARED, at, crossed
 from tests.simulation.group import DECIDERS
@@ -60,15 +64,49 @@ def the_same_inputs_give_the_same_rows(played: Played) -> Iterator[str]:
                     stored.setdefault((shard, row.order_id), []).append(row)
         for (shard, order_id), inputs in group.handled.items():
             stream: Stream[Any] = Stream(order_id)
-            said = [one for found, _ in inputs for one in handle(DECIDERS[service], stream, found, RULES)]
-            again = [(one.message.type, one.id, one.message.model_dump_json().encode()) for one in said]
+            again: list[tuple[str, str, bytes | None, int]] = []
+            latest = EPOCH
+            for found, _ in inputs:
+                before = stream.state
+                said = handle(DECIDERS[service], stream, found, RULES)
+                wrong = [*_unlawful(DECIDERS[service], before, found, said)]
+                if found.own and found.time < latest:
+                    wrong.append(f"after one at {latest}")
+                for sentence in wrong:
+                    yield f"{service} of {order_id}: {found.type} {found.id} at {found.time}: {sentence}"
+                latest = max(latest, found.time) if found.own else latest
+                ms = (found.time - EPOCH) // timedelta(milliseconds=1)
+                again += [(one.message.type, one.id, one.message.model_dump_json().encode(), ms) for one in said]
             rows = stored.get((shard, order_id), [])
-            there = [(row.type, header(row.headers, "ce_id") or "", row.data) for row in rows]
+            there = [(row.type, header(row.headers, "ce_id") or "", row.data, row.time) for row in rows]
             if again != there:
                 differs = next(
                     (pair for pair in zip(again, there, strict=False) if pair[0] != pair[1]), "one is longer"
                 )
                 yield f"{service} of {order_id}: {differs}, folded again and as stored"
+
+
+def _unlawful(decider: Decider[Any], state: Any, found: Input, said: Sequence[Said]) -> Iterator[str]:
+    """`state`: before the input; `said`: all that came of it."""
+    due = _due(decider, state)
+    for cause, ones in groupby(said, key=lambda one: one.causation_id):
+        if cause == found.id:
+            break
+        if not found.own or not due.get(cause, found.time) < found.time or due[cause] > min(due.values()):
+            yield f"{cause} strikes, due {due.get(cause)}, of {due}"
+        for one in ones:
+            if isinstance(one.message, Event) and not isinstance(one.message, Rejected | Resumed):
+                state = decider.evolve(state, one.message)
+        before, due = due, _due(decider, state)
+        if early := [f"{name} at {at}" for name, at in due.items() if before.get(name) != at and at < found.time]:
+            yield f"{cause} opens windows that are over: {early}"
+    if found.own and (left := [f"{name} at {at}" for name, at in due.items() if at < found.time]):
+        yield f"overdue, and does not strike: {left}"
+
+
+def _due(decider: Decider[Any], state: Any) -> dict[str, datetime]:
+    """By the name it has as a cause."""
+    return {f"{decider.service}/{one.subject}/{one.name}": one.due_at for one in decider.deadlines(state)}
 
 
 def the_same_commands_give_the_same_outcome(played: Played) -> Iterator[str]:

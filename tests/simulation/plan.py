@@ -4,15 +4,17 @@ A plan says everything that is drawn. Each turn has a seed of its own, so one ta
 were: that is how a failing plan is made small.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from schemas.topics import SERVICES
 from schemas.wire import Service
 from shared import policies
 from shared.policies import Policies
 
+T = TypeVar("T")
 Manner = Literal["honest", "confused", "greedy", "silent", "repeating"]
 Moment = Literal["at once", "soon", "when quiet", "days later", "at a deadline", "all at once"]
 Kind = Literal[
@@ -35,6 +37,15 @@ Kind = Literal[
 stops in mid-step and goes on later, replaced or not. `moved`: another process gets its shards, `stolen`: without being
 asked. `clock wrong`: the process's own, by which timers ring."""
 
+OFTEN: Mapping[Moment, int] = {
+    "at once": 10,
+    "soon": 10,
+    "when quiet": 48,
+    "days later": 20,
+    "at a deadline": 12,
+    "all at once": 1,
+}
+"""Of all turns; of a history's, times what its seed makes of it."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 RETRIED: frozenset[Kind] = frozenset({"database down", "broker down"})
 RETRIED_SECONDS_MAX = 30.0
@@ -152,8 +163,14 @@ def draw(seed: int) -> Plan:
     day = 10.0 if policy == "demo" else 24 * 3600.0
     others = [policy] if policy == "demo" else [name for name in POLICIES if name != "demo"]
     deals = tuple(_deal(chance, policy if number == 0 else chance.choice(others)) for number in range(_few(chance)))
-    turns = tuple(_turn(chance, len(deals)) for _ in range(chance.randint(6, 26)))
-    faults = tuple(_fault(chance, len(turns), day) for _ in range(chance.choice((0, 1, 2, 3, 4, 6, 9))))
+    moments = {moment: often * chance.choice((0, 1, 1, 1, 5)) for moment, often in OFTEN.items()}
+    turns = tuple(_turn(chance, len(deals), moments) for _ in range(chance.randint(6, 26)))
+    kinds, services = _some(chance, KINDS), _some(chance, SERVICES)
+    many = chance.choice((0, 1, 2, 3, 4, 6, 9))
+    when = _some(chance, range(len(turns)))
+    faults = tuple(
+        _fault(chance, chance.choice(kinds), chance.choice(services), chance.choice(when), day) for _ in range(many)
+    )
     return Plan(
         seed=seed,
         partitions=chance.choice((1, 1, 2)),
@@ -163,6 +180,12 @@ def draw(seed: int) -> Plan:
         turns=turns,
         faults=faults,
     )
+
+
+def _some(chance: Random, all_: Sequence[T]) -> Sequence[T]:
+    """All, or in every other history a few: what is left out lets the rest happen more often, and in company that it
+    would hardly meet (swarm testing: Groce et al., ISSTA 2012)."""
+    return chance.sample(all_, chance.randint(1, 3)) if chance.random() < 0.5 else all_
 
 
 def _few(chance: Random) -> int:
@@ -190,19 +213,17 @@ def _script(chance: Random, policy: str) -> str:
     return "" if policy == "demo" and "9" in script else script
 
 
-def _turn(chance: Random, orders: int) -> Turn:
-    moments: tuple[Moment, ...] = get_args(Moment)
-    [moment] = chance.choices(moments, weights=(10, 10, 48, 20, 12, 1))
+def _turn(chance: Random, orders: int, moments: Mapping[Moment, int]) -> Turn:
+    [moment] = chance.choices(list(moments), weights=[often + 0.01 for often in moments.values()])
     return Turn(chance.randrange(orders), moment, chance.getrandbits(32))
 
 
-def _fault(chance: Random, turns: int, day: float) -> Fault:
-    kind = chance.choice(KINDS)
+def _fault(chance: Random, kind: Kind, service: Service, turn: int, day: float) -> Fault:
     lasts = round(10 ** chance.uniform(-2, 4.7) * day / 86_400, 6)
     return Fault(
         kind=kind,
-        service=chance.choice(SERVICES),
-        turn=chance.randrange(turns),
+        service=service,
+        turn=turn,
         crossing=int(chance.expovariate(1 / 6)),
         lasts=min(lasts, RETRIED_SECONDS_MAX) if kind in RETRIED else lasts,
     )

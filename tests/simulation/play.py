@@ -115,8 +115,9 @@ class _Stage:
         if chance.random() < (0.9 if manner == "repeating" else 0.05):
             await asyncio.sleep(chance.choice((0, 0, 1, 3600)))
             if chance.random() < 0.3:
-                said = said._replace(data=said.data | {"dispute_id": "other"})
-            await self._say(about, said, command_id)
+                await self._say(about, said._replace(data=said.data | {"dispute_id": "other"}), command_id)
+            if chance.random() < 0.8:
+                await self._say(about, said, command_id)
 
     async def _wait(self, chance: Random, order: Order, turn: Turn) -> None:
         match turn.moment:

@@ -63,10 +63,10 @@ def test_the_same_seed_is_the_same_history_in_every_process() -> None:
         (a_release_forgotten, 0),
         (an_event_swallowed, 0),
         (repeats_heard_twice, 0),
-        (a_payment_tried_again_under_a_new_key, 20),
-        (only_a_bell_brings_a_deadline_about, 340),  # rare: who acts in time on the wrong side of a late bell?
+        (a_payment_tried_again_under_a_new_key, 0),
+        (only_a_bell_brings_a_deadline_about, 0),
         (the_alarm_is_set_once, 0),
-        (no_thanks_is_told_to_the_seller, 115),
+        (no_thanks_is_told_to_the_seller, 40),  # rare: who gets so far in mediation?
     ],
 )
 def test_a_planted_bug_is_found(monkeypatch: pytest.MonkeyPatch, bug: Bug, first: int) -> None:
