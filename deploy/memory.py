@@ -11,8 +11,8 @@ from deploy.stories.dialogue import EVENT_TOPICS, Case, Seen, hire_mediators
 from schemas.payments import PaymentCommand, PaymentEvent
 from services.dispute.domain import DECIDER as DISPUTE
 from services.mediation.domain import DECIDER as MEDIATION
+from services.notification.agenda import MailList
 from services.notification.domain import DECIDER as NOTIFICATION
-from services.notification.store import MailList
 from services.order.domain import DECIDER as ORDER
 from services.refund.domain import DECIDER as REFUND
 from services.timer.agenda import MemoryTable, TimerAgenda

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from services.notification.agenda import DeliveryQueue, mail_line, webhook_line
 from services.notification.domain import decider
 from services.notification.gateway import MailSettings, Smtp
-from services.notification.store import DeliveryQueue, mail_line, webhook_line
+from services.notification.store import PostgresTable
 from services.notification.webhooks import Webhooks, WebhookSettings
 from shared.application import Application
 
@@ -19,7 +20,7 @@ APP = Application(
     decider(mail=_SETTINGS.smtp_host is not None, webhooks=_SETTINGS.webhook_roles),
     NotificationSettings,
     agenda=lambda settings, pool: DeliveryQueue(
-        pool,
+        PostgresTable(pool),
         mail_line(Smtp(settings), settings.smtp_connections_max),
         webhook_line(Webhooks(settings), settings.webhook_connections_max),
     ),

@@ -18,10 +18,11 @@ from pydantic import ValidationError
 
 from schemas.notification import NotificationFailed, NotificationSent, Postponed, Queued
 from services import notification
+from services.notification.agenda import TAKEN_MAX, DeliveryQueue, MailList, mail_line
 from services.notification.domain import Attempted
 from services.notification.gateway import TAKEN, UNREACHABLE, Answer, MailSettings, Smtp, deliverable
 from services.notification.letters import Letter
-from services.notification.store import TAKEN_MAX, DeliveryQueue, MailList, mail_line
+from services.notification.store import PostgresTable
 from shared import database
 from shared.agenda import Agenda, Written
 from shared.decider import Input
@@ -309,7 +310,7 @@ async def in_postgres(pool: asyncpg.Pool, server: Server) -> AsyncIterator[Bench
         server.answer = lambda recipient: SMTP_SAYS[answer]
 
     bench = Bench(
-        lambda: DeliveryQueue(pool, mail_line(smtp_at(server.port))),
+        lambda: DeliveryQueue(PostgresTable(pool), mail_line(smtp_at(server.port))),
         write,
         answer_with,
         lambda: [(mail["Message-ID"][1:].partition("@")[0], mail["Subject"]) for mail in server.mails],
@@ -441,7 +442,7 @@ async def gate() -> Gate:
 
 @pytest.fixture
 async def queue(pool: asyncpg.Pool, gate: Gate) -> AsyncIterator[Shop]:
-    queue = DeliveryQueue(pool, mail_line(gate, at_once=4))
+    queue = DeliveryQueue(PostgresTable(pool), mail_line(gate, at_once=4))
 
     async def commit(written: Sequence[Written]) -> None:
         async with pool.acquire() as connection, connection.transaction():
@@ -499,7 +500,7 @@ async def test_a_template_that_fails_is_a_problem_of_its_letter_alone(
     def broken(queued: Queued) -> Letter:
         raise ValueError(queued.email)
 
-    monkeypatch.setattr("services.notification.store.letter", broken)
+    monkeypatch.setattr("services.notification.agenda.letter", broken)
     await queue.order()
     answers = [outcome.heard for outcome in await queue.outcomes(2)]
     assert [(one.problem, one.final) for one in answers] == [("unwritable", False)] * 2

@@ -17,10 +17,11 @@ import pytest
 
 from schemas.notification import NotificationFailed, NotificationSent, Postponed, WebhookQueued
 from services import notification
+from services.notification.agenda import DeliveryQueue, mail_line, webhook_line
 from services.notification.domain import decider
 from services.notification.gateway import TAKEN, UNREACHABLE, Answer
 from services.notification.letters import Letter
-from services.notification.store import DeliveryQueue, mail_line, webhook_line
+from services.notification.store import PostgresTable
 from services.notification.webhooks import FORBIDDEN, RESPONSE_BYTES_MAX, Endpoint, Webhooks, WebhookSettings
 from shared import database
 from shared.agenda import Written
@@ -320,7 +321,7 @@ async def gate() -> Gate:
 
 @pytest.fixture
 async def shop(pool: asyncpg.Pool, gate: Gate, webhooks: Webhooks) -> AsyncIterator[Shop]:
-    queue = DeliveryQueue(pool, mail_line(gate), webhook_line(webhooks))
+    queue = DeliveryQueue(PostgresTable(pool), mail_line(gate), webhook_line(webhooks))
 
     async def commit(written: Sequence[Written]) -> None:
         async with pool.acquire() as connection, connection.transaction():
@@ -381,11 +382,11 @@ async def test_a_webhook_is_tried_again_under_its_id_and_given_up_visibly(
     server.answer = status("410 Gone")
     ids = {request.headers["webhook-id"] for request in server.requests}
     assert len(ids) == 2
-    await shop.queue.pool.execute("UPDATE delivery SET next_attempt_at = now() WHERE channel = 'webhook'")  # type: ignore[attr-defined]
+    await shop.queue.table.pool.execute("UPDATE delivery SET next_attempt_at = now() WHERE channel = 'webhook'")  # type: ignore[attr-defined]
     shop.queue.committed([Written(0, 0, "order-1", "x", "s", AT, one) for one in of(shop, Postponed)])
     for outcome in await shop.outcomes(2):
         await shop.hear(outcome)
     failed = of(shop, NotificationFailed)
     assert [(one.channel, one.attempts, one.http_status) for one in failed] == [("webhook", 2, 410)] * 2
     assert {request.headers["webhook-id"] for request in server.requests} == ids
-    assert await shop.queue.pool.fetchval("SELECT count(*) FROM delivery WHERE channel = 'webhook'") == 0  # type: ignore[attr-defined]
+    assert await shop.queue.table.pool.fetchval("SELECT count(*) FROM delivery WHERE channel = 'webhook'") == 0  # type: ignore[attr-defined]

@@ -118,7 +118,7 @@ MUTANTS = (
     ),
     Mutant(
         "a letter that was handed out is taken from the queue again",
-        "services/notification/store.py",
+        "services/notification/agenda.py",
         "taken + handed_out, room",
         "taken, room",
         ("tests/kit/test_mail.py",),

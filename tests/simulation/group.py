@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from schemas.wire import Service
 from services.dispute.domain import DECIDER as DISPUTE
 from services.mediation.domain import DECIDER as MEDIATION
+from services.notification.agenda import MailList
 from services.notification.domain import DECIDER as NOTIFICATION
 from services.notification.gateway import TAKEN, UNREACHABLE, Answer
-from services.notification.store import MailList
 from services.order.domain import DECIDER as ORDER
 from services.refund.domain import DECIDER as REFUND
 from services.refund.ledger import Entry, entry
