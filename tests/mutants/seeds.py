@@ -1,15 +1,28 @@
-"""The simulation as a check: the first so many seeds, until one goes wrong."""
+"""The simulation as a check: the first so many seeds, until one goes wrong, or comes to no end."""
 
+import os
+import signal
 import sys
+from typing import NoReturn
 
 from tests.simulation.history import judge
 from tests.simulation.plan import draw
 
 FOUND = 3
 """Exit status; 1 is what Python says of a program that fails."""
+ENDLESS_SECONDS = 120
+"""A history takes a tenth of a second."""
+
+
+def found(seed: int, what: str) -> NoReturn:
+    print(f"simulation, seed {seed}: {what[:100]}", flush=True)
+    os._exit(FOUND)  # whatever a broken loop makes of an exception
+
 
 if __name__ == "__main__":
     for seed in range(int(sys.argv[1])):
+        signal.signal(signal.SIGALRM, lambda *_, seed=seed: found(seed, "no end"))
+        signal.alarm(ENDLESS_SECONDS)
         if wrong := judge(draw(seed)).wrong:
-            print(f"simulation, seed {seed}: {wrong[0][:100]}")
-            sys.exit(FOUND)
+            found(seed, wrong[0])
+        signal.alarm(0)
