@@ -293,6 +293,24 @@ def what_is_accepted_stood_last(played: "Played") -> Iterator[str]:
                         yield f"{place}: offer {wish} was meant, {data['offer_id']} accepted"
 
 
+def nobody_acts_for_another(played: "Played") -> Iterator[str]:
+    """D2 of acts: who is obeyed is who he says. Who asks for a dispute is known when the order answers."""
+    asked: dict[tuple[str | None, str], Any] = {}
+    for service in STREAMS:
+        for row in _rows(played, service):
+            if row.order_id not in played.orders or row.topic is None or row.type.endswith(".rejected.v1"):
+                continue
+            data = json.loads(row.data or b"{}")
+            actor = data.get("actor") if row.command_id is not None else None
+            match row.type:
+                case "dispute.requested.v1":
+                    asked[row.order_id, data["dispute_id"]], actor = actor, None
+                case "dispute.opened.v1":
+                    actor = asked.get((row.order_id, data["dispute_id"]))
+            if actor and actor["id"] != played.orders[row.order_id].people.get(actor["role"], actor["id"]):
+                yield f"{row.type} of {row.order_id} by {actor}, who is somebody else"
+
+
 def letters_are_sent_once(played: "Played") -> Iterator[str]:
     """E1: a letter that went out again was the very same, nobody has two letters of one event, and what is said to be
     sent was sent, once."""
@@ -383,6 +401,7 @@ CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (
     nothing_was_set_aside,
     what_is_final_stays_final,
     what_is_accepted_stood_last,
+    nobody_acts_for_another,
     letters_are_sent_once,
     payments_are_asked_for_under_one_key,
     nobody_sees_what_he_may_not,

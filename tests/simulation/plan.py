@@ -139,6 +139,8 @@ class Plan:
     """Virtual seconds that people take for a day: under `demo` hardly any."""
     hesitation: float
     """Virtual seconds, at most, that a door may take; 0 in a calm world."""
+    noted_after: float
+    """Virtual seconds after which a process notes how far it has published; whoever comes before publishes again."""
     deals: tuple[Deal, ...]
     turns: tuple[Turn, ...]
     """In their order."""
@@ -176,6 +178,7 @@ def draw(seed: int) -> Plan:
         partitions=chance.choice((1, 1, 2)),
         day=day,
         hesitation=chance.choice((0, 0, 0.02, day / 50_000, day / 150)),
+        noted_after=chance.choice((1, 10 * day)),
         deals=deals,
         turns=turns,
         faults=faults,

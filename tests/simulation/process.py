@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 LOOK_AGAIN = 0.2
 NOTICED_AFTER = 2.0
 """Virtual seconds, at most, until a process hears from its lease that its shards were taken."""
-NOTE_AFTER = 1.0
 
 
 class Watched(ShardLoop):
@@ -282,7 +281,7 @@ class Process:
         while True:
             await self.has_published.wait()
             self.has_published.clear()
-            await asyncio.sleep(NOTE_AFTER)
+            await asyncio.sleep(self.group.world.plan.noted_after)
             try:
                 await self.loop.note_published()
             except Outage:
