@@ -18,7 +18,8 @@ from shared.agenda import Agenda, Written
 from shared.decider import Input
 from shared.ports import EPOCH, Fenced
 
-PAGE = 5_000
+PAGE = 1_000
+"""Of each shard a few times as many are held in memory at most."""
 RING_AT_ONCE_MAX = 500
 SWEEP_EVERY = 1_000
 PAUSE = 1_000
