@@ -268,7 +268,7 @@ class _Turn(Generic[S]):
             )
             self.say([schedule], record.id, b"alarm" + self.this_time)
         elif rang and set_before is not None:
-            self.say([AlarmRung()], record.id, record.time.isoformat().encode())
+            self.say([AlarmRung()], record.id, self.this_time)
         return alarm
 
 

@@ -124,8 +124,10 @@ async def test_servers_named_by_the_environment_are_used(stack: Stack, monkeypat
     stack.kafka.check()
 
 
-async def test_two_stacks_side_by_side_do_not_meet(stack: Stack) -> None:
-    async with Stack(partitions=PARTITIONS) as other:
+async def test_two_stacks_side_by_side_do_not_meet(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", stack.bootstrap_servers)
+    monkeypatch.setenv("DATABASE_URL", stack.database_url)
+    async with Stack(own_servers=True, partitions=PARTITIONS) as other:
         assert other.bootstrap_servers != stack.bootstrap_servers
         await create_topics(other.bootstrap_servers, [Topic("only-there", 1)])
         await produce(other.bootstrap_servers, "only-there", b"x")

@@ -91,7 +91,7 @@ MUTANTS = (
         "the last bell leaves no trace in the stream",
         "shared/decider.py",
         "        elif rang and set_before is not None:\n"
-        "            self.say([AlarmRung()], record.id, record.time.isoformat().encode())\n",
+        "            self.say([AlarmRung()], record.id, self.this_time)\n",
         "",
     ),
     Mutant(

@@ -86,7 +86,7 @@ def _flood(flood: Flood, capacity: float) -> Iterator[str]:
     )
     behind = ", ".join(f"{service} {flood.phase.behind[service]:.0f}" for service in SERVICES)
     yield f"  {flood.lag_max:,} records waited at most; drained {flood.drained_after:.0f} s after the last was sent."
-    yield f"  seconds_behind at most: {behind}, and 0 in the end."
+    yield f"  seconds_behind at most: {behind}."
     unpublished = ", ".join(f"{service} {flood.phase.unpublished[service]:,}" for service in SERVICES)
     yield f"  unpublished at most: {unpublished}."
     unwell = f"unhealthy {flood.phase.unhealthy.total()}, silent {flood.phase.silent.total()}"
