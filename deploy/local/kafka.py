@@ -28,10 +28,6 @@ log.dirs={data}
 log.message.timestamp.type=LogAppendTime
 auto.create.topics.enable=false
 
-# After kill -9 the broker may come back once its old session is over: 9 s by default.
-broker.session.timeout.ms=1500
-broker.heartbeat.interval.ms=300
-
 # One node, few threads, small logs to recover.
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
