@@ -6,7 +6,6 @@ that does not fit the code any more, and one whose check falls over instead of f
 
 import argparse
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,11 +20,9 @@ from time import monotonic
 from typing import TypeVar
 
 from tests.mutants.catalogue import MUTANTS
-from tests.mutants.checks import Check, NoVerdict, checks, importing, only_the_simulation, unbroken
+from tests.mutants.checks import Check, NoVerdict, checks, only_the_simulation, unbroken
+from tests.mutants.copies import ROOT, copied, planted
 from tests.mutants.mutant import Mutant, Rotten
-
-ROOT = Path(__file__).parents[2]
-NOT_CODE = shutil.ignore_patterns(".git", ".venv", ".recourse", ".*_cache", ".hypothesis", "__pycache__")
 
 Ask = Callable[[Mutant, Path], Iterator[Check]]
 T = TypeVar("T")
@@ -69,10 +66,7 @@ class Workers:
 @contextmanager
 def copies(number: int) -> Iterator[Workers]:
     with tempfile.TemporaryDirectory(prefix="recourse-mutants-") as folder:
-        made = [Path(folder) / str(one) for one in range(number)]
-        for copy in made:
-            shutil.copytree(ROOT, copy, ignore=NOT_CODE)
-        workers = Workers(made)
+        workers = Workers([copied(Path(folder) / str(one)) for one in range(number)])
         try:
             yield workers
         finally:
@@ -87,18 +81,14 @@ def as_it_is(check: Check, copy: Path) -> str | None:
 
 
 def look(mutant: Mutant, copy: Path, ask: Ask) -> Outcome:
-    """Puts the bug into the copy, asks until somebody notices, and takes it out again."""
-    began, file = monotonic(), copy / mutant.file
-    whole = file.read_text()
+    """Puts the bug into the copy and asks until somebody notices."""
+    began = monotonic()
     caught_by = problem = None
     try:
-        file.write_text(mutant.patched(copy))
-        importing(mutant).run(copy)
-        caught_by = next(filter(None, (check.run(copy) for check in ask(mutant, copy))), None)
+        with planted(mutant, copy):
+            caught_by = next(filter(None, (check.run(copy) for check in ask(mutant, copy))), None)
     except (Rotten, NoVerdict) as error:
         problem = str(error)
-    finally:
-        file.write_text(whole)
     return Outcome(mutant, caught_by, problem, monotonic() - began)
 
 

@@ -117,8 +117,8 @@ def only_the_simulation(mutant: Mutant, root: Path) -> Iterator[Check]:
     yield simulation()
 
 
-def simulation() -> Check:
-    return Check("the simulation", ("-m", "tests.mutants.seeds", str(SEEDS)))
+def simulation(first: int = 0, histories: int = SEEDS) -> Check:
+    return Check("the simulation", ("-m", "tests.mutants.seeds", str(first), str(histories)))
 
 
 def unbroken(mutants: Sequence[Mutant], root: Path) -> Iterator[Check]:

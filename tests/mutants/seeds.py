@@ -1,4 +1,4 @@
-"""The simulation as a check: the first so many seeds, until one goes wrong, or comes to no end."""
+"""The simulation as a check: from one seed on so many, until one goes wrong, or comes to no end."""
 
 import os
 import signal
@@ -20,7 +20,8 @@ def found(seed: int, what: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    for seed in range(int(sys.argv[1])):
+    first, histories = map(int, sys.argv[1:])
+    for seed in range(first, first + histories):
         signal.signal(signal.SIGALRM, lambda *_, seed=seed: found(seed, "no end"))
         signal.alarm(ENDLESS_SECONDS)
         if wrong := judge(draw(seed)).wrong:
