@@ -7,7 +7,7 @@ together: what is written in a commit is applied to the heap right after it, and
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -59,6 +59,7 @@ class Timer:
 class Change:
     """What one commit does to one shard's timers."""
 
+    rung: set[str] = field(default_factory=set)
     armed: dict[str, Timer] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
     watermark: Place = BEGINNING
@@ -83,7 +84,7 @@ class _Shard:
     heap: list[Place] = field(default_factory=list)
     near: dict[str, Timer] = field(default_factory=dict)
     ringing: dict[str, Timer] = field(default_factory=dict)
-    """Handed out and not yet committed."""
+    """Handed out, and nothing committed of it."""
     rung_since_sweep: int = 0
     rung_at: dict[str, int] = field(default_factory=dict)
     """ms by our clock; of what was handed out within the last `PAUSE`, the oldest first."""
@@ -111,6 +112,16 @@ class _Shard:
         self.rung_at[timer.timer_id] = now
         while not now - PAUSE < (oldest := next(iter(self.rung_at.items())))[1] <= now:  # our clock may step back
             del self.rung_at[oldest[0]]
+
+    def left_behind(self, change: Change) -> dict[str, Timer]:
+        """Timers that were handed out and have not rung, for their order is parked, while later ones have: moved, or
+        they would be taken for rung."""
+        silent = self.ringing.keys() - change.rung - change.armed.keys() - change.cancelled
+        return {
+            timer.timer_id: replace(timer, ring_at=self.rings_from(timer.timer_id, timer.due_at, change.watermark))
+            for timer in map(self.ringing.__getitem__, sorted(silent))
+            if timer.place <= change.watermark
+        }
 
     def rings_from(self, timer_id: str, due_at: int, watermark: Place) -> int:
         """A past instant rings at once: after what has rung already, or it would be taken for rung."""
@@ -159,6 +170,7 @@ class TimerAgenda(Agenda):
             change = changes.setdefault(one.shard, Change(watermark=opened.watermark))
             match one.message:
                 case Elapsed(timer_id=timer_id):
+                    change.rung.add(timer_id)
                     change.watermark = max(change.watermark, opened.ringing[timer_id].place)
                 case Scheduled() as scheduled:
                     change.cancelled.discard(scheduled.timer_id)
@@ -167,6 +179,7 @@ class TimerAgenda(Agenda):
                     change.armed.pop(timer_id, None)
                     change.cancelled.add(timer_id)
         for shard, change in changes.items():
+            change.armed |= shards[shard].left_behind(change)
             change.swept = shards[shard].rung_since_sweep >= SWEEP_EVERY
         await self.table.write(transaction, changes)
         for shard, change in changes.items():
@@ -185,11 +198,13 @@ class TimerAgenda(Agenda):
 
     @staticmethod
     def _apply(opened: _Shard, change: Change) -> None:
-        opened.rung_since_sweep = 0 if change.swept else opened.rung_since_sweep + len(opened.ringing)
-        opened.ringing.clear()
+        opened.rung_since_sweep = 0 if change.swept else opened.rung_since_sweep + len(change.rung)
         opened.watermark = change.watermark
+        for timer_id in change.rung:
+            del opened.ringing[timer_id]
         for timer_id in change.cancelled | change.armed.keys():
             opened.near.pop(timer_id, None)
+            opened.ringing.pop(timer_id, None)
         opened.add(timer for timer in change.armed.values() if timer.place <= opened.covered)
         if change.page is not None:
             opened.covered = change.page[-1].place if len(change.page) == PAGE else END

@@ -3,7 +3,9 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +15,9 @@ from schemas.timer import CancelTimer, Elapsed, Schedule, TimerCommand
 from schemas.wire import Actor, Role, Service
 from services.timer import agenda as timer_agenda
 from services.timer.agenda import MemoryTable, TimerAgenda
-from services.timer.domain import DECIDER
+from services.timer.domain import DECIDER, Due
 from shared import codec
+from shared.decider import Output
 from shared.memory import START, MemoryBus, MemoryPublisher, MemorySource, MemoryStore
 from shared.policies import Policies
 from shared.ports import Outage
@@ -313,6 +316,30 @@ class Doubtful(MemoryStore):
 
 
 @pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize("raises", [Due, CancelTimer])
+async def test_a_timer_whose_order_is_parked_rings_once_the_bug_is_mended(
+    clockwork: Clockwork, raises: type[Any]
+) -> None:
+    def decide(state: None, heard: Any, *more: Any) -> Sequence[Output]:
+        if isinstance(heard, raises) and heard.timer_id in ("a", "of a"):
+            raise RuntimeError("a bug")
+        return DECIDER.decide(state, heard, *more)
+
+    await clockwork.arm(("a", 10), ("b", 10), ("c", 20), ("d", 30), ("e", 40))
+    clockwork.loop.decider = replace(DECIDER, decide=decide)
+    clockwork.send(CancelTimer(order_id="order-a", actor=PLATFORM, timer_id="of a"))
+    await clockwork.settle()
+    await clockwork.wait(25)
+    await clockwork.cancel("e")
+    await clockwork.wait(35)
+    assert clockwork.rung == ["b", "c", "d"]
+
+    await clockwork.start()
+    await clockwork.settle()
+
+    assert clockwork.rung == ["b", "c", "d", "a"]
+
+
 async def test_doubtful_commits_lose_and_double_no_bell() -> None:
     clockwork = Clockwork()
     clockwork.store = Doubtful(TimerAgenda(clockwork.table))

@@ -150,6 +150,12 @@ MUTANTS = (
         "if timer is not None:",
     ),
     Mutant(
+        "a timer whose order is parked is taken for rung when a later one rings",
+        "services/timer/agenda.py",
+        "            change.armed |= shards[shard].left_behind(change)\n",
+        "",
+    ),
+    Mutant(
         "anybody may set a timer",
         "services/timer/domain.py",
         "        case TimerCommand(actor=actor) if actor.role not in message.by:\n"

@@ -7,7 +7,8 @@ that it goes back to until the broker had it. An order's acts cross where
 * a service was acted on, or heard of something, while something else it had heard was not handled yet; or it heard of
   something while an act, or a bell, was on its way or not handled yet;
 * another service was acted on while a bell was late;
-* a command came as near to an instant as that instant itself was late, being opened by something that was;
+* a command came, or another instant is, as near to an instant as that itself was late, being opened by something
+  that was;
 * something was on its way at midnight in Shanghai: a business day more or less;
 * two orders were in mediation: they share the mediators, and who is free depends on who comes first;
 * the broker's clock went back: append times are no order then.
@@ -17,13 +18,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from schemas.wire import MEDIATORS_KEY, Service
 from shared import codec
 from shared.codec import header
-from shared.ports import EPOCH, Record
+from shared.ports import Record
 from tests.simulation.group import DECIDERS
-from tests.simulation.known import instants_of
+from tests.simulation.known import at, instants_of
 from tests.simulation.play import PEOPLE, Played
 
 COMPARED: tuple[Service, ...] = ("order", "dispute", "mediation")
@@ -101,6 +103,8 @@ def crossed(played: Played, order_id: str) -> bool:
     for effect in effects:
         for instant in effect.instants:
             late.setdefault(instant, effect.late)
+    if any(second - first <= max(late[first], late[second]) for first, second in pairwise(sorted(late))):
+        return True
     commands = [act for act in acts if "/" not in act.id and not act.heard]
     return any(abs(act.at - instant) <= by for act in commands for instant, by in late.items() if by)
 
@@ -118,10 +122,6 @@ def _rung_again(bell: Effect, acts: Iterable[Act]) -> Effect:
         return bell
     passed = [act.at for act in acts if act.service == bell.by and "/" in act.id and act.at >= bell.began]
     return replace(bell, ended=min(passed, default=bell.began))
-
-
-def at(ms: int) -> datetime:
-    return EPOCH + timedelta(milliseconds=ms)
 
 
 def _acts(played: Played, order_id: str) -> Iterator[Act]:

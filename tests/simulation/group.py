@@ -67,6 +67,24 @@ class Ledger(Agenda):
                 self.world.book(Booked(row.id, row.order_id, made))
 
 
+class BrokenRule(Exception):
+    """What the code raises, as planned."""
+
+
+@dataclass
+class Flaw:
+    """A bug that one input of an order brings to light: the next after `spared` others."""
+
+    spared: int
+    input_id: str | None = None
+
+    def shows(self, found: Input) -> bool:
+        if self.input_id is None and self.spared == 0:
+            self.input_id = found.id
+        self.spared = max(0, self.spared - 1)
+        return found.id == self.input_id
+
+
 class Group:
     """All processes of one service, and what outlives them."""
 
@@ -88,6 +106,8 @@ class Group:
         self.sent: dict[int, int] = defaultdict(int)
         """Shard -> position of the last row for the bus that was committed; that is there."""
         self._waiting: list[list[Any]] = []
+        self.flaws: dict[str, Flaw] = {}
+        """By the order of which it keeps the service from handling something."""
         self.decider = world.visited.watch(DECIDERS[service])
         self.topics = Decoder(service, self.decider.hears, world.bus.partitions).topics
 
@@ -158,6 +178,16 @@ class Group:
             self.answer_lost = False
             raise Outage(f"no answer of {whom}")
 
+    def trips_over(self, found: Input) -> None:
+        if found.order_id in self.flaws and self.flaws[found.order_id].shows(found):
+            raise BrokenRule
+
+    def parked(self) -> set[str]:
+        """The orders that wait for a fix, or for somebody to say that it is there."""
+        stored = {order_id for shard in self.shards.values() for order_id in shard.claim.parked}
+        held = (shard for process in self.living() for shard in process.loop.shards.values())
+        return stored.union(*(shard.claim.parked for shard in held))
+
     def committed(self, commit: Commit, tried: list[tuple[int, Input]]) -> None:
         for shard, found in tried:
             self.handled[shard, found.order_id].append((found, self.world.bus.clock()))
@@ -166,6 +196,8 @@ class Group:
             if row.topic is not None:
                 self.public[row.shard] = row.position
         for shard, order_id, _ in commit.parked:
+            if (self.service, order_id) in self.world.broken:
+                continue
             self.world.finds(f"the {self.service} service parked {order_id} (shard {shard})")
 
     def quiet(self, shard: int) -> bool:

@@ -10,8 +10,8 @@ from hashlib import blake2b
 from shared.codec import header
 from shared.ports import Record
 from tests.simulation.coverage import Visited
-from tests.simulation.crossing import at
 from tests.simulation.invariants import problems
+from tests.simulation.known import at
 from tests.simulation.law_of_time import the_same_commands_give_the_same_outcome, the_same_inputs_give_the_same_rows
 from tests.simulation.plan import Plan
 from tests.simulation.play import NOWHERE, Played, play

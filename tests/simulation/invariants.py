@@ -24,6 +24,7 @@ from services.refund.ledger import entry
 from shared.codec import header
 from shared.decider import EARLY_BELL_DELAY, Stream, earliest
 from shared.ports import Row
+from tests.simulation import calls, fair_play
 from tests.simulation.sight import unseen
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def problems(played: "Played") -> list[str]:
 def captured_is_where_it_should_be(played: "Played") -> Iterator[str]:
     """M1, and D1 of the lines."""
     purses: dict[str, Purse] = {}
-    for row in _rows(played, "order"):
+    for row in played.rows("order"):
         if row.type.startswith("order.") and row.order_id is not None and row.data is not None:
             purse = purses.setdefault(row.order_id, Purse())
             for wrong in purse.hears(row.type, json.loads(row.data)):
@@ -61,7 +62,7 @@ def the_books_balance(played: "Played") -> Iterator[str]:
     ledger = played.world.ledger
     made = {
         header(row.headers, "ce_id") or "": found
-        for row in _rows(played, "refund")
+        for row in played.rows("refund")
         if row.type in ("refund.captured.v1", "refund.settled.v1", "refund.paid_out.v1", "refund.charged_back.v1")
         and (found := entry(Message.MODELS[row.type].read(row.data or b""))) is not None
     }
@@ -91,7 +92,7 @@ def _moved(played: "Played") -> Counter[tuple[str, str]]:
     """(order, side) -> what the provider moved, and what an operator paid by hand."""
     moved: Counter[tuple[str, str]] = Counter()
     movements = [(said.order_id, said.payment_key, said.amount_minor) for said in played.provider.moved]
-    for row in _rows(played, "refund"):
+    for row in played.rows("refund"):
         if row.data is not None and b'"by hand ' in row.data and row.order_id is not None:
             data = json.loads(row.data)
             if data.get("provider_reference", "").startswith("by hand "):
@@ -101,6 +102,27 @@ def _moved(played: "Played") -> Counter[tuple[str, str]]:
         leg = key.rpartition("/")[2]
         moved[order_id, "buyer" if leg == "refund" else "seller"] += -minor if leg == "chargeback" else minor
     return moved
+
+
+def an_order_is_completed_when_all_is_paid(played: "Played") -> Iterator[str]:
+    """M1 of the end: nothing is on its way back to the buyer any more, and it is said once."""
+    completed: set[str | None] = set()
+    refunding: dict[str | None, set[str]] = defaultdict(set)
+    for row in played.rows("order"):
+        data = json.loads(row.data or b"{}")
+        match row.type:
+            case "order.settled.v1" if data["refund_minor"]:
+                refunding[row.order_id].add(data["settlement_id"])
+            case "order.refund_completed.v1":
+                refunding[row.order_id].discard(data["settlement_id"])
+            case "order.completed.v1":
+                if left := refunding[row.order_id]:
+                    yield f"{row.order_id} is completed while {left} is being refunded"
+                if row.order_id in completed:
+                    yield f"{row.order_id} is completed again"
+                completed.add(row.order_id)
+        if data.get("status", "completed") != "completed":
+            completed.discard(row.order_id)
 
 
 def nothing_leaves_twice(played: "Played") -> Iterator[str]:
@@ -124,7 +146,7 @@ def every_command_has_one_answer(played: "Played") -> Iterator[str]:
     for service in STREAMS:
         group = played.world.groups[service]
         answers: Counter[tuple[str | None, str, bytes]] = Counter()
-        for row in _rows(played, service):
+        for row in played.rows(service):
             if row.command_id is not None and row.digest is not None:
                 answers[row.order_id, row.command_id, row.digest] += 1
         given = {
@@ -193,7 +215,7 @@ def what_is_said_is_said_in_order(played: "Played") -> Iterator[str]:
 def an_id_names_one_event(played: "Played") -> Iterator[str]:
     """S4: whoever keeps ids to know repeats loses nothing by it."""
     for service in SERVICES:
-        ids = Counter(header(row.headers, "ce_id") for row in _rows(played, service) if row.order_id is not None)
+        ids = Counter(header(row.headers, "ce_id") for row in played.rows(service) if row.order_id is not None)
         yield from (f"{service} said {times} things under the id {id_}" for id_, times in ids.items() if times > 1)
 
 
@@ -201,7 +223,7 @@ def an_order_tells_one_story(played: "Played") -> Iterator[str]:
     """Whatever a service says of an order belongs to the story of the command with which it began there."""
     for service in STREAMS:
         stories: dict[str, str | None] = {}
-        for row in _rows(played, service):
+        for row in played.rows(service):
             if row.order_id is not None and row.topic is not None:
                 story = header(row.headers, "ce_correlationid")
                 if stories.setdefault(row.order_id, story) != story:
@@ -236,79 +258,11 @@ def _on_the_bus(played: "Played", service: Service, shard: int, public: list[Row
 
 
 def nothing_was_set_aside(played: "Played") -> Iterator[str]:
+    """But for what the code could not handle for a while, as planned."""
     for (topic, _), log in played.world.bus.logs.items():
         if topic.endswith(".dead-letters"):
-            yield from (f"a dead letter: {header(record.headers, 'x-dead-letter-reason')}" for record in log)
-
-
-def what_is_final_stays_final(played: "Played") -> Iterator[str]:
-    """D1 of the disputes: closed for good is closed, one appeal, and nothing is judged again after the last word."""
-    closed: set[tuple[str | None, str]] = set()
-    appealed: Counter[tuple[str | None, str]] = Counter()
-    agreed: dict[tuple[str | None, str], int] = {}
-    for row in _rows(played, "dispute"):
-        if not row.type.startswith("dispute.") or row.topic is None or row.type == "dispute.rejected.v1":
-            continue
-        data = json.loads(row.data or b"{}")
-        dispute = row.order_id, data["dispute_id"]
-        if dispute in closed:
-            yield f"{dispute} was closed, then came {row.type}"
-        match row.type:
-            case "dispute.closed.v1":
-                closed.add(dispute)
-                if data["outcome"] == "offer_accepted" and data["refund_minor"] != agreed.get(dispute):
-                    yield f"{dispute} was settled on {data['refund_minor']}, agreed were {agreed.get(dispute)}"
-            case "dispute.offer_accepted.v1":
-                agreed[dispute] = data["terms"]["refund_minor"]
-            case "dispute.appealed.v1":
-                appealed[dispute] += 1
-                if appealed[dispute] > 1:
-                    yield f"{dispute} was appealed twice"
-
-
-def what_is_accepted_stood_last(played: "Played") -> Iterator[str]:
-    """D1 of the offers: who accepts gets what the other side offered last, and not what he said no thanks to. Of offers
-    in mediation the dispute hears when they are accepted."""
-    meant = {
-        (record.key or b"", header(record.headers, "ce_id")): json.loads(record.value or b"{}").get("offer_id")
-        for record in reversed(played.commands)  # the first of an id counts
-    }
-    for service in ("dispute", "mediation"):
-        newest: dict[tuple[str | None, str, str], int] = {}
-        declined: set[tuple[str | None, str, int]] = set()
-        for row in _rows(played, service):
-            data = json.loads(row.data or b"{}")
-            match row.type.removeprefix(f"{service}."):
-                case "offer_made.v1":
-                    newest[row.order_id, data["dispute_id"], data["by"]] = data["offer_id"]
-                case "offer_declined.v1":
-                    declined.add((row.order_id, data["dispute_id"], data["offer_id"]))
-                case "offer_accepted.v1":
-                    place = row.order_id, data["dispute_id"]
-                    last = newest.get((*place, "seller" if data["by"] == "buyer" else "buyer"), data["offer_id"])
-                    if data["offer_id"] < last or (*place, last) in declined:
-                        yield f"{place}: offer {data['offer_id']} was accepted, {last} stood, declined {declined}"
-                    wish = meant.get(((row.order_id or "").encode(), row.command_id))
-                    if wish not in (None, data["offer_id"]):
-                        yield f"{place}: offer {wish} was meant, {data['offer_id']} accepted"
-
-
-def nobody_acts_for_another(played: "Played") -> Iterator[str]:
-    """D2 of acts: who is obeyed is who he says. Who asks for a dispute is known when the order answers."""
-    asked: dict[tuple[str | None, str], Any] = {}
-    for service in STREAMS:
-        for row in _rows(played, service):
-            if row.order_id not in played.orders or row.topic is None or row.type.endswith(".rejected.v1"):
-                continue
-            data = json.loads(row.data or b"{}")
-            actor = data.get("actor") if row.command_id is not None else None
-            match row.type:
-                case "dispute.requested.v1":
-                    asked[row.order_id, data["dispute_id"]], actor = actor, None
-                case "dispute.opened.v1":
-                    actor = asked.get((row.order_id, data["dispute_id"]))
-            if actor and actor["id"] != played.orders[row.order_id].people.get(actor["role"], actor["id"]):
-                yield f"{row.type} of {row.order_id} by {actor}, who is somebody else"
+            reasons = [header(record.headers, "x-dead-letter-reason") or "" for record in log]
+            yield from (f"a dead letter: {one}" for one in reasons if not one.startswith("parked: BrokenRule"))
 
 
 def letters_are_sent_once(played: "Played") -> Iterator[str]:
@@ -325,7 +279,7 @@ def letters_are_sent_once(played: "Played") -> Iterator[str]:
         if times > events[order_id, type_, at]:
             yield f"{person} was told {times} times of {type_} at {at}"
     said: Counter[str] = Counter()
-    for row in _rows(played, "notification"):
+    for row in played.rows("notification"):
         if row.type == "notification.sent.v1" and b'"email"' in (row.data or b""):
             said[json.loads(row.data or b"{}")["delivery_id"]] += 1
     yield from (f"letter {id_} is said to be sent and was not" for id_ in said.keys() - taken.keys())
@@ -333,18 +287,6 @@ def letters_are_sent_once(played: "Played") -> Iterator[str]:
         if said[id_] > 1:
             yield f"letter {id_} of {letter.event_type} is said to be sent {said[id_]} times"
     yield from (f"letter {id_} was sent and nothing says so" for id_ in taken.keys() - said.keys())
-
-
-def payments_are_asked_for_under_one_key(played: "Played") -> Iterator[str]:
-    """E1: the same key never asks for two things."""
-    asked: dict[str, Any] = {}
-    for (topic, _), log in played.world.bus.logs.items():
-        if topic == "payments.commands":
-            for record in log:
-                data = json.loads(record.value or b"{}")
-                is_call = header(record.headers, "ce_type") != "payment.query.v1"
-                if is_call and asked.setdefault(data["payment_key"], data) != data:
-                    yield f"{data['payment_key']} asks for two things"
 
 
 def nobody_sees_what_he_may_not(played: "Played") -> Iterator[str]:
@@ -355,11 +297,14 @@ def nobody_sees_what_he_may_not(played: "Played") -> Iterator[str]:
 def nobody_is_stranded(world: "World", orders: Iterable["Order"]) -> Iterator[str]:
     """S3, at any quiet moment: each state that changes by time has an alarm for it, and the timer service holds it;
     and an order that has not ended has such a state, or is in the operator's queue."""
-    waiting: set[str] = set()
+    waiting: set[str] = set().union(*(group.parked() for group in world.groups.values()))
+    parked = frozenset(waiting)
     unseen: set[str] = set()
     for service in STREAMS:
         group = world.groups[service]
         for order_id, shard, stream in _streams(group):
+            if order_id in parked:
+                continue
             if stream is None:
                 unseen.add(order_id)
             elif (due := earliest(group.decider, stream.state)) is not None:
@@ -383,15 +328,10 @@ def _streams(group: "Group") -> Iterator[tuple[str, int, Stream[Any] | None]]:
             yield order_id, number, streams.get(order_id)
 
 
-def _rows(played: "Played", service: Service) -> Iterator[Row]:
-    group = played.world.groups[service]
-    for shard in range(played.world.bus.partitions):
-        yield from group.rows(shard)
-
-
 CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (
     captured_is_where_it_should_be,
     the_books_balance,
+    an_order_is_completed_when_all_is_paid,
     nothing_leaves_twice,
     every_command_has_one_answer,
     every_input_is_handled_once,
@@ -399,10 +339,8 @@ CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (
     an_id_names_one_event,
     an_order_tells_one_story,
     nothing_was_set_aside,
-    what_is_final_stays_final,
-    what_is_accepted_stood_last,
-    nobody_acts_for_another,
+    *fair_play.CHECKS,
     letters_are_sent_once,
-    payments_are_asked_for_under_one_key,
+    *calls.CHECKS,
     nobody_sees_what_he_may_not,
 )

@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.topics import SERVICES
 from shared.codec import header
-from shared.ports import Record
+from shared.ports import EPOCH, Record
 from tests.simulation.plan import RULES
 
 EVENT_TOPICS = frozenset(f"{service}.events" for service in SERVICES)
@@ -63,7 +63,7 @@ class Order:
     def hears(self, type_: str, data: dict[str, Any]) -> None:
         service = type_.partition(".")[0]
         self.instants |= instants_of(data)
-        if type_.endswith(".rejected.v1"):
+        if type_.endswith((".rejected.v1", ".resumed.v1")):
             return
         match service:
             case "order":
@@ -101,6 +101,11 @@ class Order:
                 dispute.mediator = data["mediator"]["id"]
             case "question_asked":
                 dispute.questions[data["question_id"]] = ("buyer", "seller") if data["to"] == "both" else (data["to"],)
+
+
+def at(ms: int) -> datetime:
+    """As the broker tells the time."""
+    return EPOCH + timedelta(milliseconds=ms)
 
 
 def instants_of(data: dict[str, Any]) -> set[datetime]:

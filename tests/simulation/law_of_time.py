@@ -39,8 +39,9 @@ from shared.decider import Decider, Input, Said, Stream, handle
 from shared.memory import MemoryBus, World
 from shared.ports import EPOCH, Row
 from tests.simulation import virtual_time
-from tests.simulation.crossing import COMPARED, at, crossed
+from tests.simulation.crossing import COMPARED, crossed
 from tests.simulation.group import DECIDERS
+from tests.simulation.known import at
 from tests.simulation.plan import RULES
 from tests.simulation.play import Played
 
@@ -48,7 +49,7 @@ FOLDED: tuple[Service, ...] = ("order", "dispute", "mediation", "refund", "notif
 NO_OUTCOME = frozenset(
     {
         "timer.schedule.v1", "alarm.rung.v1", "mediation.seat.v1", "order.completed.v1", "order.refund_completed.v1",
-        "order.tracking_corrected.v1",
+        "order.tracking_corrected.v1", "order.correct_tracking.v1",
     }
 )  # fmt: skip
 Outcome = dict[str, list[tuple[str, str, Any]]]
@@ -192,12 +193,12 @@ def _said(rows: list[Row], order_id: str) -> list[tuple[str, str, Any]]:
     was refused, and why. Refusals change nothing, so where they stand among the events says nothing."""
     events, refusals = [], []
     for row in rows:
-        if row.order_id != order_id or row.type in NO_OUTCOME:
+        if row.order_id != order_id or row.type in NO_OUTCOME or row.type.endswith(".resumed.v1"):
             continue
         data = _timeless(json.loads(row.data or b"{}"))
         cause = header(row.headers, "ce_causationid") or ""
         if "command_id" in data:
-            if data["refused"] != "order.correct_tracking.v1":
+            if data["refused"] not in NO_OUTCOME and not data["refused"].endswith(".resume.v1"):
                 refusals.append((row.type, cause, data["code"]))
             continue
         if row.type.startswith("order."):

@@ -3,15 +3,15 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 from typing import Any
 
 from deploy.payments.provider import Provider
-from schemas.wire import MEDIATORS_KEY
-from shared.ports import Record
+from schemas.wire import MEDIATORS_KEY, Resumed, Service
+from shared.ports import Record, Row
 from tests.simulation import virtual_time
 from tests.simulation.actors import MEDIATORS, Wish, babel, wish, work_off
 from tests.simulation.coverage import NONE, Visited
@@ -45,6 +45,10 @@ class Played:
     captured: dict[str, int]
     commands: list[Record]
     """All that people said, in the order in which the broker heard it."""
+
+    def rows(self, service: Service) -> Iterator[Row]:
+        for shard in range(self.plan.partitions):
+            yield from self.world.groups[service].rows(shard)
 
 
 def play(plan: Plan, visited: Visited | None = None, log: logging.Handler = NOWHERE) -> Played:
@@ -95,7 +99,7 @@ class _Stage:
     async def _take(self, turn: Turn) -> None:
         chance, order = Random(turn.chance), self.talk.orders[f"o{turn.order + 1}"]
         await self._wait(chance, order, turn)
-        if order.in_review and chance.random() < 0.4:
+        if (order.in_review or self._parked(order.id)) and chance.random() < 0.4:
             await self._operate(chance, order)
             return
         if turn.moment == "all at once":
@@ -174,7 +178,9 @@ class _Stage:
         self.visited.fault = NONE
         world.tells(f"{wish.role} {wish.person}, {order_id}: {wish.name} {command_id} {_told(wish.data)}")
         topic = f"{wish.name.partition('.')[0]}.commands"
-        self.commands.append(world.bus.append(topic, order_id.encode(), value, headers))
+        record = world.bus.append(topic, order_id.encode(), value, headers)
+        if not wish.name.endswith(".resume"):  # changes nothing that a fault did not change before
+            self.commands.append(record)
         return command_id
 
     # -- the end -------------------------------------------------------------------------------------------------------
@@ -194,7 +200,14 @@ class _Stage:
         for order in self.talk.orders.values():
             self.world.finds(f"{order.id} has not ended: it is {order.status}, {self._escrow(order.id)} in escrow")
 
+    def _parked(self, order_id: str) -> list[Service]:
+        """Where the order waits, and whose inbox operators write."""
+        groups = self.world.groups.items()
+        return [name for name, one in groups if one.decider.resumed is not Resumed and order_id in one.parked()]
+
     def _ended(self) -> bool:
+        if any(group.parked() for group in self.world.groups.values()):
+            return False
         paid = all(
             order.status in ("completed", "cancelled") and self._escrow(order.id) == 0 and not order.in_review
             for order in self.talk.orders.values()
@@ -214,6 +227,8 @@ class _Stage:
     async def _operate(self, chance: Random, order: Order) -> None:
         """Before he pays by hand an operator makes sure that the provider neither has paid nor still will."""
         moved = {said.payment_key: said.provider_reference for said in self.payments.provider.moved}
+        for service in self._parked(order.id):
+            await self._say(order.id, Wish(f"{service}.resume", "operator", "olga", {}))
         for one in work_off(chance, order, moved, by_hand=self.world.quiet() and self.payments.idle()):
             await self._say(order.id, one)
 

@@ -30,10 +30,25 @@ class Watched(ShardLoop):
     """Remembers which inputs it tried since the last commit: once that has happened, they are what was handled."""
 
     tried: list[tuple[int, Input]]
+    group: "Group"
+
+    def _read(self, records: Sequence[Record], batch: Batch) -> None:
+        self.tried.clear()
+        super()._read(records, batch)
+
+    async def _resume(self, shard: Shard, order_id: str, aloud: bool) -> None:
+        self.tried.clear()
+        await super()._resume(shard, order_id, aloud)
 
     def _decide(self, shard: Shard, found: Input, batch: Batch) -> None:
+        try:
+            self.group.trips_over(found)
+            super()._decide(shard, found, batch)
+        except Exception:
+            if found.waited:  # all of what waits is handled, or nothing
+                self.tried = [one for one in self.tried if one[1].order_id != found.order_id]
+            raise
         self.tried.append((shard.claim.shard, found))
-        super()._decide(shard, found, batch)
 
 
 class Store(MemoryStore):
@@ -205,7 +220,7 @@ class Process:
             group.world.bus.partitions,
             self.name,
         )
-        self.loop.tried = []
+        self.loop.tried, self.loop.group = [], group
         self.tasks = [
             asyncio.create_task(self._or_die(work))
             for work in (self.loop.run, self.loop.keep_publishing, self._keep, self._note_published)
@@ -223,8 +238,6 @@ class Process:
         world = self.group.world
         if not self.alive:
             raise asyncio.CancelledError
-        if door == "take":
-            self.loop.tried.clear()
         for fault in self.group.struck():
             world.strike(fault, self, door)
         if world.plan.hesitation and (delay := world.hesitation()):

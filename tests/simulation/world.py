@@ -9,10 +9,11 @@ from random import Random
 
 from schemas.notification import Queued
 from schemas.topics import SERVICES
+from schemas.wire import Resumed
 from shared.memory import START, MemoryBus
 from shared.ports import Record
 from tests.simulation.coverage import NONE, Visited
-from tests.simulation.group import NEVER, Booked, Group
+from tests.simulation.group import NEVER, Booked, Flaw, Group
 from tests.simulation.plan import Fault, Plan
 from tests.simulation.process import Process
 
@@ -70,6 +71,8 @@ class World:
         self.ledger: dict[str, Booked] = {}
         self.findings: list[str] = []
         self.story: list[tuple[datetime, str]] = []
+        self.broken: set[tuple[str, str]] = set()
+        """(service, order): of what the code could not handle something, at some time."""
         self.groups = {service: Group(self, service) for service in SERVICES}
         for group in self.groups.values():
             process = group.start()
@@ -144,6 +147,8 @@ class World:
                 self.mail_down_until = until
             case "provider away":
                 self.provider_away_until = until
+            case "broken rule":
+                self._break(group, fault.lasts)
 
     def crash(self, process: Process, replaced_after: float) -> None:
         process.kill()
@@ -164,6 +169,24 @@ class World:
         if lasts > LEASE:
             self._loop.call_later(LEASE, self._replace, process)
 
+    def _break(self, group: Group, lasts: float) -> None:
+        order_id = f"o{self.chance.randint(1, len(self.plan.deals))}"
+        self.broken.add((group.service, order_id))
+        group.flaws[order_id] = Flaw(self.chance.choice((0, 0, 1, 2)))
+        self._loop.call_later(lasts, self._mend, group, order_id, self.chance.random() < 0.5)
+
+    def _mend(self, group: Group, order_id: str, again: bool) -> None:
+        """The fix is there, and sometimes only half of one. New processes know it, or nobody but the operator."""
+        if group.flaws.pop(order_id, None) is None:
+            return
+        if again:
+            group.flaws[order_id] = Flaw(self.chance.choice((1, 2)))
+            self._loop.call_later(LEASE, self._mend, group, order_id, False)
+        if group.decider.resumed is Resumed or self.chance.random() < 0.5:
+            self.tells(f"** {group.service} is deployed anew")
+            for process in group.living():
+                self.crash(process, 0)
+
     def _wake_all(self, after: float) -> None:
         for group in self.groups.values():
             for process in group.living():
@@ -175,6 +198,8 @@ class World:
         self.visited.fault = NONE
         self.broker_down_until = self.mail_down_until = self.provider_away_until = NEVER
         for group in self.groups.values():
+            for order_id in list(group.flaws):
+                self._mend(group, order_id, again=False)
             group.calm()
             for process in group.living():
                 process.thawed.set()

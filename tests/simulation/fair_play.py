@@ -1,0 +1,140 @@
+"""D1 and D2 of the quarrel: the last word is the last, everybody acts for himself, and in time."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from schemas.wire import Service
+from shared.codec import header
+from tests.simulation.known import at
+
+if TYPE_CHECKING:
+    from tests.simulation.play import Played
+
+SPEAKING: tuple[Service, ...] = ("order", "dispute", "mediation", "refund")
+QUARRELLING: tuple[Service, ...] = ("dispute", "mediation")
+NO_HISTORY = ("dispute.rejected.v1", "dispute.resumed.v1")
+
+
+def what_is_final_stays_final(played: "Played") -> Iterator[str]:
+    """D1 of the disputes: closed for good is closed, one appeal, and nothing is judged again after the last word."""
+    closed: set[tuple[str | None, str]] = set()
+    appealed: Counter[tuple[str | None, str]] = Counter()
+    agreed: dict[tuple[str | None, str], int] = {}
+    for row in played.rows("dispute"):
+        if not row.type.startswith("dispute.") or row.topic is None or row.type in NO_HISTORY:
+            continue
+        data = json.loads(row.data or b"{}")
+        dispute = row.order_id, data["dispute_id"]
+        if dispute in closed:
+            yield f"{dispute} was closed, then came {row.type}"
+        match row.type:
+            case "dispute.closed.v1":
+                closed.add(dispute)
+                if data["outcome"] == "offer_accepted" and data["refund_minor"] != agreed.get(dispute):
+                    yield f"{dispute} was settled on {data['refund_minor']}, agreed were {agreed.get(dispute)}"
+            case "dispute.offer_accepted.v1":
+                agreed[dispute] = data["terms"]["refund_minor"]
+            case "dispute.appealed.v1":
+                appealed[dispute] += 1
+                if appealed[dispute] > 1:
+                    yield f"{dispute} was appealed twice"
+
+
+def what_is_accepted_stood_last(played: "Played") -> Iterator[str]:
+    """D1 of the offers: who accepts gets what the other side offered last, and not what he said no thanks to. Of offers
+    in mediation the dispute hears when they are accepted."""
+    meant = {
+        (record.key or b"", header(record.headers, "ce_id")): json.loads(record.value or b"{}").get("offer_id")
+        for record in reversed(played.commands)  # the first of an id counts
+    }
+    for service in QUARRELLING:
+        newest: dict[tuple[str | None, str, str], int] = {}
+        declined: set[tuple[str | None, str, int]] = set()
+        for row in played.rows(service):
+            data = json.loads(row.data or b"{}")
+            match row.type.removeprefix(f"{service}."):
+                case "offer_made.v1":
+                    newest[row.order_id, data["dispute_id"], data["by"]] = data["offer_id"]
+                case "offer_declined.v1":
+                    declined.add((row.order_id, data["dispute_id"], data["offer_id"]))
+                case "offer_accepted.v1":
+                    place = row.order_id, data["dispute_id"]
+                    last = newest.get((*place, "seller" if data["by"] == "buyer" else "buyer"), data["offer_id"])
+                    if data["offer_id"] < last or (*place, last) in declined:
+                        yield f"{place}: offer {data['offer_id']} was accepted, {last} stood, declined {declined}"
+                    wish = meant.get(((row.order_id or "").encode(), row.command_id))
+                    if wish not in (None, data["offer_id"]):
+                        yield f"{place}: offer {wish} was meant, {data['offer_id']} accepted"
+
+
+def nobody_acts_for_another(played: "Played") -> Iterator[str]:
+    """D2 of acts: who is obeyed is who he says. Who asks for a dispute is known when the order answers."""
+    asked: dict[tuple[str | None, str], Any] = {}
+    for service in SPEAKING:
+        for row in played.rows(service):
+            if row.order_id not in played.orders or row.topic is None or row.type.endswith(".rejected.v1"):
+                continue
+            data = json.loads(row.data or b"{}")
+            actor = data.get("actor") if row.command_id is not None else None
+            match row.type:
+                case "dispute.requested.v1":
+                    asked[row.order_id, data["dispute_id"]], actor = actor, None
+                case "dispute.opened.v1":
+                    actor = asked.get((row.order_id, data["dispute_id"]))
+            if actor and actor["id"] != played.orders[row.order_id].people.get(actor["role"], actor["id"]):
+                yield f"{row.type} of {row.order_id} by {actor}, who is somebody else"
+
+
+def who_is_too_late_or_too_early_is(played: "Played") -> Iterator[str]:
+    """R0: up to its last instant a right lasts, and from its first on it is there."""
+    received = {
+        (row.order_id, data["dispute_id"]): datetime.fromisoformat(data["received_at"])
+        for row in played.rows("dispute")
+        if row.type == "dispute.requested.v1" and (data := json.loads(row.data or b"{}"))
+    }
+    for service in SPEAKING:
+        for row in played.rows(service):
+            if not row.type.endswith(("rejected.v1", "freeze_refused.v1")):
+                continue
+            data = json.loads(row.data or b"{}")
+            details = data["details"] or {}
+            when = received[row.order_id, data["dispute_id"]] if "freeze" in row.type else at(row.time)
+            if data["code"] == "too_late" and when <= datetime.fromisoformat(details["lost_at"]):
+                yield f"{row.type} of {row.order_id}: too late at {when}, lost at {details}"
+            if "available_at" in details and when >= datetime.fromisoformat(details["available_at"]):
+                yield f"{row.type} of {row.order_id}: too early at {when}, available at {details}"
+
+
+def nobody_gets_more_than_he_claimed(played: "Played") -> Iterator[str]:
+    """What is offered and what is settled stays within the claim, and all of the disputed lines goes somewhere."""
+    frozen: dict[tuple[str | None, str], tuple[int, int]] = {}
+    for row in played.rows("order"):
+        if row.type == "order.lines_frozen.v1":
+            data = json.loads(row.data or b"{}")
+            money = data["claimed_minor"], sum(line["amount_minor"] for line in data["lines"])
+            frozen[row.order_id, data["dispute_id"]] = money
+    for service in QUARRELLING:
+        for row in played.rows(service):
+            data = json.loads(row.data or b"{}")
+            match row.type.partition(".")[2]:
+                case "offer_made.v1" | "offer_accepted.v1" | "decided.v1":
+                    claimed, _ = frozen[row.order_id, data["dispute_id"]]
+                    if (refund := data.get("terms", data).get("refund_minor", 0)) > claimed:
+                        yield f"{row.type} of {row.order_id}: {refund}, claimed were {claimed}"
+                case "closed.v1":
+                    claimed, worth = frozen.get((row.order_id, data["dispute_id"]), (0, 0))
+                    refund, release = data["refund_minor"], data["release_minor"]
+                    if refund > claimed or refund + release != worth * data["final"]:
+                        yield f"{row.type} of {row.order_id}: {refund} and {release}, {claimed} claimed of {worth}"
+
+
+CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (
+    what_is_final_stays_final,
+    what_is_accepted_stood_last,
+    nobody_acts_for_another,
+    who_is_too_late_or_too_early_is,
+    nobody_gets_more_than_he_claimed,
+)
