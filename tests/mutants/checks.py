@@ -12,7 +12,7 @@ from time import monotonic
 from tests.mutants.mutant import Mutant
 from tests.mutants.seeds import FOUND
 
-SEEDS = 200
+SEEDS = 400
 PATIENCE_SECONDS = 900.0
 """For one check, some of which takes a minute on a quiet machine. A test that hangs is ended by pytest long before."""
 PURE = ("tests/domain", "tests/kit", "tests/contract", "tests/flows", "tests/faults/test_poison.py")
