@@ -207,7 +207,7 @@ class Group:
         cursors = stored.claim.cursors
         for topic in self.topics:
             log = self.world.bus.logs.get((topic, shard))
-            if log and (topic not in cursors or cursors[topic].offset < len(log)):
+            if log and (topic not in cursors or cursors[topic].offset <= log[-1].offset):
                 return False
         return True
 

@@ -143,6 +143,8 @@ class Plan:
     """Virtual seconds, at most, that a door may take; 0 in a calm world."""
     noted_after: float
     """Virtual seconds after which a process notes how far it has published; whoever comes before publishes again."""
+    holes: float
+    """How often offsets are left out before a record, as by the marker of a transaction that was aborted."""
     deals: tuple[Deal, ...]
     turns: tuple[Turn, ...]
     """In their order."""
@@ -181,6 +183,7 @@ def draw(seed: int) -> Plan:
         day=day,
         hesitation=chance.choice((0, 0, 0.02, day / 50_000, day / 150)),
         noted_after=chance.choice((1, 10 * day)),
+        holes=chance.choice((0, 0, 0, 0.1)),
         deals=deals,
         turns=turns,
         faults=faults,

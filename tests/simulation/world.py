@@ -1,8 +1,9 @@
 """The world of one history: a bus, six services of one or more processes, a mail server, and what goes wrong."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -25,11 +26,14 @@ early is asked for again once a second until the clocks agree: hours of it show 
 
 
 class Bus(MemoryBus):
-    """Its clock is virtual time, and may be set forwards or back. Whoever listens hears of each record at once."""
+    """Its clock is virtual time, and may be set forwards or back. Its logs have holes. Whoever listens hears of each
+    record at once."""
 
-    def __init__(self, partitions: int, time: Callable[[], datetime]) -> None:
+    def __init__(self, partitions: int, time: Callable[[], datetime], hole: Callable[[], bool]) -> None:
         super().__init__(partitions)
         self.time, self.off = time, timedelta(0)
+        self._hole = hole
+        self._left_out: Counter[tuple[str, int]] = Counter()
         self._listeners: dict[str, list[Callable[[], None]]] = defaultdict(list)
         self.watchers: list[Callable[[Record], None]] = []
         self.heard: list[Record] = []
@@ -51,6 +55,9 @@ class Bus(MemoryBus):
         partition: int | None = None,
     ) -> Record:
         record = super().append(topic, key, value, headers, partition)
+        place = record.topic, record.partition
+        self._left_out[place] += self._hole()
+        record = self.logs[place][-1] = replace(record, offset=record.offset + self._left_out[place])
         self.heard.append(record)
         for watcher in self.watchers:
             watcher(record)
@@ -64,7 +71,7 @@ class World:
         self.plan, self.visited = plan, visited
         self.chance = Random(plan.seed + 1)
         self._loop = asyncio.get_running_loop()
-        self.bus = Bus(plan.partitions, self.time)
+        self.bus = Bus(plan.partitions, self.time, lambda: bool(plan.holes) and self.chance.random() < plan.holes)
         self.broker_down_until = self.mail_down_until = self.provider_away_until = NEVER
         self.calm = self.clock_went_back = False
         self.mails: list[Queued] = []
