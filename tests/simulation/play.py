@@ -225,7 +225,8 @@ class _Stage:
         return sum(moved) if moved else None
 
     async def _operate(self, chance: Random, order: Order) -> None:
-        """Before he pays by hand an operator makes sure that the provider neither has paid nor still will."""
+        """He lets what is parked go on, whether it is mended or not. Before he pays by hand he makes sure that the
+        provider neither has paid nor still will."""
         moved = {said.payment_key: said.provider_reference for said in self.payments.provider.moved}
         for service in self._parked(order.id):
             await self._say(order.id, Wish(f"{service}.resume", "operator", "olga", {}))

@@ -60,6 +60,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("events are published before they are committed", 0),
         ("what a dead process committed and did not publish stays unsaid", 0),
         ("the chargeback is forgotten", 30),
+        ("what follows a parked record is lost", 100),
+        ("a payment that was not answered is asked for again instead of being asked about", 0),
         ("what was published twice is heard twice", 0),
         ("a payment is tried again under a new key", 0),
         ("only a bell brings deadlines about", 0),

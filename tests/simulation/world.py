@@ -179,7 +179,8 @@ class World:
     def _break(self, group: Group, lasts: float) -> None:
         order_id = f"o{self.chance.randint(1, len(self.plan.deals))}"
         self.broken.add((group.service, order_id))
-        group.flaws[order_id] = Flaw(self.chance.choice((0, 0, 1, 2)))
+        group.flaws[order_id] = flaw = Flaw(self.chance.choice((0, 0, 1, 2)))
+        self.tells(f"** {group.service} cannot handle what comes for {order_id}, after {flaw.spared} more")
         self._loop.call_later(lasts, self._mend, group, order_id, self.chance.random() < 0.5)
 
     def _mend(self, group: Group, order_id: str, again: bool) -> None:
