@@ -1,7 +1,7 @@
 """D1 and D2 of the quarrel: the last word is the last, everybody acts for himself, and in time."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,66 @@ def what_is_final_stays_final(played: "Played") -> Iterator[str]:
                 appealed[dispute] += 1
                 if appealed[dispute] > 1:
                     yield f"{dispute} was appealed twice"
+
+
+def the_last_round_decides(played: "Played") -> Iterator[str]:
+    """D1 of the rounds: who was decided about is not given back what he lost but by an appeal, before somebody else,
+    and only both parties together waive that."""
+    rulings: dict[tuple[str | None, str], list[tuple[str | None, int]]] = defaultdict(list)
+    answered: set[tuple[str | None, str, str]] = set()
+    appealed = {
+        (row.order_id, data["dispute_id"], data["round"])
+        for row in played.rows("dispute")
+        if row.type == "dispute.appealed.v1" and (data := json.loads(row.data or b"{}"))
+    }
+    for row in played.rows("mediation"):
+        data = json.loads(row.data or b"{}")
+        if "dispute_id" not in data or row.order_id is None:
+            continue
+        dispute = row.order_id, data["dispute_id"]
+        on_appeal = (*dispute, data.get("round")) in appealed
+        match row.type.partition(".")[2]:
+            case "opened.v1" | "assigned.v1" if on_appeal and data["mediator"] is not None:
+                if data["mediator"]["id"] == rulings[dispute][-1][0]:
+                    yield f"{dispute}: {data['mediator']['id']} hears the appeal against himself"
+            case "decided.v1" | "defaulted.v1":
+                if (
+                    on_appeal
+                    and data.get("cause") == "mediation_max"
+                    and data["refund_minor"] != rulings[dispute][-1][1]
+                ):
+                    yield f"{dispute}: {rulings[dispute]} stood, for want of time it is {data['refund_minor']}"
+                rulings[dispute].append((data.get("mediator_id"), data["refund_minor"]))
+            case "answered.v1":
+                answer = row.order_id, data["question_id"], data["by"]
+                if answer in answered:
+                    yield f"{dispute}: {data['by']} answers {data['question_id']} again"
+                answered.add(answer)
+
+
+def what_was_decided_stands(played: "Played") -> Iterator[str]:
+    """D1 of the decision: it is the last round's, and neither giving up nor one party alone undoes it."""
+    rounds: dict[tuple[str | None, str], int] = {}
+    waived: dict[tuple[str | None, str], list[str]] = {}
+    waiver: dict[tuple[str | None, str], str | None] = {}
+    for row in played.rows("dispute"):
+        data = json.loads(row.data or b"{}")
+        dispute, cause = (row.order_id, data.get("dispute_id", "")), header(row.headers, "ce_causationid")
+        match row.type.removeprefix("dispute."):
+            case "escalated.v1" | "appealed.v1":
+                rounds[dispute] = data["round"]
+            case "decided.v1":
+                waived[dispute] = []
+                if data["round"] != rounds[dispute]:
+                    yield f"{dispute} is in round {rounds[dispute]}, decided is {data['round']}"
+            case "appeal_waived.v1":
+                waived[dispute].append(data["by"])
+                waiver[dispute] = cause
+            case "closed.v1" | "return_awaited.v1":
+                if dispute in waived and not data.get("final", True):
+                    yield f"{dispute} was decided, and comes back"
+                if waiver.get(dispute) == cause and len(waived[dispute]) < 2:
+                    yield f"{dispute}: {waived[dispute]} waived the appeal of both"
 
 
 def what_is_accepted_stood_last(played: "Played") -> Iterator[str]:
@@ -133,6 +193,8 @@ def nobody_gets_more_than_he_claimed(played: "Played") -> Iterator[str]:
 
 CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (
     what_is_final_stays_final,
+    the_last_round_decides,
+    what_was_decided_stands,
     what_is_accepted_stood_last,
     nobody_acts_for_another,
     who_is_too_late_or_too_early_is,
