@@ -7,9 +7,10 @@ M4 the provider's movements are the ledger's
 S1 every command has exactly one answer
 S3 nobody is stranded: what can still change by time has an alarm, what waits for a person is in a queue
 S4 sequences have no gaps and what is published keeps its order
-D1 what is final stays so
-D2 nobody sees what he may not
-E1 a letter goes out at most once per key in effect, and a payment is asked for under one key
+D1 what is final stays so (of the quarrel: fair_play.py)
+D2 nobody sees what he may not, and everybody acts for himself (fair_play.py)
+E1 a letter goes out at most once per key in effect, and a payment is asked for under one key (calls.py)
+S2 is law_of_time.py
 """
 
 import json
