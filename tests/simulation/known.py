@@ -43,6 +43,8 @@ class Order:
     disputes: dict[str, Dispute] = field(default_factory=dict)
     instants: set[datetime] = field(default_factory=set)
     """Every deadline, and every end or begin of a right, that an event named."""
+    moving: set[tuple[str, str]] = field(default_factory=set)
+    """(settlement_id, leg) of money on its way."""
     in_review: dict[tuple[str, str], None] = field(default_factory=dict)
     """(settlement_id, leg) of what waits for an operator."""
     answered: set[str] = field(default_factory=set)
@@ -80,6 +82,10 @@ class Order:
                     )
             case "refund":
                 key = data["settlement_id"], data["leg"]
+                if type_ == "refund.requested.v1":
+                    self.moving.add(key)
+                elif data["stage"] == "settled":
+                    self.moving.discard(key)
                 if type_ == "refund.review_needed.v1" and data["reason"] != "settled_again":
                     self.in_review[key] = None
                 elif type_ not in ("refund.overdue.v1", "refund.review_needed.v1"):

@@ -209,7 +209,7 @@ class _Stage:
         if any(group.parked() for group in self.world.groups.values()):
             return False
         paid = all(
-            order.status in ("completed", "cancelled") and self._escrow(order.id) == 0 and not order.in_review
+            order.status in ("completed", "cancelled") and self._escrow(order.id) == 0 and not order.moving
             for order in self.talk.orders.values()
         )
         return paid and self.payments.idle() and not self.world.groups["notification"].letters
