@@ -81,8 +81,8 @@ def the_last_round_decides(played: "Played") -> Iterator[str]:
 def what_was_decided_stands(played: "Played") -> Iterator[str]:
     """D1 of the decision: it is the last round's, and neither giving up nor one party alone undoes it."""
     rounds: dict[tuple[str | None, str], int] = {}
-    waived: dict[tuple[str | None, str], list[str]] = {}
-    waiver: dict[tuple[str | None, str], str | None] = {}
+    waived: dict[tuple[str | None, str], dict[str | None, str]] = {}
+    """Of what was decided: who waived his appeal, by his command."""
     for row in played.rows("dispute"):
         data = json.loads(row.data or b"{}")
         dispute, cause = (row.order_id, data.get("dispute_id", "")), header(row.headers, "ce_causationid")
@@ -90,16 +90,15 @@ def what_was_decided_stands(played: "Played") -> Iterator[str]:
             case "escalated.v1" | "appealed.v1":
                 rounds[dispute] = data["round"]
             case "decided.v1":
-                waived[dispute] = []
+                waived[dispute] = {}
                 if data["round"] != rounds[dispute]:
                     yield f"{dispute} is in round {rounds[dispute]}, decided is {data['round']}"
             case "appeal_waived.v1":
-                waived[dispute].append(data["by"])
-                waiver[dispute] = cause
+                waived[dispute][cause] = data["by"]
             case "closed.v1" | "return_awaited.v1":
                 if dispute in waived and not data.get("final", True):
                     yield f"{dispute} was decided, and comes back"
-                if waiver.get(dispute) == cause and len(waived[dispute]) < 2:
+                if cause in waived.get(dispute, {}) and len(waived[dispute]) < 2:
                     yield f"{dispute}: {waived[dispute]} waived the appeal of both"
 
 
