@@ -2,8 +2,8 @@
 
 Everything at or before a shard's watermark has rung; what could not, for its order is parked, was moved behind it. The
 heap holds every timer after the watermark up to `covered`, so memory is bounded however many are pending, and the next
-page is read when the heap runs low. Heap and table move together: what is written in
-a commit is applied to the heap right after it, and nothing runs in between.
+page is read when the heap runs low. Heap and table move together: what is written in a commit is applied to the heap
+right after it, and nothing runs in between.
 """
 
 import heapq
