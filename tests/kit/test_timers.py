@@ -315,7 +315,6 @@ class Doubtful(MemoryStore):
             raise Outage("after")
 
 
-@pytest.mark.usefixtures("small_pages")
 @pytest.mark.parametrize("raises", [Due, CancelTimer])
 async def test_a_timer_whose_order_is_parked_rings_once_the_bug_is_mended(
     clockwork: Clockwork, raises: type[Any]
@@ -340,6 +339,7 @@ async def test_a_timer_whose_order_is_parked_rings_once_the_bug_is_mended(
     assert clockwork.rung == ["b", "c", "d", "a"]
 
 
+@pytest.mark.usefixtures("small_pages")
 async def test_doubtful_commits_lose_and_double_no_bell() -> None:
     clockwork = Clockwork()
     clockwork.store = Doubtful(TimerAgenda(clockwork.table))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from services.refund.calling import ATTEMPTS_MAX
 from shared.codec import header
-from shared.ports import Record
 
 if TYPE_CHECKING:
     from tests.simulation.play import Played
@@ -20,33 +19,28 @@ NOBODY_KNOWS = ("no_answer", "mismatch")
 def payments_are_asked_for_under_one_key(played: "Played") -> Iterator[str]:
     """E1: the same key never asks for two things."""
     asked: dict[str, Any] = {}
-    for (topic, _), log in played.world.bus.logs.items():
-        if topic == "payments.commands":
-            for record in log:
-                data = json.loads(record.value or b"{}")
-                is_call = header(record.headers, "ce_type") != "payment.query.v1"
-                if is_call and asked.setdefault(data["payment_key"], data) != data:
-                    yield f"{data['payment_key']} asks for two things"
+    for record in played.world.bus.records("payments.commands"):
+        data = json.loads(record.value or b"{}")
+        is_call = header(record.headers, "ce_type") != "payment.query.v1"
+        if is_call and asked.setdefault(data["payment_key"], data) != data:
+            yield f"{data['payment_key']} asks for two things"
 
 
 def who_does_not_know_asks(played: "Played") -> Iterator[str]:
     """What may have moved is asked about before it is sent again, a no that is final is believed, and nobody pays
     beside a provider who may still answer."""
     answers = {
-        header(record.headers, "ce_id"): record
-        for (topic, _), log in played.world.bus.logs.items()
-        if topic == "payments.events"
-        for record in log
+        header(record.headers, "ce_id"): json.loads(record.value or b"{}")
+        for record in played.world.bus.records("payments.events")
     }
     before: dict[tuple[str | None, str, str], tuple[str, dict[str, Any]]] = {}
     calls: dict[tuple[str | None, str, str], int] = {}
-    for row in played.rows("refund"):
-        data = json.loads(row.data or b"{}")
+    for row, data in played.told("refund"):
         if row.type not in TOLD:
             continue
         movement = row.order_id, data["settlement_id"], data["leg"]
         last, said = before.get(movement, ("", {}))
-        answer = _answer(answers.get(header(row.headers, "ce_causationid")))
+        answer = answers.get(header(row.headers, "ce_causationid"), {})
         if row.type == "refund.submitted.v1":
             calls[movement] = 1 if row.command_id is not None else calls.get(movement, 0) + 1
             if calls[movement] > ATTEMPTS_MAX:
@@ -58,19 +52,15 @@ def who_does_not_know_asks(played: "Played") -> Iterator[str]:
         if row.type in DONE:
             if row.command_id is not None and last == "refund.submitted.v1":
                 yield f"{movement} is paid by hand while the provider may still answer"
-            if row.command_id is None and answer.get("amount_minor") != _amount(data):
-                yield f"{movement} over {_amount(data)} is done by {answer}"
+            if row.command_id is None and answer.get("amount_minor") != amount_of(data):
+                yield f"{movement} over {amount_of(data)} is done by {answer}"
         before[movement] = row.type, data
     for movement, (last, _) in before.items():
         if last not in (*DONE, "refund.review_needed.v1"):
             yield f"{movement} ends with {last}"
 
 
-def _answer(record: Record | None) -> dict[str, Any]:
-    return {} if record is None else json.loads(record.value or b"{}")
-
-
-def _amount(done: dict[str, Any]) -> int:
+def amount_of(done: dict[str, Any]) -> int:
     return int(done["refund_minor"] if "refund_minor" in done else done["amount_minor"])
 
 
@@ -87,20 +77,18 @@ def a_second_payment_is_somebodys_business(played: "Played") -> Iterator[str]:
     """Where the provider says something else than what was believed, an operator hears of it."""
     done: dict[str, tuple[str, int]] = {}
     told: set[str] = set()
-    for row in played.rows("refund"):
-        data = json.loads(row.data or b"{}")
+    for row, data in played.told("refund"):
         key = f"{data.get('settlement_id')}/{data.get('leg')}"
         if row.type in DONE:
-            done[key] = data["provider_reference"], _amount(data)
+            done[key] = data["provider_reference"], amount_of(data)
         elif row.type == "refund.review_needed.v1" and data["reason"] in ("mismatch", "settled_again"):
             told.add(key)
-    for (topic, _), log in played.world.bus.logs.items():
-        for record in log if topic == "payments.events" else ():
-            said = _answer(record)
-            key = said["payment_key"]
-            moved = (said["provider_reference"], said["amount_minor"]) if "amount_minor" in said else None
-            if moved not in (None, done.get(key)) and key not in told:
-                yield f"{key}: {said}, believed is {done.get(key)}, and nobody was told"
+    for record in played.world.bus.records("payments.events"):
+        said = json.loads(record.value or b"{}")
+        key = said["payment_key"]
+        moved = (said["provider_reference"], said["amount_minor"]) if "amount_minor" in said else None
+        if moved not in (None, done.get(key)) and key not in told:
+            yield f"{key}: {said}, believed is {done.get(key)}, and nobody was told"
 
 
 CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (

@@ -44,17 +44,16 @@ def what_is_final_stays_final(played: "Played") -> Iterator[str]:
 
 
 def the_last_round_decides(played: "Played") -> Iterator[str]:
-    """D1 of the rounds: who was decided about is not given back what he lost but by an appeal, before somebody else,
-    and only both parties together waive that."""
+    """D1 of the rounds: an appeal is heard by somebody else, for want of time the first decision stands, and a question
+    is answered once."""
     rulings: dict[tuple[str | None, str], list[tuple[str | None, int]]] = defaultdict(list)
     answered: set[tuple[str | None, str, str]] = set()
     appealed = {
         (row.order_id, data["dispute_id"], data["round"])
-        for row in played.rows("dispute")
-        if row.type == "dispute.appealed.v1" and (data := json.loads(row.data or b"{}"))
+        for row, data in played.told("dispute")
+        if row.type == "dispute.appealed.v1"
     }
-    for row in played.rows("mediation"):
-        data = json.loads(row.data or b"{}")
+    for row, data in played.told("mediation"):
         if "dispute_id" not in data or row.order_id is None:
             continue
         dispute = row.order_id, data["dispute_id"]
@@ -83,8 +82,7 @@ def what_was_decided_stands(played: "Played") -> Iterator[str]:
     rounds: dict[tuple[str | None, str], int] = {}
     waived: dict[tuple[str | None, str], dict[str | None, str]] = {}
     """Of what was decided: who waived his appeal, by his command."""
-    for row in played.rows("dispute"):
-        data = json.loads(row.data or b"{}")
+    for row, data in played.told("dispute"):
         dispute, cause = (row.order_id, data.get("dispute_id", "")), header(row.headers, "ce_causationid")
         match row.type.removeprefix("dispute."):
             case "escalated.v1" | "appealed.v1":
@@ -112,8 +110,7 @@ def what_is_accepted_stood_last(played: "Played") -> Iterator[str]:
     for service in QUARRELLING:
         newest: dict[tuple[str | None, str, str], int] = {}
         declined: set[tuple[str | None, str, int]] = set()
-        for row in played.rows(service):
-            data = json.loads(row.data or b"{}")
+        for row, data in played.told(service):
             match row.type.removeprefix(f"{service}."):
                 case "offer_made.v1":
                     newest[row.order_id, data["dispute_id"], data["by"]] = data["offer_id"]
@@ -151,8 +148,8 @@ def who_is_too_late_or_too_early_is(played: "Played") -> Iterator[str]:
     """R0: up to its last instant a right lasts, and from its first on it is there."""
     received = {
         (row.order_id, data["dispute_id"]): datetime.fromisoformat(data["received_at"])
-        for row in played.rows("dispute")
-        if row.type == "dispute.requested.v1" and (data := json.loads(row.data or b"{}"))
+        for row, data in played.told("dispute")
+        if row.type == "dispute.requested.v1"
     }
     for service in SPEAKING:
         for row in played.rows(service):
@@ -176,8 +173,7 @@ def nobody_gets_more_than_he_claimed(played: "Played") -> Iterator[str]:
             money = data["claimed_minor"], sum(line["amount_minor"] for line in data["lines"])
             frozen[row.order_id, data["dispute_id"]] = money
     for service in QUARRELLING:
-        for row in played.rows(service):
-            data = json.loads(row.data or b"{}")
+        for row, data in played.told(service):
             match row.type.partition(".")[2]:
                 case "offer_made.v1" | "offer_accepted.v1" | "decided.v1":
                     claimed, _ = frozen[row.order_id, data["dispute_id"]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from schemas.wire import Service
+from schemas.wire import Resumed, Service
 from services.dispute.domain import DECIDER as DISPUTE
 from services.mediation.domain import DECIDER as MEDIATION
 from services.notification.agenda import MailList
@@ -182,6 +182,11 @@ class Group:
         if found.order_id in self.flaws and self.flaws[found.order_id].shows(found):
             raise BrokenRule
 
+    @property
+    def obeys_operators(self) -> bool:
+        """Whether they can let a parked order go on; elsewhere new processes do."""
+        return self.decider.resumed is not Resumed
+
     def parked(self) -> set[str]:
         """The orders that wait for a fix, or for somebody to say that it is there."""
         stored = {order_id for shard in self.shards.values() for order_id in shard.claim.parked}
@@ -196,9 +201,8 @@ class Group:
             if row.topic is not None:
                 self.public[row.shard] = row.position
         for shard, order_id, _ in commit.parked:
-            if (self.service, order_id) in self.world.broken:
-                continue
-            self.world.finds(f"the {self.service} service parked {order_id} (shard {shard})")
+            if (self.service, order_id) not in self.world.broken:
+                self.world.finds(f"the {self.service} service parked {order_id} (shard {shard})")
 
     def quiet(self, shard: int) -> bool:
         stored = self.shards.get(shard)

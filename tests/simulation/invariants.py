@@ -98,7 +98,7 @@ def _moved(played: "Played") -> Counter[tuple[str, str]]:
             data = json.loads(row.data)
             if data.get("provider_reference", "").startswith("by hand "):
                 key = f"{data['settlement_id']}/{data['leg']}"
-                movements.append((row.order_id, key, data.get("refund_minor") or data["amount_minor"]))
+                movements.append((row.order_id, key, calls.amount_of(data)))
     for order_id, key, minor in movements:
         leg = key.rpartition("/")[2]
         moved[order_id, "buyer" if leg == "refund" else "seller"] += -minor if leg == "chargeback" else minor
@@ -109,8 +109,7 @@ def an_order_is_completed_when_all_is_paid(played: "Played") -> Iterator[str]:
     """M1 of the end: nothing is on its way back to the buyer any more, and it is said once."""
     completed: set[str | None] = set()
     refunding: dict[str | None, set[str]] = defaultdict(set)
-    for row in played.rows("order"):
-        data = json.loads(row.data or b"{}")
+    for row, data in played.told("order"):
         match row.type:
             case "order.settled.v1" if data["refund_minor"]:
                 refunding[row.order_id].add(data["settlement_id"])

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from deploy.payments.provider import Provider
-from schemas.wire import MEDIATORS_KEY, Resumed, Service
+from schemas.wire import MEDIATORS_KEY, Service
 from shared.ports import Record, Row
 from tests.simulation import virtual_time
 from tests.simulation.actors import MEDIATORS, Wish, babel, wish, work_off
@@ -49,6 +49,11 @@ class Played:
     def rows(self, service: Service) -> Iterator[Row]:
         for shard in range(self.plan.partitions):
             yield from self.world.groups[service].rows(shard)
+
+    def told(self, service: Service) -> Iterator[tuple[Row, dict[str, Any]]]:
+        """Its rows, and what they say."""
+        for row in self.rows(service):
+            yield row, json.loads(row.data or b"{}")
 
 
 def play(plan: Plan, visited: Visited | None = None, log: logging.Handler = NOWHERE) -> Played:
@@ -203,7 +208,7 @@ class _Stage:
     def _parked(self, order_id: str) -> list[Service]:
         """Where the order waits, and whose inbox operators write."""
         groups = self.world.groups.items()
-        return [name for name, one in groups if one.decider.resumed is not Resumed and order_id in one.parked()]
+        return [name for name, one in groups if one.obeys_operators and order_id in one.parked()]
 
     def _ended(self) -> bool:
         if any(group.parked() for group in self.world.groups.values()):

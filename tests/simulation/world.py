@@ -10,7 +10,6 @@ from random import Random
 
 from schemas.notification import Queued
 from schemas.topics import SERVICES
-from schemas.wire import Resumed
 from shared.memory import START, MemoryBus
 from shared.ports import Record
 from tests.simulation.coverage import NONE, Visited
@@ -190,7 +189,7 @@ class World:
         if again:
             group.flaws[order_id] = Flaw(self.chance.choice((1, 2)))
             self._loop.call_later(LEASE, self._mend, group, order_id, False)
-        if group.decider.resumed is Resumed or self.chance.random() < 0.5:
+        if not group.obeys_operators or self.chance.random() < 0.5:
             self.tells(f"** {group.service} is deployed anew")
             for process in group.living():
                 self.crash(process, 0)
