@@ -1,4 +1,5 @@
-"""The health check of a container: what this service says of itself, and whether that is good (shared/health.py)."""
+"""The health check of a container: what this service says of itself, and whether that is good
+(shared/runtime/health.py)."""
 
 import os
 import sys

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from shared.policies import PUBLISHED, BrokenPolicy, read
+from shared.rules.policies import PUBLISHED, BrokenPolicy, read
 
 
 def main() -> None:

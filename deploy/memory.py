@@ -8,7 +8,8 @@ from itertools import islice
 from deploy.payments.provider import Answer, Provider
 from deploy.payments.records import heard, written
 from deploy.stories.dialogue import EVENT_TOPICS, Case, Seen, hire_mediators
-from schemas.payments import PaymentCommand, PaymentEvent
+from schemas.payments.commands import PaymentCommand
+from schemas.payments.events import PaymentEvent
 from services.dispute.domain import DECIDER as DISPUTE
 from services.mediation.domain import DECIDER as MEDIATION
 from services.notification.agenda import MailList
@@ -17,11 +18,11 @@ from services.order.domain import DECIDER as ORDER
 from services.refund.domain import DECIDER as REFUND
 from services.timer.agenda import MemoryTable, TimerAgenda
 from services.timer.domain import DECIDER as TIMER
-from shared import policies
-from shared.agenda import Agenda
-from shared.memory import MemoryBus, World
-from shared.policies import Policies
-from shared.ports import Record
+from shared.kernel.agenda import Agenda
+from shared.kernel.ports import Record
+from shared.rules import policies
+from shared.rules.policies import Policies
+from shared.runtime.memory import MemoryBus, World
 
 
 async def compose(bus_partitions: int = 3) -> tuple[World, MailList]:

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from schemas.mediation import AssignMediator, Seat
-from schemas.order import Place
+from schemas.mediation.commands import AssignMediator, Seat
+from schemas.order.commands import Place
 from schemas.publish import GOLDEN, as_text, is_public, json_schema
-from schemas.timer import Elapsed
+from schemas.timer.events import Elapsed
 from schemas.topics import COMMAND_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE, SERVICES, Topic, all_topics
 from schemas.wire import MEDIATORS_KEY, AnyMessage
 

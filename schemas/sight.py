@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from schemas.mediation import MediationEvent, MediationStatus, RosterEvent
-from schemas.payments import PaymentEvent
-from schemas.timer import TimerEvent
+from schemas.mediation.events import MediationEvent, RosterEvent
+from schemas.mediation.shapes import MediationStatus
+from schemas.payments.events import PaymentEvent
+from schemas.timer.events import TimerEvent
 from schemas.wire import Event, Rejected, Resumed
 
 Viewer = Literal["buyer", "seller", "mediator", "operator"]

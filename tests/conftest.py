@@ -9,10 +9,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from deploy.local.stack import Stack
+from shared.runtime.kafka import internals
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("recourse", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("recourse")
+
+internals.install()  # tests read what services read, hostile bytes too
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ from deploy.verify import addresses
 from deploy.verify.looking import CannotVerify, VerifySettings, verify
 from schemas.policy import Policy
 from schemas.topics import SERVICES
-from shared import policies
+from shared.rules import policies
 
 USUAL = "aliexpress"
 """The policy that another one is compared with."""

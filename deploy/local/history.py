@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from importlib import import_module
 from typing import Any, get_args
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -15,14 +14,13 @@ from aiokafka.errors import KafkaError
 
 from deploy.stories.dialogue import EVENT_TOPICS, Seen, day_of
 from deploy.stories.telling import retold
+from schemas.catalogue import CONTRACT
 from schemas.common import PolicyRef
 from schemas.sight import Viewer, sees, shown
-from schemas.topics import SERVICES
-from schemas.wire import Event, Message
-from shared import codec, policies
-
-for service in SERVICES:
-    import_module(f"schemas.{service}")  # every event there is
+from schemas.wire import Event
+from shared.kernel import codec
+from shared.rules import policies
+from shared.runtime.kafka import internals
 
 
 async def read(bootstrap_servers: str, prefix: str, order_id: str) -> list[Any]:
@@ -52,7 +50,7 @@ def view(records: Iterable[Any], viewer: Viewer) -> list[Seen]:
     """What the viewer may see of them, repeats left out, in order of time."""
     seen: dict[str, Seen] = {}
     for record in records:
-        model = Message.MODELS.get(codec.header(record.headers, "ce_type") or "")
+        model = CONTRACT.get(codec.header(record.headers, "ce_type") or "")
         if model is None or not issubclass(model, Event):
             continue  # a newer service's
         event = model.read(record.value)
@@ -90,6 +88,7 @@ def main() -> None:
     if not servers:
         raise SystemExit("Set KAFKA_BOOTSTRAP_SERVERS to the broker of a running system; `make run` prints its own.")
     try:
+        internals.install()
         records = asyncio.run(read(servers, os.environ.get("RECOURSE_TOPIC_PREFIX", ""), asked.order))
     except KafkaError as error:
         raise SystemExit(f"Nobody to ask at {servers}: {error}") from None

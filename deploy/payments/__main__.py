@@ -21,19 +21,19 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 
 from deploy.payments.provider import Answer, Provider
 from deploy.payments.records import heard, written
-from schemas.payments import PaymentCommand, PaymentEvent
-from shared import logs, records
-from shared.codec import header
-from shared.health import STALLED_AFTER
-from shared.kafka import CLIENT_ERRORS, connection
-from shared.settings import Settings
+from schemas.payments.commands import PaymentCommand
+from schemas.payments.events import PaymentEvent
+from shared.kernel.codec import header
+from shared.runtime import logs
+from shared.runtime.health import STALLED_AFTER
+from shared.runtime.kafka import internals
+from shared.runtime.kafka.connection import CLIENT_ERRORS, connection
+from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 
 POLL_MS = 50
 RESTART_SECONDS = 1.0
-
-records.install()
 
 
 class PaymentService:
@@ -123,6 +123,7 @@ async def _serve_both(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
+    internals.install()
     settings = Settings()
     logs.start("payments", settings.log_level)
     asyncio.run(_serve_both(settings))

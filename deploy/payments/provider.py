@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from deploy.payments.script import PLAIN, Script, Step, script
-from schemas.payments import PaymentFailed, PaymentSettled, QueryPayment
+from schemas.payments.commands import QueryPayment
+from schemas.payments.events import PaymentFailed, PaymentSettled
 from services.refund.gateway import Paid, PaymentCommand, answer
 
 SLOW = timedelta(seconds=3)

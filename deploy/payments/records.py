@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from deploy.payments.provider import Answer, Provider
 from services.refund.gateway import COMMANDS
-from shared.codec import header
+from shared.kernel.codec import header
 
 
 def heard(provider: Provider, record: Any) -> Sequence[Answer]:

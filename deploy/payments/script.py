@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, get_args
 
-from schemas.payments import ChargeBack, PayBack, PaymentCommand, PayOut
+from schemas.payments.commands import ChargeBack, PayBack, PaymentCommand, PayOut
 
 Step = Literal["answer", "slow", "twice", "late", "silent", "lost", "fail", "refuse", "misquote", "unknown"]
 """What becomes of one call:

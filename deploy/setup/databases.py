@@ -11,7 +11,7 @@ import asyncpg
 
 from deploy.setup.job import Finding, Kind, SetUpFailed, until_there
 from schemas.topics import SERVICES
-from shared.database import ERRORS
+from shared.runtime.postgres.database import ERRORS
 
 SCRAM_ITERATIONS = 4096
 LOCK = "SELECT pg_advisory_lock(hashtext('recourse set-up'))"

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr
 from deploy.setup.job import SetUpFailed, read_password
 from deploy.setup.topics import BROKERS_DEFAULT
 from schemas.topics import SERVICES
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 
 class SetupSettings(Settings):

@@ -14,7 +14,7 @@ from deploy.stories.scaled import published
 from schemas.policy import Policy
 from schemas.topics import SERVICES
 from schemas.wire import MEDIATORS_KEY
-from shared import policies
+from shared.rules import policies
 
 MEDIATORS = ("mara", "noel")
 EVENT_TOPICS = tuple(f"{service}.events" for service in SERVICES)

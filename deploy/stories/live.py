@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from deploy.stories.dialogue import EVENT_TOPICS, Case, Seen, StoryFailed
 from schemas.policy import Policy
-from shared import policies
+from shared.rules import policies
 
 PATIENCE = timedelta(seconds=30)
 """How much longer than its deadline an answer may take on a busy machine before the story is given up."""

@@ -8,22 +8,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from importlib import import_module
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from schemas.mediation import Seat
-from schemas.timer import Elapsed
+from schemas.catalogue import CONTRACT
+from schemas.mediation.commands import Seat
+from schemas.timer.events import Elapsed
 from schemas.topics import OUTSIDERS_WRITE, SERVICES
-from schemas.wire import Message
-from shared.codec import DeadLetter, Decoder
-from shared.ports import EPOCH, Record
-
-for service in SERVICES:
-    import_module(f"schemas.{service}")  # every message there is
-import_module("schemas.payments")
+from shared.kernel.codec import DeadLetter, Decoder
+from shared.kernel.ports import EPOCH, Record
 
 SOURCE = re.compile(r"recourse/(?P<service>[a-z]+)/(?P<shard>\d{1,9})")
 ALARMED = ("order", "dispute", "mediation", "refund")
@@ -143,7 +138,7 @@ def _event(record: Record, headers: Mapping[str, str]) -> Fact:
     digest = blake2b(content, digest_size=8).digest()
     if record.topic == "notification.events":
         return _fact(record, headers, digest=digest)  # nothing but its place is asked for
-    model = Message.MODELS.get(headers.get("ce_type", ""))
+    model = CONTRACT.get(headers.get("ce_type", ""))
     if model is None:
         return _fact(record, headers, digest=digest)  # a newer service's
     try:

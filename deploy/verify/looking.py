@@ -21,9 +21,10 @@ from deploy.verify.judging import judged
 from deploy.verify.report import Report, Violation
 from deploy.verify.spool import Spool
 from schemas.topics import all_topics
-from shared.kafka import connection
-from shared.ports import Record
-from shared.settings import Settings
+from shared.kernel.ports import Record
+from shared.runtime.kafka import internals
+from shared.runtime.kafka.connection import connection
+from shared.runtime.settings import Settings
 
 RECORDS_MAX = 2_000
 ROWS_MAX = 5_000
@@ -70,6 +71,7 @@ class CannotVerify(Exception):
 
 async def verify(settings: VerifySettings) -> Report:
     """Raises CannotVerify."""
+    internals.install()
     began = time.monotonic()
     report = Report()
     with Spool() as spool:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from shared.money import in_major_units
-from shared.ports import EPOCH
+from shared.kernel.ports import EPOCH
+from shared.rules.money import in_major_units
 
 PROMISES = {
     "M1": ("captured = held + disputed + released + refunded, and so in the ledger", "steps of orders"),

@@ -1,7 +1,7 @@
 """Wiring."""
 
 from services.dispute.domain import DECIDER
-from shared.application import Application
-from shared.settings import Settings
+from shared.runtime.application import Application
+from shared.runtime.settings import Settings
 
 APP = Application(DECIDER, Settings)

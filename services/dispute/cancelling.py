@@ -2,13 +2,14 @@
 
 from datetime import datetime
 
-from schemas.dispute import CancelDispute, DisputeCancelled, DisputeClosed
+from schemas.dispute.commands import CancelDispute
+from schemas.dispute.events import DisputeCancelled, DisputeClosed
 from schemas.policy import Policy
 from schemas.wire import rfc3339
 from services.dispute.policy import may_reopen
 from services.dispute.settling import closed
 from services.dispute.states import AwaitingReplacement, AwaitingReturn, Case, Closed, Disputes, Open
-from shared.decider import Output, Refusal
+from shared.kernel.decider import Output, Refusal
 
 Cancellable = Open | AwaitingReturn | AwaitingReplacement
 

@@ -4,18 +4,10 @@ from datetime import datetime
 from typing import Literal
 
 from schemas.common import Offer
-from schemas.dispute import (
-    Appeal,
-    AppealWaived,
-    DisputeAppealed,
-    DisputeDecided,
-    DisputeEscalated,
-    FiledEvidence,
-    OfferAccepted,
-    Side,
-    WaiveAppeal,
-)
-from schemas.mediation import MediationCancelled, MediationDecided, MediationDefaulted, MediationOfferAccepted
+from schemas.dispute.commands import Appeal, WaiveAppeal
+from schemas.dispute.events import AppealWaived, DisputeAppealed, DisputeDecided, DisputeEscalated, OfferAccepted
+from schemas.dispute.shapes import FiledEvidence, Side
+from schemas.mediation.events import MediationCancelled, MediationDecided, MediationDefaulted, MediationOfferAccepted
 from schemas.policy import Policy
 from services.dispute import evidence
 from services.dispute.cancelling import cancelled
@@ -23,7 +15,7 @@ from services.dispute.history import file, outcome, ruling
 from services.dispute.policy import appeal_until
 from services.dispute.settling import amount_minor, closed, settle
 from services.dispute.states import Case, Decided, Disputes, InMediation, round_name
-from shared.decider import Output, Refusal
+from shared.kernel.decider import Output, Refusal
 
 Cause = Literal["rejected", "window", "no_agreement", "seller_silent", "return_contested", "replacement_failed"]
 Word = MediationDecided | MediationDefaulted | MediationOfferAccepted | MediationCancelled

@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.common import Evidence, Terms
-from schemas.dispute import (
-    REASONS_NOT_RECEIVED,
+from schemas.dispute.commands import (
     AcceptOffer,
     AddEvidence,
     Appeal,
@@ -15,12 +14,8 @@ from schemas.dispute import (
     ConfirmReturn,
     ContestReturn,
     DisputeCommand,
-    DisputeRejected,
-    DisputeResumed,
     Escalate,
-    FiledEvidence,
     MakeOffer,
-    MessageSent,
     ModifyDispute,
     OpenDispute,
     RejectOffer,
@@ -28,17 +23,18 @@ from schemas.dispute import (
     SendMessage,
     ShipReplacement,
     ShipReturn,
-    Side,
     WaiveAppeal,
 )
-from schemas.mediation import (
+from schemas.dispute.events import DisputeRejected, DisputeResumed, MessageSent
+from schemas.dispute.shapes import REASONS_NOT_RECEIVED, FiledEvidence, Side
+from schemas.mediation.events import (
     MediationCancelled,
     MediationDecided,
     MediationDefaulted,
     MediationOfferAccepted,
     QuestionAnswered,
 )
-from schemas.order import FreezeRefused, LinesFrozen, ProtectionExtended
+from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended
 from schemas.wire import rfc3339
 from services.dispute import cancelling, deciding, evidence, negotiating, opening, returning
 from services.dispute.handlers import HEARS
@@ -69,9 +65,9 @@ from services.dispute.states import (
     deadlines,
     stamp,
 )
-from shared.decider import Deadline, Decider, Output, Refusal
-from shared.evidence import unfit
-from shared.policies import Policies
+from shared.kernel.decider import Deadline, Decider, Output, Refusal
+from shared.rules.evidence import unfit
+from shared.rules.policies import Policies
 
 NOTHING = Terms(kind="none", refund_minor=0)
 Answer = LinesFrozen | FreezeRefused

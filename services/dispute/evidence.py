@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from schemas.common import EVIDENCE_FILES_MAX, Evidence
-from schemas.dispute import AddEvidence, EvidenceAdded, Side
+from schemas.dispute.commands import AddEvidence
+from schemas.dispute.events import EvidenceAdded
+from schemas.dispute.shapes import Side
 from schemas.policy import Policy
 from services.dispute.states import Filed, InMediation, Opened, stage
-from shared.decider import Output, Refusal
+from shared.kernel.decider import Output, Refusal
 
 
 def too_much(filed: Sequence[Filed], by: Side, stage: str, evidence: Sequence[Evidence]) -> Refusal | None:

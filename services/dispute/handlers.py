@@ -1,13 +1,13 @@
 """What the dispute service listens to: the judge of the lines, and the judge of the quarrel."""
 
-from schemas.mediation import (
+from schemas.mediation.events import (
     MediationCancelled,
     MediationDecided,
     MediationDefaulted,
     MediationOfferAccepted,
     QuestionAnswered,
 )
-from schemas.order import FreezeRefused, LinesFrozen, ProtectionExtended
+from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended
 from schemas.wire import Event
 
 HEARS: tuple[type[Event], ...] = (

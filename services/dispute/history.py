@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from schemas import dispute as messages
 from schemas.common import Evidence, Offer, Terms
-from schemas.dispute import Outcome, Side
+from schemas.dispute import events
+from schemas.dispute.shapes import Outcome, Side
 from schemas.wire import Actor, Event
 from services.dispute.states import (
     APPEAL_WINDOW,
@@ -49,18 +49,18 @@ def evolve(disputes: Disputes | None, event: Event) -> Disputes | None:
                 else replace(dispute, case=replace(dispute.case, disputable_until=event.disputable_until))
                 for dispute_id, dispute in known.items()
             }
-        case messages.DisputeRequested(actor=Actor(id=buyer_id)):
+        case events.DisputeRequested(actor=Actor(id=buyer_id)):
             filed = tuple(Filed(one.evidence_id, "buyer", "negotiation") for one in event.evidence)
             return {**known, event.dispute_id: Requested(buyer_id, event.received, event.terms, filed)}
         case EvidenceNoted() if event.dispute_id in known:
             return {**known, event.dispute_id: _noted(known[event.dispute_id], event)}
-        case messages.DisputeEvent() if event.dispute_id in known:
+        case events.DisputeEvent() if event.dispute_id in known:
             return {**known, event.dispute_id: _next(known[event.dispute_id], event)}
         case _:
             return disputes
 
 
-def _next(dispute: Dispute, event: messages.DisputeEvent) -> Dispute:
+def _next(dispute: Dispute, event: events.DisputeEvent) -> Dispute:
     match dispute:
         case Requested():
             return _answered(dispute, event)
@@ -72,9 +72,9 @@ def _next(dispute: Dispute, event: messages.DisputeEvent) -> Dispute:
             return _proceeded(dispute, event)
 
 
-def _answered(dispute: Requested, event: messages.DisputeEvent) -> Dispute:
+def _answered(dispute: Requested, event: events.DisputeEvent) -> Dispute:
     match event:
-        case messages.DisputeOpened():
+        case events.DisputeOpened():
             case = Case(
                 dispute_id=event.dispute_id,
                 buyer=event.buyer,
@@ -90,69 +90,69 @@ def _answered(dispute: Requested, event: messages.DisputeEvent) -> Dispute:
                 clocks={SELLER_FIRST_RESPONSE: event.seller_answer_by, AUTO_ESCALATION: event.escalates_at},
             )
             return AwaitingSeller(case, event.escalatable_from)
-        case messages.OpenRefused():
+        case events.OpenRefused():
             return Refused(dispute.buyer_id, dispute.filed)
         case _:
             return dispute
 
 
-def _negotiated(dispute: Open, event: messages.DisputeEvent) -> Dispute:
+def _negotiated(dispute: Open, event: events.DisputeEvent) -> Dispute:
     case = dispute.case
     match event:
-        case messages.DisputeModified():
+        case events.DisputeModified():
             received = case.received if event.received is None else event.received
             return file(replace(dispute, case=replace(case, received=received)), "buyer", event.evidence)
-        case messages.OfferMade(by="buyer"):
+        case events.OfferMade(by="buyer"):
             claim = Offer(offer_id=event.offer_id, by="buyer", terms=event.terms)
             case = replace(case, claim=claim, last_offer_id=event.offer_id)
             if event.seller_answer_by is not None:
                 case = _started(case, SELLER_FIRST_RESPONSE, event.seller_answer_by)
             return replace(dispute, case=case)
-        case messages.OfferMade(by="seller"):
+        case events.OfferMade(by="seller"):
             offer = Offer(offer_id=event.offer_id, by="seller", terms=event.terms)
             return Negotiating(replace(_answer(case), last_offer_id=event.offer_id), offer, event.escalatable_from)
         case _:
             return _proceeded(dispute, event)
 
 
-def _proceeded(dispute: Opened, event: messages.DisputeEvent) -> Dispute:
+def _proceeded(dispute: Opened, event: events.DisputeEvent) -> Dispute:
     case = dispute.case
     match event:
-        case messages.EvidenceAdded():
+        case events.EvidenceAdded():
             return file(dispute, event.by, event.evidence)
-        case messages.OfferAccepted():
+        case events.OfferAccepted():
             agreed = Offer(offer_id=event.offer_id, by="buyer", terms=event.terms)
             last = max(case.last_offer_id, event.offer_id)
             return replace(dispute, case=replace(_answer(case), claim=agreed, last_offer_id=last))
-        case messages.DisputeEscalated():
+        case events.DisputeEscalated():
             claim = next((offer for offer in event.offers if offer.by == "buyer"), case.claim)
             return InMediation(replace(case, round=event.round, claim=claim))
-        case messages.DisputeDecided():
+        case events.DisputeDecided():
             case = replace(_started(case, APPEAL_WINDOW, event.appeal_until), decided=True)
             return Decided(case, ruling(event.refund_minor, event.return_required), outcome(event))
-        case messages.DisputeAppealed():
+        case events.DisputeAppealed():
             reviewed = InMediation(replace(case, round=event.round, appealed=True))
             return file(reviewed, event.by, event.evidence)
-        case messages.AppealWaived() if isinstance(dispute, Decided):
+        case events.AppealWaived() if isinstance(dispute, Decided):
             return replace(dispute, waived=dispute.waived | {event.by})
-        case messages.ReturnAwaited():
+        case events.ReturnAwaited():
             case = _started(case, RETURN_SHIP, event.return_ship_by)
             return AwaitingReturn(case, event.basis, event.refund_minor)
-        case messages.ReturnShipped() if isinstance(dispute, AwaitingReturn):
+        case events.ReturnShipped() if isinstance(dispute, AwaitingReturn):
             case = _started(case, RETURN_CONFIRM, event.return_confirm_by)
             return ReturnUnderway(case, dispute.basis, dispute.refund_minor)
-        case messages.ReturnReported() if isinstance(dispute, ReturnUnderway):
+        case events.ReturnReported() if isinstance(dispute, ReturnUnderway):
             case = _started(case, RETURN_CONFIRM, event.return_confirm_by)
             delivered = dispute.delivered or event.tracking_status == "delivered"
             return replace(dispute, case=case, delivered=delivered)
-        case messages.ReturnContested():
+        case events.ReturnContested():
             return file(replace(dispute, case=replace(case, return_contested=True)), "seller", event.evidence)
-        case messages.ReplacementAwaited():
+        case events.ReplacementAwaited():
             case = _started(case, REPLACEMENT_SHIP, event.replacement_ship_by)
             return AwaitingReplacement(case, event.basis, event.refund_minor)
-        case messages.ReplacementShipped():
+        case events.ReplacementShipped():
             return ReplacementUnderway(_started(case, REPLACEMENT_CONFIRM, event.replacement_confirm_by))
-        case messages.DisputeClosed():
+        case events.DisputeClosed():
             return Closed(case)
         case _:
             return dispute
@@ -165,7 +165,7 @@ def ruling(refund_minor: int, return_required: bool) -> Terms:
     return Terms(kind="return_and_refund" if return_required else "refund", refund_minor=refund_minor)
 
 
-def outcome(decision: messages.DisputeDecided) -> Outcome:
+def outcome(decision: events.DisputeDecided) -> Outcome:
     """What the dispute will be closed as once the decision is final."""
     match decision.cause:
         case "buyer_silent" | "seller_silent":

@@ -3,24 +3,17 @@
 from datetime import datetime
 
 from schemas.common import Offer, Terms
-from schemas.dispute import (
-    REASONS_NOT_RECEIVED,
-    AcceptOffer,
-    DisputeModified,
-    Escalate,
-    ModifyDispute,
-    OfferAccepted,
-    OfferMade,
-    Side,
-)
+from schemas.dispute.commands import AcceptOffer, Escalate, ModifyDispute
+from schemas.dispute.events import DisputeModified, OfferAccepted, OfferMade
+from schemas.dispute.shapes import REASONS_NOT_RECEIVED, Side
 from schemas.policy import Policy
 from schemas.wire import rfc3339
 from services.dispute import evidence
 from services.dispute.deciding import Cause, escalated
 from services.dispute.settling import settle
 from services.dispute.states import SELLER_FIRST_RESPONSE, AwaitingSeller, Case, Negotiating, Open, stage
-from shared.decider import Output, Refusal
-from shared.policies import after
+from shared.kernel.decider import Output, Refusal
+from shared.rules.policies import after
 
 
 def modify(dispute: Open, command: ModifyDispute, time: datetime, policy: Policy) -> list[Output]:

@@ -2,15 +2,16 @@
 
 from datetime import datetime
 
-from schemas.dispute import DisputeOpened, DisputeRequested, OpenDispute, OpenRefused
-from schemas.order import FreezeRefused, LinesFrozen
+from schemas.dispute.commands import OpenDispute
+from schemas.dispute.events import DisputeOpened, DisputeRequested, OpenRefused
+from schemas.order.events import FreezeRefused, LinesFrozen
 from schemas.policy import Policy
 from services.dispute import evidence
 from services.dispute.policy import escalatable_from
 from services.dispute.states import Disputes, Refused, Requested
-from shared.decider import Output, Refusal
-from shared.evidence import unfit
-from shared.policies import after
+from shared.kernel.decider import Output, Refusal
+from shared.rules.evidence import unfit
+from shared.rules.policies import after
 
 CLAIM_NUMBER = 1
 

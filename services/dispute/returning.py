@@ -3,18 +3,8 @@
 from datetime import datetime
 
 from schemas.common import Offer, Terms
-from schemas.dispute import (
-    ContestReturn,
-    Escalate,
-    ReplacementShipped,
-    ReportReturn,
-    ReturnContested,
-    ReturnReceived,
-    ReturnReported,
-    ReturnShipped,
-    ShipReplacement,
-    ShipReturn,
-)
+from schemas.dispute.commands import ContestReturn, Escalate, ReportReturn, ShipReplacement, ShipReturn
+from schemas.dispute.events import ReplacementShipped, ReturnContested, ReturnReceived, ReturnReported, ReturnShipped
 from schemas.policy import Policy
 from services.dispute import evidence
 from services.dispute.deciding import escalated
@@ -28,8 +18,8 @@ from services.dispute.states import (
     ReturnUnderway,
     stage,
 )
-from shared.decider import Output
-from shared.policies import after
+from shared.kernel.decider import Output
+from shared.rules.policies import after
 
 
 def ship_return(command: ShipReturn, time: datetime, policy: Policy) -> list[Output]:

@@ -3,11 +3,12 @@
 from datetime import datetime
 
 from schemas.common import Terms
-from schemas.dispute import DisputeClosed, Outcome, ReplacementAwaited, ReturnAwaited
+from schemas.dispute.events import DisputeClosed, ReplacementAwaited, ReturnAwaited
+from schemas.dispute.shapes import Outcome
 from schemas.policy import Policy
 from services.dispute.states import Case
-from shared.decider import Output
-from shared.policies import after
+from shared.kernel.decider import Output
+from shared.rules.policies import after
 
 
 def closed(case: Case, outcome: Outcome, refund_minor: int) -> DisputeClosed:

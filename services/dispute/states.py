@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
-from schemas import dispute as messages
 from schemas.common import FrozenLine, Offer, Party, PolicyRef, Terms
-from schemas.dispute import DisputeStatus, FiledEvidence, Outcome, Side
+from schemas.dispute import events
+from schemas.dispute.shapes import DisputeStatus, FiledEvidence, Outcome, Side
 from schemas.wire import Event, Id, Instant, PrivateEvent
-from shared.decider import Deadline
+from shared.kernel.decider import Deadline
 
 SELLER_FIRST_RESPONSE = "seller_first_response"
 AUTO_ESCALATION = "auto_escalation"
@@ -202,7 +202,7 @@ def deadlines(disputes: Disputes | None) -> Iterable[Deadline]:
 
 def stamp(disputes: Disputes | None, event: Event) -> Mapping[str, Any]:
     """Where the dispute stands after the event."""
-    if not isinstance(event, messages.DisputeEvent | messages.DisputeRejected):
+    if not isinstance(event, events.DisputeEvent | events.DisputeRejected):
         return {}
     dispute = (disputes or {}).get(event.dispute_id or "")
     return {"status": None if dispute is None else STATUS[type(dispute)]}

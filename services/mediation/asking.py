@@ -3,20 +3,15 @@
 from datetime import datetime
 
 from schemas.common import EVIDENCE_FILES_MAX
-from schemas.mediation import (
-    AnswerMissed,
-    AnswerQuestion,
-    AskQuestion,
-    QuestionAnswered,
-    QuestionAsked,
-)
+from schemas.mediation.commands import AnswerQuestion, AskQuestion
+from schemas.mediation.events import AnswerMissed, QuestionAnswered, QuestionAsked
 from schemas.policy import Policy
 from schemas.wire import rfc3339
 from services.mediation.case import ROUND_OVER, Case, InRound, due_unless_asked, no_right, side_of
 from services.mediation.deciding import default
 from services.mediation.policy import QUESTIONS_MAX, answer_by, on_silence
-from shared.decider import Deadline, Output, Refusal
-from shared.evidence import unfit
+from shared.kernel.decider import Deadline, Output, Refusal
+from shared.rules.evidence import unfit
 
 
 def ask(case: Case, command: AskQuestion, time: datetime, policy: Policy) -> list[Output]:

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Literal
 
 from schemas.common import Offer, Party, PolicyRef, Terms
-from schemas.dispute import FiledEvidence, Side
-from schemas.mediation import (
+from schemas.dispute.shapes import FiledEvidence, Side
+from schemas.mediation.commands import CaseCommand
+from schemas.mediation.events import (
     AnswerMissed,
-    CaseCommand,
     CaseEvent,
     MediationAssigned,
     MediationCancelled,
@@ -20,14 +20,14 @@ from schemas.mediation import (
     MediationOfferMade,
     MediationOpened,
     MediationOverdue,
-    MediationStatus,
     QuestionAnswered,
     QuestionAsked,
 )
+from schemas.mediation.shapes import MediationStatus
 from schemas.policy import Policy
 from schemas.wire import Id, PrivateEvent
 from services.mediation.policy import Ruling, mediator_due_by, on_claim
-from shared.decider import Deadline, Refusal
+from shared.kernel.decider import Deadline, Refusal
 
 ROUND_OVER = Refusal("wrong_state", "This dispute is not in mediation any more.")
 

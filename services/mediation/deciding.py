@@ -2,18 +2,13 @@
 
 from datetime import datetime
 
-from schemas.mediation import (
-    CancelArbitration,
-    Decide,
-    MediationCancelled,
-    MediationDecided,
-    MediationDefaulted,
-)
+from schemas.mediation.commands import CancelArbitration, Decide
+from schemas.mediation.events import MediationCancelled, MediationDecided, MediationDefaulted
 from schemas.policy import Policy
 from services.mediation.case import ROUND_OVER, Case, InRound, no_right
 from services.mediation.policy import Judgement, on_time_out
 from services.mediation.seating import ended
-from shared.decider import Output, Refusal
+from shared.kernel.decider import Output, Refusal
 
 
 def decide(case: Case, command: Decide, time: datetime, policy: Policy) -> list[Output]:

@@ -8,30 +8,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from schemas.dispute import DisputeAppealed, DisputeEscalated, EvidenceAdded, FiledEvidence
-from schemas.mediation import (
+from schemas.dispute.events import DisputeAppealed, DisputeEscalated, EvidenceAdded
+from schemas.dispute.shapes import FiledEvidence
+from schemas.mediation.commands import (
     AcceptSolution,
     AnswerQuestion,
     AskQuestion,
     AssignMediator,
     CancelArbitration,
     CaseCommand,
-    CaseEvent,
     Decide,
     DeclineSolution,
-    MediationRejected,
-    MediationResumed,
     OfferSolution,
-    RosterEvent,
 )
+from schemas.mediation.events import CaseEvent, MediationRejected, MediationResumed, RosterEvent
 from schemas.policy import Policy
 from schemas.wire import MEDIATORS_KEY, Event, Message
 from services.mediation import asking, deciding, roster, seating, settling
 from services.mediation import case as cases
 from services.mediation.case import Case, EvidenceNoted, InRound
 from services.mediation.roster import Roster, SeatGiven, SeatNoted
-from shared.decider import Deadline, Decider, Output, Refusal
-from shared.policies import Policies
+from shared.kernel.decider import Deadline, Decider, Output, Refusal
+from shared.rules.policies import Policies
 
 
 @dataclass(frozen=True, slots=True)

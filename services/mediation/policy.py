@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Literal
 
 from schemas.common import Terms
-from schemas.dispute import Side
+from schemas.dispute.shapes import Side
 from schemas.policy import Policy
-from shared.policies import after
+from shared.rules.policies import after
 
 QUESTIONS_MAX = 100
 """Questions of one case; each holds a deadline."""

@@ -7,17 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from schemas.mediation import (
-    AssignMediator,
-    MediatorRegistered,
-    MediatorRetired,
-    RegisterMediator,
-    RetireMediator,
-    Seat,
-)
+from schemas.mediation.commands import AssignMediator, RegisterMediator, RetireMediator, Seat
+from schemas.mediation.events import MediatorRegistered, MediatorRetired
 from schemas.wire import Event, Id, Message, PrivateEvent
 from services.mediation.seating import PLATFORM
-from shared.decider import Output, Refusal
+from shared.kernel.decider import Output, Refusal
 
 
 class SeatNoted(PrivateEvent):

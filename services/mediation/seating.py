@@ -2,22 +2,16 @@
 
 from datetime import datetime
 
-from schemas.dispute import DisputeAppealed, DisputeEscalated
-from schemas.mediation import (
-    AssignMediator,
-    CaseEvent,
-    MediationAssigned,
-    MediationOpened,
-    MediationOverdue,
-    Mediator,
-    Seat,
-)
+from schemas.dispute.events import DisputeAppealed, DisputeEscalated
+from schemas.mediation.commands import AssignMediator, Seat
+from schemas.mediation.events import CaseEvent, MediationAssigned, MediationOpened, MediationOverdue
+from schemas.mediation.shapes import Mediator
 from schemas.policy import Policy
 from schemas.wire import Actor
 from services.mediation.case import ROUND_OVER, Case, CaseFile, Decided, InRound, due_unless_asked, no_right
 from services.mediation.policy import mediator_due_by, round_ends_by
-from shared.decider import Output, Refusal
-from shared.policies import Policies
+from shared.kernel.decider import Output, Refusal
+from shared.rules.policies import Policies
 
 PLATFORM = Actor(role="platform", id="mediation")
 

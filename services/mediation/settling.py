@@ -3,18 +3,12 @@
 from datetime import datetime
 
 from schemas.common import Offer
-from schemas.mediation import (
-    AcceptSolution,
-    DeclineSolution,
-    MediationOfferAccepted,
-    MediationOfferDeclined,
-    MediationOfferMade,
-    OfferSolution,
-)
+from schemas.mediation.commands import AcceptSolution, DeclineSolution, OfferSolution
+from schemas.mediation.events import MediationOfferAccepted, MediationOfferDeclined, MediationOfferMade
 from schemas.policy import Policy
 from services.mediation.case import ROUND_OVER, Case, InRound, no_right, side_of
 from services.mediation.seating import ended
-from shared.decider import Output, Refusal
+from shared.kernel.decider import Output, Refusal
 
 
 def offer(case: Case, command: OfferSolution, time: datetime, policy: Policy) -> list[Output]:

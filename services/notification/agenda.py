@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from schemas.notification import NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
+from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
 from services.notification.domain import Attempted
 from services.notification.gateway import TAKEN, Answer, Gateway
 from services.notification.letters import Letter, letter
 from services.notification.webhooks import WebhookGateway
-from shared.agenda import Agenda, Written
-from shared.decider import Input
+from shared.kernel.agenda import Agenda, Written
+from shared.kernel.decider import Input
 
 log = logging.getLogger(__name__)
 

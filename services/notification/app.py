@@ -7,7 +7,7 @@ from services.notification.domain import decider
 from services.notification.gateway import MailSettings, Smtp
 from services.notification.store import PostgresTable
 from services.notification.webhooks import Webhooks, WebhookSettings
-from shared.application import Application
+from shared.runtime.application import Application
 
 
 class NotificationSettings(MailSettings, WebhookSettings):

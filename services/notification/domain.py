@@ -12,10 +12,10 @@ from hashlib import blake2b
 from typing import Any
 
 from schemas.common import Party, PolicyRef, Reason
-from schemas.dispute import DisputeModified, DisputeRequested
-from schemas.mediation import MediationAssigned, Mediator
-from schemas.notification import (
-    Channel,
+from schemas.dispute.events import DisputeModified, DisputeRequested
+from schemas.mediation.events import MediationAssigned
+from schemas.mediation.shapes import Mediator
+from schemas.notification.events import (
     ClaimHeard,
     Held,
     Introduced,
@@ -23,18 +23,15 @@ from schemas.notification import (
     NotificationFailed,
     NotificationSent,
     Postponed,
-    Problem,
-    Purchase,
     Queued,
-    Recipient,
-    RecipientRole,
     WebhookQueued,
 )
-from schemas.order import Placed
+from schemas.notification.shapes import Channel, Problem, Purchase, Recipient, RecipientRole
+from schemas.order.events import Placed
 from schemas.wire import Event, Message, Rejected
 from services.notification.handlers import HEARS, recipients
-from shared.decider import Decider, Output
-from shared.policies import Policies
+from shared.kernel.decider import Decider, Output
+from shared.rules.policies import Policies
 
 RETRY_AFTER = (
     timedelta(seconds=30),

@@ -13,9 +13,9 @@ from typing import Literal, Protocol, Self
 import aiosmtplib
 from pydantic import Field, SecretStr, model_validator
 
-from schemas.notification import Problem
+from schemas.notification.shapes import Problem
 from services.notification.letters import Letter
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from schemas import dispute, mediation, order, refund
-from schemas.notification import RecipientRole
+from schemas.dispute import events as dispute
+from schemas.mediation import events as mediation
+from schemas.notification.shapes import RecipientRole
+from schemas.order import events as order
+from schemas.refund import events as refund
 from schemas.sight import sees
 from schemas.wire import Event
 

@@ -18,8 +18,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
-from schemas.notification import Queued
-from shared.money import in_major_units
+from schemas.notification.events import Queued
+from shared.rules.money import in_major_units
 
 TEMPLATES = Path(__file__).parent / "templates"
 FALLBACK = "en"

@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 
-from schemas.notification import Queued, WebhookQueued
+from schemas.notification.events import Queued, WebhookQueued
 from services.notification.agenda import Change, Channel, Delivery
 
 QUEUE = """

@@ -22,10 +22,11 @@ import httpcore
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from schemas.notification import RecipientRole, WebhookQueued
+from schemas.notification.events import WebhookQueued
+from schemas.notification.shapes import RecipientRole
 from schemas.wire import rfc3339
 from services.notification.gateway import TAKEN, UNREACHABLE, Answer
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import get_args
 
-from schemas import order as messages
 from schemas.common import FrozenLine
-from schemas.dispute import DisputeClosed, DisputeRequested
+from schemas.dispute.events import DisputeClosed, DisputeRequested
+from schemas.order import events, shapes
 from schemas.wire import Code, Event, rfc3339
 from services.order.lines import Disputed, Held, Line, Released, Settled, claimable_minor, settlement_id, split
 from services.order.states import AwaitingShipment, Cancelled, Order, Shipped
-from shared.decider import Refusal
-from shared.policies import Policies
+from shared.kernel.decider import Refusal
+from shared.rules.policies import Policies
 
 
 def requested(order: Order | None, claim: DisputeRequested, policies: Policies) -> list[Event]:
@@ -21,7 +21,7 @@ def requested(order: Order | None, claim: DisputeRequested, policies: Policies) 
     if not isinstance(verdict, Refusal):
         return [verdict]
     return [
-        messages.FreezeRefused(
+        events.FreezeRefused(
             dispute_id=claim.dispute_id,
             code=verdict.code,
             message=verdict.message,
@@ -30,7 +30,7 @@ def requested(order: Order | None, claim: DisputeRequested, policies: Policies) 
     ]
 
 
-def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> messages.LinesFrozen | Refusal:
+def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> events.LinesFrozen | Refusal:
     """The first refusal that applies, in the contract's order of codes; the buyer's own time counts (R0)."""
     if order is None:
         return Refusal("not_found", "There is no such order.")
@@ -59,7 +59,7 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
     claimed_minor = sum(claimable_minor(line, quantity) for line, quantity in chosen)
     if claim.terms.refund_minor > claimed_minor:
         return Refusal("amount_exceeds", "The claim is higher than what was paid.", {"max_minor": claimed_minor})
-    return messages.LinesFrozen(
+    return events.LinesFrozen(
         dispute_id=claim.dispute_id,
         lines=tuple(
             FrozenLine(
@@ -111,7 +111,7 @@ def closed(order: Order | None, end: DisputeClosed) -> list[Event]:
         return []  # none of ours, or told before
     if end.outcome == "cancelled" and not end.final:
         return [
-            messages.LinesUnfrozen(
+            events.LinesUnfrozen(
                 dispute_id=end.dispute_id,
                 lines=tuple(line.line_id for line, _ in disputed),
                 disputable_until=order.disputable_until,
@@ -120,14 +120,14 @@ def closed(order: Order | None, end: DisputeClosed) -> list[Event]:
     settlement = settlement_id(order.sale.order_id, order.settlements + 1)
     if end.outcome in ("cancelled", "arbitration_cancelled"):
         released = [
-            messages.ReleasedLine(
+            shapes.ReleasedLine(
                 line_id=line.line_id,
                 amount_minor=line.amount_minor if isinstance(standing.was, Held) else 0,
             )
             for line, standing in disputed
         ]
         return [
-            messages.LinesReleased(
+            events.LinesReleased(
                 settlement_id=settlement,
                 lines=tuple(released),
                 release_minor=sum(line.amount_minor for line in released),
@@ -139,7 +139,7 @@ def closed(order: Order | None, end: DisputeClosed) -> list[Event]:
     shares = split(disputed, end.refund_minor)
     released_before = {line.line_id for line, standing in disputed if isinstance(standing.was, Released)}
     return [
-        messages.Settled(
+        events.Settled(
             settlement_id=settlement,
             dispute_id=end.dispute_id,
             refund_minor=sum(share.refund_minor for share in shares),

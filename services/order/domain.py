@@ -5,10 +5,10 @@ from datetime import datetime
 from functools import reduce
 from typing import Any, Literal
 
-from schemas import order as messages
-from schemas.dispute import DisputeClosed, DisputeRequested
+from schemas.dispute.events import DisputeClosed, DisputeRequested
+from schemas.order import commands, events, shapes
 from schemas.policy import Policy
-from schemas.refund import RefundSettled
+from schemas.refund.events import RefundSettled
 from schemas.wire import MEDIATORS_KEY, Event, rfc3339
 from services.order import disputing
 from services.order.lines import Held, money_of, settlement_id
@@ -27,8 +27,8 @@ from services.order.states import (
     stamp,
     status,
 )
-from shared.decider import Deadline, Decider, Output, Refusal
-from shared.policies import Policies, after
+from shared.kernel.decider import Deadline, Decider, Output, Refusal
+from shared.rules.policies import Policies, after
 
 
 def decide(order: Order | None, message: Any, time: datetime, policies: Policies) -> Sequence[Output]:
@@ -41,7 +41,7 @@ def decide(order: Order | None, message: Any, time: datetime, policies: Policies
     if then is None or status(then) != "completed" or status(order) == "completed":
         return said
     money = money_of(then.lines)
-    return [*said, messages.Completed(refund_minor=money.refunded_minor, release_minor=money.released_minor)]
+    return [*said, events.Completed(refund_minor=money.refunded_minor, release_minor=money.released_minor)]
 
 
 def _decide(order: Order | None, message: Any, time: datetime, policies: Policies) -> Sequence[Output]:
@@ -56,7 +56,7 @@ def _decide(order: Order | None, message: Any, time: datetime, policies: Policie
             # A cancelled order waits for nothing: its refund runs beside it (R5).
             refunding = isinstance(order, Shipped) and settlement in order.refunding
             return [RefundCompleted(settlement_id=settlement)] if refunding else []
-        case messages.Place():
+        case commands.Place():
             return [_place(order, message, time, policies)]
     if order is None:
         return [Refusal("not_found", "There is no such order.")]
@@ -65,7 +65,7 @@ def _decide(order: Order | None, message: Any, time: datetime, policies: Policie
     return _act(order, message, time, policies.of(order.sale.policy))
 
 
-def _place(order: Order | None, wish: messages.Place, time: datetime, policies: Policies) -> Output:
+def _place(order: Order | None, wish: commands.Place, time: datetime, policies: Policies) -> Output:
     newest = policies.newest(wish.policy)
     if wish.order_id == MEDIATORS_KEY:
         return Refusal("invalid", f"No order may be called {MEDIATORS_KEY}.")
@@ -80,7 +80,7 @@ def _place(order: Order | None, wish: messages.Place, time: datetime, policies: 
     if wish.actor.role not in wish.by or (wish.actor.role == "buyer" and wish.actor.id != wish.buyer.id):
         return Refusal("not_allowed", "Only the platform or the buyer himself may place this order.")
     reference, policy = newest
-    return messages.Placed(
+    return events.Placed(
         order_id=wish.order_id,
         buyer=wish.buyer,
         seller=wish.seller,
@@ -93,34 +93,34 @@ def _place(order: Order | None, wish: messages.Place, time: datetime, policies: 
     )
 
 
-def _may(sale: Sale, wish: messages.OrderCommand) -> bool:
+def _may(sale: Sale, wish: commands.OrderCommand) -> bool:
     """The role by the command, the person by the order."""
     people = {"buyer": sale.buyer.id, "seller": sale.seller.id}
     return wish.actor.role in wish.by and people.get(wish.actor.role, wish.actor.id) == wish.actor.id
 
 
-def _act(order: Order, wish: messages.OrderCommand, time: datetime, policy: Policy) -> Sequence[Output]:
+def _act(order: Order, wish: commands.OrderCommand, time: datetime, policy: Policy) -> Sequence[Output]:
     match order, wish:
-        case _, messages.Ship() | messages.ExtendProcessing() if time > order.processing_ends_at:
+        case _, commands.Ship() | commands.ExtendProcessing() if time > order.processing_ends_at:
             return [_too_late("The time to ship this order is over.", order.processing_ends_at)]
-        case Shipped(), messages.RequestExtension() | messages.ExtendProtection() if time > order.protection_ends_at:
+        case Shipped(), commands.RequestExtension() | commands.ExtendProtection() if time > order.protection_ends_at:
             return [_too_late("The protection of this order is over.", order.protection_ends_at)]
 
-        case AwaitingShipment(), messages.Cancel():
+        case AwaitingShipment(), commands.Cancel():
             return [_cancel(order, "buyer", wish.reason)]
-        case AwaitingShipment(), messages.ExtendProcessing():
+        case AwaitingShipment(), commands.ExtendProcessing():
             return [_extend_processing(order, wish, policy)]
-        case AwaitingShipment(), messages.Ship():
+        case AwaitingShipment(), commands.Ship():
             return [_ship(wish, time, policy)]
 
-        case Shipped(), messages.CorrectTracking() if status(order) != "completed":
-            return [messages.TrackingCorrected(carrier=wish.carrier, tracking_number=wish.tracking_number)]
-        case Shipped(), messages.ReportTracking():
-            return [messages.TrackingReported(tracking_status=wish.status, at=wish.at)]
-        case Shipped(), messages.RequestExtension() | messages.ExtendProtection() if order.protects:
+        case Shipped(), commands.CorrectTracking() if status(order) != "completed":
+            return [events.TrackingCorrected(carrier=wish.carrier, tracking_number=wish.tracking_number)]
+        case Shipped(), commands.ReportTracking():
+            return [events.TrackingReported(tracking_status=wish.status, at=wish.at)]
+        case Shipped(), commands.RequestExtension() | commands.ExtendProtection() if order.protects:
             return [_extend(order, wish, time, policy)]
-        case Shipped(), messages.ConfirmReceipt() if status(order) != "disputed" and order.protects:
-            confirmed = messages.ReceiptConfirmed(
+        case Shipped(), commands.ConfirmReceipt() if status(order) != "disputed" and order.protects:
+            confirmed = events.ReceiptConfirmed(
                 protection_ends_at=time, disputable_until=after(time, policy.post_receipt_window, policy)
             )
             return [confirmed, _release(order, "receipt_confirmed")]
@@ -134,7 +134,7 @@ def _elapsed(order: Order | None, deadline: Deadline) -> Sequence[Output]:
         case Shipped(), name if name == PROTECTION_REMINDER:
             money = money_of(order.lines)
             return [
-                messages.ProtectionEnding(
+                events.ProtectionEnding(
                     held_minor=money.held_minor,
                     disputed_minor=money.disputed_minor,
                     disputable_until=order.disputable_until,
@@ -151,7 +151,7 @@ def _too_late(sentence: str, lost_at: datetime) -> Refusal:
 
 def _cancel(order: AwaitingShipment, cause: Literal["buyer", "not_shipped"], reason: str | None = None) -> Output:
     """Everything back to the buyer (R5, R5b)."""
-    return messages.Cancelled(
+    return events.Cancelled(
         settlement_id=settlement_id(order.sale.order_id, 1),
         refund_minor=money_of(order.lines).held_minor,
         cause=cause,
@@ -159,7 +159,7 @@ def _cancel(order: AwaitingShipment, cause: Literal["buyer", "not_shipped"], rea
     )
 
 
-def _extend_processing(order: AwaitingShipment, wish: messages.ExtendProcessing, policy: Policy) -> Output:
+def _extend_processing(order: AwaitingShipment, wish: commands.ExtendProcessing, policy: Policy) -> Output:
     if order.extensions >= policy.max_processing_extensions:
         return Refusal("limit_exceeded", "The time to ship cannot be extended again.", {"max_days": 0})
     if wish.days > policy.max_extension_days:
@@ -168,13 +168,13 @@ def _extend_processing(order: AwaitingShipment, wish: messages.ExtendProcessing,
             "limit_exceeded", f"The time to ship can be extended by {days} days at most.", {"max_days": days}
         )
     ends_at = after(order.processing_ends_at, policy.day, policy, times=wish.days)
-    return messages.ProcessingExtended(days=wish.days, processing_ends_at=ends_at)
+    return events.ProcessingExtended(days=wish.days, processing_ends_at=ends_at)
 
 
-def _ship(wish: messages.Ship, time: datetime, policy: Policy) -> Output:
+def _ship(wish: commands.Ship, time: datetime, policy: Policy) -> Output:
     """Protection begins (R9)."""
     protection_ends_at = after(time, policy.protection, policy)
-    return messages.Shipped(
+    return events.Shipped(
         carrier=wish.carrier,
         tracking_number=wish.tracking_number,
         shipped_at=time,
@@ -186,18 +186,18 @@ def _ship(wish: messages.Ship, time: datetime, policy: Policy) -> Output:
 
 
 def _extend(
-    order: Shipped, wish: messages.RequestExtension | messages.ExtendProtection, time: datetime, policy: Policy
+    order: Shipped, wish: commands.RequestExtension | commands.ExtendProtection, time: datetime, policy: Policy
 ) -> Output:
     """The seller extends, the buyer can ask for no more than the seller could grant (R4)."""
     days_max = extension_days_max(order.shipped_at, order.protection_ends_at, policy)
     if wish.days > days_max:
         message = f"Protection can be extended by {days_max} days at most."
         return Refusal("limit_exceeded", message, {"max_days": days_max})
-    if isinstance(wish, messages.RequestExtension):
-        return messages.ExtensionRequested(days=wish.days, message=wish.message)
+    if isinstance(wish, commands.RequestExtension):
+        return events.ExtensionRequested(days=wish.days, message=wish.message)
     ends_at = after(order.protection_ends_at, policy.day, policy, times=wish.days)
     notice = notice_at(ends_at, policy)
-    return messages.ProtectionExtended(
+    return events.ProtectionExtended(
         days=wish.days,
         protection_ends_at=ends_at,
         disputable_until=disputable_until(ends_at, policy),
@@ -208,11 +208,11 @@ def _extend(
 def _release(order: Shipped, cause: Literal["receipt_confirmed", "protection_ended"]) -> Output:
     """What is held is the seller's now (R2, R6)."""
     released = [
-        messages.ReleasedLine(line_id=line.line_id, amount_minor=line.amount_minor)
+        shapes.ReleasedLine(line_id=line.line_id, amount_minor=line.amount_minor)
         for line in order.lines
         if isinstance(line.standing, Held)
     ]
-    return messages.LinesReleased(
+    return events.LinesReleased(
         settlement_id=settlement_id(order.sale.order_id, order.settlements + 1),
         lines=tuple(released),
         release_minor=sum(line.amount_minor for line in released),
@@ -227,8 +227,8 @@ DECIDER: Decider[Order] = Decider(
     evolve=evolve,
     deadlines=deadlines,
     stamp=stamp,
-    rejected=messages.OrderRejected,
-    resumed=messages.OrderResumed,
+    rejected=events.OrderRejected,
+    resumed=events.OrderResumed,
     hears=(DisputeRequested, DisputeClosed, RefundSettled),
     deadline_names=(PROCESSING_ENDS, PROTECTION_REMINDER, PROTECTION_ENDS),
 )

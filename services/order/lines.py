@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from schemas.order import SettledLine
+from schemas.order.shapes import SettledLine
 
 ID_CHARACTERS_MAX = 64
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from schemas import order as messages
 from schemas.common import Party, PolicyRef
+from schemas.order import events, shapes
 from schemas.wire import Event, Id, PrivateEvent
 from services.order.lines import Disputed, Held, Line, Released, Settled, money_of
-from shared.decider import Deadline
+from shared.kernel.decider import Deadline
 
 PROCESSING_ENDS = "processing_ends"
 PROTECTION_REMINDER = "protection_reminder"
@@ -88,7 +88,7 @@ class Shipped:
 Order = AwaitingShipment | Cancelled | Shipped
 
 
-def status(order: Order) -> messages.OrderStatus:
+def status(order: Order) -> shapes.OrderStatus:
     """The first that holds (R52)."""
     match order:
         case Cancelled():
@@ -129,18 +129,18 @@ def stamp(order: Order | None, event: Event) -> Mapping[str, Any]:
 
 def evolve(order: Order | None, event: Event) -> Order | None:
     match order, event:
-        case None, messages.Placed():
+        case None, events.Placed():
             return AwaitingShipment(
                 sale=Sale(event.order_id, event.buyer, event.seller, event.currency, event.policy),
                 lines=tuple(Line(line.line_id, line.quantity, line.amount_minor) for line in event.lines),
                 processing_ends_at=event.processing_ends_at,
             )
-        case AwaitingShipment(), messages.ProcessingExtended():
+        case AwaitingShipment(), events.ProcessingExtended():
             return replace(order, processing_ends_at=event.processing_ends_at, extensions=order.extensions + 1)
-        case AwaitingShipment(), messages.Cancelled():
+        case AwaitingShipment(), events.Cancelled():
             refunded = tuple(replace(line, standing=Settled(line.amount_minor)) for line in order.lines)
             return Cancelled(order.sale, refunded, order.processing_ends_at)
-        case AwaitingShipment(), messages.Shipped(protection_ends_at=datetime() as protection_ends_at):
+        case AwaitingShipment(), events.Shipped(protection_ends_at=datetime() as protection_ends_at):
             return Shipped(
                 sale=order.sale,
                 lines=order.lines,
@@ -159,29 +159,29 @@ def evolve(order: Order | None, event: Event) -> Order | None:
 
 def _evolve_shipped(order: Shipped, event: Event) -> Shipped:
     match event:
-        case messages.ProtectionExtended(protection_ends_at=datetime() as ends_at):
+        case events.ProtectionExtended(protection_ends_at=datetime() as ends_at):
             return replace(
                 order,
                 protection_ends_at=ends_at,
                 disputable_until=event.disputable_until,
                 reminder_at=event.reminder_at,
             )
-        case messages.ProtectionEnding():
+        case events.ProtectionEnding():
             return replace(order, reminder_at=None)
-        case messages.ReceiptConfirmed(protection_ends_at=datetime() as ends_at):
+        case events.ReceiptConfirmed(protection_ends_at=datetime() as ends_at):
             return replace(order, protection_ends_at=ends_at, disputable_until=event.disputable_until, reminder_at=None)
-        case messages.LinesFrozen():
+        case events.LinesFrozen():
             quantities = {line.line_id: line.quantity for line in event.lines}
             frozen = _changed(order, quantities, lambda line: _frozen(line, event.dispute_id, quantities[line.line_id]))
             return replace(frozen, disputes=order.disputes | {event.dispute_id})
-        case messages.LinesUnfrozen():
+        case events.LinesUnfrozen():
             return _changed(order, event.lines, _back)
-        case messages.LinesReleased():
+        case events.LinesReleased():
             standing = Settled(refund_minor=0) if event.final else Released()
             names = [line.line_id for line in event.lines]
             released = _changed(order, names, lambda line: replace(line, standing=standing))
             return replace(released, settlements=order.settlements + 1)
-        case messages.Settled():
+        case events.Settled():
             refunds = {line.line_id: line.refund_minor for line in event.lines}
             settled = _changed(order, refunds, lambda line: replace(line, standing=Settled(refunds[line.line_id])))
             refunding = order.refunding | {event.settlement_id} if event.refund_minor else order.refunding

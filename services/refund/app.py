@@ -9,8 +9,8 @@ import asyncpg
 from services.refund.domain import DECIDER
 from services.refund.gateway import Sandbox
 from services.refund.store import Ledger
-from shared.application import Application, Companion
-from shared.settings import Settings
+from shared.runtime.application import Application, Companion
+from shared.runtime.settings import Settings
 
 
 class RefundSettings(Settings):

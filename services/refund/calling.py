@@ -2,8 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from schemas.payments import ChargeBack, PayBack, PaymentCommand, PaymentFailed, PaymentSettled, PayOut, QueryPayment
-from schemas.refund import (
+from schemas.payments.commands import ChargeBack, PayBack, PaymentCommand, PayOut, QueryPayment
+from schemas.payments.events import PaymentFailed, PaymentSettled
+from schemas.refund.events import (
     ChargedBack,
     DoneEvent,
     PaidOut,
@@ -11,11 +12,11 @@ from schemas.refund import (
     RefundSettled,
     RefundSubmitted,
     ReviewNeeded,
-    ReviewReason,
 )
+from schemas.refund.shapes import ReviewReason
 from schemas.wire import Actor
 from services.refund.movement import Called, Captured, Done, Failed, InReview, Movement, Pending
-from shared.decider import Output
+from shared.kernel.decider import Output
 
 ATTEMPTS_MAX = 8
 """Calls of the provider, questions too, until a person is called; as many again after each retry by hand."""

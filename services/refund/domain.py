@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from schemas.order import Cancelled, LinesReleased, Placed, Settled
-from schemas.payments import PaymentFailed, PaymentSettled
-from schemas.refund import (
+from schemas.order.events import Cancelled, LinesReleased, Placed, Settled
+from schemas.payments.events import PaymentFailed, PaymentSettled
+from schemas.refund.commands import ResolveRefund, RetryRefund
+from schemas.refund.events import (
     DoneEvent,
     PendingEvent,
     RefundEvent,
@@ -17,11 +18,9 @@ from schemas.refund import (
     RefundRequested,
     RefundResumed,
     RefundSubmitted,
-    ResolveRefund,
-    RetryRefund,
     ReviewNeeded,
-    Stage,
 )
+from schemas.refund.shapes import Stage
 from schemas.wire import Event
 from services.refund.calling import ATTEMPTS_MAX, call_by_hand, done, failed, first_call, settled, time_is_up
 from services.refund.handlers import HEARS, capture, movements
@@ -39,8 +38,8 @@ from services.refund.movement import (
     Unplaced,
     payment_key,
 )
-from shared.decider import Deadline, Decider, Output, Refusal
-from shared.policies import Policies, after
+from shared.kernel.decider import Deadline, Decider, Output, Refusal
+from shared.rules.policies import Policies, after
 
 State = Unplaced | Order
 

@@ -16,12 +16,14 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from pydantic import ValidationError
 
-from schemas.payments import ChargeBack, PayBack, PaymentFailed, PaymentSettled, PayOut, QueryPayment
-from shared import codec
-from shared.decider import Input, Said
-from shared.kafka import KafkaPublisher, connection
-from shared.ports import Row
-from shared.settings import Settings
+from schemas.payments.commands import ChargeBack, PayBack, PayOut, QueryPayment
+from schemas.payments.events import PaymentFailed, PaymentSettled
+from shared.kernel import codec
+from shared.kernel.decider import Input, Said
+from shared.kernel.ports import Row
+from shared.runtime.kafka.connection import connection
+from shared.runtime.kafka.publisher import KafkaPublisher
+from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,8 @@
 """What the refund service listens to, and which movements of money the order service's words ask for."""
 
-from schemas.order import Cancelled, LinesReleased, Placed, Settled
-from schemas.payments import Leg, PaymentFailed, PaymentSettled
+from schemas.order.events import Cancelled, LinesReleased, Placed, Settled
+from schemas.payments.events import PaymentFailed, PaymentSettled
+from schemas.payments.shapes import Leg
 from services.refund.movement import Captured, Movement
 
 HEARS = (Placed, Cancelled, LinesReleased, Settled, PaymentSettled, PaymentFailed)

@@ -7,7 +7,7 @@ fills it (no leg waits for another), so a balance may be negative for a while.
 
 from typing import NamedTuple
 
-from schemas.refund import ChargedBack, PaidOut, RefundSettled
+from schemas.refund.events import ChargedBack, PaidOut, RefundSettled
 from schemas.wire import Message
 from services.refund.movement import Captured
 

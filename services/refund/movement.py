@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.common import PolicyRef
-from schemas.payments import Leg
-from schemas.refund import ReviewReason
+from schemas.payments.shapes import Leg
+from schemas.refund.shapes import ReviewReason
 from schemas.wire import Currency, Id, PositiveMinor, PrivateEvent, Shape
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.refund.ledger import entry
-from shared.agenda import Agenda, Written
+from shared.kernel.agenda import Agenda, Written
 
 BOOK = """
 WITH booked AS (

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol, cast
 
-from schemas.timer import Elapsed, Scheduled, TimerCancelled
+from schemas.timer.events import Elapsed, Scheduled, TimerCancelled
 from schemas.wire import Service
 from services.timer.domain import Due
-from shared.agenda import Agenda, Written
-from shared.decider import Input
-from shared.ports import EPOCH, Fenced
+from shared.kernel.agenda import Agenda, Written
+from shared.kernel.decider import Input
+from shared.kernel.ports import EPOCH, Fenced
 
 PAGE = 1_000
 """Of each shard a few times as many are held in memory at most."""

@@ -5,8 +5,8 @@ from pathlib import Path
 from services.timer.agenda import TimerAgenda
 from services.timer.domain import DECIDER
 from services.timer.store import PostgresTable
-from shared.application import Application
-from shared.settings import Settings
+from shared.runtime.application import Application
+from shared.runtime.settings import Settings
 
 APP = Application(
     DECIDER,

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from schemas.timer import CancelTimer, Elapsed, Schedule, Scheduled, TimerCancelled, TimerCommand, TimerRejected
+from schemas.timer.commands import CancelTimer, Schedule, TimerCommand
+from schemas.timer.events import Elapsed, Scheduled, TimerCancelled, TimerRejected
 from schemas.wire import Event, Service
-from shared.decider import Decider, Output, Refusal, Send
-from shared.policies import Policies
+from shared.kernel.decider import Decider, Output, Refusal, Send
+from shared.rules.policies import Policies
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from faststream.asgi import AsgiFastStream
 from faststream.kafka import KafkaBroker
 
 from schemas.topics import SERVICES
-from shared.application import _handler
-from shared.codec import Decoder
-from shared.kafka import KafkaSource
-from shared.shard_loop import ShardLoop
+from shared.kernel.codec import Decoder
+from shared.runtime.application import _handler
+from shared.runtime.kafka.source import KafkaSource
+from shared.runtime.shard_loop import ShardLoop
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -14,9 +14,9 @@ from deploy.publish import heard, models
 from schemas.asyncapi import DOCUMENT, PRINCIPALS, document
 from schemas.publish import as_text, is_public, json_schema
 from schemas.topics import OUTSIDERS_WRITE, PARTITIONS, SERVICES, all_topics
-from shared.codec import READ, STRUCTURED, DeadLetter, Decoded, Decoder, dead_letter, encode, partition_of
-from shared.decider import Input, Said
-from shared.ports import Record
+from shared.kernel.codec import READ, STRUCTURED, DeadLetter, Decoded, Decoder, dead_letter, encode, partition_of
+from shared.kernel.decider import Input, Said
+from shared.kernel.ports import Record
 from tests.contract.asyncapi.parser import LOCK, fetched, parsed
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"

@@ -23,9 +23,9 @@ from deploy.memory import compose
 from deploy.setup.topics import create_topics
 from schemas.topics import PARTITIONS, Topic
 from schemas.wire import MEDIATORS_KEY
-from shared.codec import header, partition_of
-from shared.memory import World
-from shared.ports import Row
+from shared.kernel.codec import header, partition_of
+from shared.kernel.ports import Row
+from shared.runtime.memory import World
 
 DICE = random.Random(12)
 LETTERS = string.ascii_letters + string.digits + "._:-"

@@ -12,10 +12,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from deploy.local.stack import Stack
 from deploy.setup.topics import create_topics
 from schemas.topics import BATCH_BYTES_MAX, DEAD_LETTER_BYTES_MAX, Topic
-from shared import codec
-from shared.kafka import KafkaPublisher
-from shared.memory import MemoryBus, MemoryPublisher
-from shared.ports import Outage, Publisher, Record, Row
+from shared.kernel import codec
+from shared.kernel.ports import Outage, Publisher, Record, Row
+from shared.runtime.kafka.publisher import KafkaPublisher
+from shared.runtime.memory import MemoryBus, MemoryPublisher
 
 PARTITIONS = 3
 TOPICS = ("order.events", "timer.commands", "order.dead-letters")

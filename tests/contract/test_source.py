@@ -15,9 +15,9 @@ from faststream.kafka import KafkaBroker
 from deploy.local.stack import Stack
 from deploy.setup.topics import create_topics
 from schemas.topics import Topic
-from shared.kafka import KafkaSource
-from shared.memory import MemoryBus, MemorySource
-from shared.ports import Record, Source
+from shared.kernel.ports import Record, Source
+from shared.runtime.kafka.source import KafkaSource
+from shared.runtime.memory import MemoryBus, MemorySource
 
 PARTITIONS = 3
 TOPICS = ("dispute.events", "order.commands")

@@ -10,13 +10,14 @@ import asyncpg
 import pytest
 
 from deploy.local.stack import Stack
-from schemas.timer import CancelTimer
+from schemas.timer.commands import CancelTimer
 from schemas.wire import Actor
-from shared.agenda import Agenda, Written
-from shared.database import KERNEL_MIGRATIONS, create_pool, migrate
-from shared.memory import START, MemoryStore
-from shared.ports import Claim, Commit, Cursor, Fenced, Outage, Record, Row, Store
-from shared.postgres import PostgresStore
+from shared.kernel.agenda import Agenda, Written
+from shared.kernel.ports import Claim, Commit, Cursor, Fenced, Outage, Record, Row, Store
+from shared.runtime.memory import START, MemoryStore
+from shared.runtime.postgres.database import create_pool
+from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
+from shared.runtime.postgres.store import PostgresStore
 
 
 class Keeping(Agenda):

@@ -12,7 +12,8 @@ from deploy.local.stack import Stack
 from services import timer
 from services.timer.agenda import BEGINNING, Change, MemoryTable, Place, Table, Timer
 from services.timer.store import PostgresTable
-from shared.database import create_pool, migrate
+from shared.runtime.postgres.database import create_pool
+from shared.runtime.postgres.migrate import migrate
 
 
 @dataclass

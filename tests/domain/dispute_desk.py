@@ -5,16 +5,16 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from schemas import dispute as messages
 from schemas.common import Evidence, FrozenLine, Party, PolicyRef, Terms
-from schemas.mediation import (
+from schemas.dispute import commands, events
+from schemas.mediation.events import (
     MediationCancelled,
     MediationDecided,
     MediationDefaulted,
     MediationOfferAccepted,
     QuestionAnswered,
 )
-from schemas.order import FreezeRefused, LinesFrozen, ProtectionExtended
+from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended
 from schemas.policy import Duration
 from schemas.wire import Actor, Message
 from services.dispute.domain import DECIDER
@@ -77,8 +77,8 @@ def days(n: int) -> Duration:
     return Duration(n=n, unit="days")
 
 
-def rejection(said: list[Message]) -> messages.DisputeRejected:
-    (refused,) = (message for message in said if isinstance(message, messages.DisputeRejected))
+def rejection(said: list[Message]) -> events.DisputeRejected:
+    (refused,) = (message for message in said if isinstance(message, events.DisputeRejected))
     return refused
 
 
@@ -97,7 +97,7 @@ class DisputeDesk(Desk):
 
     def say(
         self,
-        command: type[messages.DisputeCommand],
+        command: type[commands.DisputeCommand],
         by: Actor | None = None,
         dispute_id: str = "d1",
         **data: Any,
@@ -124,7 +124,7 @@ class DisputeDesk(Desk):
             "description": "Torn",
             "terms": terms or refund(),
         }
-        return self.say(messages.OpenDispute, dispute_id=dispute_id, **(claim | data))
+        return self.say(commands.OpenDispute, dispute_id=dispute_id, **(claim | data))
 
     def freeze(self, dispute_id: str = "d1", lines: tuple[FrozenLine, ...] = (SHIRTS, HAT)) -> list[Message]:
         return self.hear(
@@ -170,57 +170,57 @@ class DisputeDesk(Desk):
         )
 
     def modify(self, **data: Any) -> list[Message]:
-        return self.say(messages.ModifyDispute, **data)
+        return self.say(commands.ModifyDispute, **data)
 
     def show(self, *evidence: Evidence, by: Actor = BUYER, dispute_id: str = "d1") -> list[Message]:
-        return self.say(messages.AddEvidence, by, dispute_id, evidence=evidence)
+        return self.say(commands.AddEvidence, by, dispute_id, evidence=evidence)
 
     def write(self, by: Actor = BUYER) -> list[Message]:
-        return self.say(messages.SendMessage, by, text="Where is it?")
+        return self.say(commands.SendMessage, by, text="Where is it?")
 
     def offer(self, terms: Terms, by: Actor = SELLER) -> list[Message]:
-        return self.say(messages.MakeOffer, by, terms=terms)
+        return self.say(commands.MakeOffer, by, terms=terms)
 
     def reject(self) -> list[Message]:
-        return self.say(messages.RejectOffer, message="It was whole.")
+        return self.say(commands.RejectOffer, message="It was whole.")
 
     def accept(self, offer_id: int, by: Actor = BUYER, **data: Any) -> list[Message]:
-        return self.say(messages.AcceptOffer, by, offer_id=offer_id, **data)
+        return self.say(commands.AcceptOffer, by, offer_id=offer_id, **data)
 
     def cancel(self, expect: str = "reopenable", dispute_id: str = "d1") -> list[Message]:
-        return self.say(messages.CancelDispute, dispute_id=dispute_id, expect=expect)
+        return self.say(commands.CancelDispute, dispute_id=dispute_id, expect=expect)
 
     def escalate(self) -> list[Message]:
-        return self.say(messages.Escalate, statement="He does not listen.")
+        return self.say(commands.Escalate, statement="He does not listen.")
 
     def ship_return(self) -> list[Message]:
-        return self.say(messages.ShipReturn, carrier="Post", tracking_number="RR1")
+        return self.say(commands.ShipReturn, carrier="Post", tracking_number="RR1")
 
     def report(self, status: str = "delivered") -> list[Message]:
-        return self.say(messages.ReportReturn, status=status, at=self.now)
+        return self.say(commands.ReportReturn, status=status, at=self.now)
 
     def confirm_return(self) -> list[Message]:
-        return self.say(messages.ConfirmReturn)
+        return self.say(commands.ConfirmReturn)
 
     def contest(self, *evidence: Evidence) -> list[Message]:
         return self.say(
-            messages.ContestReturn,
+            commands.ContestReturn,
             reason="empty",
             description="A stone",
             evidence=evidence or (photo("stone"),),
         )
 
     def ship_replacement(self) -> list[Message]:
-        return self.say(messages.ShipReplacement, carrier="Post", tracking_number="RR2")
+        return self.say(commands.ShipReplacement, carrier="Post", tracking_number="RR2")
 
     def confirm_replacement(self) -> list[Message]:
-        return self.say(messages.ConfirmReplacement)
+        return self.say(commands.ConfirmReplacement)
 
     def appeal(self, by: Actor = BUYER, *evidence: Evidence) -> list[Message]:
-        return self.say(messages.Appeal, by, explanation="He has not seen the video.", evidence=evidence)
+        return self.say(commands.Appeal, by, explanation="He has not seen the video.", evidence=evidence)
 
     def waive(self, by: Actor = BUYER) -> list[Message]:
-        return self.say(messages.WaiveAppeal, by)
+        return self.say(commands.WaiveAppeal, by)
 
     # what mediation says
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from schemas.common import Evidence, Offer, Party, PolicyRef, Terms
-from schemas.dispute import DisputeAppealed, DisputeEscalated, EvidenceAdded, FiledEvidence
-from schemas.mediation import (
+from schemas.dispute.events import DisputeAppealed, DisputeEscalated, EvidenceAdded
+from schemas.dispute.shapes import FiledEvidence
+from schemas.mediation.commands import (
     AcceptSolution,
     AnswerQuestion,
     AskQuestion,
@@ -18,7 +19,7 @@ from schemas.mediation import (
 )
 from schemas.wire import Actor, Message
 from services.mediation.domain import DECIDER
-from shared.decider import earliest
+from shared.kernel.decider import earliest
 from tests.domain.table import POLICIES, Desk, newest
 
 BUYER = Actor(role="buyer", id="bea")

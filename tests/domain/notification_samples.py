@@ -3,15 +3,20 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from schemas import dispute, mediation, order, refund
 from schemas.common import Evidence, FrozenLine, Offer, OrderLine, Party, Payment, Terms
+from schemas.dispute import events as dispute
+from schemas.mediation import events as mediation
+from schemas.mediation.shapes import Mediator
+from schemas.order import events as order
+from schemas.order.shapes import ReleasedLine
+from schemas.refund import events as refund
 from schemas.wire import Event
 from tests.domain.table import NOON, newest
 
 ORDER = "order-1"
 BEA = Party(id="bea", email="bea@example.org")
 SAM = Party(id="sam", email="sam@example.org", locale="zh-CN")
-MIA = mediation.Mediator(id="mia", email="mia@example.org", locale="en-GB")
+MIA = Mediator(id="mia", email="mia@example.org", locale="en-GB")
 REF, _ = newest()
 CLAIM = Terms(kind="refund", refund_minor=1_250)
 NOTHING = Terms(kind="none", refund_minor=0)
@@ -153,7 +158,7 @@ def released(cause: str) -> Event:
     return of_order(
         order.LinesReleased,
         settlement_id="s1",
-        lines=(order.ReleasedLine(line_id="bulbs", amount_minor=750),),
+        lines=(ReleasedLine(line_id="bulbs", amount_minor=750),),
         release_minor=750,
         final=False,
         cause=cause,

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from schemas import order as messages
 from schemas.common import OrderLine, Party, Payment, Terms
-from schemas.dispute import ChosenLine, DisputeClosed, DisputeRequested, Outcome
-from schemas.refund import RefundSettled
+from schemas.dispute.events import DisputeClosed, DisputeRequested
+from schemas.dispute.shapes import ChosenLine, Outcome
+from schemas.order import commands, events
+from schemas.refund.events import RefundSettled
 from schemas.wire import Actor, Message
 from services.order.domain import DECIDER
 from services.order.lines import Money, money_of
-from shared.policies import Policies
+from shared.rules.policies import Policies
 from tests.domain import table
 from tests.domain.table import Desk, outcome
 
@@ -37,7 +38,7 @@ class OrderDesk(Desk):
     def money(self) -> Money:
         return money_of(self.state.lines)
 
-    def say(self, command: type[messages.OrderCommand], actor: Actor | None = None, **data: Any) -> list[Message]:
+    def say(self, command: type[commands.OrderCommand], actor: Actor | None = None, **data: Any) -> list[Message]:
         default = {"buyer": BUYER, "seller": SELLER, "platform": PLATFORM}
         role = next(role for role in default if role in command.by)
         return self.send(command(order_id=self.stream.order_id, actor=actor or default[role], **data))
@@ -52,16 +53,16 @@ class OrderDesk(Desk):
             "lines": lines,
             "payment": Payment(payment_id="pay-1", amount_minor=total),
         }
-        return self.say(messages.Place, **(data | changes))
+        return self.say(commands.Place, **(data | changes))
 
     def ship(self, actor: Actor | None = None) -> list[Message]:
-        return self.say(messages.Ship, actor, carrier="Post", tracking_number="RR1")
+        return self.say(commands.Ship, actor, carrier="Post", tracking_number="RR1")
 
     def extend(self, days: int) -> list[Message]:
-        return self.say(messages.ExtendProtection, days=days)
+        return self.say(commands.ExtendProtection, days=days)
 
     def confirm(self) -> list[Message]:
-        return self.say(messages.ConfirmReceipt)
+        return self.say(commands.ConfirmReceipt)
 
     def claim(
         self,
@@ -126,7 +127,7 @@ def awaiting(desk: OrderDesk) -> None:
 
 def cancelled(desk: OrderDesk) -> None:
     desk.place()
-    desk.say(messages.Cancel)
+    desk.say(commands.Cancel)
 
 
 def shipped(desk: OrderDesk) -> None:
@@ -204,7 +205,7 @@ def in_state(name: str) -> OrderDesk:
 
 def answer(said: list[Message]) -> str:
     """A cell of the tables: a refused freeze shows its code, as a refused command does."""
-    refused = [message.code for message in said if isinstance(message, messages.FreezeRefused)]
+    refused = [message.code for message in said if isinstance(message, events.FreezeRefused)]
     return refused[0] if refused else outcome(said)
 
 

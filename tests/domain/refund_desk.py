@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from schemas import order
 from schemas.common import OrderLine, Party, Payment
-from schemas.payments import PaymentFailed, PaymentSettled
-from schemas.refund import RefundCommand, ResolveRefund, RetryRefund
+from schemas.order import events as order
+from schemas.payments.events import PaymentFailed, PaymentSettled
+from schemas.refund.commands import RefundCommand, ResolveRefund, RetryRefund
 from schemas.wire import Actor, Message
 from services.refund.calling import ATTEMPTS_MAX, BACK_OFF_MAX
 from services.refund.domain import DECIDER

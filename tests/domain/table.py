@@ -10,10 +10,10 @@ from typing import Any
 
 from schemas.common import PolicyRef
 from schemas.policy import Policy
-from schemas.timer import Schedule
+from schemas.timer.commands import Schedule
 from schemas.wire import Command, Message, PrivateEvent, Rejected
-from shared import policies
-from shared.decider import Bell, Decider, Input, Stream, handle, refold
+from shared.kernel.decider import Bell, Decider, Input, Stream, handle, refold
+from shared.rules import policies
 
 POLICIES = policies.load()
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.dispute import DisputeClosed, DisputeEvent, DisputeRejected, OfferMade
+from schemas.dispute.events import DisputeClosed, DisputeEvent, DisputeRejected, OfferMade
 from schemas.wire import Actor
 from services.dispute.settling import amount_minor
 from services.dispute.states import Closed, InMediation, Refused, Requested
-from shared.decider import earliest
+from shared.kernel.decider import earliest
 from tests.domain.dispute_desk import (
     BUYER,
     CLAIMED_MINOR,

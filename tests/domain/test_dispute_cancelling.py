@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from schemas.dispute import DisputeCancelled, DisputeClosed
+from schemas.dispute.events import DisputeCancelled, DisputeClosed
 from schemas.wire import Message
 from tests.domain.dispute_desk import (
     HAT,

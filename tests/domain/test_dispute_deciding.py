@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from schemas.dispute import AppealWaived, DisputeAppealed, DisputeClosed, DisputeDecided, OfferAccepted, ReturnAwaited
+from schemas.dispute.events import (
+    AppealWaived,
+    DisputeAppealed,
+    DisputeClosed,
+    DisputeDecided,
+    OfferAccepted,
+    ReturnAwaited,
+)
 from schemas.wire import Message
 from tests.domain.dispute_desk import BUYER, CLAIMED_MINOR, SELLER, desk_in, goods_back, photo, refund, rejection
 from tests.domain.table import NOON, outcome

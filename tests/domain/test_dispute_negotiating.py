@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.common import Offer, Terms
-from schemas.dispute import (
+from schemas.dispute.events import (
     DisputeClosed,
     DisputeEscalated,
     DisputeModified,

@@ -7,15 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.common import EVIDENCE_FILES_MAX
-from schemas.dispute import (
-    ChosenLine,
-    DisputeAppealed,
-    DisputeOpened,
-    DisputeRequested,
-    EvidenceAdded,
-    OpenDispute,
-    OpenRefused,
-)
+from schemas.dispute.commands import OpenDispute
+from schemas.dispute.events import DisputeAppealed, DisputeOpened, DisputeRequested, EvidenceAdded, OpenRefused
+from schemas.dispute.shapes import ChosenLine
 from schemas.wire import Actor
 from tests.domain.dispute_desk import (
     BEA,

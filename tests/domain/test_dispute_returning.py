@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.common import Offer
-from schemas.dispute import (
-    ContestReturn,
+from schemas.dispute.commands import ContestReturn
+from schemas.dispute.events import (
     DisputeClosed,
     DisputeEscalated,
     ReplacementAwaited,

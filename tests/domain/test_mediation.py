@@ -9,18 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.common import Offer, Terms
-from schemas.mediation import (
-    MediationAssigned,
-    MediationDefaulted,
-    MediationOpened,
-    MediationOverdue,
-    Mediator,
-    Seat,
-)
+from schemas.mediation.commands import Seat
+from schemas.mediation.events import MediationAssigned, MediationDefaulted, MediationOpened, MediationOverdue
+from schemas.mediation.shapes import Mediator
 from schemas.wire import Actor, Message
 from services.mediation.case import InRound
 from services.mediation.domain import DECIDER
-from shared.policies import after
+from shared.rules.policies import after
 from tests.domain.mediation_room import BUYER, CLAIMED_MINOR, OPERATOR, ROSTER, SELLER, Room, room_at, under
 from tests.domain.table import NOON, POLICIES, cells, newest, outcome
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.common import EVIDENCE_FILES_MAX, Offer, Terms
-from schemas.mediation import AnswerMissed, MediationDefaulted, QuestionAnswered, QuestionAsked
+from schemas.mediation.events import AnswerMissed, MediationDefaulted, QuestionAnswered, QuestionAsked
 from schemas.wire import Rejected
 from services.mediation.policy import QUESTIONS_MAX
 from tests.domain.mediation_room import BUYER, SELLER, room_at, under

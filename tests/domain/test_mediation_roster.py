@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.mediation import (
-    AskQuestion,
-    AssignMediator,
-    MediatorRegistered,
-    MediatorRetired,
-    RegisterMediator,
-    RetireMediator,
-    Seat,
-)
+from schemas.mediation.commands import AskQuestion, AssignMediator, RegisterMediator, RetireMediator, Seat
+from schemas.mediation.events import MediatorRegistered, MediatorRetired
 from schemas.wire import MEDIATORS_KEY, Actor, Message
 from services.mediation.case import InRound
 from services.mediation.domain import DECIDER

@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.dispute import FiledEvidence
-from schemas.mediation import (
+from schemas.dispute.shapes import FiledEvidence
+from schemas.mediation.commands import Seat
+from schemas.mediation.events import (
     MediationCancelled,
     MediationDecided,
     MediationOfferAccepted,
     MediationOfferDeclined,
     MediationOfferMade,
     MediationOpened,
-    Seat,
 )
 from schemas.wire import Message, Rejected
 from tests.domain.mediation_room import BUYER, CLAIM, CLAIMED_MINOR, COUNTER, FILED, SELLER, Room, room_at, under

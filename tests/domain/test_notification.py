@@ -2,12 +2,12 @@
 
 import pytest
 
-from schemas import mediation
-from schemas.notification import NotificationSent, Queued
+from schemas.mediation import events, shapes
+from schemas.notification.events import NotificationSent, Queued
 from schemas.wire import Event, Message, Rejected, Resumed
 from services.notification.domain import DECIDER, TOPIC_ONLY, State
 from services.notification.handlers import ALL, HEARS, TOLD, Told, recipients
-from shared.decider import Decider
+from shared.kernel.decider import Decider
 from tests.domain.notification_samples import BEA, MIA, SAM, SAMPLES, of_case, placed, requested
 from tests.domain.table import NOON, Desk, cells
 
@@ -198,9 +198,9 @@ def test_without_a_mail_server_the_topic_itself_tells_people() -> None:
 def test_a_mediator_without_an_address_is_told_by_the_topic() -> None:
     desk = Desk(DECIDER)
     desk.hear(placed())
-    nameless = mediation.Mediator(id="max")
+    nameless = shapes.Mediator(id="max")
     [_, sent] = desk.hear(
-        of_case(mediation.MediationAssigned, round=2, mediator=nameless, mediator_due_by=None),
+        of_case(events.MediationAssigned, round=2, mediator=nameless, mediator_due_by=None),
     )
     assert isinstance(sent, NotificationSent)
     assert (sent.channel, sent.recipient.id) == ("topic", "max")
@@ -209,11 +209,11 @@ def test_a_mediator_without_an_address_is_told_by_the_topic() -> None:
 @pytest.mark.rule("R48")
 def test_a_letter_goes_to_whoever_mediates_that_dispute_now() -> None:
     desk = mediated()
-    other = mediation.Mediator(id="max", email="max@example.org")
-    desk.hear(of_case(mediation.MediationAssigned, dispute_id="d2", round=1, mediator=other, mediator_due_by=None))
+    other = shapes.Mediator(id="max", email="max@example.org")
+    desk.hear(of_case(events.MediationAssigned, dispute_id="d2", round=1, mediator=other, mediator_due_by=None))
     answered = SAMPLES["mediation.answered[last]"]
     assert [one.email for one in desk.hear(answered) if isinstance(one, Queued)] == [BEA.email, SAM.email, MIA.email]
-    desk.hear(of_case(mediation.MediationAssigned, round=1, mediator=other, mediator_due_by=None))
+    desk.hear(of_case(events.MediationAssigned, round=1, mediator=other, mediator_due_by=None))
     desk.wait(hours=1)
     assert [one.email for one in desk.hear(answered) if isinstance(one, Queued)][2] == other.email
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.notification import NotificationFailed, NotificationSent, Postponed, Queued
+from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued
 from schemas.wire import PrivateEvent
 from services.notification.domain import ATTEMPTS_MAX, DECIDER, RETRY_AFTER, Attempted, Known
 from services.notification.handlers import HEARS

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from jinja2 import Environment, meta
 
-from schemas import order
 from schemas.common import OrderLine
-from schemas.notification import Queued
+from schemas.notification.events import Queued
+from schemas.order import events as order
 from schemas.wire import Event
 from services.notification.domain import DECIDER
 from services.notification.handlers import HEARS, TOLD

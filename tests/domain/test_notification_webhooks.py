@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from schemas.notification import NotificationFailed, NotificationSent, Queued, Recipient, RecipientRole, WebhookQueued
+from schemas.notification.events import NotificationFailed, NotificationSent, Queued, WebhookQueued
+from schemas.notification.shapes import Recipient, RecipientRole
 from services.notification.domain import ATTEMPTS_MAX, DECIDER, Attempted, decider
 from services.notification.gateway import Answer
 from services.notification.handlers import HEARS

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from schemas import order as messages
 from schemas.common import OrderLine, Payment
+from schemas.order import commands, events
 from schemas.policy import Duration
-from schemas.timer import Schedule
+from schemas.timer.commands import Schedule
 from schemas.wire import Actor, Event, rfc3339
 from services.order.lines import Money
 from services.order.states import deadlines
@@ -37,12 +37,12 @@ DAY = timedelta(days=1)
 
 COMMANDS: dict[str, Any] = {
     "place": lambda desk: desk.place(),
-    "cancel": lambda desk: desk.say(messages.Cancel, reason="Found it cheaper"),
-    "extend_processing": lambda desk: desk.say(messages.ExtendProcessing, days=2),
+    "cancel": lambda desk: desk.say(commands.Cancel, reason="Found it cheaper"),
+    "extend_processing": lambda desk: desk.say(commands.ExtendProcessing, days=2),
     "ship": lambda desk: desk.ship(),
-    "correct_tracking": lambda desk: desk.say(messages.CorrectTracking, carrier="Post", tracking_number="RR2"),
-    "report_tracking": lambda desk: desk.say(messages.ReportTracking, status="delivered", at=NOON),
-    "request_extension": lambda desk: desk.say(messages.RequestExtension, days=3, message="Still at customs"),
+    "correct_tracking": lambda desk: desk.say(commands.CorrectTracking, carrier="Post", tracking_number="RR2"),
+    "report_tracking": lambda desk: desk.say(commands.ReportTracking, status="delivered", at=NOON),
+    "request_extension": lambda desk: desk.say(commands.RequestExtension, days=3, message="Still at customs"),
     "extend_protection": lambda desk: desk.extend(3),
     "confirm_receipt": lambda desk: desk.confirm(),
 }
@@ -158,7 +158,7 @@ expired         completed
 def test_the_status_is_the_first_that_holds(state: str, _: str, expected: str) -> None:
     desk = in_state(state)
 
-    assert only(desk.place(), messages.OrderRejected).status == expected
+    assert only(desk.place(), events.OrderRejected).status == expected
 
 
 @pytest.mark.rule("R4")
@@ -197,7 +197,7 @@ def test_everybody_does_only_what_is_his(
 def test_the_escrow_holds_what_was_paid() -> None:
     desk = OrderDesk()
 
-    placed = only(desk.place(), messages.Placed)
+    placed = only(desk.place(), events.Placed)
 
     assert placed.total_minor == 1_500
     assert placed.policy == newest("aliexpress")[0]
@@ -244,9 +244,9 @@ def test_cancelled_before_shipping_everything_goes_back() -> None:
     desk = OrderDesk()
     awaiting(desk)
 
-    said = desk.say(messages.Cancel, reason="Found it cheaper")
+    said = desk.say(commands.Cancel, reason="Found it cheaper")
 
-    event = only(said, messages.Cancelled)
+    event = only(said, events.Cancelled)
     assert (event.cause, event.reason) == ("buyer", "Found it cheaper")
     assert (event.settlement_id, event.refund_minor) == ("order-1:1", 1_500)
     assert event.status == "cancelled"
@@ -258,7 +258,7 @@ def test_cancelled_is_final_and_the_refund_runs_beside_it() -> None:
     desk = in_state("cancelled")
 
     assert desk.refunded("order-1:1", 1_500) == []
-    assert only(desk.confirm(), messages.OrderRejected).status == "cancelled"
+    assert only(desk.confirm(), events.OrderRejected).status == "cancelled"
 
 
 @pytest.mark.rule("R5b")
@@ -279,9 +279,9 @@ def test_shipped_a_millisecond_late_the_order_is_cancelled_already() -> None:
     said = desk.ship()
 
     assert answer(said) == "cancelled+too_late"
-    assert only(said, messages.Cancelled).cause == "not_shipped"
-    assert only(said, messages.Cancelled).refund_minor == 1_500
-    assert only(said, messages.OrderRejected).details == {"lost_at": rfc3339(NOON + 7 * DAY)}
+    assert only(said, events.Cancelled).cause == "not_shipped"
+    assert only(said, events.Cancelled).refund_minor == 1_500
+    assert only(said, events.OrderRejected).details == {"lost_at": rfc3339(NOON + 7 * DAY)}
 
 
 @pytest.mark.rule("R5b")
@@ -290,9 +290,9 @@ def test_the_seller_gets_more_time_to_ship_twice() -> None:
     awaiting(desk)
     desk.wait(days=6)
 
-    first = only(desk.say(messages.ExtendProcessing, days=30), messages.ProcessingExtended)
-    second = only(desk.say(messages.ExtendProcessing, days=1), messages.ProcessingExtended)
-    third = desk.say(messages.ExtendProcessing, days=1)
+    first = only(desk.say(commands.ExtendProcessing, days=30), events.ProcessingExtended)
+    second = only(desk.say(commands.ExtendProcessing, days=1), events.ProcessingExtended)
+    third = desk.say(commands.ExtendProcessing, days=1)
 
     assert first.processing_ends_at == NOON + 37 * DAY
     assert second.processing_ends_at == NOON + 38 * DAY
@@ -306,7 +306,7 @@ def test_more_time_to_ship_than_the_policy_gives_is_refused() -> None:
     desk = OrderDesk()
     awaiting(desk)
 
-    refused = only(desk.say(messages.ExtendProcessing, days=31), messages.OrderRejected)
+    refused = only(desk.say(commands.ExtendProcessing, days=31), events.OrderRejected)
 
     assert (refused.code, refused.details) == ("limit_exceeded", {"max_days": 30})
 
@@ -320,7 +320,7 @@ def test_shipping_starts_protection() -> None:
     awaiting(desk)
     desk.wait(days=2)
 
-    event = only(desk.ship(), messages.Shipped)
+    event = only(desk.ship(), events.Shipped)
 
     assert (event.carrier, event.tracking_number) == ("Post", "RR1")
     assert event.protection_ends_at == event.disputable_until == NOON + 62 * DAY
@@ -334,7 +334,7 @@ def test_every_event_tells_when_protection_ends() -> None:
     one_disputed(desk)
     desk.extend(10)
     desk.close("decided", 100)
-    desk.say(messages.Cancel)
+    desk.say(commands.Cancel)
     desk.confirm()
     desk.refunded()
 
@@ -361,7 +361,7 @@ def test_the_seller_extends_protection_in_its_last_millisecond() -> None:
     one_disputed(desk)
     desk.wait(days=60)
 
-    event = only(desk.extend(30), messages.ProtectionExtended)
+    event = only(desk.extend(30), events.ProtectionExtended)
 
     assert event.protection_ends_at == event.disputable_until == NOON + 90 * DAY
     assert event.reminder_at == NOON + 85 * DAY
@@ -376,7 +376,7 @@ def test_protection_that_is_over_is_not_extended() -> None:
     said = desk.extend(1)
 
     assert answer(said) == "protection_ending+lines_released+too_late"
-    assert only(said, messages.OrderRejected).details == {"lost_at": rfc3339(NOON + 60 * DAY)}
+    assert only(said, events.OrderRejected).details == {"lost_at": rfc3339(NOON + 60 * DAY)}
 
 
 @pytest.mark.rule("R4")
@@ -384,13 +384,13 @@ def test_protection_has_a_limit_a_request_and_one_in_all() -> None:
     desk = OrderDesk()
     shipped(desk)
 
-    refusals = [only(desk.extend(31), messages.OrderRejected)]
+    refusals = [only(desk.extend(31), events.OrderRejected)]
     desk.extend(30)
     desk.extend(25)
-    refusals.append(only(desk.extend(6), messages.OrderRejected))
-    refusals.append(only(desk.say(messages.RequestExtension, days=6), messages.OrderRejected))
+    refusals.append(only(desk.extend(6), events.OrderRejected))
+    refusals.append(only(desk.say(commands.RequestExtension, days=6), events.OrderRejected))
     desk.extend(5)
-    refusals.append(only(desk.extend(1), messages.OrderRejected))
+    refusals.append(only(desk.extend(1), events.OrderRejected))
 
     assert {refusal.code for refusal in refusals} == {"limit_exceeded"}
     assert [refusal.details for refusal in refusals] == [{"max_days": days} for days in (30, 5, 5, 0)]
@@ -402,7 +402,7 @@ def test_asking_for_an_extension_extends_nothing() -> None:
     desk = OrderDesk()
     shipped(desk)
 
-    event = only(desk.say(messages.RequestExtension, days=7, message="At customs"), messages.ExtensionRequested)
+    event = only(desk.say(commands.RequestExtension, days=7, message="At customs"), events.ExtensionRequested)
 
     assert (event.days, event.message) == (7, "At customs")
     assert event.protection_ends_at == desk.state.protection_ends_at == NOON + 60 * DAY
@@ -416,7 +416,7 @@ def test_both_parties_are_told_before_protection_ends() -> None:
     assert answer(desk.ring()) == "-"
     desk.wait(milliseconds=1)
 
-    event = only(desk.ring(), messages.ProtectionEnding)
+    event = only(desk.ring(), events.ProtectionEnding)
 
     assert (event.held_minor, event.disputed_minor) == (500, 1_000)
     assert event.protection_ends_at == event.disputable_until == NOON + 60 * DAY
@@ -435,7 +435,7 @@ def test_an_extension_moves_the_reminder_and_repeats_it() -> None:
     desk.wait(days=10)
     assert answer(desk.ring()) == "protection_ending"
 
-    extended = only(desk.extend(10), messages.ProtectionExtended)
+    extended = only(desk.extend(10), events.ProtectionExtended)
 
     assert extended.reminder_at == NOON + 75 * DAY
     desk.wait(days=10)
@@ -449,7 +449,7 @@ def test_a_short_extension_is_not_reminded_of_at_once() -> None:
     desk.wait(days=59)
     desk.ring()
 
-    extended = only(desk.extend(2), messages.ProtectionExtended)
+    extended = only(desk.extend(2), events.ProtectionExtended)
 
     assert extended.reminder_at is None
     desk.wait(days=2)
@@ -461,7 +461,7 @@ def test_protection_shorter_than_its_notice_is_told_of_at_once(monkeypatch: pyte
     under(monkeypatch, protection=Duration(n=3, unit="days"))
     desk = OrderDesk()
     shipped(desk)
-    extended = only(desk.extend(1), messages.ProtectionExtended)
+    extended = only(desk.extend(1), events.ProtectionExtended)
     desk.wait(milliseconds=1)
 
     assert extended.reminder_at == NOON
@@ -475,7 +475,7 @@ def test_at_the_end_of_protection_the_seller_is_paid() -> None:
     one_disputed(desk)
     desk.wait(days=60, milliseconds=1)
 
-    event = only(desk.ring(), messages.LinesReleased)
+    event = only(desk.ring(), events.LinesReleased)
 
     assert (event.cause, event.final, event.settlement_id) == ("protection_ended", False, "order-1:1")
     assert [(line.line_id, line.amount_minor) for line in event.lines] == [("hat", 500)]
@@ -491,11 +491,11 @@ def test_confirming_receipt_ends_protection_and_pays_the_seller() -> None:
 
     said = desk.confirm()
 
-    event, released = only(said, messages.ReceiptConfirmed), only(said, messages.LinesReleased)
+    event, released = only(said, events.ReceiptConfirmed), only(said, events.LinesReleased)
     assert event.protection_ends_at == NOON + 3 * DAY
     assert event.disputable_until == NOON + 18 * DAY
     assert (released.cause, released.release_minor, released.final) == ("receipt_confirmed", 1_500, False)
-    assert only(said, messages.Completed).release_minor == 1_500
+    assert only(said, events.Completed).release_minor == 1_500
     assert list(deadlines(desk.state)) == []
     assert desk.money == Money(released_minor=1_500)
 
@@ -506,7 +506,7 @@ def test_what_the_carrier_reports_changes_nothing() -> None:
     shipped(desk)
     before = desk.state
 
-    event = only(COMMANDS["report_tracking"](desk), messages.TrackingReported)
+    event = only(COMMANDS["report_tracking"](desk), events.TrackingReported)
 
     assert (event.tracking_status, event.at, event.status) == ("delivered", NOON, "awaiting_confirmation")
     assert desk.state == before
@@ -537,7 +537,7 @@ def test_where_nothing_is_left_to_wait_for_no_deadline_is_held(state: Any) -> No
 def test_a_command_sent_again_has_one_effect() -> None:
     desk = OrderDesk()
     shipped(desk)
-    wish = messages.ExtendProtection(order_id="order-1", actor=SELLER, days=5)
+    wish = commands.ExtendProtection(order_id="order-1", actor=SELLER, days=5)
 
     first, again = desk.send(wish, id="c1"), desk.send(wish, id="c1")
 

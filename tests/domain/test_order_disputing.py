@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas import order as messages
 from schemas.common import OrderLine
+from schemas.order import events
 from schemas.policy import Duration
-from schemas.timer import Schedule
+from schemas.timer.commands import Schedule
 from schemas.wire import Actor, rfc3339
 from services.order.lines import Disputed, Held, Line, Money, claimable_minor, settlement_id, split
 from services.order.states import deadlines
@@ -117,7 +117,7 @@ def test_chosen_lines_are_frozen_whole() -> None:
     desk = OrderDesk()
     shipped(desk)
 
-    event = only(desk.claim("hat", ("shirts", 2), refund_minor=1_167), messages.LinesFrozen)
+    event = only(desk.claim("hat", ("shirts", 2), refund_minor=1_167), events.LinesFrozen)
 
     assert [(line.line_id, line.quantity, line.amount_minor, line.released) for line in event.lines] == [
         ("shirts", 2, 1_000, False),
@@ -135,7 +135,7 @@ def test_without_a_choice_all_lines_that_are_free_are_frozen() -> None:
     desk = OrderDesk()
     one_disputed(desk)
 
-    event = only(desk.claim(dispute_id="d2"), messages.LinesFrozen)
+    event = only(desk.claim(dispute_id="d2"), events.LinesFrozen)
 
     assert [line.line_id for line in event.lines] == ["hat"]
 
@@ -146,7 +146,7 @@ def test_no_more_is_claimed_than_was_paid_for_the_pieces() -> None:
     desk = OrderDesk()
     shipped(desk)
 
-    refused = only(desk.claim(("shirts", 1), refund_minor=335), messages.FreezeRefused)
+    refused = only(desk.claim(("shirts", 1), refund_minor=335), events.FreezeRefused)
 
     assert (refused.code, refused.details) == ("amount_exceeds", {"max_minor": 334})
     assert answer(desk.claim(("shirts", 1), refund_minor=334)) == "lines_frozen"
@@ -172,7 +172,7 @@ def test_a_claim_that_cannot_be_is_refused(claim: dict[str, Any], code: str) -> 
     shipped(desk)
     before = desk.state
 
-    refused = only(desk.claim(*claim.pop("lines", ()), **claim), messages.FreezeRefused)
+    refused = only(desk.claim(*claim.pop("lines", ()), **claim), events.FreezeRefused)
 
     assert (refused.dispute_id, refused.code, refused.status) == ("d1", code, "awaiting_confirmation")
     assert desk.state == before
@@ -204,7 +204,7 @@ def test_a_settled_line_is_the_first_obstacle_and_a_disputed_one_the_second() ->
 
 
 def test_there_is_no_order_to_dispute() -> None:
-    refused = only(OrderDesk().claim(), messages.FreezeRefused)
+    refused = only(OrderDesk().claim(), events.FreezeRefused)
 
     assert (refused.code, refused.status, refused.protection_ends_at) == ("not_found", None, None)
 
@@ -224,7 +224,7 @@ def test_a_claim_before_its_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     desk = OrderDesk()
     shipped(desk)
 
-    refused = only(desk.claim(received_at=NOON + 10 * DAY - MILLISECOND), messages.FreezeRefused)
+    refused = only(desk.claim(received_at=NOON + 10 * DAY - MILLISECOND), events.FreezeRefused)
 
     assert (refused.code, refused.details) == ("too_early", {"available_at": rfc3339(NOON + 10 * DAY)})
     assert answer(desk.claim(received_at=NOON + 10 * DAY)) == "lines_frozen"
@@ -235,7 +235,7 @@ def test_before_shipping_the_way_back_is_to_cancel() -> None:
     desk = OrderDesk()
     awaiting(desk)
 
-    refused = only(desk.claim(), messages.FreezeRefused)
+    refused = only(desk.claim(), events.FreezeRefused)
 
     assert (refused.code, refused.details) == ("too_early", None)
 
@@ -248,7 +248,7 @@ def test_a_claim_in_time_stays_in_time_however_long_it_queued() -> None:
     desk = OrderDesk()
     expired(desk)
 
-    event = only(desk.claim("shirts", received_at=NOON + 60 * DAY), messages.LinesFrozen)
+    event = only(desk.claim("shirts", received_at=NOON + 60 * DAY), events.LinesFrozen)
 
     assert [line.released for line in event.lines] == [True]
     assert event.status == "disputed"
@@ -262,7 +262,7 @@ def test_a_claim_too_late_is_too_late_even_if_the_bell_is_later() -> None:
     shipped(desk)
     desk.wait(days=61)
 
-    refused = only(desk.claim(received_at=NOON + 60 * DAY + MILLISECOND), messages.FreezeRefused)
+    refused = only(desk.claim(received_at=NOON + 60 * DAY + MILLISECOND), events.FreezeRefused)
 
     assert (refused.code, refused.details) == ("too_late", {"lost_at": rfc3339(NOON + 60 * DAY)})
 
@@ -286,7 +286,7 @@ def test_broken_after_two_weeks() -> None:
     since_confirmed = NOON + DAY
 
     late = desk.claim("shirts", dispute_id="late", received_at=since_confirmed + 15 * DAY + MILLISECOND)
-    event = only(desk.claim("shirts", received_at=since_confirmed + 15 * DAY), messages.LinesFrozen)
+    event = only(desk.claim("shirts", received_at=since_confirmed + 15 * DAY), events.LinesFrozen)
 
     assert answer(late) == "too_late"
     assert event.lines[0].released
@@ -301,7 +301,7 @@ def test_expired_lines_may_be_disputed_where_the_policy_gives_a_window(monkeypat
     desk = OrderDesk()
     expired(desk)
 
-    assert only(desk.claim(received_at=NOON + 70 * DAY), messages.LinesFrozen).disputable_until == NOON + 70 * DAY
+    assert only(desk.claim(received_at=NOON + 70 * DAY), events.LinesFrozen).disputable_until == NOON + 70 * DAY
 
 
 # Cancelled disputes
@@ -312,7 +312,7 @@ def test_cancelled_in_time_the_lines_are_what_they_were() -> None:
     desk = OrderDesk()
     one_disputed(desk)
 
-    event = only(desk.close("cancelled", final=False), messages.LinesUnfrozen)
+    event = only(desk.close("cancelled", final=False), events.LinesUnfrozen)
 
     assert (event.dispute_id, event.lines, event.disputable_until) == ("d1", ("shirts",), NOON + 60 * DAY)
     assert desk.money == Money(held_minor=1_500)
@@ -326,7 +326,7 @@ def test_a_released_line_comes_back_released() -> None:
     said = desk.close("cancelled", final=False)
 
     assert answer(said) == "lines_unfrozen+completed"
-    assert only(said, messages.Completed).release_minor == 1_500
+    assert only(said, events.Completed).release_minor == 1_500
     assert desk.money == Money(released_minor=1_500)
     assert answer(desk.claim("shirts", dispute_id="d2")) == "lines_frozen"
 
@@ -353,7 +353,7 @@ def test_cancelled_too_late_the_lines_are_the_sellers_for_good(outcome: Any) -> 
     desk = OrderDesk()
     one_disputed(desk)
 
-    event = only(desk.close(outcome), messages.LinesReleased)
+    event = only(desk.close(outcome), events.LinesReleased)
 
     assert event.cause == {"cancelled": "dispute_cancelled"}.get(outcome, outcome)
     assert (event.settlement_id, event.dispute_id, event.final) == ("order-1:1", "d1", True)
@@ -367,7 +367,7 @@ def test_cancelled_too_late_the_lines_are_the_sellers_for_good(outcome: Any) -> 
 def test_what_was_released_before_is_not_paid_twice() -> None:
     desk = in_state("reclaimed")
 
-    event = only(desk.close("arbitration_cancelled"), messages.LinesReleased)
+    event = only(desk.close("arbitration_cancelled"), events.LinesReleased)
 
     assert [(line.line_id, line.amount_minor) for line in event.lines] == [("shirts", 0)]
     assert event.release_minor == 0
@@ -385,7 +385,7 @@ def test_a_refund_is_shared_in_proportion_to_the_claim_and_odd_cents_go_first() 
     desk.ship()
     desk.claim(("a", 1), ("b", 3), ("c", 2))
 
-    event = only(desk.close("decided", 101), messages.Settled)
+    event = only(desk.close("decided", 101), events.Settled)
 
     # 34 + 100 + 67 = 201 were claimed; 17.08, 50.25 and 33.67 leave one odd cent
     assert [(line.line_id, line.refund_minor, line.release_minor) for line in event.lines] == [
@@ -408,7 +408,7 @@ def test_the_refund_of_a_released_line_comes_from_the_sellers_balance() -> None:
     desk.close("decided", 0, dispute_id="d0")
     desk.claim("shirts", received_at=NOON + DAY)
 
-    event = only(desk.close("offer_accepted", 400), messages.Settled)
+    event = only(desk.close("offer_accepted", 400), events.Settled)
 
     assert (event.refund_minor, event.release_minor) == (400, 600)
     assert (event.payout_minor, event.chargeback_minor) == (0, 400)
@@ -424,9 +424,9 @@ def test_held_and_released_lines_of_one_dispute() -> None:
     desk.ring()
     desk.close("cancelled", final=False)
     said = desk.claim(received_at=NOON + DAY, refund_minor=1_500, dispute_id="d2")
-    assert [line.released for line in only(said, messages.LinesFrozen).lines] == [False, True]
+    assert [line.released for line in only(said, events.LinesFrozen).lines] == [False, True]
 
-    event = only(desk.close("decided", 751, dispute_id="d2"), messages.Settled)
+    event = only(desk.close("decided", 751, dispute_id="d2"), events.Settled)
 
     assert [(line.refund_minor, line.release_minor) for line in event.lines] == [(501, 499), (250, 250)]
     assert (event.payout_minor, event.chargeback_minor) == (499, 250)
@@ -438,7 +438,7 @@ def test_whatever_a_dispute_says_no_more_is_refunded_than_was_claimed() -> None:
     shipped(desk)
     desk.claim(("shirts", 2))
 
-    event = only(desk.close("decided", 999_999), messages.Settled)
+    event = only(desk.close("decided", 999_999), events.Settled)
 
     assert (event.refund_minor, event.release_minor) == (667, 333)
 
@@ -451,7 +451,7 @@ def test_completed_when_the_last_refund_has_arrived_and_again_after_a_later_clai
         desk.claim(line, dispute_id=line)
         desk.close("decided", 100, dispute_id=line)
         assert answer(desk.refunded("order-1:1")) == "-"
-        completed = only(desk.refunded(f"order-1:{number}"), messages.Completed)
+        completed = only(desk.refunded(f"order-1:{number}"), events.Completed)
         refunded_minor = 100 * (number - 1)
         assert (completed.refund_minor, completed.release_minor) == (refunded_minor, 1_500 - refunded_minor)
         assert desk.refunded(f"order-1:{number}") == []
@@ -464,7 +464,7 @@ def test_a_refund_on_its_way_holds_up_the_order_but_not_a_line_that_is_held() ->
     said = desk.refunded()
 
     assert answer(said) == "-"
-    assert only(desk.place(), messages.OrderRejected).status == "awaiting_confirmation"
+    assert only(desk.place(), events.OrderRejected).status == "awaiting_confirmation"
     assert answer(desk.confirm()) == "receipt_confirmed+lines_released+completed"
 
 
@@ -475,8 +475,8 @@ def test_two_disputes_of_one_order_end_on_their_own() -> None:
     one_disputed(desk)
     desk.claim("hat", dispute_id="d2")
 
-    first = only(desk.close("decided", 333, dispute_id="d1"), messages.Settled)
-    second = only(desk.close("seller_silent", 500, dispute_id="d2"), messages.Settled)
+    first = only(desk.close("decided", 333, dispute_id="d1"), events.Settled)
+    second = only(desk.close("seller_silent", 500, dispute_id="d2"), events.Settled)
 
     assert (first.settlement_id, second.settlement_id) == ("order-1:1", "order-1:2")
     assert (first.status, second.status) == ("disputed", "payment_processing")
@@ -490,9 +490,9 @@ def test_what_is_released_later_than_the_rest_goes_under_a_name_of_its_own() -> 
     desk = OrderDesk()
     one_disputed(desk)
     desk.wait(days=61)
-    first = only(desk.ring(), messages.LinesReleased)
+    first = only(desk.ring(), events.LinesReleased)
     desk.close("cancelled", final=False)
-    second = only(desk.ring(), messages.LinesReleased)
+    second = only(desk.ring(), events.LinesReleased)
     assert (first.settlement_id, second.settlement_id) == ("order-1:1", "order-1:2")
 
 
@@ -532,7 +532,7 @@ def test_a_settlement_of_a_long_order_id_fits_and_stays_the_same() -> None:
     desk = OrderDesk("o" * 64)
     all_disputed(desk)
 
-    event = only(desk.close("decided", 100), messages.Settled)
+    event = only(desk.close("decided", 100), events.Settled)
 
     assert event.settlement_id == settlement_id("o" * 64, 1)
     assert len(event.settlement_id) == 64

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas import order as messages
+from schemas.order import commands
+from schemas.order import events as order_events
 from schemas.wire import Actor, Event, Rejected
 from services.order.lines import Disputed, money_of
 from services.order.states import AwaitingShipment, Shipped, deadlines, status
@@ -27,7 +28,7 @@ WAITS = st.sampled_from(
 OUTCOMES = st.sampled_from(["offer_accepted", "decided", "buyer_silent", "cancelled", "arbitration_cancelled"])
 
 
-def said(command: type[messages.OrderCommand], **data: Any) -> Step:
+def said(command: type[commands.OrderCommand], **data: Any) -> Step:
     return lambda desk: desk.say(command, **data)
 
 
@@ -36,13 +37,13 @@ COMMANDS: st.SearchStrategy[Step] = st.one_of(
     st.just(lambda desk: desk.ship()),
     st.just(lambda desk: desk.confirm()),
     st.just(lambda desk: desk.ring()),
-    st.just(said(messages.Cancel)),
-    st.just(said(messages.CorrectTracking, carrier="Post", tracking_number="RR2")),
-    st.just(said(messages.ReportTracking, status="failed", at=NOON)),
-    st.just(said(messages.ConfirmReceipt, actor=Actor(role="buyer", id="not-bea"))),
-    st.builds(lambda days: said(messages.ExtendProcessing, days=days), DAYS),
-    st.builds(lambda days: said(messages.RequestExtension, days=days), DAYS),
-    st.builds(lambda days: said(messages.ExtendProtection, days=days), DAYS),
+    st.just(said(commands.Cancel)),
+    st.just(said(commands.CorrectTracking, carrier="Post", tracking_number="RR2")),
+    st.just(said(commands.ReportTracking, status="failed", at=NOON)),
+    st.just(said(commands.ConfirmReceipt, actor=Actor(role="buyer", id="not-bea"))),
+    st.builds(lambda days: said(commands.ExtendProcessing, days=days), DAYS),
+    st.builds(lambda days: said(commands.RequestExtension, days=days), DAYS),
+    st.builds(lambda days: said(commands.ExtendProtection, days=days), DAYS),
 )
 
 
@@ -95,28 +96,30 @@ def the_money_adds_up(desk: OrderDesk) -> None:
     """The sums by the lines are the sums by what was told to the refund service, and all there is."""
     held = desk.money
     events = [message for message in desk.history if isinstance(message, Event) and not isinstance(message, Rejected)]
-    to_buyer = sum(event.refund_minor for event in events if isinstance(event, messages.Cancelled | messages.Settled))
+    to_buyer = sum(
+        event.refund_minor for event in events if isinstance(event, order_events.Cancelled | order_events.Settled)
+    )
     to_seller = sum(
         event.release_minor
-        if isinstance(event, messages.LinesReleased)
+        if isinstance(event, order_events.LinesReleased)
         else event.payout_minor - event.chargeback_minor
         for event in events
-        if isinstance(event, messages.LinesReleased | messages.Settled)
+        if isinstance(event, order_events.LinesReleased | order_events.Settled)
     )
     assert held.refunded_minor == to_buyer
     assert held.released_minor == to_seller
     assert held.held_minor + held.disputed_minor == 1_500 - to_buyer - to_seller >= 0
 
     for event in events:
-        if isinstance(event, messages.LinesReleased):
+        if isinstance(event, order_events.LinesReleased):
             assert event.release_minor == sum(line.amount_minor for line in event.lines)
-        if isinstance(event, messages.Settled):
+        if isinstance(event, order_events.Settled):
             assert event.refund_minor == sum(line.refund_minor for line in event.lines)
             assert event.release_minor == sum(line.release_minor for line in event.lines)
 
     movements = [event.settlement_id for event in events if hasattr(event, "settlement_id") and event.topic]
     assert len(set(movements)) == len(movements)
-    frozen = [event.dispute_id for event in events if isinstance(event, messages.LinesFrozen)]
+    frozen = [event.dispute_id for event in events if isinstance(event, order_events.LinesFrozen)]
     assert len(set(frozen)) == len(frozen)
 
 
@@ -130,7 +133,7 @@ def somebody_is_waited_for(desk: OrderDesk) -> None:
             names = {deadline.name for deadline in held}
             assert ("protection_ends" in names) == (money_of(desk.state.lines).held_minor > 0)
             assert held or status(desk.state) in ("disputed", "payment_processing", "completed")
-            arrivals = [event for event in desk.history if isinstance(event, messages.Completed)]
+            arrivals = [event for event in desk.history if isinstance(event, order_events.Completed)]
             if status(desk.state) == "completed":
                 assert arrivals
                 assert arrivals[-1].refund_minor == desk.money.refunded_minor

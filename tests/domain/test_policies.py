@@ -14,8 +14,9 @@ import pytest
 from deploy.stories.scaled import published, scaled
 from schemas.common import PolicyRef
 from schemas.policy import Duration, Policy
-from shared import application, policies
-from shared.policies import PUBLISHED, BrokenPolicy, PolicyMissing
+from shared.rules import policies
+from shared.rules.policies import PUBLISHED, BrokenPolicy, PolicyMissing
+from shared.runtime import application
 
 FILE = "aliexpress.1.yaml"
 CONTENT = (PUBLISHED / FILE).read_bytes()

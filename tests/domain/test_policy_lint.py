@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from schemas.policy import Duration, Policy
-from shared import business_days, policies
-from shared.policies import PUBLISHED, BrokenPolicy
-from shared.policy_lint import lint
+from shared.rules import business_days, policies
+from shared.rules.policies import PUBLISHED, BrokenPolicy
+from shared.rules.policy_lint import lint
 
 FILE = "aliexpress.1.yaml"
 CONTENT = (PUBLISHED / FILE).read_text()

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from schemas.payments import ChargeBack, PayBack, PaymentCommand, PayOut, QueryPayment
-from schemas.refund import (
+from schemas.payments.commands import ChargeBack, PayBack, PaymentCommand, PayOut, QueryPayment
+from schemas.refund.events import (
     ChargedBack,
     PaidOut,
     RefundEvent,
@@ -17,11 +17,11 @@ from schemas.refund import (
     RefundSubmitted,
     ReviewNeeded,
 )
-from schemas.timer import Schedule
+from schemas.timer.commands import Schedule
 from schemas.wire import Message
 from services.refund.calling import ATTEMPTS_MAX
 from services.refund.domain import deadlines
-from shared.policies import after
+from shared.rules.policies import after
 from tests.domain.refund_desk import OPERATOR, SELLER, SILENCE, STATES, RefundDesk, in_state
 from tests.domain.table import NOON, cells, newest, outcome
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.payments import ChargeBack, PayBack, PaymentFailed, PaymentSettled, PayOut, QueryPayment
-from schemas.refund import ChargedBack, DoneEvent, PaidOut, PendingEvent, RefundSettled
+from schemas.payments.commands import ChargeBack, PayBack, PayOut, QueryPayment
+from schemas.payments.events import PaymentFailed, PaymentSettled
+from schemas.refund.events import ChargedBack, DoneEvent, PaidOut, PendingEvent, RefundSettled
 from schemas.wire import Message
 from services.refund.domain import deadlines
 from services.refund.gateway import Paid, PaymentCommand, answer

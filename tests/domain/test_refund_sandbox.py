@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from schemas.payments import ChargeBack, PayBack, PaymentFailed, PaymentSettled, PayOut, QueryPayment
+from schemas.payments.commands import ChargeBack, PayBack, PayOut, QueryPayment
+from schemas.payments.events import PaymentFailed, PaymentSettled
 from schemas.wire import Actor
 from services.refund.gateway import Paid, PaymentCommand, answer
 

@@ -12,7 +12,7 @@ from deploy.memory import open_stage
 from deploy.publish import models
 from deploy.stories.book import STORIES
 from deploy.stories.dialogue import EVENT_TOPICS, Scene
-from schemas.notification import RecipientRole
+from schemas.notification.shapes import RecipientRole
 from schemas.publish import GOLDEN, is_public
 from schemas.sight import Viewer, history, in_words, sees
 from schemas.wire import Actor, Event, Message

@@ -25,8 +25,8 @@ from deploy.stories.book import STORIES
 from deploy.stories.dialogue import Scene, hire_mediators
 from deploy.stories.live import LiveStage
 from schemas.topics import OUTSIDERS, SERVICES, Topic, all_topics
-from shared.kafka import connection
-from shared.settings import Settings
+from shared.runtime.kafka.connection import connection
+from shared.runtime.settings import Settings
 
 TOPICS = {topic.name: topic for topic in all_topics()}
 FORBIDDEN = [

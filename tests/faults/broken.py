@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from schemas.order import Ship
+from schemas.order.commands import Ship
 from services.order import domain
-from shared.decider import Output
-from shared.policies import Policies
+from shared.kernel.decider import Output
+from shared.rules.policies import Policies
 
 VARIABLE = "RECOURSE_TEST_BUG"
 UNLUCKY = "unlucky"

@@ -21,10 +21,10 @@ from typing import Any, NoReturn
 
 from services.notification.gateway import Gateway
 from services.notification.webhooks import WebhookGateway
-from shared import shard_loop
-from shared.agenda import Agenda
-from shared.application import Companion
-from shared.ports import Publisher, Source, Store
+from shared.kernel.agenda import Agenda
+from shared.kernel.ports import Publisher, Source, Store
+from shared.runtime import shard_loop
+from shared.runtime.application import Companion
 
 DIE_AT = "RECOURSE_TEST_DIE_AT"
 KNOWN_PLACES = "RECOURSE_TEST_KNOWN_PLACES"
@@ -57,7 +57,7 @@ class Door:
         return found
 
 
-KIT = "shared.application"
+KIT = "shared.runtime.application"
 DOORS = {
     "source": Door(Source, KIT, "KafkaSource"),
     "store": Door(Store, KIT, "PostgresStore"),

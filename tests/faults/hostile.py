@@ -11,8 +11,8 @@ from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.record.default_records import DefaultRecordBase
 from aiokafka.record.util import calc_crc32c
 
-from schemas.timer import Elapsed
-from shared import codec
+from schemas.timer.events import Elapsed
+from shared.kernel import codec
 
 PARTITIONS = 2
 BATCH_BYTES_MAX = 64 * 1024 * 1024

@@ -1,8 +1,9 @@
 """Every service is killed at every one of its steps, on the real Kafka and PostgreSQL, while money moves.
 
-A step is right before, inside or right after a call through one of the doors of the shard loop (shared/ports.py,
-shared/agenda.py) or of a gateway: see `tests.faults.deadly`. Whoever comes after a dead process repairs what it left,
-and is armed already for the next step. The full form is `make test-crashes`, the short one part of `make test`.
+A step is right before, inside or right after a call through one of the doors of the shard loop
+(shared/kernel/ports.py, shared/kernel/agenda.py) or of a gateway: see `tests.faults.deadly`. Whoever comes after a dead
+process repairs what it left, and is armed already for the next step. The full form is `make test-crashes`, the short
+one part of `make test`.
 """
 
 import asyncio
@@ -21,8 +22,8 @@ import pytest_asyncio
 
 from deploy.local.stack import ServiceProcess, Stack
 from schemas.topics import PARTITIONS, SERVICES
-from shared.agenda import Agenda
-from shared.ports import Publisher, Source, Store
+from shared.kernel.agenda import Agenda
+from shared.kernel.ports import Publisher, Source, Store
 from tests.faults import aftermath, checks, deadly
 from tests.faults.deadly import Step
 from tests.faults.market import OBEYED, SLOW, Market, Traffic, Way, never_shipped

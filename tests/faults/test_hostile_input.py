@@ -18,7 +18,7 @@ from deploy.stories.dialogue import Case as Order
 from deploy.stories.dialogue import Scene, hire_mediators
 from deploy.stories.live import LiveStage
 from schemas.topics import SERVICES, Topic
-from shared import codec
+from shared.kernel import codec
 from tests.faults.from_schema import good, placed, schemas
 from tests.faults.hostile import PARTITIONS, Header, Producer, Sent
 from tests.faults.hostile_table import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from schemas.notification import Queued
+from schemas.notification.events import Queued
 from services.notification.gateway import mail
 from services.notification.handlers import HEARS
 from services.notification.letters import Letter, letter

@@ -8,7 +8,7 @@ from deploy.memory import open_stage
 from deploy.stories.book import STORIES
 from deploy.stories.dialogue import Scene
 from schemas.topics import OUTSIDERS_WRITE
-from shared.memory import MemoryBus
+from shared.runtime.memory import MemoryBus
 
 LONG = timedelta(days=400)
 EFFECTS_END = (".events", ".dead-letters", "payments.commands")

@@ -13,8 +13,8 @@ from deploy.stories.claims import before_a_mediator, decision, disputed
 from deploy.stories.dialogue import Case, Scene, goods_back, new_parcel, refund
 from deploy.verify.purse import Purse
 from schemas.topics import SERVICES
-from shared.codec import header
-from shared.ports import Row
+from shared.kernel.codec import header
+from shared.kernel.ports import Row
 from tests.faults.from_schema import bad, good, placed, schemas
 
 EXAMPLES = 12

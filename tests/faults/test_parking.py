@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.stack import Stack
-from shared.codec import header
+from shared.kernel.codec import header
 from tests.faults import broken
 from tests.faults.market import Market, Order, confirmed
 from tests.faults.topics import read_all

@@ -7,8 +7,8 @@ import pytest
 
 from deploy.memory import compose
 from schemas.topics import DEAD_LETTER_BYTES_MAX
-from shared.codec import header
-from shared.memory import World
+from shared.kernel.codec import header
+from shared.runtime.memory import World
 
 KEY = "o1"
 PERSON = {"id": "somebody", "email": "somebody@example.com"}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from shared import codec
+from shared.kernel import codec
 
 
 async def read_all(bootstrap_servers: str, topics: Iterable[str], partitions: int) -> list[ConsumerRecord]:

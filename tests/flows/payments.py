@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from deploy.stories.dialogue import Case, Person, Seen, Stage, StoryFailed
-from schemas.payments import Leg, PaymentSettled
+from schemas.payments.events import PaymentSettled
+from schemas.payments.shapes import Leg
 
 DONE = ("refund.settled", "refund.paid_out", "refund.charged_back")
 REVIEW = "refund.review_needed"

@@ -12,7 +12,9 @@ from deploy.memory import MemoryStage, PaymentService, compose
 from deploy.payments.provider import Provider
 from deploy.payments.script import PLAIN, Step, script
 from deploy.stories.claims import disputed
-from schemas.payments import Leg, PayBack, PaymentFailed, QueryPayment
+from schemas.payments.commands import PayBack, QueryPayment
+from schemas.payments.events import PaymentFailed
+from schemas.payments.shapes import Leg
 from schemas.wire import Actor
 from tests.flows.payments import (
     CAPTURED,

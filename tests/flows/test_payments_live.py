@@ -15,7 +15,8 @@ from deploy.payments.provider import Provider
 from deploy.payments.records import heard
 from deploy.setup.topics import create_topics
 from deploy.stories.live import LiveStage
-from schemas.payments import PaymentCommand, PaymentEvent
+from schemas.payments.commands import PaymentCommand
+from schemas.payments.events import PaymentEvent
 from schemas.topics import all_topics
 from tests.faults.topics import read_all
 from tests.flows.payments import CAPTURED, SCENARIOS, assert_as_told, ended, refunded

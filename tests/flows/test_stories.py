@@ -9,7 +9,7 @@ from deploy.stories.book import STORIES
 from deploy.stories.dialogue import DoesNotApply, Scene
 from deploy.stories.endings import Ending, compared
 from schemas.policy import Duration
-from shared import policies
+from shared.rules import policies
 
 PRESETS = sorted({ref.name for ref in policies.load().by_ref})
 

@@ -24,10 +24,11 @@ from services.notification.domain import DECIDER as NOTIFICATION
 from services.order.domain import DECIDER as ORDER
 from services.refund.domain import DECIDER as REFUND
 from services.timer.domain import DECIDER as TIMER
-from shared import codec, policies
-from shared.codec import DeadLetter, Decoded, Decoder
-from shared.decider import Decider, Refusal, Stream, handle
-from shared.ports import Record
+from shared.kernel import codec
+from shared.kernel.codec import DeadLetter, Decoded, Decoder
+from shared.kernel.decider import Decider, Refusal, Stream, handle
+from shared.kernel.ports import Record
+from shared.rules import policies
 from tests.faults.hostile_table import ROWS
 
 PART = b"\x1d\x1e"

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.wire import Command
-from shared import codec
-from shared.codec import Decoded
-from shared.decider import Refusal
+from shared.kernel import codec
+from shared.kernel.codec import Decoded
+from shared.kernel.decider import Refusal
 from tests.fuzz import codec as target
 
 MUTATED = 3_000

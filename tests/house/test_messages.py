@@ -12,7 +12,7 @@ import pytest
 from deploy.publish import models
 from schemas.topics import SERVICES, all_topics
 from schemas.wire import Message, Service
-from shared.codec import Decoder
+from shared.kernel.codec import Decoder
 from tests.house.reading import Module, called, modules
 
 WIRE_TYPE = re.compile(r"[a-z]+\.[a-z]+(_[a-z]+)*\.v[1-9]")

@@ -12,7 +12,7 @@ STANDARD = {
     "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq",
     "itertools", "math", "operator", "re", "typing",
 }  # fmt: skip
-SHARED = ("shared.decider", "shared.policies", "shared.agenda", "shared.evidence")
+SHARED = ("shared.kernel.decider", "shared.rules.policies", "shared.kernel.agenda", "shared.rules.evidence")
 CLOCKS = {"now", "utcnow", "today"}
 ACTS = {"open", "input", "print", "eval", "exec", "globals", "hash", "id", "policies.load", "load"}
 """`hash` and `id` differ from process to process."""
@@ -40,7 +40,7 @@ def reached(start: Module) -> Iterator[Module]:
 
 PURE = sorted(
     {module.name for domain in modules("services") if domain.room == "domain" for module in reached(domain)}
-    | {"shared.decider", "shared.evidence", "services.refund.ledger"}
+    | {"shared.kernel.decider", "shared.rules.evidence", "services.refund.ledger"}
 )
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from schemas.wire import Message
 from services.notification.domain import DECIDER, Known, Pending, State
-from shared.agenda import Agenda, Written
-from shared.decider import Decider, Input, Stream, handle
+from shared.kernel.agenda import Agenda, Written
+from shared.kernel.decider import Decider, Input, Stream, handle
 from tests.domain.notification_samples import SAMPLES, placed
 from tests.domain.table import POLICIES
 

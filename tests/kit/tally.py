@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from schemas.wire import Command, Event, Instant, Message, PrivateEvent, Rejected, Resume, Resumed
-from shared.decider import Deadline, Decider, Output, Refusal
-from shared.policies import Policies
+from shared.kernel.decider import Deadline, Decider, Output, Refusal
+from shared.rules.policies import Policies
 
 
 class Add(Command):

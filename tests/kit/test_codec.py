@@ -11,15 +11,16 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.mediation import RegisterMediator
-from schemas.order import LinesFrozen
-from schemas.timer import Elapsed, Schedule
+from schemas.mediation.commands import RegisterMediator
+from schemas.order.events import LinesFrozen
+from schemas.timer.commands import Schedule
+from schemas.timer.events import Elapsed
 from schemas.topics import COMMAND_BYTES_MAX, HEADERS_MAX
 from schemas.wire import Actor, Command
-from shared import codec
-from shared.codec import DeadLetter, Decoded, Decoder, partition_of
-from shared.decider import Bell, Input, Refusal, Said
-from shared.ports import Record
+from shared.kernel import codec
+from shared.kernel.codec import DeadLetter, Decoded, Decoder, partition_of
+from shared.kernel.decider import Bell, Input, Refusal, Said
+from shared.kernel.ports import Record
 from tests.kit.tally import WORDS, Add, Added, Keep, Promise, Told
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -6,7 +6,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from shared.database import KERNEL_MIGRATIONS, connect, migrate
+from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 
 pytestmark = pytest.mark.stack
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.timer import Schedule
+from schemas.timer.commands import Schedule
 from schemas.wire import Actor, Command, Message, Rejected
-from shared.decider import (
+from shared.kernel.decider import (
     AlarmRung,
     Bell,
     Deadline,
@@ -25,7 +25,7 @@ from shared.decider import (
     handle,
     refold,
 )
-from shared.policies import Policies
+from shared.rules.policies import Policies
 from tests.kit.tally import UNLUCKY, Add, Added, Keep, Missed, Promise, Tally, Told, decide, decide_with_a_bug, tally
 
 pytestmark = pytest.mark.rule("R0")

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.health import STALLED_AFTER, Progress
-from shared.ports import EPOCH, Cursor
+from shared.kernel.ports import EPOCH, Cursor
+from shared.runtime.health import STALLED_AFTER, Progress
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PLACE = ("order.commands", 3)

@@ -8,14 +8,15 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from shared.agenda import Agenda
-from shared.database import KERNEL_MIGRATIONS, create_pool, migrate
-from shared.lease import Lease
-from shared.memory import MemoryBus, MemoryPublisher, MemorySource
-from shared.policies import Policies
-from shared.ports import Claim, Fenced, Outage
-from shared.postgres import PostgresStore
-from shared.shard_loop import ShardLoop
+from shared.kernel.agenda import Agenda
+from shared.kernel.ports import Claim, Fenced, Outage
+from shared.rules.policies import Policies
+from shared.runtime.membership import Lease
+from shared.runtime.memory import MemoryBus, MemoryPublisher, MemorySource
+from shared.runtime.postgres.database import create_pool
+from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
+from shared.runtime.postgres.store import PostgresStore
+from shared.runtime.shard_loop import ShardLoop
 from tests.kit.tally import tally
 
 pytestmark = pytest.mark.stack
@@ -152,7 +153,7 @@ async def test_members_share_fairly_as_they_come_and_go(join: Join, caplog: pyte
         await assert_soon(shared_out(first, third, shares=[3, 3]))
         await assert_soon(lambda: first.lease.complete.is_set() and third.lease.complete.is_set())
     assert second.loop.shards == {}
-    assert [record.getMessage() for record in caplog.records if record.name == "shared.lease"] == []
+    assert [record.getMessage() for record in caplog.records if record.name == "shared.runtime.membership"] == []
 
 
 async def test_whoever_is_above_his_share_gives_no_more_than_that_back(join: Join) -> None:

@@ -9,13 +9,14 @@ import asyncpg
 import pytest
 
 from schemas.common import PolicyRef
-from schemas.refund import ChargedBack, PaidOut, RefundFailed, RefundSettled
+from schemas.refund.events import ChargedBack, PaidOut, RefundFailed, RefundSettled
 from schemas.wire import Event
 from services import refund
 from services.refund.movement import Captured
 from services.refund.store import Ledger
-from shared.agenda import Written
-from shared.database import connect, migrate
+from shared.kernel.agenda import Written
+from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.migrate import migrate
 
 pytestmark = [pytest.mark.stack, pytest.mark.rule("R22")]
 

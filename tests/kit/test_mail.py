@@ -16,17 +16,18 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import ValidationError
 
-from schemas.notification import NotificationFailed, NotificationSent, Postponed, Queued
+from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued
 from services import notification
 from services.notification.agenda import TAKEN_MAX, DeliveryQueue, MailList, mail_line
 from services.notification.domain import Attempted
 from services.notification.gateway import TAKEN, UNREACHABLE, Answer, MailSettings, Smtp, deliverable
 from services.notification.letters import Letter
 from services.notification.store import PostgresTable
-from shared import database
-from shared.agenda import Agenda, Written
-from shared.decider import Input
-from shared.memory import MemoryStore
+from shared.kernel.agenda import Agenda, Written
+from shared.kernel.decider import Input
+from shared.runtime.memory import MemoryStore
+from shared.runtime.postgres import database
+from shared.runtime.postgres.migrate import migrate
 from tests.kit.shop import Shop
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -291,7 +292,7 @@ SMTP_SAYS = {TAKEN: "250 OK", Answer("refused", 451): "451 later", Answer("refus
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    await database.migrate(database_url, "notification", [Path(notification.__path__[0]) / "migrations"])
+    await migrate(database_url, "notification", [Path(notification.__path__[0]) / "migrations"])
     pool = await database.create_pool(database_url, "notification", 3)
     yield pool
     await pool.close()

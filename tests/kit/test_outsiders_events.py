@@ -1,10 +1,10 @@
 """Events that outsiders write are not deduplicated by sequence, and their ids are theirs to choose."""
 
-from schemas.payments import PaymentSettled
+from schemas.payments.events import PaymentSettled
 from services.refund.domain import DECIDER
-from shared.codec import Decoded, Decoder
-from shared.decider import Said, handle
-from shared.ports import EPOCH, Record
+from shared.kernel.codec import Decoded, Decoder
+from shared.kernel.decider import Said, handle
+from shared.kernel.ports import EPOCH, Record
 from tests.domain.refund_desk import RefundDesk
 from tests.domain.table import POLICIES
 

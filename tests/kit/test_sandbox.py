@@ -13,14 +13,16 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 
 from deploy.local.stack import Stack
 from deploy.setup.topics import create_topics
-from schemas.payments import PayBack, PaymentCommand, PaymentFailed, PaymentSettled, QueryPayment
+from schemas.payments.commands import PayBack, PaymentCommand, QueryPayment
+from schemas.payments.events import PaymentFailed, PaymentSettled
 from schemas.topics import all_topics
 from schemas.wire import Actor
 from services import refund
 from services.refund.gateway import Sandbox
-from shared.codec import header
-from shared.database import create_pool, migrate
-from shared.settings import Settings
+from shared.kernel.codec import header
+from shared.runtime.postgres.database import create_pool
+from shared.runtime.postgres.migrate import migrate
+from shared.runtime.settings import Settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.rule("N7")]
 

@@ -16,8 +16,8 @@ from deploy.local.stack import Stack
 from deploy.setup import broker, databases, topics
 from deploy.setup.job import Finding, Kind, SetUpFailed
 from schemas.topics import SERVICES, Topic, all_topics
-from shared.database import KERNEL_MIGRATIONS, migrate
-from shared.lease import LOOK
+from shared.runtime.membership import LOOK
+from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from tests.kit import setup_job
 
 pytestmark = pytest.mark.stack

@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from schemas.timer import Elapsed
+from schemas.timer.events import Elapsed
 from schemas.topics import BATCH_BYTES_MAX
 from schemas.wire import Actor, Command, Message, Role
-from shared import codec, shard_loop
-from shared.agenda import Agenda
-from shared.codec import Decoder
-from shared.decider import Decider, Input, Output
-from shared.memory import START, MemoryBus, MemoryPublisher, MemorySource, MemoryStore
-from shared.policies import Policies, PolicyMissing
-from shared.ports import Commit, Outage, Record, Row
-from shared.shard_loop import ShardLoop
+from shared.kernel import codec
+from shared.kernel.agenda import Agenda
+from shared.kernel.codec import Decoder
+from shared.kernel.decider import Decider, Input, Output
+from shared.kernel.ports import Commit, Outage, Record, Row
+from shared.rules.policies import Policies, PolicyMissing
+from shared.runtime import shard_loop
+from shared.runtime.memory import START, MemoryBus, MemoryPublisher, MemorySource, MemoryStore
+from shared.runtime.shard_loop import ShardLoop
 from tests.kit.tally import (
     UNLUCKY,
     Add,

@@ -11,17 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.timer import CancelTimer, Elapsed, Schedule, TimerCommand
+from schemas.timer.commands import CancelTimer, Schedule, TimerCommand
+from schemas.timer.events import Elapsed
 from schemas.wire import Actor, Role, Service
 from services.timer import agenda as timer_agenda
 from services.timer.agenda import MemoryTable, TimerAgenda
 from services.timer.domain import DECIDER, Due
-from shared import codec
-from shared.decider import Output
-from shared.memory import START, MemoryBus, MemoryPublisher, MemorySource, MemoryStore
-from shared.policies import Policies
-from shared.ports import Outage
-from shared.shard_loop import ShardLoop
+from shared.kernel import codec
+from shared.kernel.decider import Output
+from shared.kernel.ports import Outage
+from shared.rules.policies import Policies
+from shared.runtime.memory import START, MemoryBus, MemoryPublisher, MemorySource, MemoryStore
+from shared.runtime.shard_loop import ShardLoop
 
 PLATFORM = Actor(role="platform", id="order")
 

@@ -9,8 +9,8 @@ import pytest
 from deploy.local.stack import Stack
 from deploy.setup.topics import create_topics
 from schemas.topics import Topic, all_topics
-from shared.settings import Settings
-from shared.topic_check import check
+from shared.runtime.settings import Settings
+from shared.runtime.topic_check import check
 
 PARTITIONS = 2
 pytestmark = pytest.mark.stack

@@ -34,8 +34,8 @@ from schemas.topics import SERVICES, all_topics
 from schemas.wire import Message
 from services.refund.ledger import entry
 from services.timer.agenda import TimerAgenda
-from shared.codec import header, partition_of
-from shared.ports import EPOCH, Record
+from shared.kernel.codec import header, partition_of
+from shared.kernel.ports import EPOCH, Record
 
 MILLISECOND = timedelta(milliseconds=1)
 MINUTE = 60_000

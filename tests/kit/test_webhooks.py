@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from schemas.notification import NotificationFailed, NotificationSent, Postponed, WebhookQueued
+from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, WebhookQueued
 from services import notification
 from services.notification.agenda import DeliveryQueue, mail_line, webhook_line
 from services.notification.domain import decider
@@ -23,8 +23,9 @@ from services.notification.gateway import TAKEN, UNREACHABLE, Answer
 from services.notification.letters import Letter
 from services.notification.store import PostgresTable
 from services.notification.webhooks import FORBIDDEN, RESPONSE_BYTES_MAX, Endpoint, Webhooks, WebhookSettings
-from shared import database
-from shared.agenda import Written
+from shared.kernel.agenda import Written
+from shared.runtime.postgres import database
+from shared.runtime.postgres.migrate import migrate
 from tests.domain.test_notification_webhooks import ALL, OLDER, SECRET, queued, verified
 from tests.kit.shop import Shop
 
@@ -308,7 +309,7 @@ class Gate:
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    await database.migrate(database_url, "notification", [Path(notification.__path__[0]) / "migrations"])
+    await migrate(database_url, "notification", [Path(notification.__path__[0]) / "migrations"])
     pool = await database.create_pool(database_url, "notification", 3)
     yield pool
     await pool.close()

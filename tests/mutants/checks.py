@@ -21,12 +21,12 @@ PLUGINS = ("-p", "no:cacheprovider", "-p", "tests.mutants.drawing")
 QUICK = ("-m", "not stack", "--timeout=60")
 """Without servers; the slowest of these tests takes four seconds, so after a minute one hangs."""
 NEAREST: dict[str, tuple[str, ...]] = {
-    "shared/decider.py": ("tests/kit/test_decider.py",),
-    "shared/shard_loop.py": ("tests/kit/test_shard_loop.py",),
-    "shared/batch.py": ("tests/kit/test_shard_loop.py",),
-    "shared/codec.py": ("tests/kit/test_codec.py",),
-    "shared/evidence.py": ("tests/domain/test_rules_evidence.py", "tests/domain/test_dispute_opening.py"),
-    "shared/memory.py": ("tests/contract/test_store.py", "tests/contract/test_source.py"),
+    "shared/kernel/decider.py": ("tests/kit/test_decider.py",),
+    "shared/runtime/shard_loop.py": ("tests/kit/test_shard_loop.py",),
+    "shared/runtime/batch.py": ("tests/kit/test_shard_loop.py",),
+    "shared/kernel/codec.py": ("tests/kit/test_codec.py",),
+    "shared/rules/evidence.py": ("tests/domain/test_rules_evidence.py", "tests/domain/test_dispute_opening.py"),
+    "shared/runtime/memory.py": ("tests/contract/test_store.py", "tests/contract/test_source.py"),
     "shared": ("tests/domain/test_policies.py",),
     "services/order": ("tests/domain/test_order*.py",),
     "services/dispute": ("tests/domain/test_dispute*.py",),

@@ -67,8 +67,8 @@ MUTANTS = (
     Mutant(
         "receipt can be confirmed while a line is disputed",
         "services/order/domain.py",
-        'messages.ConfirmReceipt() if status(order) != "disputed" and order.protects:',
-        "messages.ConfirmReceipt() if order.protects:",
+        'commands.ConfirmReceipt() if status(order) != "disputed" and order.protects:',
+        "commands.ConfirmReceipt() if order.protects:",
     ),
     Mutant(
         "a completed order is completed by every event again",

@@ -219,7 +219,7 @@ MUTANTS = (
     ),
     Mutant(
         "a seller may cancel the buyer's dispute",
-        "schemas/dispute.py",
+        "schemas/dispute/commands.py",
         '    type = "dispute.cancel.v1"\n    by = frozenset({"buyer"})\n',
         '    type = "dispute.cancel.v1"\n    by = frozenset({"buyer", "seller"})\n',
     ),

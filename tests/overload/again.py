@@ -28,11 +28,11 @@ from services.order.domain import DECIDER as ORDER
 from services.refund.domain import DECIDER as REFUND
 from services.timer.agenda import MemoryTable, TimerAgenda
 from services.timer.domain import DECIDER as TIMER
-from shared import policies
-from shared.agenda import Agenda
-from shared.codec import header
-from shared.memory import World
-from shared.ports import EPOCH, Record
+from shared.kernel.agenda import Agenda
+from shared.kernel.codec import header
+from shared.kernel.ports import EPOCH, Record
+from shared.rules import policies
+from shared.runtime.memory import World
 from tests.overload.mix import ORDERS, WAYS, way_of
 
 COMMANDS = (ORDERS, "dispute.commands")

@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from deploy.local.stack import Stack
-from schemas.payments import PaymentCommand
+from schemas.payments.commands import PaymentCommand
 from schemas.topics import PARTITIONS, SERVICES, consumer_group
 
 LOOK_SECONDS = 1.0

@@ -18,8 +18,8 @@ from deploy.local.stack import REPO, Stack
 from deploy.verify.looking import verify
 from deploy.verify.report import Report
 from schemas.topics import PARTITIONS, SERVICES
-from shared import policies
-from shared.ports import EPOCH, Record
+from shared.kernel.ports import EPOCH, Record
+from shared.rules import policies
 from tests.bench.load import Given
 from tests.faults import aftermath
 from tests.overload import again, mix

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.memory import START
-from shared.ports import EPOCH, Record
+from shared.kernel.ports import EPOCH, Record
+from shared.runtime.memory import START
 from tests.overload import again, mix
 
 WINDOW = timedelta(seconds=7)

@@ -6,9 +6,9 @@ from random import Random
 from typing import Any, NamedTuple, get_args
 
 from schemas.common import Reason
-from schemas.dispute import REASONS_NOT_RECEIVED, ContestReason
+from schemas.dispute.shapes import REASONS_NOT_RECEIVED, ContestReason
 from schemas.wire import Role, rfc3339
-from shared.memory import START
+from shared.runtime.memory import START
 from tests.simulation.known import Dispute, Order
 from tests.simulation.plan import Manner
 

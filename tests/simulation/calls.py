@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from services.refund.calling import ATTEMPTS_MAX
-from shared.codec import header
+from shared.kernel.codec import header
 
 if TYPE_CHECKING:
     from tests.simulation.play import Played

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, get_args
 
-from schemas.dispute import DisputeStatus
-from schemas.mediation import MediationStatus
-from schemas.order import OrderStatus
+from schemas.dispute.shapes import DisputeStatus
+from schemas.mediation.shapes import MediationStatus
+from schemas.order.shapes import OrderStatus
 from schemas.wire import Command, Message, Service
 from services.dispute.states import RUNS
 from services.dispute.states import STATUS as DISPUTE_STATUS
@@ -17,8 +17,8 @@ from services.mediation.domain import Cases
 from services.order import states as order_states
 from services.refund.movement import Order as Movements
 from services.refund.movement import payment_key
-from shared.decider import Deadline, Decider, Output
-from shared.policies import Policies
+from shared.kernel.decider import Deadline, Decider, Output
+from shared.rules.policies import Policies
 
 Cell = tuple[Service, str, str]
 """service, state, type of input"""

@@ -21,9 +21,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from schemas.wire import MEDIATORS_KEY, Service
-from shared import codec
-from shared.codec import header
-from shared.ports import Record
+from shared.kernel import codec
+from shared.kernel.codec import header
+from shared.kernel.ports import Record
 from tests.simulation.group import DECIDERS
 from tests.simulation.known import at, instants_of
 from tests.simulation.play import PEOPLE, Played

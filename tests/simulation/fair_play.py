@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from schemas.wire import Service
-from shared.codec import header
+from shared.kernel.codec import header
 from tests.simulation.known import at
 
 if TYPE_CHECKING:

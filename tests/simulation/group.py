@@ -17,10 +17,10 @@ from services.refund.domain import DECIDER as REFUND
 from services.refund.ledger import Entry, entry
 from services.timer.agenda import MemoryTable, TimerAgenda
 from services.timer.domain import DECIDER as TIMER
-from shared.agenda import Agenda, Written
-from shared.codec import Decoder
-from shared.decider import Decider, Input
-from shared.ports import Commit, Outage, Row
+from shared.kernel.agenda import Agenda, Written
+from shared.kernel.codec import Decoder
+from shared.kernel.decider import Decider, Input
+from shared.kernel.ports import Commit, Outage, Row
 from tests.simulation.plan import RULES, Fault
 from tests.simulation.process import Process
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from shared.codec import header
-from shared.ports import Record
+from shared.kernel.codec import header
+from shared.kernel.ports import Record
 from tests.simulation.coverage import Visited
 from tests.simulation.invariants import problems
 from tests.simulation.known import at

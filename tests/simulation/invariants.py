@@ -22,9 +22,9 @@ from deploy.verify.purse import Purse
 from schemas.topics import SERVICES
 from schemas.wire import Message, Service
 from services.refund.ledger import entry
-from shared.codec import header
-from shared.decider import EARLY_BELL_DELAY, Stream, earliest
-from shared.ports import Row
+from shared.kernel.codec import header
+from shared.kernel.decider import EARLY_BELL_DELAY, Stream, earliest
+from shared.kernel.ports import Row
 from tests.simulation import calls, fair_play
 from tests.simulation.sight import unseen
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.topics import SERVICES
-from shared.codec import header
-from shared.ports import EPOCH, Record
+from shared.kernel.codec import header
+from shared.kernel.ports import EPOCH, Record
 from tests.simulation.plan import RULES
 
 EVENT_TOPICS = frozenset(f"{service}.events" for service in SERVICES)

@@ -28,16 +28,17 @@ from itertools import groupby
 from typing import Any
 
 from deploy.payments.provider import Answer
-from schemas.payments import PaymentCommand, PaymentEvent, PaymentSettled
+from schemas.payments.commands import PaymentCommand
+from schemas.payments.events import PaymentEvent, PaymentSettled
 from schemas.wire import Event, Rejected, Resumed, Service
 from services.refund.gateway import COMMANDS, Paid, answer
 from services.timer.agenda import MemoryTable, TimerAgenda
-from shared import codec
-from shared.agenda import Agenda
-from shared.codec import header
-from shared.decider import Decider, Input, Said, Stream, handle
-from shared.memory import MemoryBus, World
-from shared.ports import EPOCH, Row
+from shared.kernel import codec
+from shared.kernel.agenda import Agenda
+from shared.kernel.codec import header
+from shared.kernel.decider import Decider, Input, Said, Stream, handle
+from shared.kernel.ports import EPOCH, Row
+from shared.runtime.memory import MemoryBus, World
 from tests.simulation import virtual_time
 from tests.simulation.crossing import COMPARED, crossed
 from tests.simulation.group import DECIDERS

@@ -11,7 +11,7 @@ from typing import Any
 
 from deploy.payments.provider import Provider
 from schemas.wire import MEDIATORS_KEY, Service
-from shared.ports import Record, Row
+from shared.kernel.ports import Record, Row
 from tests.simulation import virtual_time
 from tests.simulation.actors import MEDIATORS, Wish, babel, wish, work_off
 from tests.simulation.coverage import NONE, Visited

@@ -11,13 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.agenda import Agenda
-from shared.batch import Batch, Shard
-from shared.decider import Decider, Input
-from shared.memory import MemoryPublisher, MemorySource, MemoryStore
-from shared.policies import Policies
-from shared.ports import Claim, Commit, Fenced, Outage, Record, Row
-from shared.shard_loop import ShardLoop
+from shared.kernel.agenda import Agenda
+from shared.kernel.decider import Decider, Input
+from shared.kernel.ports import Claim, Commit, Fenced, Outage, Record, Row
+from shared.rules.policies import Policies
+from shared.runtime.batch import Batch, Shard
+from shared.runtime.memory import MemoryPublisher, MemorySource, MemoryStore
+from shared.runtime.shard_loop import ShardLoop
 
 if TYPE_CHECKING:
     from tests.simulation.group import Group

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, get_args
 
 from schemas.sight import Viewer, sees, shown
 from schemas.wire import Event, Message, Rejected
-from shared.codec import header
+from shared.kernel.codec import header
 
 if TYPE_CHECKING:
     from tests.simulation.play import Played

@@ -6,7 +6,8 @@ from itertools import islice
 
 from deploy.payments.provider import Answer, Provider
 from deploy.payments.records import heard
-from schemas.payments import PaymentCommand, PaymentEvent
+from schemas.payments.commands import PaymentCommand
+from schemas.payments.events import PaymentEvent
 from tests.simulation.world import World
 
 DAYS_LATE_MAX = 3

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 
-from schemas.notification import Queued
+from schemas.notification.events import Queued
 from schemas.topics import SERVICES
-from shared.memory import START, MemoryBus
-from shared.ports import Record
+from shared.kernel.ports import Record
+from shared.runtime.memory import START, MemoryBus
 from tests.simulation.coverage import NONE, Visited
 from tests.simulation.group import NEVER, Booked, Flaw, Group
 from tests.simulation.plan import Fault, Plan

@@ -1,0 +1,1 @@
+"""The dispute service's messages (docs/RULES.md §4)."""

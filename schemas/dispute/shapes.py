@@ -1,0 +1,57 @@
+"""What its messages are made of."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.common import Reason
+from schemas.wire import Id, Shape
+
+DisputeStatus = Literal[
+    "requested",
+    "awaiting_seller",
+    "negotiating",
+    "in_mediation",
+    "decided",
+    "awaiting_return",
+    "return_shipped",
+    "awaiting_replacement",
+    "replacement_shipped",
+    "closed",
+]
+
+Outcome = Literal[
+    "offer_accepted",
+    "seller_silent",
+    "decided",
+    "buyer_silent",
+    "cancelled",
+    "arbitration_cancelled",
+    "return_not_shipped",
+    "replaced",
+]
+
+Side = Literal["buyer", "seller"]
+
+ContestReason = Literal["not_received", "damaged", "empty", "wrong_item", "missing_items"]
+
+OfferNumber = Annotated[int, Field(ge=1, description="numbered per dispute; the claim itself is offer 1")]
+
+Round = Annotated[int, Field(ge=1, description="every escalation or appeal starts the next one")]
+
+REASONS_NOT_RECEIVED: frozenset[Reason] = frozenset({"not_received", "late", "wrong_tracking", "seller_did_not_ship"})
+"""All other reasons say that something did arrive (R10, R11)."""
+
+
+class FiledEvidence(Shape):
+    """Who showed a file: nobody else supersedes it (R58)."""
+
+    evidence_id: Id
+    by: Side
+
+
+class ChosenLine(Shape):
+    """Without a quantity the whole line."""
+
+    line_id: Id
+    quantity: Annotated[int, Field(ge=1)] | None = None

@@ -1,0 +1,31 @@
+"""What its messages are made of."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.wire import Currency, Id, Label, Shape
+
+Channel = Literal["email", "webhook", "topic"]
+"""`webhook`: the platform's own systems are told what the recipient is told. `topic`: the published event itself is how
+the recipient is reached, by whoever reads it."""
+
+RecipientRole = Literal["buyer", "seller", "mediator"]
+
+Problem = Literal["unreachable", "refused", "bad_address", "unwritable"]
+"""No server, or not in time; it said no; an address nothing can or may go to; words that could not be written."""
+
+Attempts = Annotated[int, Field(ge=1)]
+
+
+class Recipient(Shape):
+    role: RecipientRole
+    id: Id
+
+
+class Purchase(Shape):
+    """By what a person recognises his order."""
+
+    currency: Currency
+    title: Label = Field(description="of its first line")
+    lines: Annotated[int, Field(ge=1)]

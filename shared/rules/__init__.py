@@ -1,0 +1,1 @@
+"""What every rule book needs: calendars, policies, money, who may act, what evidence may be shown. Pure."""

@@ -1,0 +1,21 @@
+"""A file is never changed, only superseded, and only by who showed it, wherever it is shown (R58)."""
+
+from collections.abc import Mapping, Sequence
+
+from schemas.common import Evidence
+from schemas.dispute.shapes import Side
+from shared.kernel.decider import Refusal
+
+
+def unfit(owners: Mapping[str, Side], by: Side, evidence: Sequence[Evidence]) -> Refusal | None:
+    """`owners`: who showed which file of the dispute so far, by evidence id."""
+    owners = dict(owners)
+    for one in evidence:
+        if one.supersedes is not None and one.supersedes not in owners:
+            return Refusal("not_found", f"There is no evidence {one.supersedes} to supersede.")
+        if one.evidence_id in owners:
+            return Refusal("already_exists", f"Evidence {one.evidence_id} was filed before and cannot be changed.")
+        if one.supersedes is not None and owners[one.supersedes] != by:
+            return Refusal("not_allowed", f"Evidence {one.supersedes} is the other party's.")
+        owners[one.evidence_id] = by
+    return None

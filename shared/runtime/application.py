@@ -1,0 +1,272 @@
+"""A service as a process. FastStream owns broker, subscriber, lifespan, health and AsyncAPI; the shard loop works.
+
+A service's `app.py` is one `Application`, its `__main__.py` one `run()`.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar, Union
+from uuid import uuid4
+
+import asyncpg
+import uvicorn
+from faststream.asgi import AsgiFastStream
+from faststream.kafka import KafkaBroker
+
+from shared.kernel.agenda import Agenda
+from shared.kernel.codec import Decoder
+from shared.kernel.decider import Decider
+from shared.kernel.ports import Cursor
+from shared.rules import policies
+from shared.runtime import logs, topic_check
+from shared.runtime.health import Progress, health
+from shared.runtime.kafka import internals
+from shared.runtime.kafka.connection import CLIENT_ERRORS, connection, security
+from shared.runtime.kafka.publisher import KafkaPublisher
+from shared.runtime.kafka.source import KafkaSource
+from shared.runtime.membership import Lease
+from shared.runtime.postgres import database
+from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
+from shared.runtime.postgres.store import PostgresStore
+from shared.runtime.settings import Settings
+from shared.runtime.shard_loop import ShardLoop
+
+log = logging.getLogger(__name__)
+
+POOL_SIZE = 3
+HOUSEKEEPING_SECONDS = 1.0
+CUT_OFF_AFTER = timedelta(seconds=15)
+"""A broker that comes back from a crash answers sooner, and so does a machine that is merely busy: nobody moves for
+that."""
+EXIT_UNEXPLAINED = 70
+GC_THRESHOLDS = (50_000, 20, 50)
+"""A batch makes and drops tens of thousands of objects and no cycles: looked for less often."""
+
+
+class Companion(Protocol):
+    """Something that runs beside the loop in the same process, such as a provider in process."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def _no_agenda(settings: Any, pool: asyncpg.Pool) -> Agenda:
+    return Agenda()
+
+
+def _no_companions(settings: Any, pool: asyncpg.Pool) -> Sequence[Companion]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Application(Generic[S]):
+    """All a service adds to the kit: its decider, and only where it needs them settings, an agenda, companions and
+    migrations of its own."""
+
+    decider: Decider[Any]
+    settings: type[S]
+    agenda: Callable[[S, asyncpg.Pool], Agenda] = _no_agenda
+    companions: Callable[[S, asyncpg.Pool], Sequence[Companion]] = _no_companions
+    migrations: tuple[Path, ...] = ()
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT; gives its shards back first."""
+        settings = self.settings()
+        logs.start(self.decider.service, settings.log_level)
+        internals.install()
+        asyncio.run(self._run(settings))
+
+    async def _run(self, settings: S) -> None:
+        service = self.decider.service
+        book = policies.load(settings.policies_folder, policies.load())
+        await _until_reachable(
+            "database",
+            lambda: migrate(settings.database_url, service, (KERNEL_MIGRATIONS, *self.migrations)),
+        )
+        pool = await database.create_pool(settings.database_url, service, POOL_SIZE)
+        await _until_reachable("kafka", lambda: topic_check.check(settings, service))
+        process = _Process(self, settings, pool, book)
+        app = AsgiFastStream(
+            process.broker,
+            asgi_routes=[("/health", health(process.loop, process.lease, process.progress))],
+            asyncapi_path="/asyncapi",
+            lifespan=process.lifespan,
+            after_startup=[process.begin],
+            on_shutdown=[process.end],
+            logger=None,
+        )
+        web = uvicorn.Config(app, settings.http_host, settings.http_port, log_config=None, access_log=False)
+        await uvicorn.Server(web).serve()
+
+
+class _Process:
+    """The parts of a running service, wired, and what runs in it side by side."""
+
+    def __init__(self, application: Application[S], settings: S, pool: asyncpg.Pool, book: policies.Policies) -> None:
+        decider = application.decider
+        self.folder, self.pool = settings.policies_folder, pool
+        self.broker = KafkaBroker(
+            settings.kafka_bootstrap_servers,
+            security=security(settings),
+            apply_types=False,  # records are decoded by our codec, in one place
+            allow_auto_create_topics=False,
+            logger=logging.getLogger("shared.faststream"),  # what its consumer stumbles over must be seen
+            log_level=logging.DEBUG,
+            graceful_timeout=10,
+        )
+        self.agenda = application.agenda(settings, pool)
+        self.publisher = KafkaPublisher(connection(settings), settings.topic_prefix)
+        self.source = KafkaSource(
+            self.broker,
+            decider.service,
+            Decoder(decider.service, decider.hears, settings.partitions).topics,
+            settings.partitions,
+            settings.topic_prefix,
+            settings.batch_records_max,
+        )
+        self.loop = ShardLoop(
+            decider,
+            book,
+            self.agenda,
+            PostgresStore(pool, self.agenda),
+            self.source,
+            self.publisher,
+            lambda: datetime.now(UTC),
+            settings.partitions,
+            owner=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}",
+        )
+        self.source.subscriber(_handler(self.source, self.loop))
+        self.lease = Lease(
+            settings.database_url, decider.service, self.loop, settings.lease_seconds, settings.look_seconds
+        )
+        self.progress = Progress(self.loop.clock)
+        self.companions = application.companions(settings, pool)
+        self.tasks: list[asyncio.Task[None]] = []
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        yield
+        await self.agenda.stop()
+        await self.publisher.stop()
+        await self.pool.close()
+
+    async def begin(self) -> None:
+        self.source.pause_all()
+        for companion in self.companions:
+            await companion.start()
+        work = (
+            self.lease.keep(),
+            self.loop.run(),
+            self.loop.keep_publishing(),
+            self._housekeeping(),
+            self._keep_in_reach(),
+            _keep_policies(self.loop, self.folder),
+            self._ready(),
+        )
+        self.tasks.extend(asyncio.create_task(_or_die(one)) for one in work)
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: not looked at again by every collection
+        gc.set_threshold(*GC_THRESHOLDS)
+
+    async def end(self) -> None:
+        log.info("stopping")
+        self.tasks[0].cancel()
+        await self.lease.leave()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.source.stop_receiving()
+        for companion in self.companions:
+            await companion.stop()
+
+    async def _housekeeping(self) -> None:
+        """Remembers what is published by idle shards, and tells Kafka's lag tools where we are."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            offsets = {
+                (topic, shard.claim.shard): shard.claim.cursors.get(topic, Cursor()).offset
+                for shard in self.loop.shards.values()
+                if shard.ready
+                for topic in self.loop.decoder.topics
+            }
+            try:
+                await self.loop.note_published()
+                await self.source.tell_offsets(offsets)
+            except Exception as error:  # both are a courtesy: neither may stop what matters
+                log.info("housekeeping: %s: %s", type(error).__name__, error)
+
+    async def _keep_in_reach(self) -> None:
+        """Asks the broker how far there is to read. Who is cut off from it leaves the shards to others."""
+        heard_at = self.loop.clock()
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            ready = [number for number, shard in self.loop.shards.items() if shard.ready]
+            try:
+                self.progress.look(await self.source.reach(ready))
+            except CLIENT_ERRORS as error:
+                log.info("the broker does not say how far there is to read: %s: %s", type(error).__name__, error)
+                if self.loop.clock() - heard_at > CUT_OFF_AFTER:
+                    self.lease.reached.clear()
+            else:
+                heard_at = self.loop.clock()
+                self.lease.reached.set()
+
+    async def _ready(self) -> None:
+        await self.lease.complete.wait()
+        log.info("ready", extra={"shards": sorted(self.loop.shards)})
+
+
+async def _keep_policies(loop: ShardLoop, folder: Path) -> None:
+    """What is published while we run is in force a moment later. A service that hears of a version before it has
+    seen the file waits for it, so it does not matter who looks first."""
+    while True:
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+        try:
+            loop.policies = policies.load(folder, loop.policies)
+        except (policies.BrokenPolicy, OSError) as error:
+            log.error("published, but not in force: %s", error)
+
+
+def _handler(source: KafkaSource, loop: ShardLoop) -> Callable[[Any], Coroutine[Any, Any, None]]:
+    """What FastStream calls with each batch. The annotation is for the AsyncAPI document: records come as they are."""
+
+    async def receive(batch: Any) -> None:
+        await source.receive(batch)
+
+    decoder = loop.decoder
+    receive.__annotations__["batch"] = list[Union[*decoder.commands.values(), *decoder.heard.values()]]  # type: ignore[misc]
+    return receive
+
+
+async def _until_reachable(what: str, attempt: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+    """A process that starts while a server is away waits for it."""
+    while True:
+        try:
+            await attempt()
+        except (*database.ERRORS, *CLIENT_ERRORS) as error:
+            log.warning("waiting for %s: %s: %s", what, type(error).__name__, error)
+            await asyncio.sleep(0.3)
+        else:
+            return
+
+
+async def _or_die(work: Coroutine[Any, Any, None]) -> None:
+    """What nobody foresaw ends the process: another one starts from what is stored. Going on would be a guess."""
+    try:
+        await work
+    except Exception:
+        log.critical("unexpected error, stopping the process", exc_info=True)
+        logging.shutdown()
+        os._exit(EXIT_UNEXPLAINED)

@@ -1,0 +1,99 @@
+"""What we take of aiokafka that it does not promise: all of it stands here, and each name is pinned by a test.
+
+`install` makes its reader of record batches stumble over nothing that a broker accepts. Who reads calls it.
+
+A header's name that is not UTF-8 raises in aiokafka's consumer, at the same record again and again: one such record
+would silence its partition for ever. Kafka's own client reads U+FFFD there, and so do we.
+
+A header of three bytes is eighty in memory and more: of a record with a flood of them only so many are kept as show the
+decoder that there are too many, and no record is read before its turn.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from struct import unpack_from
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import MemoryRecords
+
+from schemas.topics import HEADERS_MAX
+
+_LENGTH_AT = 8
+_LENGTH_COUNTS_FROM = 12
+
+
+def install() -> None:
+    """From now on every consumer of this process reads so."""
+    fetcher.MemoryRecords = Records
+
+
+def abandon(producer: AIOKafkaProducer) -> None:
+    """Whatever it still holds has failed; else its `stop` would wait for that for ever."""
+    producer._message_accumulator.fail_all(KafkaError("abandoned"))
+
+
+class Records:
+    """What one fetch brought of one partition: batches, one behind the other."""
+
+    def __init__(self, fetched: bytes) -> None:
+        self._fetched, self._begins_at = fetched, 0
+        self._records = MemoryRecords(fetched)
+
+    def has_next(self) -> bool:
+        return bool(self._records.has_next())
+
+    def size_in_bytes(self) -> int:
+        return len(self._fetched)
+
+    def next_batch(self) -> "_Batch":
+        (length,) = unpack_from(">i", self._fetched, self._begins_at + _LENGTH_AT)
+        begins_at, self._begins_at = self._begins_at, self._begins_at + _LENGTH_COUNTS_FROM + length
+        return _Batch(self._records.next_batch(), memoryview(self._fetched)[begins_at : self._begins_at])
+
+
+class _Batch:
+    def __init__(self, batch: Any, raw: memoryview) -> None:
+        self._batch, self._raw = batch, raw
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        read = 0
+        try:
+            for record in self._batch:
+                yield _without_flood(record)
+                read += 1
+        except (CorruptRecordException, UnicodeDecodeError):
+            yield from map(_without_flood, islice(_read_leniently(self._raw), read, None))
+
+    def __next__(self) -> Any:
+        return next(self._batch)
+
+
+def _without_flood(record: Any) -> Any:
+    del record.headers[HEADERS_MAX + 1 :]
+    return record
+
+
+def _read_leniently(raw: memoryview) -> Iterator[Any]:
+    """In Python, as aiokafka does where its compiled reader is missing. Raises for what is really corrupt."""
+    batch = _DefaultRecordBatchPy(raw)
+    batch._maybe_uncompress()
+    batch._buffer = _Lenient(batch._buffer)
+    return iter(batch)
+
+
+class _Lenient(bytearray):
+    """Decodes whatever it holds; so do its slices."""
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return _Lenient(found) if isinstance(index, slice) else found
+
+    def decode(self, *_: Any) -> str:
+        return super().decode("utf-8", "replace")

@@ -1,0 +1,116 @@
+"""Source of the shard loop on Apache Kafka: FastStream's batch subscriber over aiokafka's consumer.
+
+Every option that loses or loops money by default is set here, in one place: no automatic acknowledgement, no replies to
+`reply_to` headers, earliest offsets, no topics created on the fly, partitions always named.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka import TopicPartition as Subscribed
+from faststream.kafka.message import KafkaMessage
+
+from schemas.topics import consumer_group
+from shared.kernel.ports import Record
+
+POLL_MS = 5
+"""How long FastStream waits for records, and sleeps when there were none; more than this is latency."""
+FETCH_MAX_WAIT_MS = 100
+"""A fetch that is under way when a shard is taken over is waited for: no longer than this."""
+ANSWER_SECONDS = 5.0
+
+
+class KafkaSource:
+    """Assigns itself every partition and keeps those it does not own paused: who owns what is the lease's matter."""
+
+    def __init__(
+        self, broker: KafkaBroker, service: str, topics: Sequence[str], partitions: int, prefix: str, batch_max: int
+    ) -> None:
+        self.topics, self.partitions, self.prefix = topics, partitions, prefix
+        self._batches: asyncio.Queue[Sequence[Any]] = asyncio.Queue(maxsize=1)
+        self._receiving = True
+        self.subscriber = broker.subscriber(
+            partitions=[
+                Subscribed(prefix + topic, shard, declare=False) for topic in topics for shard in range(partitions)
+            ],
+            group_id=consumer_group(service, prefix),
+            batch=True,
+            max_records=batch_max,
+            batch_timeout_ms=POLL_MS,
+            fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",  # a command in a transaction that was aborted was never given
+            no_reply=True,
+            parser=_as_it_came,
+            decoder=_raw,
+        )
+
+    async def receive(self, batch: Sequence[Any]) -> None:
+        """The application's handler: hands the batch over, and waits while another one waits (back-pressure)."""
+        if self._receiving:
+            await self._batches.put(batch)
+
+    def stop_receiving(self) -> None:
+        """Nobody takes batches any more: whoever waits to hand one over is let go. What it held is read again."""
+        self._receiving = False
+        while not self._batches.empty():
+            self._batches.get_nowait()
+
+    @property
+    def consumer(self) -> AIOKafkaConsumer:
+        return self.subscriber.consumer
+
+    def pause_all(self) -> None:
+        """Right after the start, before anything is owned; what slipped through is dropped by the loop."""
+        self.consumer.pause(*self.consumer.assignment())
+
+    async def take(self, wait: float) -> Sequence[Record]:
+        try:
+            async with asyncio.timeout(wait):
+                batch = await self._batches.get()
+        except TimeoutError:
+            return ()
+        cut = len(self.prefix)
+        return [Record(r.topic[cut:], r.partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in batch]
+
+    def resume(self, shard: int, offsets: Mapping[str, int]) -> None:
+        for topic in self.topics:
+            place = TopicPartition(self.prefix + topic, shard)
+            self.consumer.seek(place, offsets.get(topic, 0))
+            self.consumer.resume(place)
+
+    def pause(self, shards: Sequence[int]) -> None:
+        self.consumer.pause(*(TopicPartition(self.prefix + topic, shard) for topic in self.topics for shard in shards))
+
+    async def reach(self, shards: Sequence[int]) -> dict[tuple[str, int], tuple[int, int]]:
+        """By (topic, shard): how far we have fetched, and where the log ends by the broker's own word.
+
+        Raises one of CLIENT_ERRORS when it does not answer; asks even if there are no shards to ask for.
+        """
+        places = [TopicPartition(self.prefix + topic, shard) for topic in self.topics for shard in shards]
+        async with asyncio.timeout(ANSWER_SECONDS):
+            positions = {place: await self.consumer.position(place) for place in places}
+            ends = await self.consumer.end_offsets(places or [TopicPartition(self.prefix + self.topics[0], 0)])
+        cut = len(self.prefix)
+        return {(place.topic[cut:], place.partition): (positions[place], ends[place]) for place in places}
+
+    async def tell_offsets(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """For lag tools alone; the truth is in the database."""
+        if offsets:
+            await self.consumer.commit(
+                {TopicPartition(self.prefix + topic, shard): offset for (topic, shard), offset in offsets.items()}
+            )
+
+
+async def _as_it_came(batch: tuple[Any, ...]) -> KafkaMessage:
+    nobody: Any = None  # the consumer a message would acknowledge itself with: here nothing is acknowledged that way
+    return KafkaMessage(raw_message=batch, body=b"", consumer=nobody, correlation_id="-", message_id="-")
+
+
+async def _raw(message: Any) -> Any:
+    return message.raw_message

@@ -1,0 +1,236 @@
+"""The simulated world: bus, store and clock in memory, with virtual time. The very same shard loop runs on it.
+
+Its source, store and publisher pass the same tests as the real ones (tests/contract); what differs is the transport
+alone, so a story of 15 days is played in milliseconds.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from shared.kernel import codec
+from shared.kernel.agenda import Agenda
+from shared.kernel.decider import Decider
+from shared.kernel.ports import EPOCH, Claim, Commit, Cursor, Fenced, Outage, Record, Row
+from shared.rules.policies import Policies
+from shared.runtime.shard_loop import ShardLoop
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+class MemoryBus:
+    """Topics as lists; append time is the virtual clock."""
+
+    def __init__(self, partitions: int, now: datetime = START) -> None:
+        self.partitions, self.now = partitions, now
+        self.logs: dict[tuple[str, int], list[Record]] = defaultdict(list)
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def append(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+        partition: int | None = None,
+    ) -> Record:
+        """As a producer does; without a partition the key's own."""
+        if partition is None:
+            partition = codec.partition_of(key or b"", self.partitions)
+        log = self.logs[topic, partition]
+        timestamp = (self.clock() - EPOCH) // timedelta(milliseconds=1)
+        log.append(Record(topic, partition, len(log), timestamp, key, value, tuple(headers)))
+        return log[-1]
+
+    def records(self, topic: str) -> list[Record]:
+        return [record for (name, _), log in self.logs.items() if name == topic for record in log]
+
+
+class MemorySource:
+    def __init__(self, bus: MemoryBus, topics: Sequence[str]) -> None:
+        self.bus, self.topics = bus, topics
+        self.next: dict[tuple[str, int], int] = {}
+
+    async def take(self, wait: float) -> Sequence[Record]:
+        taken: list[Record] = []
+        for (topic, shard), offset in self.next.items():
+            log = self.bus.logs.get((topic, shard), [])
+            taken += log[offset:]
+            self.next[topic, shard] = len(log)
+        return taken
+
+    def resume(self, shard: int, offsets: Mapping[str, int]) -> None:
+        for topic in self.topics:
+            self.next[topic, shard] = offsets.get(topic, 0)
+
+    def pause(self, shards: Sequence[int]) -> None:
+        for place in [place for place in self.next if place[1] in shards]:
+            del self.next[place]
+
+
+@dataclass
+class _StoredShard:
+    claim: Claim
+    owner: str | None = None
+    rows: list[Row] = field(default_factory=list)
+
+
+class MemoryStore:
+    """The rows of one service. What a commit keeps it keeps whole; an old epoch keeps nothing."""
+
+    def __init__(self, agenda: Agenda) -> None:
+        self.agenda = agenda
+        self.shards: dict[int, _StoredShard] = {}
+
+    async def claim(self, shards: Sequence[int], owner: str) -> list[Claim]:
+        claims = []
+        for number in shards:
+            stored = self.shards.setdefault(number, _StoredShard(Claim(number, 0, 0, 0, 0)))
+            stored.claim.epoch += 1
+            stored.owner = owner
+            claims.append(_copied(stored.claim))
+        return claims
+
+    async def release(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            if self._ours(claim):
+                self.shards[claim.shard].owner = None
+        await self.note_published(claims)
+
+    def _ours(self, claim: Claim) -> bool:
+        stored = self.shards.get(claim.shard)
+        return stored is not None and stored.claim.epoch == claim.epoch
+
+    async def check(self, claims: Sequence[Claim]) -> None:
+        if not all(self._ours(claim) for claim in claims):
+            raise Fenced
+
+    async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[Row]]:
+        return {
+            (number, order_id): [row for row in self.shards[number].rows if row.order_id == order_id]
+            for number, order_id in streams
+            if number in self.shards
+        }
+
+    async def commit(self, commit: Commit) -> None:
+        await self.check(commit.claims)
+        await self.agenda.write(self, commit.written)
+        for claim in commit.claims:
+            stored = self.shards[claim.shard].claim
+            stored.position, stored.sequence = claim.position, claim.sequence
+            stored.published = max(stored.published, claim.published)
+        for shard, topic, cursor in commit.cursors:
+            self.shards[shard].claim.cursors[topic] = replace(cursor)
+        for shard, topic, source, sequence in commit.marks:
+            self.shards[shard].claim.marks[topic, source] = sequence
+        for row in commit.rows:
+            self.shards[row.shard].rows.append(row)
+        for shard, order_id in commit.released:
+            self.shards[shard].claim.parked.pop(order_id, None)
+        for shard, order_id, record in commit.parked:
+            self.shards[shard].claim.parked.setdefault(order_id, []).append(record)
+
+    async def unpublished(self, claim: Claim, limit: int) -> list[Row]:
+        rows = self.shards[claim.shard].rows
+        return [row for row in rows if row.topic is not None and row.position > claim.published][:limit]
+
+    async def note_published(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            if self._ours(claim):
+                stored = self.shards[claim.shard].claim
+                stored.published = max(stored.published, claim.published)
+
+
+def _copied(claim: Claim) -> Claim:
+    return replace(
+        claim,
+        cursors={topic: Cursor(cursor.offset, cursor.time) for topic, cursor in claim.cursors.items()},
+        marks=dict(claim.marks),
+        parked={order_id: list(records) for order_id, records in claim.parked.items()},
+    )
+
+
+class MemoryPublisher:
+    def __init__(self, bus: MemoryBus) -> None:
+        self.bus = bus
+
+    async def send(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            if row.topic is None:
+                raise Outage(f"a private row is not for the bus: {row.type}")
+            key = row.key if row.key is not None or row.order_id is None else row.order_id.encode()
+            self.bus.append(row.topic, key, row.data, row.headers, row.partition)
+
+
+class Stranger(Protocol):
+    """Another system on the bus."""
+
+    def act(self) -> bool:
+        """Does what there is to do at this instant; says whether that was anything."""
+        ...
+
+    def next_due(self) -> datetime | None: ...
+
+
+class World:
+    """Several services on one bus, driven until nothing moves; then time jumps to the next thing anybody has due."""
+
+    def __init__(self, policies: Policies, partitions: int = 3, now: datetime = START) -> None:
+        self.bus = MemoryBus(partitions, now)
+        self.policies = policies
+        self.loops: list[ShardLoop] = []
+        self.stores: dict[str, MemoryStore] = {}
+        self.strangers: list[Stranger] = []
+
+    async def add(self, decider: Decider[Any], agenda: Agenda) -> ShardLoop:
+        store = MemoryStore(agenda)
+        topics = codec.Decoder(decider.service, decider.hears, self.bus.partitions).topics
+        source = MemorySource(self.bus, topics)
+        loop = ShardLoop(
+            decider,
+            self.policies,
+            agenda,
+            store,
+            source,
+            MemoryPublisher(self.bus),
+            self.bus.clock,
+            self.bus.partitions,
+            owner=decider.service,
+        )
+        await loop.claim(range(self.bus.partitions))
+        self.loops.append(loop)
+        self.stores[decider.service] = store
+        return loop
+
+    async def settle(self) -> None:
+        """Until no record is unread and nothing is due at this instant."""
+        moved = True
+        while moved:
+            moved = False
+            for loop in self.loops:
+                records = await loop.source.take(0)
+                before = loop.handled
+                await loop.step(records)
+                while await loop.publish():
+                    pass
+                moved |= bool(records) or loop.handled > before
+            for stranger in self.strangers:
+                moved |= stranger.act()
+
+    async def wait(self, duration: timedelta) -> None:
+        """Lets virtual time pass, stopping wherever somebody has something due."""
+        end = self.bus.now + duration
+        await self.settle()
+        while (due := self.next_due()) is not None and due <= end:
+            self.bus.now = max(due, self.bus.now)
+            await self.settle()
+        self.bus.now = end
+        await self.settle()
+
+    def next_due(self) -> datetime | None:
+        dues = [*(loop.agenda.next_due() for loop in self.loops), *(stranger.next_due() for stranger in self.strangers)]
+        return min((due for due in dues if due is not None), default=None)

@@ -1,0 +1,200 @@
+"""The store of the shard loop on PostgreSQL."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from shared.kernel import codec
+from shared.kernel.agenda import Agenda
+from shared.kernel.ports import Claim, Commit, Cursor, Fenced, Record, Row
+from shared.runtime.postgres.database import outage
+
+# A shard may be taken from nobody, from a member that is gone, and from oneself (after a doubtful commit). Taking it
+# waits for the row lock of a commit in flight; whoever held the shard before is fenced from then on.
+CLAIM = """
+UPDATE shard SET epoch = epoch + 1, owner = $2
+WHERE shard = ANY ($1::int[]) AND (owner IS NULL OR owner = $2 OR owner NOT IN (SELECT id FROM member))
+RETURNING shard, epoch, position, sequence, published
+"""
+RELEASE = """
+UPDATE shard SET owner = NULL, published = greatest(shard.published, mine.published)
+FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS mine (shard, epoch, published)
+WHERE shard.shard = mine.shard AND shard.epoch = mine.epoch
+"""
+NOTE_PUBLISHED = RELEASE.replace("owner = NULL, ", "")
+CHECK = """
+SELECT count(*) FROM shard JOIN unnest($1::int[], $2::bigint[]) AS mine (shard, epoch) USING (shard, epoch)
+"""
+# One statement, all or nothing. The division is the fence: where a shard is no longer ours the update finds fewer rows
+# than it should, and the whole statement fails.
+COMMIT = """
+WITH fence AS (
+    UPDATE shard SET position = mine.position, sequence = mine.sequence,
+        published = greatest(shard.published, mine.published)
+    FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+        AS mine (shard, epoch, position, sequence, published)
+    WHERE shard.shard = mine.shard AND shard.epoch = mine.epoch
+    RETURNING 1
+), cursors AS (
+    INSERT INTO cursor (shard, topic, next_offset, time)
+    SELECT * FROM unnest($6::int[], $7::text[], $8::bigint[], $9::bigint[])
+    ON CONFLICT (shard, topic) DO UPDATE SET next_offset = excluded.next_offset, time = excluded.time
+), marks AS (
+    INSERT INTO mark (shard, topic, source, sequence)
+    SELECT * FROM unnest($10::int[], $11::text[], $12::text[], $13::bigint[])
+    ON CONFLICT (shard, topic, source) DO UPDATE SET sequence = excluded.sequence
+), events AS (
+    INSERT INTO event (shard, position, sequence, topic, partition, key, order_id, type, time, command_id, digest,
+        headers, data)
+    SELECT * FROM unnest($14::int[], $15::bigint[], $16::bigint[], $17::text[], $18::int[], $19::bytea[], $20::text[],
+        $21::text[], $22::bigint[], $23::text[], $24::bytea[], $25::bytea[], $26::bytea[])
+)
+SELECT 1 / ((SELECT count(*) FROM fence) = cardinality($1::int[]))::int
+"""
+ROW = "shard, position, sequence, topic, partition, key, order_id, type, time, command_id, digest, headers, data"
+LOAD = f"""
+SELECT {ROW} FROM event JOIN unnest($1::int[], $2::text[]) AS wanted (shard, order_id) USING (shard, order_id)
+ORDER BY shard, position
+"""
+UNPUBLISHED = f"""
+SELECT {ROW} FROM event WHERE shard = $1 AND position > $2 AND topic IS NOT NULL ORDER BY position LIMIT $3
+"""
+PARK = """
+INSERT INTO parked (shard, order_id, topic, partition, "offset", timestamp, key, value, headers)
+SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bytea[],
+    $8::bytea[], $9::bytea[])
+"""
+PARKED = """
+SELECT shard, order_id, topic, partition, "offset", timestamp, key, value, headers
+FROM parked WHERE shard = ANY ($1::int[]) ORDER BY shard, number
+"""
+UNPARK = """
+DELETE FROM parked USING unnest($1::int[], $2::text[]) AS done (shard, order_id)
+WHERE parked.shard = done.shard AND parked.order_id = done.order_id
+"""
+
+
+def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def _row(stored: Sequence[Any]) -> Row:
+    columns: list[Any] = list(stored)
+    columns[-2] = codec.unpack_headers(columns[-2])
+    return Row(*columns)
+
+
+class PostgresStore:
+    """One service's schema, over a pool whose sessions find it in their search path."""
+
+    def __init__(self, pool: asyncpg.Pool, agenda: Agenda) -> None:
+        self.pool, self.agenda = pool, agenda
+        self._plain = type(agenda).write is Agenda.write
+
+    async def claim(self, shards: Sequence[int], owner: str) -> list[Claim]:
+        with outage():
+            claims = {row[0]: Claim(*row) for row in await self.pool.fetch(CLAIM, list(shards), owner)}
+            numbers = list(claims)
+            cursors = "SELECT shard, topic, next_offset, time FROM cursor WHERE shard = ANY ($1::int[])"
+            for shard, topic, offset, time in await self.pool.fetch(cursors, numbers):
+                claims[shard].cursors[topic] = Cursor(offset, time)
+            marks = "SELECT shard, topic, source, sequence FROM mark WHERE shard = ANY ($1::int[])"
+            for shard, topic, source, sequence in await self.pool.fetch(marks, numbers):
+                claims[shard].marks[topic, source] = sequence
+            for row in await self.pool.fetch(PARKED, numbers):
+                topic, partition, offset, timestamp, key, value, headers = row[2:]
+                record = Record(topic, partition, offset, timestamp, key, value, codec.unpack_headers(headers))
+                claims[row[0]].parked.setdefault(row[1], []).append(record)
+        return list(claims.values())
+
+    async def release(self, claims: Sequence[Claim]) -> None:
+        await self._published(RELEASE, claims)
+
+    async def note_published(self, claims: Sequence[Claim]) -> None:
+        await self._published(NOTE_PUBLISHED, claims)
+
+    async def _published(self, statement: str, claims: Sequence[Claim]) -> None:
+        columns = _columns([(claim.shard, claim.epoch, claim.published) for claim in claims], 3)
+        with outage():
+            await self.pool.execute(statement, *columns)
+
+    async def check(self, claims: Sequence[Claim]) -> None:
+        with outage():
+            ours = await self.pool.fetchval(CHECK, *_columns([(claim.shard, claim.epoch) for claim in claims], 2))
+        if ours != len(claims):
+            raise Fenced
+
+    async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[Row]]:
+        loaded: dict[tuple[int, str], list[Row]] = {}
+        with outage():
+            for row in await self.pool.fetch(LOAD, *_columns(streams, 2)):
+                loaded.setdefault((row["shard"], row["order_id"]), []).append(_row(row))
+        return loaded
+
+    async def unpublished(self, claim: Claim, limit: int) -> list[Row]:
+        with outage():
+            return [_row(row) for row in await self.pool.fetch(UNPUBLISHED, claim.shard, claim.published, limit)]
+
+    async def commit(self, commit: Commit) -> None:
+        try:
+            with outage():
+                async with self.pool.acquire() as connection:
+                    if self._plain and not commit.parked and not commit.released:
+                        await self._write(connection, commit)
+                    else:
+                        async with connection.transaction():
+                            await self._write(connection, commit)
+                            await self._write_aside(connection, commit)
+        except BaseException:
+            await self.pool.expire_connections()
+            raise
+
+    @staticmethod
+    async def _write(connection: Any, commit: Commit) -> None:
+        shards = [(c.shard, c.epoch, c.position, c.sequence, c.published) for c in commit.claims]
+        cursors = [(shard, topic, cursor.offset, cursor.time) for shard, topic, cursor in commit.cursors]
+        rows = [
+            (
+                row.shard,
+                row.position,
+                row.sequence,
+                row.topic,
+                row.partition,
+                row.key,
+                row.order_id,
+                row.type,
+                row.time,
+                row.command_id,
+                row.digest,
+                codec.pack_headers(row.headers),
+                row.data,
+            )
+            for row in commit.rows
+        ]
+        arguments = [*_columns(shards, 5), *_columns(cursors, 4), *_columns(commit.marks, 4), *_columns(rows, 13)]
+        try:
+            await connection.execute(COMMIT, *arguments)
+        except asyncpg.DivisionByZeroError:
+            raise Fenced from None
+
+    async def _write_aside(self, connection: Any, commit: Commit) -> None:
+        if commit.released:
+            await connection.execute(UNPARK, *_columns(commit.released, 2))
+        if commit.parked:
+            parked = [
+                (
+                    shard,
+                    order_id,
+                    r.topic,
+                    r.partition,
+                    r.offset,
+                    r.timestamp,
+                    r.key,
+                    r.value,
+                    codec.pack_headers(r.headers),
+                )
+                for shard, order_id, r in commit.parked
+            ]
+            await connection.execute(PARK, *_columns(parked, 9))
+        await self.agenda.write(connection, commit.written)

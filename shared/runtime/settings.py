@@ -1,0 +1,52 @@
+"""What the environment says, under the prefix RECOURSE_."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.topics import PARTITIONS
+from shared.rules import policies
+
+SECRETS = Path("/run/secrets")
+"""Where container engines put secrets: a file `recourse_kafka_password` says what that variable would."""
+
+
+class Settings(BaseSettings):
+    """Read once at start, each from its variable or from its file in SECRETS; a service adds its own by subclassing."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RECOURSE_",
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,  # it may be a password
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
+    )
+
+    kafka_bootstrap_servers: str = "localhost:9092"
+    kafka_username: str | None = None
+    """With it: SASL, SCRAM-SHA-512, over TLS. Without it: neither."""
+    kafka_password: SecretStr | None = None
+    kafka_ca_file: Path | None = None
+    """Of who signed the brokers' certificates, PEM; without it those whom the machine trusts."""
+    database_url: str = Field(default="postgresql://localhost/recourse", repr=False)
+    topic_prefix: str = ""
+    policies_folder: Path = policies.PUBLISHED
+    """Where there are more than the presets. Looked at again every second: a new version is published by moving its
+    file there."""
+    partitions: int = Field(default=PARTITIONS, ge=1)
+    batch_records_max: int = Field(default=500, ge=1)
+    lease_seconds: float = Field(default=3.0, gt=0)
+    """A member that was not seen for so long is given up; a killed one is noticed at once."""
+    look_seconds: float = Field(default=0.25, gt=0)
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=0, ge=0)
+    """Of /health and /asyncapi; 0: any free port, said in the log."""
+    log_level: str = "INFO"
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.kafka_username is None) != (self.kafka_password is None):
+            raise ValueError("RECOURSE_KAFKA_USERNAME and RECOURSE_KAFKA_PASSWORD go together")
+        return self
