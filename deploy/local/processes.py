@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from deploy.local.guard import Guard
+from deploy.local.reaper import Reaper
 
 _LOOK_SECONDS = 0.01
 _QUOTED_LINES = 20
@@ -26,18 +26,18 @@ class LocalStackError(Exception):
 
 
 class Child:
-    """A process that writes to a log file, leads its own session and ends with us (see `Guard`).
+    """A process that writes to a log file, leads its own session and ends with us (see `Reaper`).
 
     Not tied to an event loop: a fixture may start it in one and a test stop it in another.
     """
 
     last_word = signal.SIGKILL
-    """What the guard tells it when we are gone."""
+    """What the reaper tells it when we are gone."""
 
-    def __init__(self, name: str, log: Path, guard: Guard) -> None:
+    def __init__(self, name: str, log: Path, reaper: Reaper) -> None:
         self.name = name
         self.log = log
-        self._guard = guard
+        self._reaper = reaper
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
 
@@ -124,7 +124,7 @@ class Child:
                 extra_groups=None if user is None else [],
                 start_new_session=True,
             )
-        self._guard.watch(self._process.pid, self.last_word)
+        self._reaper.watch(self._process.pid, self.last_word)
 
     async def _until(self, ready: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
         until = time.monotonic() + seconds
@@ -148,7 +148,7 @@ class Child:
 
     def _exited(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
-            self._guard.forget(self._process.pid)
+            self._reaper.forget(self._process.pid)
             self._process = None
         return self._process is None
 

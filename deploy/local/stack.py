@@ -10,11 +10,11 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from deploy.local.guard import Guard
 from deploy.local.kafka import Kafka
 from deploy.local.mailbox import Mailbox
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Child, LocalStackError
+from deploy.local.reaper import Reaper
 from deploy.setup.job import SetUpFailed
 from deploy.setup.topics import create_topics
 from schemas.topics import PARTITIONS, all_topics
@@ -25,8 +25,8 @@ REPO = Path(__file__).parents[2]
 class ServiceProcess(Child):
     """One process of a service. `start` returns when it has said that it holds its shards."""
 
-    def __init__(self, name: str, log: Path, guard: Guard, env: Mapping[str, str]) -> None:
-        super().__init__(f"The {name} service", log, guard)
+    def __init__(self, name: str, log: Path, reaper: Reaper, env: Mapping[str, str]) -> None:
+        super().__init__(f"The {name} service", log, reaper)
         kind = name.partition("#")[0]
         self._module = f"deploy.{kind}" if kind == "payments" else f"services.{kind}"
         self._env = dict(env)
@@ -74,7 +74,7 @@ class Stack:
         self._data = data
         self._named: Mapping[str, str] = {} if own_servers else os.environ
         self._say = say
-        self._guard: Guard | None = None
+        self._reaper: Reaper | None = None
         self._kafka: Kafka | None = None
         self._postgres: Postgres | None = None
 
@@ -104,7 +104,7 @@ class Stack:
     async def start_services(self, names: Iterable[str], env: Mapping[str, str] | None = None) -> None:
         """Start these services side by side; return when all hold their shards. A second process of the order
         service is called `order#2`; `payments` is the stand-in for the platform's payment service."""
-        assert self._guard is not None
+        assert self._reaper is not None
         settings = {
             "RECOURSE_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "RECOURSE_DATABASE_URL": self.database_url,
@@ -116,14 +116,14 @@ class Stack:
             "RECOURSE_REFUND_PROVIDER": "sandbox",
         }
         environment = {**os.environ, **settings, **(env or {})}
-        added = {name: ServiceProcess(name, self._log(name), self._guard, environment) for name in names}
+        added = {name: ServiceProcess(name, self._log(name), self._reaper, environment) for name in names}
         self.services |= added
         await _all(service.start() for service in added.values())
 
     async def __aenter__(self) -> Self:
-        self._guard = Guard()
+        self._reaper = Reaper()
         try:
-            await self._open(self._guard)
+            await self._open(self._reaper)
         except BaseException:
             await self.__aexit__()
             raise
@@ -131,34 +131,34 @@ class Stack:
 
     async def __aexit__(self, *_: object) -> None:
         """End everything: first who uses, then who is used."""
-        assert self._guard is not None
+        assert self._reaper is not None
         try:
             await _all(service.stop() for service in self.services.values())
             if hasattr(self, "mailbox"):
                 self.mailbox.close()
             await _all(server.stop() for server in (self._kafka, self._postgres) if server is not None)
         finally:
-            await asyncio.to_thread(self._guard.close)
+            await asyncio.to_thread(self._reaper.close)
 
-    async def _open(self, guard: Guard) -> None:
+    async def _open(self, reaper: Reaper) -> None:
         began = time.monotonic()
         if self._data is None:
             self.folder = Path(tempfile.mkdtemp(prefix="recourse-"))
-            guard.remove_at_end(self.folder)
+            reaper.remove_at_end(self.folder)
         else:
             self.folder = self._data
             self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711)  # started by root, PostgreSQL runs as another user, who must pass
         self.mailbox = Mailbox(self.folder / "mail")
-        await _all([self._open_kafka(guard), self._open_postgres(guard), self.mailbox.open()])
+        await _all([self._open_kafka(reaper), self._open_postgres(reaper), self.mailbox.open()])
         kafka = "embedded" if self._kafka else "as KAFKA_BOOTSTRAP_SERVERS says"
         postgres = "embedded" if self._postgres else "as DATABASE_URL says"
         self._say(f"Kafka: {kafka}. PostgreSQL: {postgres}. Ready in {time.monotonic() - began:.1f} s.")
 
-    async def _open_kafka(self, guard: Guard) -> None:
+    async def _open_kafka(self, reaper: Reaper) -> None:
         self.bootstrap_servers = self._named.get("KAFKA_BOOTSTRAP_SERVERS", "")
         if not self.bootstrap_servers:
-            self._kafka = Kafka(self.folder / "kafka", guard, self._log("kafka"), self._say)
+            self._kafka = Kafka(self.folder / "kafka", reaper, self._log("kafka"), self._say)
             self.bootstrap_servers = self._kafka.bootstrap_servers
             await self._kafka.start()
         try:
@@ -167,10 +167,10 @@ class Stack:
         except SetUpFailed as error:
             raise LocalStackError(str(error)) from error
 
-    async def _open_postgres(self, guard: Guard) -> None:
+    async def _open_postgres(self, reaper: Reaper) -> None:
         self.database_url = self._named.get("DATABASE_URL", "")
         if not self.database_url:
-            self._postgres = Postgres(self.folder / "postgres", guard, self._log("postgres"))
+            self._postgres = Postgres(self.folder / "postgres", reaper, self._log("postgres"))
             await self._postgres.start()
             self.database_url = self._postgres.url
 

@@ -36,8 +36,7 @@ from schemas.mediation.events import (
 )
 from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended
 from schemas.wire import rfc3339
-from services.dispute import cancelling, deciding, evidence, negotiating, opening, returning
-from services.dispute.handlers import HEARS
+from services.dispute import cancelling, evidence, negotiating, opening, returning, rulings
 from services.dispute.history import evolve
 from services.dispute.states import (
     APPEAL_WINDOW,
@@ -65,8 +64,9 @@ from services.dispute.states import (
     deadlines,
     stamp,
 )
+from services.dispute.subscriptions import SUBSCRIPTIONS
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
-from shared.rules.evidence import unfit
+from shared.rules.evidence import reject_evidence
 from shared.rules.policies import Policies
 
 NOTHING = Terms(kind="none", refund_minor=0)
@@ -110,7 +110,7 @@ def _obey(known: Disputes, command: DisputeCommand, time: datetime, policies: Po
     by: Side = "seller" if command.actor.role == "seller" else "buyer"
     refusal = (
         _senseless(dispute, command)
-        or unfit(_owners(dispute), by, _shown(command))
+        or reject_evidence(_owners(dispute), by, _shown(command))
         or _no_right(dispute, command)
         or _wrong_terms(dispute, command, policies)
         or _too_late(dispute, command, by, time)
@@ -154,9 +154,9 @@ def _allowed(
         case ReplacementUnderway(), Escalate():
             return returning.replacement_failed(dispute, command)
         case Decided(), Appeal():
-            return deciding.appeal(dispute, command, by)
+            return rulings.appeal(dispute, command, by)
         case Decided(), WaiveAppeal():
-            return deciding.waive(dispute, command, by, time, policy)
+            return rulings.waive(dispute, command, by, time, policy)
         case Decided() | Closed(), _:
             return [wrong_state]
         case _, AddEvidence():
@@ -255,7 +255,7 @@ def _overdue(dispute: Dispute, name: str, time: datetime, policies: Policies) ->
         case AwaitingSeller() | Negotiating():
             return negotiating.no_agreement(dispute)
         case Decided():
-            return deciding.unappealed(dispute, time, policy)
+            return rulings.unappealed(dispute, time, policy)
         case AwaitingReturn():
             return returning.return_not_shipped(dispute)
         case ReturnUnderway():
@@ -269,7 +269,7 @@ def _overdue(dispute: Dispute, name: str, time: datetime, policies: Policies) ->
 
 
 def _heard(
-    known: Disputes, message: Answer | deciding.Word | QuestionAnswered, time: datetime, policies: Policies
+    known: Disputes, message: Answer | rulings.Word | QuestionAnswered, time: datetime, policies: Policies
 ) -> list[Output]:
     """What we did not ask for, or no longer wait for, changes nothing."""
     match known.get(message.dispute_id), message:
@@ -281,7 +281,7 @@ def _heard(
             InMediation() as dispute,
             MediationDecided() | MediationDefaulted() | MediationOfferAccepted() | MediationCancelled(),
         ):
-            return deciding.follow(known, dispute, message, time, policies.of(dispute.case.policy))
+            return rulings.follow(known, dispute, message, time, policies.of(dispute.case.policy))
         case InMediation(), QuestionAnswered(evidence=(_, *_) as shown):
             filed = tuple(FiledEvidence(evidence_id=one.evidence_id, by=message.by) for one in shown)
             return [EvidenceNoted(dispute_id=message.dispute_id, filed=filed)]
@@ -303,7 +303,7 @@ DECIDER: Decider[Disputes] = Decider(
     deadlines=deadlines,
     rejected=DisputeRejected,
     resumed=DisputeResumed,
-    hears=HEARS,
+    hears=SUBSCRIPTIONS,
     stamp=stamp,
     deadline_names=(
         SELLER_FIRST_RESPONSE,

@@ -9,7 +9,7 @@ from schemas.dispute.shapes import REASONS_NOT_RECEIVED, Side
 from schemas.policy import Policy
 from schemas.wire import rfc3339
 from services.dispute import evidence
-from services.dispute.deciding import Cause, escalated
+from services.dispute.rulings import Cause, escalated
 from services.dispute.settling import settle
 from services.dispute.states import SELLER_FIRST_RESPONSE, AwaitingSeller, Case, Negotiating, Open, stage
 from shared.kernel.decider import Output, Refusal

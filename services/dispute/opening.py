@@ -10,7 +10,7 @@ from services.dispute import evidence
 from services.dispute.policy import escalatable_from
 from services.dispute.states import Disputes, Refused, Requested
 from shared.kernel.decider import Output, Refusal
-from shared.rules.evidence import unfit
+from shared.rules.evidence import reject_evidence
 from shared.rules.policies import after
 
 CLAIM_NUMBER = 1
@@ -20,7 +20,7 @@ def request(known: Disputes, command: OpenDispute, time: datetime) -> list[Outpu
     """Everything a claim can be refused for before its order's policy is known; the rest the order service judges."""
     if command.dispute_id in known:
         return [Refusal("already_exists", "There is a dispute of this name already.")]
-    if refusal := unfit({}, "buyer", command.evidence):
+    if refusal := reject_evidence({}, "buyer", command.evidence):
         return [refusal]
     if command.actor.role not in command.by or command.actor.id not in _buyers(known, command.actor.id):
         return [Refusal("not_allowed", "Only the buyer of the order can open a dispute.")]

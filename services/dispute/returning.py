@@ -7,8 +7,8 @@ from schemas.dispute.commands import ContestReturn, Escalate, ReportReturn, Ship
 from schemas.dispute.events import ReplacementShipped, ReturnContested, ReturnReceived, ReturnReported, ReturnShipped
 from schemas.policy import Policy
 from services.dispute import evidence
-from services.dispute.deciding import escalated
 from services.dispute.history import file
+from services.dispute.rulings import escalated
 from services.dispute.settling import closed
 from services.dispute.states import (
     RETURN_CONFIRM,

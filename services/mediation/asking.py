@@ -11,7 +11,7 @@ from services.mediation.case import ROUND_OVER, Case, InRound, due_unless_asked,
 from services.mediation.deciding import default
 from services.mediation.policy import QUESTIONS_MAX, answer_by, on_silence
 from shared.kernel.decider import Deadline, Output, Refusal
-from shared.rules.evidence import unfit
+from shared.rules.evidence import reject_evidence
 
 
 def ask(case: Case, command: AskQuestion, time: datetime, policy: Policy) -> list[Output]:
@@ -36,7 +36,7 @@ def answer(case: Case, command: AnswerQuestion, time: datetime, policy: Policy) 
     question = file.questions.get(command.question_id)
     if question is None:
         return [Refusal("not_found", f"There is no question {command.question_id}.")]
-    if refusal := unfit(file.owners, side, command.evidence) or no_right(case, command):
+    if refusal := reject_evidence(file.owners, side, command.evidence) or no_right(case, command):
         return [refusal]
     if side not in question.to:
         return [Refusal("not_allowed", f"The question was not put to the {side}.")]

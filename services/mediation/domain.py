@@ -24,7 +24,7 @@ from schemas.mediation.commands import (
 from schemas.mediation.events import CaseEvent, MediationRejected, MediationResumed, RosterEvent
 from schemas.policy import Policy
 from schemas.wire import MEDIATORS_KEY, Event, Message
-from services.mediation import asking, deciding, roster, seating, settling
+from services.mediation import asking, deciding, offers, roster, seating
 from services.mediation import case as cases
 from services.mediation.case import Case, EvidenceNoted, InRound
 from services.mediation.roster import Roster, SeatGiven, SeatNoted
@@ -45,9 +45,9 @@ OBEY: dict[type[CaseCommand], Callable[[Case, Any, datetime, Policy], list[Outpu
     AssignMediator: seating.assign,
     AskQuestion: asking.ask,
     AnswerQuestion: asking.answer,
-    OfferSolution: settling.offer,
-    AcceptSolution: settling.accept,
-    DeclineSolution: settling.decline,
+    OfferSolution: offers.offer,
+    AcceptSolution: offers.accept,
+    DeclineSolution: offers.decline,
     Decide: deciding.decide,
     CancelArbitration: deciding.cancel,
 }

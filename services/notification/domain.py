@@ -29,7 +29,7 @@ from schemas.notification.events import (
 from schemas.notification.shapes import Channel, Problem, Purchase, Recipient, RecipientRole
 from schemas.order.events import Placed
 from schemas.wire import Event, Message, Rejected
-from services.notification.handlers import HEARS, recipients
+from services.notification.subscriptions import SUBSCRIPTIONS, recipients
 from shared.kernel.decider import Decider, Output
 from shared.rules.policies import Policies
 
@@ -292,7 +292,7 @@ def decider(*, mail: bool, webhooks: Collection[RecipientRole] = ()) -> Decider[
         evolve=evolve,
         deadlines=lambda state: (),  # the queue knows when to try again
         rejected=Rejected,  # it takes no commands
-        hears=HEARS,
+        hears=SUBSCRIPTIONS,
         identify=Heard,
     )
 

@@ -23,7 +23,6 @@ from schemas.refund.events import (
 from schemas.refund.shapes import Stage
 from schemas.wire import Event
 from services.refund.calling import ATTEMPTS_MAX, call_by_hand, done, failed, first_call, settled, time_is_up
-from services.refund.handlers import HEARS, capture, movements
 from services.refund.movement import (
     Called,
     Captured,
@@ -38,6 +37,7 @@ from services.refund.movement import (
     Unplaced,
     payment_key,
 )
+from services.refund.subscriptions import SUBSCRIPTIONS, capture, movements
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
 from shared.rules.policies import Policies, after
 
@@ -189,7 +189,7 @@ DECIDER: Decider[State] = Decider(
     deadlines=deadlines,
     rejected=RefundRejected,
     resumed=RefundResumed,
-    hears=HEARS,
+    hears=SUBSCRIPTIONS,
     stamp=stamp,
     deadline_names=("refund_retry", "refund_due"),
 )

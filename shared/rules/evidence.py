@@ -7,7 +7,7 @@ from schemas.dispute.shapes import Side
 from shared.kernel.decider import Refusal
 
 
-def unfit(owners: Mapping[str, Side], by: Side, evidence: Sequence[Evidence]) -> Refusal | None:
+def reject_evidence(owners: Mapping[str, Side], by: Side, evidence: Sequence[Evidence]) -> Refusal | None:
     """`owners`: who showed which file of the dispute so far, by evidence id."""
     owners = dict(owners)
     for one in evidence:

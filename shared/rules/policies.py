@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from schemas.common import PolicyRef
 from schemas.policy import Duration, Policy
-from shared.rules.business_days import after_business_days, calendar
+from shared.rules.calendar import after_business_days, calendar
 from shared.rules.policy_lint import lint
 
 PUBLISHED = Path(__file__).parents[2] / "schemas" / "policies"

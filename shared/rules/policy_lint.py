@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from schemas.policy import Duration, Policy
-from shared.rules import business_days
+from shared.rules import calendar
 
 LONGEST_DAYS = 3_650
 """A window that ends in ten years is no way out, and far longer ones no calendar can count."""
@@ -109,12 +109,12 @@ class _Spans:
 
     def _longest(self, duration: Duration) -> timedelta:
         if duration.unit == "business_days":
-            return business_days.longest(duration.n, self.policy.country)
+            return calendar.longest(duration.n, self.policy.country)
         return timedelta(days=_days(duration))
 
     def _shortest(self, duration: Duration) -> timedelta:
         if duration.unit == "business_days":
-            return business_days.shortest(duration.n, self.policy.country)
+            return calendar.shortest(duration.n, self.policy.country)
         return timedelta(days=_days(duration))
 
 

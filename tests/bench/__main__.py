@@ -8,8 +8,8 @@ from contextlib import closing
 
 from aiokafka import AIOKafkaConsumer
 
-from deploy.local.guard import Guard
 from deploy.local.processes import LocalStackError
+from deploy.local.reaper import Reaper
 from deploy.local.stack import Stack
 from tests.bench import latency, throughput
 from tests.bench.throughput import BATCH_MAX, ORDERS, ROUNDS, Throughput
@@ -19,8 +19,8 @@ RATES = (50, 300)
 
 async def bench() -> None:
     async with Stack(own_servers=True) as stack, AIOKafkaConsumer(bootstrap_servers=stack.bootstrap_servers) as reader:
-        with closing(Guard()) as guard:
-            await measure(stack, Throughput(stack, guard, reader))
+        with closing(Reaper()) as reaper:
+            await measure(stack, Throughput(stack, reaper, reader))
 
 
 async def measure(stack: Stack, subject: Throughput) -> None:

@@ -17,8 +17,8 @@ import asyncpg
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from deploy.local.guard import Guard
 from deploy.local.processes import Child
+from deploy.local.reaper import Reaper
 from deploy.local.stack import REPO, Stack
 from deploy.setup.topics import create_topics
 from schemas.topics import all_topics
@@ -58,8 +58,8 @@ class Ceiling(Child):
 class Throughput:
     """Commands wait in order.commands, and stay there: every run begins with an empty database and reads them all."""
 
-    def __init__(self, stack: Stack, guard: Guard, reader: AIOKafkaConsumer) -> None:
-        self.stack, self.guard, self.reader = stack, guard, reader
+    def __init__(self, stack: Stack, reaper: Reaper, reader: AIOKafkaConsumer) -> None:
+        self.stack, self.reaper, self.reader = stack, reaper, reader
         self.given = 0
         self.partitions = range(stack.topics[0].partitions)
         self.shares = stack.folder / "shares.pickle"
@@ -115,7 +115,7 @@ class Throughput:
         database_url = await self._empty_database(name)
         topic = ceiling.PREFIX + ANSWERS
         answered = await self._count(topic)
-        process = Ceiling("The ceiling", self.stack.folder / "logs" / f"{name}.log", self.guard)
+        process = Ceiling("The ceiling", self.stack.folder / "logs" / f"{name}.log", self.reaper)
         await process.start(self.stack, database_url, self.shares)
         run = await self._measure(process, topic, answered, database_url, "event")
         await process.stop()

@@ -6,7 +6,7 @@ from schemas.mediation import events, shapes
 from schemas.notification.events import NotificationSent, Queued
 from schemas.wire import Event, Message, Rejected, Resumed
 from services.notification.domain import DECIDER, TOPIC_ONLY, State
-from services.notification.handlers import ALL, HEARS, TOLD, Told, recipients
+from services.notification.subscriptions import ALL, SUBSCRIPTIONS, TOLD, Told, recipients
 from shared.kernel.decider import Decider
 from tests.domain.notification_samples import BEA, MIA, SAM, SAMPLES, of_case, placed, requested
 from tests.domain.table import NOON, Desk, cells
@@ -142,7 +142,7 @@ def mediated(decider: Decider[State] = DECIDER) -> Desk:
 def heard_by(name: str, decider: Decider[State] = DECIDER) -> dict[str, Message]:
     """Role -> what is said to him."""
     desk = Desk(decider) if name == "order.placed" else mediated(decider)
-    said = desk.hear(SAMPLES[name], id=name) if SAMPLES[name].type in {model.type for model in HEARS} else []
+    said = desk.hear(SAMPLES[name], id=name) if SAMPLES[name].type in {model.type for model in SUBSCRIPTIONS} else []
     assert desk.refolded() == desk.state
     return {one.recipient.role: one for one in said if isinstance(one, Queued | NotificationSent)}
 

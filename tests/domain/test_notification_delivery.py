@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued
 from schemas.wire import PrivateEvent
 from services.notification.domain import ATTEMPTS_MAX, DECIDER, RETRY_AFTER, Attempted, Known
-from services.notification.handlers import HEARS
+from services.notification.subscriptions import SUBSCRIPTIONS
 from tests.domain.notification_samples import ORDER, SAMPLES, placed
 from tests.domain.table import Desk, cells, outcome
 
@@ -121,7 +121,7 @@ def test_what_is_published_says_who_was_told_what_but_no_address() -> None:
 def test_the_facts_of_a_letter_hold_no_address() -> None:
     desk = Desk(DECIDER)
     for event in SAMPLES.values():
-        if isinstance(event, HEARS):
+        if isinstance(event, SUBSCRIPTIONS):
             desk.hear(event)
     queued = [one for one in desk.history if isinstance(one, Queued)]
     assert len(queued) > 100
@@ -129,7 +129,7 @@ def test_the_facts_of_a_letter_hold_no_address() -> None:
 
 
 attempts = st.tuples(st.sampled_from(sorted(ATTEMPTS)), st.integers(0, 5), st.integers(1, ATTEMPTS_MAX + 1))
-events = st.sampled_from([name for name, event in SAMPLES.items() if isinstance(event, HEARS)])
+events = st.sampled_from([name for name, event in SAMPLES.items() if isinstance(event, SUBSCRIPTIONS)])
 
 
 @pytest.mark.rule("R49")

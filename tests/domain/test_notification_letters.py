@@ -13,8 +13,8 @@ from schemas.notification.events import Queued
 from schemas.order import events as order
 from schemas.wire import Event
 from services.notification.domain import DECIDER
-from services.notification.handlers import HEARS, TOLD
 from services.notification.letters import TEMPLATES, Letter, Writer, letter
+from services.notification.subscriptions import SUBSCRIPTIONS, TOLD
 from tests.domain.notification_samples import SAMPLES, of_order, offer, placed, requested
 from tests.domain.table import NOON, Desk
 
@@ -54,7 +54,7 @@ FOREIGN = {
 
 @pytest.mark.rule("R49")
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", [name for name, event in SAMPLES.items() if isinstance(event, HEARS)])
+@pytest.mark.parametrize("name", [name for name, event in SAMPLES.items() if isinstance(event, SUBSCRIPTIONS)])
 def test_every_letter_can_be_written_and_reads_well(name: str, language: str) -> None:
     for role, written in letters(SAMPLES[name], language).items():
         assert 10 < len(written.subject) < 100, role

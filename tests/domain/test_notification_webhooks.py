@@ -13,7 +13,7 @@ from schemas.notification.events import NotificationFailed, NotificationSent, Qu
 from schemas.notification.shapes import Recipient, RecipientRole
 from services.notification.domain import ATTEMPTS_MAX, DECIDER, Attempted, decider
 from services.notification.gateway import Answer
-from services.notification.handlers import HEARS
+from services.notification.subscriptions import SUBSCRIPTIONS
 from services.notification.webhooks import Endpoint, WebhookSettings, body, headers, is_public, meaning
 from tests.domain.notification_samples import ORDER, SAMPLES, placed
 from tests.domain.table import NOON, Desk, cells, outcome
@@ -174,7 +174,7 @@ def test_the_topic_still_tells_who_has_no_mail() -> None:
 def test_a_webhook_changes_nothing_about_the_letters() -> None:
     with_webhooks, without = Desk(BOTH_CHANNELS), Desk(DECIDER)
     for event in SAMPLES.values():
-        if isinstance(event, HEARS):
+        if isinstance(event, SUBSCRIPTIONS):
             said = [one for one in with_webhooks.hear(event) if not isinstance(one, WebhookQueued)]
             assert said == without.hear(event)
 
@@ -184,7 +184,7 @@ def test_a_webhook_changes_nothing_about_the_letters() -> None:
 def test_no_webhook_says_to_one_what_is_kept_from_him_and_none_holds_an_address() -> None:
     desk = Desk(BOTH_CHANNELS)
     for event in SAMPLES.values():
-        if isinstance(event, HEARS):
+        if isinstance(event, SUBSCRIPTIONS):
             desk.hear(event)
     webhooks = [one for one in desk.history if isinstance(one, WebhookQueued)]
     assert len(webhooks) > 100

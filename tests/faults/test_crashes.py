@@ -1,9 +1,9 @@
 """Every service is killed at every one of its steps, on the real Kafka and PostgreSQL, while money moves.
 
 A step is right before, inside or right after a call through one of the doors of the shard loop
-(shared/kernel/ports.py, shared/kernel/agenda.py) or of a gateway: see `tests.faults.deadly`. Whoever comes after a dead
-process repairs what it left, and is armed already for the next step. The full form is `make test-crashes`, the short
-one part of `make test`.
+(shared/kernel/ports.py, shared/kernel/agenda.py) or of a gateway: see `tests.faults.kill_points`. Who comes after a
+dead process repairs what it left, and is armed already for the next step. The full form is `make test-crashes`, the
+short one part of `make test`.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ from deploy.local.stack import ServiceProcess, Stack
 from schemas.topics import PARTITIONS, SERVICES
 from shared.kernel.agenda import Agenda
 from shared.kernel.ports import Publisher, Source, Store
-from tests.faults import aftermath, checks, deadly
-from tests.faults.deadly import Step
+from tests.faults import aftermath, checks, kill_points
+from tests.faults.kill_points import Step
 from tests.faults.market import OBEYED, SLOW, Market, Traffic, Way, never_shipped
 from tests.kit.test_webhooks import SECRETS, Request, Server
 
@@ -93,7 +93,7 @@ def _nth(one: Step, chance: random.Random) -> int:
 
 def all_deaths(service: str, chance: random.Random) -> list[Death]:
     """All steps that it can reach, in an order drawn; those of taking over from the dead behind a fitting death."""
-    reached = [one for one in deadly.steps(service) if not deadly.unreachable(service, one)]
+    reached = [one for one in kill_points.steps(service) if not kill_points.unreachable(service, one)]
     reached += [one for one in reached if one.when == "inside" and one.call in MANY_WAITS] * (INSIDE - 1)
     chance.shuffle(reached)
     return [death for one in reached for death in _with_reason(one, chance)]
@@ -140,8 +140,8 @@ class Run:
 
     async def _dies_at(self, process: ServiceProcess, one: Step, nth: int, wait_seconds: float) -> bool:
         known = list(self.places[one.call]) if one.call in MANY_WAITS else []
-        env = {deadly.DIE_AT: f"{one}:{nth}", deadly.KNOWN_PLACES: json.dumps(known)}
-        process.launch(["tests.faults.deadly"], env)
+        env = {kill_points.DIE_AT: f"{one}:{nth}", kill_points.KNOWN_PLACES: json.dumps(known)}
+        process.launch(["tests.faults.kill_points"], env)
         if one.method in AT_THE_END:
             await process.ready()
             await asyncio.sleep(wait_seconds)
@@ -157,14 +157,14 @@ class Run:
 
     def table(self) -> Iterator[str]:
         """step x service: how often it was killed there, or the number of the reason why it cannot be."""
-        its = {service: {str(one): one for one in deadly.steps(service)} for service in SERVICES}
+        its = {service: {str(one): one for one in kill_points.steps(service)} for service in SERVICES}
         reasons: dict[str, int] = {}
         yield f"{'':29}" + "".join(f"{service:>14}" for service in SERVICES)
         for name in dict.fromkeys(name for steps in its.values() for name in steps):
             cells = ""
             for service in SERVICES:
                 cell = str(self.killed[service, name]) if name in its[service] else ""
-                if cell and (reason := deadly.unreachable(service, its[service][name])):
+                if cell and (reason := kill_points.unreachable(service, its[service][name])):
                     cell = f"({reasons.setdefault(reason, len(reasons) + 1)})"
                 cells += f"{cell:>14}"
             yield f"{name:29}{cells}"
@@ -185,8 +185,8 @@ class Run:
         return [
             f"{service} {one}"
             for service in SERVICES
-            for one in deadly.steps(service)
-            if not deadly.unreachable(service, one) and not self.killed[service, str(one)]
+            for one in kill_points.steps(service)
+            if not kill_points.unreachable(service, one) and not self.killed[service, str(one)]
         ]
 
 
@@ -273,11 +273,11 @@ async def crashed(
 async def test_whatever_the_loop_asks_for_is_a_step_of_every_service(door: str, protocol: type) -> None:
     asked = {f"{door}.{name}" for name in dir(protocol) if not name.startswith("_")}
     for service in SERVICES:
-        assert asked <= {one.call for one in deadly.steps(service)}
+        assert asked <= {one.call for one in kill_points.steps(service)}
 
 
 async def test_what_is_planned_for_a_step_is_planned_for_one_that_exists() -> None:
-    known = {name for service in SERVICES for one in deadly.steps(service) for name in (str(one), one.call)}
+    known = {name for service in SERVICES for one in kill_points.steps(service) for name in (str(one), one.call)}
     assert {*NTH_MAX_OF, *MANY_WAITS} <= known
     assert {name for names in DANGEROUS for name in names} <= known
 

@@ -10,8 +10,8 @@ import pytest
 
 from schemas.notification.events import Queued
 from services.notification.gateway import mail
-from services.notification.handlers import HEARS
 from services.notification.letters import Letter, letter
+from services.notification.subscriptions import SUBSCRIPTIONS
 from tests.domain.notification_samples import SAMPLES
 from tests.domain.test_notification_letters import queued_for
 
@@ -37,7 +37,7 @@ HOSTILE = (
 )
 TAG = re.compile(r"<(/?[a-z]+)")
 OURS = Address("Recourse", "no-reply", "recourse.test")
-EVENTS = [name for name, event in SAMPLES.items() if isinstance(event, HEARS)]
+EVENTS = [name for name, event in SAMPLES.items() if isinstance(event, SUBSCRIPTIONS)]
 
 
 def typed(facts: Any, words: str) -> Any:

@@ -6,7 +6,7 @@ import re
 from tests.house.reading import called, files, lines, modules, relative
 from tests.house.test_purity import PURE
 
-ROOMS = {"__init__", "__main__", "domain", "policy", "handlers", "app", "gateway", "store", "agenda"}
+ROOMS = {"__init__", "__main__", "domain", "policy", "subscriptions", "app", "gateway", "store", "agenda"}
 ROOMS_BESIDE = {
     "services.notification.letters",  # how a queued letter reads; written when it is sent
     "services.notification.webhooks",  # how a queued webhook is signed and handed over

@@ -21,9 +21,9 @@ from confluent_kafka.admin import (
 )
 from pydantic import SecretStr
 
-from deploy.local.guard import Guard
 from deploy.local.kafka import Kafka
 from deploy.local.processes import free_port
+from deploy.local.reaper import Reaper
 from deploy.local.stack import Stack
 from deploy.setup import access, broker
 from deploy.setup.job import SetUpFailed
@@ -121,8 +121,8 @@ class Guarded:
 
 @pytest.fixture(scope="module")
 async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Guarded]:
-    folder, guard, port = tmp_path_factory.mktemp("guarded"), Guard(), free_port()
-    kafka = Kafka(folder / "kafka", guard, properties=PROPERTIES.format(guarded=port))
+    folder, reaper, port = tmp_path_factory.mktemp("guarded"), Reaper(), free_port()
+    kafka = Kafka(folder / "kafka", reaper, properties=PROPERTIES.format(guarded=port))
     passwords = folder / "passwords"
     passwords.mkdir()
     for who in access.PRINCIPALS:
@@ -133,7 +133,7 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gua
         yield Guarded(kafka, f"127.0.0.1:{port}", passwords, admin)
     finally:
         await kafka.stop()
-        await asyncio.to_thread(guard.close)
+        await asyncio.to_thread(reaper.close)
 
 
 @pytest.fixture(scope="module")

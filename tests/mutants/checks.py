@@ -38,7 +38,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "tests/kit/test_webhooks.py",
     ),
     "services/timer": ("tests/kit/test_timers.py", "tests/contract/test_timer_table.py"),
-    "schemas": ("tests/domain/test_sight.py", "tests/contract/test_contract.py", "tests/kit/test_codec.py"),
+    "schemas": ("tests/domain/test_visibility.py", "tests/contract/test_contract.py", "tests/kit/test_codec.py"),
 }
 """The tests that most probably notice, by how the file's path begins: the first that fits."""
 

@@ -329,13 +329,13 @@ MUTANTS = (
     # -- what policies and calendars say -------------------------------------------------------------------------------
     Mutant(
         "holidays are working days",
-        "shared/rules/business_days.py",
+        "shared/rules/calendar.py",
         "n -= holidays.is_working_day(day)",
         "n -= day.weekday() < 5",
     ),
     Mutant(
         "working days are counted by the calendar of Greenwich",
-        "shared/rules/business_days.py",
+        "shared/rules/calendar.py",
         "local = start.astimezone(ZoneInfo(time_zone))",
         "local = start",
     ),

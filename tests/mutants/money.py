@@ -181,13 +181,13 @@ MUTANTS = (
     ),
     Mutant(
         "the seller is paid again for what was released before",
-        "services/refund/handlers.py",
+        "services/refund/subscriptions.py",
         '"payout": event.payout_minor,',
         '"payout": event.release_minor,',
     ),
     Mutant(
         "the chargeback is forgotten",
-        "services/refund/handlers.py",
+        "services/refund/subscriptions.py",
         '                "chargeback": event.chargeback_minor,\n',
         "",
     ),

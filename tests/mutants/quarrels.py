@@ -102,19 +102,19 @@ MUTANTS = (
     ),
     Mutant(
         "one party waives the appeal for both",
-        "services/dispute/deciding.py",
+        "services/dispute/rulings.py",
         "[waived, *unappealed(dispute, time, policy)] if dispute.waived else [waived]",
         "[waived, *unappealed(dispute, time, policy)]",
     ),
     Mutant(
         "what came back broken must be sent back again",
-        "services/dispute/deciding.py",
+        "services/dispute/rulings.py",
         " and not case.return_contested",
         "",
     ),
     Mutant(
         "a decision of an earlier round counts",
-        "services/dispute/deciding.py",
+        "services/dispute/rulings.py",
         "case MediationDecided(round=case.round) | ",
         "case MediationDecided() | ",
     ),
@@ -151,19 +151,19 @@ MUTANTS = (
     # -- mediation -----------------------------------------------------------------------------------------------------
     Mutant(
         "in mediation a superseded offer is accepted",
-        "services/mediation/settling.py",
+        "services/mediation/offers.py",
         "if theirs is None or theirs.offer_id != command.offer_id:",
         "if theirs is None:",
     ),
     Mutant(
         "an offer can be accepted after no thanks",
-        "services/mediation/settling.py",
+        "services/mediation/offers.py",
         "return None if case.declined else case.solution",
         "return case.solution",
     ),
     Mutant(
         "no thanks is shown to the seller",
-        "services/mediation/settling.py",
+        "services/mediation/offers.py",
         'visible_to=("buyer", "mediator", "operator")',
         'visible_to=("buyer", "seller", "mediator", "operator")',
     ),

@@ -6,19 +6,19 @@ MUTANTS = (
     # -- notification --------------------------------------------------------------------------------------------------
     Mutant(
         "a message is sent to who wrote it",
-        "services/notification/handlers.py",
+        "services/notification/subscriptions.py",
         'return "seller" if event.by == "buyer" else "buyer"',
         'return "buyer" if event.by == "buyer" else "seller"',
     ),
     Mutant(
         "people are told what is not for their eyes, if the table says so",
-        "services/notification/handlers.py",
-        " and sees(event, role)",
+        "services/notification/subscriptions.py",
+        " and may_see(event, role)",
         "",
     ),
     Mutant(
         "a seller is told that the platform's chargeback is late",
-        "services/notification/handlers.py",
+        "services/notification/subscriptions.py",
         '"chargeback": None}',
         '"chargeback": "seller"}',
     ),
@@ -183,19 +183,19 @@ MUTANTS = (
     ),
     Mutant(
         "a refusal is shown to everybody",
-        "schemas/sight.py",
+        "schemas/visibility.py",
         "(actor is not None and actor.role == viewer)",
         "actor is not None",
     ),
     Mutant(
         "each party sees the other's address",
-        "schemas/sight.py",
+        "schemas/visibility.py",
         "if name not in ADDRESS or whose == viewer",
         "if name not in ADDRESS or whose in PARTIES",
     ),
     Mutant(
         "who is asked is told that the other one is",
-        "schemas/sight.py",
+        "schemas/visibility.py",
         'mine = status == f"waiting_{viewer}"',
         'mine = status != f"waiting_{viewer}"',
     ),

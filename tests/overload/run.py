@@ -23,7 +23,7 @@ from shared.rules import policies
 from tests.bench.load import Given
 from tests.faults import aftermath
 from tests.overload import again, mix
-from tests.overload.gauge import Gauge, Phase
+from tests.overload.sampler import Phase, Sampler
 from tests.overload.sender import Sent, send
 
 RATIO = 10
@@ -70,17 +70,17 @@ class Overload:
     def __init__(self, stack: Stack, say: Callable[[str], None]) -> None:
         self.stack, self.say = stack, say
         self.ports: dict[str, int] = {service: free_port() for service in SERVICES}
-        self.gauge = Gauge(stack, self.ports)
+        self.sampler = Sampler(stack, self.ports)
 
     async def run(self, seconds: float, third: bool) -> Outcome:
         """`third`: first a third of it, to see what grows with what waits."""
         await self._start()
-        async with self.gauge:
+        async with self.sampler:
             capacity, calm = await self._capacity()
             self.say(f"Capacity: {capacity:,.0f} commands a second. Load average {os.getloadavg()[0]:.1f}.")
             floods = [await self._flood("third", seconds / 3, capacity)] if third else []
             floods.append(await self._flood("whole", seconds, capacity))
-            self.gauge.check()
+            self.sampler.check()
         self.say("Drained. Looking at what is left ...")
         return await self._left(capacity, calm, floods)
 
@@ -102,13 +102,13 @@ class Overload:
         await self._send(given)
         handled = 0
         while await self._behind():
-            if (now := await self.gauge.handled()) > handled:
+            if (now := await self.sampler.handled()) > handled:
                 handled, ended = now, time.perf_counter()
         return len(given) / (ended - began), self._turn()
 
     def _turn(self) -> Phase:
         """What was seen so far; a new phase begins."""
-        seen, self.gauge.phase = self.gauge.phase, Phase()
+        seen, self.sampler.phase = self.sampler.phase, Phase()
         return seen
 
     async def _flood(self, run: str, seconds: float, capacity: float) -> Flood:
@@ -150,25 +150,25 @@ class Overload:
         """The most that waited while this was going on."""
         highest = 0
         while not until.done():
-            self.gauge.check()
-            highest = max(highest, await self.gauge.lag() or 0)
+            self.sampler.check()
+            highest = max(highest, await self.sampler.lag() or 0)
             await asyncio.wait([until], timeout=LOOK_SECONDS)
         return highest
 
     async def _drained(self) -> None:
         """Nothing waits any more, and the services say so themselves."""
         handled, moved_at = 0, time.monotonic()
-        while await self._behind() or await self.gauge.seconds_behind():
-            if (now := await self.gauge.handled()) != handled:
+        while await self._behind() or await self.sampler.seconds_behind():
+            if (now := await self.sampler.handled()) != handled:
                 handled, moved_at = now, time.monotonic()
             if time.monotonic() - moved_at > STANDSTILL_SECONDS:
-                lag, behind = await self.gauge.lag(), await self.gauge.seconds_behind()
+                lag, behind = await self.sampler.lag(), await self.sampler.seconds_behind()
                 raise AssertionError(f"{lag} records wait, {behind} s by what the services say; nothing is handled")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _behind(self) -> bool:
-        self.gauge.check()
-        return await self.gauge.lag() != 0
+        self.sampler.check()
+        return await self.sampler.lag() != 0
 
     # -- what is left --------------------------------------------------------------------------------------------------
 

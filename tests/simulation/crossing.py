@@ -29,7 +29,7 @@ from tests.simulation.known import at, instants_of
 from tests.simulation.play import PEOPLE, Played
 
 COMPARED: tuple[Service, ...] = ("order", "dispute", "mediation")
-HEARS = {service: {model.type for model in DECIDERS[service].hears} for service in COMPARED}
+SUBSCRIPTIONS = {service: {model.type for model in DECIDERS[service].hears} for service in COMPARED}
 SHANGHAI = timedelta(hours=8)
 NOW = timedelta(0)
 
@@ -173,7 +173,7 @@ def _heard_by(record: Record, type_: str, is_bell: bool) -> tuple[Service, ...]:
     """What mediation says to itself, by way of the roster, it hears."""
     if record.topic.endswith(".commands"):
         return () if is_bell else ("mediation",)
-    return tuple(service for service in COMPARED if type_ in HEARS[service])
+    return tuple(service for service in COMPARED if type_ in SUBSCRIPTIONS[service])
 
 
 def _belongs(record: Record, order_id: str) -> bool:

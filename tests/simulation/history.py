@@ -10,9 +10,9 @@ from hashlib import blake2b
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
 from tests.simulation.coverage import Visited
+from tests.simulation.determinism import the_same_commands_give_the_same_outcome, the_same_inputs_give_the_same_rows
 from tests.simulation.invariants import problems
 from tests.simulation.known import at
-from tests.simulation.law_of_time import the_same_commands_give_the_same_outcome, the_same_inputs_give_the_same_rows
 from tests.simulation.plan import Plan
 from tests.simulation.play import NOWHERE, Played, play
 

@@ -7,8 +7,8 @@ M4 the provider's movements are the ledger's
 S1 every command has exactly one answer
 S3 nobody is stranded: what can still change by time has an alarm, what waits for a person is in a queue
 S4 sequences have no gaps and what is published keeps its order
-D1 what is final stays so (of the quarrel: fair_play.py)
-D2 nobody sees what he may not, and everybody acts for himself (fair_play.py)
+D1 what is final stays so (of the quarrel: dispute_invariants.py)
+D2 nobody sees what he may not, and everybody acts for himself (dispute_invariants.py)
 E1 a letter goes out at most once per key in effect, and a payment is asked for under one key (calls.py)
 S2 is law_of_time.py
 """
@@ -25,8 +25,8 @@ from services.refund.ledger import entry
 from shared.kernel.codec import header
 from shared.kernel.decider import EARLY_BELL_DELAY, Stream, earliest
 from shared.kernel.ports import Row
-from tests.simulation import calls, fair_play
-from tests.simulation.sight import unseen
+from tests.simulation import calls, dispute_invariants
+from tests.simulation.visibility import unseen
 
 if TYPE_CHECKING:
     from tests.simulation.group import Group
@@ -339,7 +339,7 @@ CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (
     an_id_names_one_event,
     an_order_tells_one_story,
     nothing_was_set_aside,
-    *fair_play.CHECKS,
+    *dispute_invariants.CHECKS,
     letters_are_sent_once,
     *calls.CHECKS,
     nobody_sees_what_he_may_not,

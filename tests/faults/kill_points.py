@@ -1,4 +1,4 @@
-"""`python -m tests.faults.deadly services.order`: a service that ends itself by SIGKILL at one of its steps.
+"""`python -m tests.faults.kill_points services.order`: a service that ends itself by SIGKILL at one of its steps.
 
 Which one RECOURSE_TEST_DIE_AT says: `store.commit.after:3` is right after the third commit. The product knows nothing
 of this: behind each door through which a service reaches the world a subclass is put that counts, and dies.
@@ -193,7 +193,7 @@ def _place(call: Any) -> str:
     return " ".join([ours, *beyond[:1], *beyond[1:][-1:]])
 
 
-def deadly(function: Callable[..., Any], fate: Fate) -> Callable[..., Any]:
+def killing(function: Callable[..., Any], fate: Fate) -> Callable[..., Any]:
     """The same method, in which the process dies."""
     step = fate.step
 
@@ -223,7 +223,7 @@ def arm(service: str, step: Step, fate: Fate) -> None:
     door = doors(service)[step.door]
     module = import_module(door.module)
     class_ = getattr(module, door.name)
-    method = deadly(getattr(class_, step.method), fate)
+    method = killing(getattr(class_, step.method), fate)
     setattr(module, door.name, type(door.name, (class_,), {step.method: method}))
     if step.call == "store.check":  # asked only when a rule has raised
         vars(shard_loop)["handle"] = _raises

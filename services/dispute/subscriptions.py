@@ -10,7 +10,7 @@ from schemas.mediation.events import (
 from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended
 from schemas.wire import Event
 
-HEARS: tuple[type[Event], ...] = (
+SUBSCRIPTIONS: tuple[type[Event], ...] = (
     LinesFrozen,
     FreezeRefused,
     ProtectionExtended,  # receipt, which moves `disputable_until` too, is not confirmed while a line is disputed

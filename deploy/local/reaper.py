@@ -1,7 +1,7 @@
-"""The guard: a tiny process beside ours that clears up when we are gone, however we went.
+"""The reaper: a tiny process beside ours that clears up when we are gone, however we went.
 
 It holds the far end of a pipe. When we end, by return, exception, Ctrl-C or SIGKILL, the kernel closes our end; the
-guard then kills every process group still registered and removes every registered folder. Nothing is ever looked up
+reaper then kills every process group still registered and removes every registered folder. Nothing is ever looked up
 by name. It runs this file alone, with the standard library only, so it is there in 20 ms.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 _PATIENCE_SECONDS = 3.0
 
 
-class Guard:
+class Reaper:
     """Our end of the pipe.
 
     A process is named by its pid, which must lead its own group. Its pid cannot be another's while it is registered:
@@ -30,7 +30,7 @@ class Guard:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            start_new_session=True,  # a Ctrl-C at the terminal is for us, not for the guard
+            start_new_session=True,  # a Ctrl-C at the terminal is for us, not for the reaper
         )
 
     def watch(self, pid: int, last_word: signal.Signals = signal.SIGKILL) -> None:

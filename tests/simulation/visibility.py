@@ -1,9 +1,9 @@
-"""What people were shown, by the projection of the history (schemas/sight.py) and by letter (D2)."""
+"""What people were shown, by the projection of the history (schemas/visibility.py) and by letter (D2)."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, get_args
 
-from schemas.sight import Viewer, sees, shown
+from schemas.visibility import Viewer, may_see, view
 from schemas.wire import Event, Message, Rejected
 from shared.kernel.codec import header
 
@@ -39,9 +39,9 @@ def unseen(played: "Played") -> Iterator[str]:
 
 def _shown_wrongly(event: Event) -> Iterator[str]:
     for viewer in get_args(Viewer):
-        if viewer == "operator" or not sees(event, viewer):
+        if viewer == "operator" or not may_see(event, viewer):
             continue
-        text = str(shown(event, viewer).data)
+        text = str(view(event, viewer).data)
         addresses = [f"{other}-o" for other in ("buyer", "seller") if other != viewer]
         if any(f"'{one}" in text and f"{one}1@" in text for one in addresses) or "mara@" in text:
             yield f"the {viewer} sees an address in {event.type}"

@@ -20,19 +20,19 @@ ADDRESS = {"email", "locale"}
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class View:
     """One event as a viewer sees it: `data` as on the wire, but for what is not for him."""
 
     type: str
     data: dict[str, Any]
 
 
-def history(events: Iterable[Event], viewer: Viewer) -> list[Shown]:
+def history(events: Iterable[Event], viewer: Viewer) -> list[View]:
     """The projection of an order's public events, in their order."""
-    return [shown(event, viewer) for event in events if sees(event, viewer)]
+    return [view(event, viewer) for event in events if may_see(event, viewer)]
 
 
-def sees(event: Event, viewer: Viewer) -> bool:
+def may_see(event: Event, viewer: Viewer) -> bool:
     """A refusal is for whoever asked, the machine's own bookkeeping for operators, all else for those it names."""
     match event:
         case Rejected(actor=actor):
@@ -43,14 +43,14 @@ def sees(event: Event, viewer: Viewer) -> bool:
             return viewer in getattr(event, "visible_to", (viewer,))
 
 
-def shown(event: Event, viewer: Viewer) -> Shown:
+def view(event: Event, viewer: Viewer) -> View:
     """What he sees of an event that is for him."""
     data = event.model_dump(mode="json")
     if viewer != "operator":
         data = _without_addresses(data, viewer)
     if event.topic == MediationEvent.topic and data.get("status"):
         data["status"] = in_words(data["status"], viewer)
-    return Shown(event.type, data)
+    return View(event.type, data)
 
 
 def in_words(status: MediationStatus, viewer: Viewer) -> str:

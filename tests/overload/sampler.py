@@ -41,8 +41,8 @@ class Phase:
     looks: int = 0
 
 
-class Gauge:
-    """`async with Gauge(stack, ports):` looks at every process each second; what it sees goes into `phase`."""
+class Sampler:
+    """`async with Sampler(stack, ports):` looks at every process each second; what it sees goes into `phase`."""
 
     def __init__(self, stack: Stack, ports: Mapping[str, int]) -> None:
         self.stack, self.ports = stack, ports

@@ -7,16 +7,16 @@ from typing import Any, get_args
 
 import pytest
 
-from deploy.local.history import lines, view
+from deploy.local.history import lines, seen_by
 from deploy.memory import open_stage
 from deploy.publish import models
 from deploy.stories.book import STORIES
 from deploy.stories.dialogue import EVENT_TOPICS, Scene
 from schemas.notification.shapes import RecipientRole
 from schemas.publish import GOLDEN, is_public
-from schemas.sight import Viewer, history, in_words, sees
+from schemas.visibility import Viewer, history, in_words, may_see
 from schemas.wire import Actor, Event, Message
-from services.notification.handlers import TOLD, recipients
+from services.notification.subscriptions import TOLD, recipients
 from tests.domain.table import cells
 
 VIEWERS: tuple[Viewer, ...] = get_args(Viewer)
@@ -130,7 +130,7 @@ def projection(events: list[Event], viewer: Viewer) -> str:
 
 @pytest.mark.parametrize(("type_", "_", "eyes"), [*cells(SEEN)])
 def test_who_sees_what(type_: str, _: str, eyes: str) -> None:
-    assert "".join(viewer[0] for viewer in VIEWERS if sees(sample(type_), viewer)) == eyes
+    assert "".join(viewer[0] for viewer in VIEWERS if may_see(sample(type_), viewer)) == eyes
 
 
 def test_every_event_on_the_wire_is_in_the_table() -> None:
@@ -142,7 +142,7 @@ def test_every_event_on_the_wire_is_in_the_table() -> None:
 def test_a_refusal_is_for_whoever_asked(type_: str, role: Any) -> None:
     refusal = sample(type_).model_copy(update={"actor": role and Actor(role=role, id="who")})
 
-    assert {viewer for viewer in VIEWERS if sees(refusal, viewer)} == {"operator", role} & set(VIEWERS)
+    assert {viewer for viewer in VIEWERS if may_see(refusal, viewer)} == {"operator", role} & set(VIEWERS)
 
 
 @pytest.mark.parametrize("type_", ["notification.sent.v1", "notification.failed.v1"])
@@ -153,7 +153,7 @@ def test_what_is_said_of_a_letter_is_for_its_recipient(type_: str, role: Any) ->
         update={"recipient": letter.recipient.model_copy(update={"role": role}), "visible_to": (role, "operator")}
     )
 
-    assert {viewer for viewer in VIEWERS if sees(letter, viewer)} == {role, "operator"}
+    assert {viewer for viewer in VIEWERS if may_see(letter, viewer)} == {role, "operator"}
 
 
 @pytest.mark.parametrize("type_", EVENTS)
@@ -162,7 +162,7 @@ def test_an_address_reaches_nobody_but_its_owner_and_operators(type_: str) -> No
 
     for viewer, own in (("buyer", "bea@example.com"), ("seller", "sam@example.com"), ("mediator", "")):
         text = projection([sample(type_)], viewer)  # type: ignore[arg-type]
-        assert set(re.findall(r"\w+@example\.com", text)) == written & {own if sees(sample(type_), viewer) else ""}  # type: ignore[arg-type]
+        assert set(re.findall(r"\w+@example\.com", text)) == written & {own if may_see(sample(type_), viewer) else ""}  # type: ignore[arg-type]
         assert not re.search('"locale"', text) or own in text
     assert set(re.findall(r"\w+@example\.com", projection([sample(type_)], "operator"))) == written
 
@@ -193,7 +193,7 @@ def test_each_viewer_has_his_own_name_for_where_a_case_stands(status: Any, viewe
 def test_nobody_gets_a_letter_about_what_he_may_not_see(model: type[Event]) -> None:
     event = sample(model.type)
 
-    assert all(sees(event, role) for role in recipients(event))
+    assert all(may_see(event, role) for role in recipients(event))
 
 
 @pytest.mark.rule("C9")
@@ -214,7 +214,7 @@ async def test_no_thanks_and_addresses_leak_through_no_projection_of_the_story_t
 
     for order in orders:
         records = [record for log in logs.values() for record in log if record.key == order]
-        told = {viewer: view(records, viewer) for viewer in VIEWERS}
+        told = {viewer: seen_by(records, viewer) for viewer in VIEWERS}
         text = {viewer: json.dumps([[one.type, one.data] for one in told[viewer]]) for viewer in VIEWERS}
         name = (order or b"").decode()
         buyer, seller = f"buyer-{name}@example.com", f"seller-{name}@example.com"
@@ -246,4 +246,4 @@ def test_a_record_that_comes_twice_or_is_of_a_newer_service_is_left_out() -> Non
         headers = (("ce_type", b"dispute.closed.v2"), ("ce_id", b"three"), ("ce_causationid", b"two"))
 
     assert "dispute.closed.v2" not in Message.MODELS
-    assert [one.id for one in view([Record(), Record(), Newer()], "buyer")] == ["one"]
+    assert [one.id for one in seen_by([Record(), Record(), Newer()], "buyer")] == ["one"]

@@ -12,7 +12,7 @@ from schemas.mediation import events as mediation
 from schemas.notification.shapes import RecipientRole
 from schemas.order import events as order
 from schemas.refund import events as refund
-from schemas.sight import sees
+from schemas.visibility import may_see
 from schemas.wire import Event
 
 Who = Literal["buyer", "seller", "mediator", "other side", "payee"]
@@ -100,7 +100,7 @@ TOLD: dict[type[Event], Told] = {
     refund.RefundOverdue: Told(("payee",)),
 }
 
-HEARS: tuple[type[Event], ...] = (*TOLD, dispute.DisputeRequested)
+SUBSCRIPTIONS: tuple[type[Event], ...] = (*TOLD, dispute.DisputeRequested)
 """Of a request only the reason is kept; `dispute.opened` tells it."""
 
 PAYEES: dict[str, RecipientRole | None] = {"refund": "buyer", "payout": "seller", "chargeback": None}
@@ -113,7 +113,7 @@ def recipients(event: Event) -> list[RecipientRole]:
     if told is None or not told.only_if(event):
         return []
     roles = [_role(who, event) for who in told.to]
-    return [role for role in roles if role is not None and sees(event, role)]
+    return [role for role in roles if role is not None and may_see(event, role)]
 
 
 def _role(who: Who, event: Any) -> RecipientRole | None:

@@ -5,7 +5,7 @@ from schemas.payments.events import PaymentFailed, PaymentSettled
 from schemas.payments.shapes import Leg
 from services.refund.movement import Captured, Movement
 
-HEARS = (Placed, Cancelled, LinesReleased, Settled, PaymentSettled, PaymentFailed)
+SUBSCRIPTIONS = (Placed, Cancelled, LinesReleased, Settled, PaymentSettled, PaymentFailed)
 
 
 def capture(placed: Placed) -> Captured:
