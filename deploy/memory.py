@@ -16,12 +16,12 @@ from services.notification.agenda import MailList
 from services.notification.domain import DECIDER as NOTIFICATION
 from services.order.domain import DECIDER as ORDER
 from services.refund.domain import DECIDER as REFUND
-from services.timer.agenda import MemoryTable, TimerAgenda
+from services.refund.projection import Ledger, MemoryLedgerTable
 from services.timer.domain import DECIDER as TIMER
-from shared.kernel.agenda import Agenda
+from services.timer.projection import MemoryTimerTable, Timers
+from shared.kernel.policies import Policies
 from shared.kernel.ports import Record
 from shared.rules import policies
-from shared.rules.policies import Policies
 from shared.runtime.memory import MemoryBus, World
 
 
@@ -29,11 +29,13 @@ async def compose(bus_partitions: int = 3) -> tuple[World, MailList]:
     """All six services and a payment provider; and the mails that were taken."""
     world = World(policies.load(), bus_partitions)
     mails = MailList()
-    for decider in (ORDER, DISPUTE, MEDIATION, REFUND):
-        await world.add(decider, Agenda())
-    await world.add(NOTIFICATION, mails)
-    await world.add(TIMER, TimerAgenda(MemoryTable()))
-    world.strangers.append(PaymentService(world.bus))
+    for decider in (ORDER, DISPUTE, MEDIATION):
+        await world.add(decider)
+    await world.add(REFUND, projections=[Ledger(MemoryLedgerTable())])
+    await world.add(NOTIFICATION, [mails], [mails])
+    timers = Timers(MemoryTimerTable())
+    await world.add(TIMER, [timers], [timers])
+    world.external_systems.append(PaymentService(world.bus))
     return world, mails
 
 

@@ -1,26 +1,22 @@
 """`make schemas`: brings schemas/published, schemas/golden and schemas/asyncapi.json up to the message definitions."""
 
-from importlib import import_module
 from pathlib import Path
 
 from schemas import asyncapi
 from schemas.publish import publish
-from schemas.topics import SERVICES
 from schemas.wire import AnyMessage, Message
+from services.composition import DECIDERS
 
 
 def models() -> list[AnyMessage]:
     """Every message of the system, private ones too, by type."""
-    for service in SERVICES:
-        import_module(f"services.{service}.domain")
     ours = (model for model in Message.MODELS.values() if not model.__module__.startswith("tests."))
     return sorted(ours, key=lambda model: model.type)
 
 
 def heard() -> dict[str, set[str]]:
     """The types of the events of others that each service reads."""
-    deciders = {service: import_module(f"services.{service}.domain").DECIDER for service in SERVICES}
-    return {service: {model.type for model in decider.hears} for service, decider in deciders.items()}
+    return {service: {model.type for model in decider.subscriptions} for service, decider in DECIDERS.items()}
 
 
 if __name__ == "__main__":

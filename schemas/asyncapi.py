@@ -20,7 +20,7 @@ DOCUMENT = Path(__file__).parent / "asyncapi.json"
 
 _READERS = {topic.name: topic.readers for topic in all_topics()}
 AMONG_OURSELVES = frozenset({Seat.type, Elapsed.type})
-"""Said into an inbox by our services alone."""
+"""OutgoingMessage into an inbox by our services alone."""
 STRUCTURED = "structured"
 DEAD_LETTER = "dead-letter"
 

@@ -21,6 +21,7 @@ from schemas.wire import Event
 from shared.kernel import codec
 from shared.rules import policies
 from shared.runtime.kafka import internals
+from shared.runtime.partitions import partition_of
 
 
 async def read(bootstrap_servers: str, prefix: str, order_id: str) -> list[Any]:
@@ -30,7 +31,7 @@ async def read(bootstrap_servers: str, prefix: str, order_id: str) -> list[Any]:
     try:
         everywhere = Counter(place.topic for place in consumer.assignment())
         places = [
-            TopicPartition(topic, codec.partition_of(order_id.encode(), partitions))
+            TopicPartition(topic, partition_of(order_id.encode(), partitions))
             for topic, partitions in everywhere.items()
         ]
         consumer.unsubscribe()

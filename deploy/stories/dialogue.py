@@ -14,7 +14,7 @@ from deploy.stories.scaled import published
 from schemas.policy import Policy
 from schemas.topics import SERVICES
 from schemas.wire import MEDIATORS_KEY
-from shared.rules import policies
+from shared.rules import calendar
 
 MEDIATORS = ("mara", "noel")
 EVENT_TOPICS = tuple(f"{service}.events" for service in SERVICES)
@@ -54,7 +54,7 @@ class Seen:
 
 def day_of(rules: Policy) -> timedelta:
     """How long one of the `days` of a command takes."""
-    return policies.after(EPOCH, rules.day, rules) - EPOCH
+    return calendar.after(EPOCH, rules.day, rules) - EPOCH
 
 
 class Stage(Protocol):
@@ -127,7 +127,7 @@ class Case:
 
     def _window(self, began: datetime, after: float | str | None) -> timedelta:
         if isinstance(after, str):
-            return policies.after(began, getattr(self.stage.rules, after), self.stage.rules) - began
+            return calendar.after(began, getattr(self.stage.rules, after), self.stage.rules) - began
         return day_of(self.stage.rules) * (after or 0)
 
     async def _next(self, type_: str, fields: dict[str, Any], within: timedelta) -> Seen:
@@ -266,7 +266,7 @@ class Scene:
 
     def lasts(self, window: str) -> float:
         """How many of the story's days a window of the policy takes."""
-        return (policies.after(EPOCH, getattr(self.rules, window), self.rules) - EPOCH) / day_of(self.rules)
+        return (calendar.after(EPOCH, getattr(self.rules, window), self.rules) - EPOCH) / day_of(self.rules)
 
     def needs(self, possible: bool, why_not: str) -> None:
         """A story that cannot happen under these rules says so and ends here."""

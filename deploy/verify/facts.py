@@ -14,11 +14,14 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from schemas.catalogue import CONTRACT
+from schemas.instants import EPOCH
 from schemas.mediation.commands import Seat
 from schemas.timer.events import Elapsed
 from schemas.topics import OUTSIDERS_WRITE, SERVICES
+from services.composition import DECIDERS
 from shared.kernel.codec import DeadLetter, Decoder
-from shared.kernel.ports import EPOCH, Record
+from shared.kernel.ports import Record
+from shared.runtime.partitions import home_among
 
 SOURCE = re.compile(r"recourse/(?P<service>[a-z]+)/(?P<shard>\d{1,9})")
 ALARMED = ("order", "dispute", "mediation", "refund")
@@ -93,7 +96,7 @@ class Reader:
     """Makes facts of records; never raises, whatever lies in a topic."""
 
     def __init__(self, partitions: int) -> None:
-        decoders = [Decoder(service, (), partitions) for service in SERVICES]
+        decoders = [Decoder(DECIDERS[service], home_among(partitions)) for service in SERVICES]
         self._inboxes = {decoder.inbox: decoder for decoder in decoders if decoder.commands}
 
     def fact(self, record: Record) -> Fact:
@@ -110,7 +113,7 @@ class Reader:
             return _fact(record, headers, type=UNREADABLE, id=_place(record.topic, record.partition, record.offset))
         command = found.input
         # The roster answers nobody; to what a case said it belongs under the order of the case.
-        about = headers.get("ce_subject", "") if command.type == SEAT else command.order_id
+        about = headers.get("ce_subject", "") if command.type == SEAT else command.stream_id
         digest = command.digest or b""
         return _fact(record, headers, order_id=about, type=command.type, id=command.id, digest=digest)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from shared.kernel.ports import EPOCH
+from schemas.instants import EPOCH
 from shared.rules.money import in_major_units
 
 PROMISES = {

@@ -8,7 +8,7 @@ from datetime import datetime
 from deploy.verify.case import Case
 from deploy.verify.facts import ALARMED, Fact
 from deploy.verify.movements import Movements
-from shared.kernel.ports import EPOCH
+from schemas.instants import EPOCH
 
 WITHOUT_CLOCK = ("requested", "in_mediation", "closed")
 CASE_OVER = ("decided", "closed")

@@ -9,7 +9,8 @@ from schemas.wire import rfc3339
 from services.dispute.policy import may_reopen
 from services.dispute.settling import closed
 from services.dispute.states import AwaitingReplacement, AwaitingReturn, Case, Closed, Disputes, Open
-from shared.kernel.decider import Output, Refusal
+from shared.kernel.decider import Output
+from shared.rules.refusals import consequence_changed, paid_to_the_seller
 
 Cancellable = Open | AwaitingReturn | AwaitingReplacement
 
@@ -21,13 +22,10 @@ def cancel(
     case = dispute.case
     match command.expect, _reopenable(known, case, time, policy):
         case "reopenable", False:
-            details = {"actual": "released_to_seller"}
-            if time > case.disputable_until:
-                details["lost_at"] = rfc3339(case.disputable_until)
-            return [Refusal("consequence_changed", "Cancelling now gives the money to the seller for good.", details)]
+            lost = {"lost_at": rfc3339(case.disputable_until)} if time > case.disputable_until else {}
+            return [paid_to_the_seller(**lost)]
         case "released_to_seller", True:
-            details = {"actual": "reopenable"}
-            return [Refusal("consequence_changed", "Cancelling now leaves you free to dispute again.", details)]
+            return [consequence_changed("Cancelling now leaves you free to dispute again.", "reopenable")]
         case _:
             return cancelled(known, case, time, policy)
 

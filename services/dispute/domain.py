@@ -1,8 +1,8 @@
 """What can happen in a dispute, and which conversation decides about it (docs/RULES.md §4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import assert_never, get_args
 
 from schemas.common import Evidence, Terms
 from schemas.dispute.commands import (
@@ -13,7 +13,7 @@ from schemas.dispute.commands import (
     ConfirmReplacement,
     ConfirmReturn,
     ContestReturn,
-    DisputeCommand,
+    DisputeResume,
     Escalate,
     MakeOffer,
     ModifyDispute,
@@ -35,17 +35,11 @@ from schemas.mediation.events import (
     QuestionAnswered,
 )
 from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended
-from schemas.wire import rfc3339
+from schemas.policy import Policy
+from schemas.wire import Role
 from services.dispute import cancelling, evidence, negotiating, opening, returning, rulings
-from services.dispute.history import evolve
+from services.dispute.cancelling import Cancellable
 from services.dispute.states import (
-    APPEAL_WINDOW,
-    AUTO_ESCALATION,
-    REPLACEMENT_CONFIRM,
-    REPLACEMENT_SHIP,
-    RETURN_CONFIRM,
-    RETURN_SHIP,
-    SELLER_FIRST_RESPONSE,
     AwaitingReplacement,
     AwaitingReturn,
     AwaitingSeller,
@@ -53,57 +47,70 @@ from services.dispute.states import (
     Decided,
     DisputableUntilMoved,
     Dispute,
+    DisputeDeadline,
     Disputes,
     EvidenceNoted,
     InMediation,
-    Negotiating,
+    Open,
+    Opened,
     Refused,
     ReplacementUnderway,
     Requested,
     ReturnUnderway,
     deadlines,
+    evolve,
     stamp,
 )
-from services.dispute.subscriptions import SUBSCRIPTIONS
+from services.dispute.subscriptions import SUBSCRIPTIONS, Foreign
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
+from shared.kernel.policies import Policies
 from shared.rules.evidence import reject_evidence
-from shared.rules.policies import Policies
+from shared.rules.refusals import NO_REPLACEMENTS, too_late, who_may
 
 NOTHING = Terms(kind="none", refund_minor=0)
-Answer = LinesFrozen | FreezeRefused
+WRONG_STATE = Refusal("wrong_state", "This is not possible in the dispute's present state.")
 
-OWN_CLOCKS: Mapping[type[DisputeCommand], str] = {
-    RejectOffer: SELLER_FIRST_RESPONSE,
-    MakeOffer: SELLER_FIRST_RESPONSE,
-    AcceptOffer: SELLER_FIRST_RESPONSE,
-    ShipReturn: RETURN_SHIP,
-    ConfirmReturn: RETURN_CONFIRM,
-    ContestReturn: RETURN_CONFIRM,
-    ShipReplacement: REPLACEMENT_SHIP,
-    ConfirmReplacement: REPLACEMENT_CONFIRM,
-    Escalate: REPLACEMENT_CONFIRM,
-    Appeal: APPEAL_WINDOW,
-    WaiveAppeal: APPEAL_WINDOW,
+Act = (
+    ModifyDispute
+    | AddEvidence
+    | SendMessage
+    | MakeOffer
+    | RejectOffer
+    | AcceptOffer
+    | CancelDispute
+    | Escalate
+    | ShipReturn
+    | ReportReturn
+    | ConfirmReturn
+    | ContestReturn
+    | ShipReplacement
+    | ConfirmReplacement
+    | Appeal
+    | WaiveAppeal
+)
+"""What is done in a dispute that is there."""
+Commands = OpenDispute | Act
+
+OWN_CLOCKS: Mapping[type[Act], DisputeDeadline] = {
+    RejectOffer: "seller_first_response",
+    MakeOffer: "seller_first_response",
+    AcceptOffer: "seller_first_response",
+    ShipReturn: "return_ship",
+    ConfirmReturn: "return_confirm",
+    ContestReturn: "return_confirm",
+    ShipReplacement: "replacement_ship",
+    ConfirmReplacement: "replacement_confirm",
+    Escalate: "replacement_confirm",
+    Appeal: "appeal_window",
+    WaiveAppeal: "appeal_window",
 }
 """By which clock an act comes too late, whatever the state is by then."""
 
 
-def decide(disputes: Disputes | None, message: Any, time: datetime, policies: Policies) -> Sequence[Output]:
+def decide(disputes: Disputes | None, command: Commands, now: datetime, policies: Policies) -> Sequence[Output]:
     known = disputes or {}
-    match message:
-        case OpenDispute():
-            return opening.request(known, message, time)
-        case DisputeCommand():
-            return _obey(known, message, time, policies)
-        case Deadline():
-            return _overdue(known[message.subject], message.name, time, policies)
-        case ProtectionExtended():
-            return _extended(known, message)
-        case _:
-            return _heard(known, message, time, policies)
-
-
-def _obey(known: Disputes, command: DisputeCommand, time: datetime, policies: Policies) -> list[Output]:
+    if isinstance(command, OpenDispute):
+        return opening.request(known, command, now)
     dispute = known.get(command.dispute_id)
     if dispute is None:
         return [Refusal("not_found", "There is no such dispute in this order.")]
@@ -111,62 +118,73 @@ def _obey(known: Disputes, command: DisputeCommand, time: datetime, policies: Po
     refusal = (
         _senseless(dispute, command)
         or reject_evidence(_owners(dispute), by, _shown(command))
-        or _no_right(dispute, command)
+        or who_may(command, _people(dispute))
         or _wrong_terms(dispute, command, policies)
-        or _too_late(dispute, command, by, time)
+        or _too_late(dispute, command, by, now)
     )
-    return [refusal] if refusal else _allowed(known, dispute, command, by, time, policies)
-
-
-def _allowed(
-    known: Disputes, dispute: Dispute, command: DisputeCommand, by: Side, time: datetime, policies: Policies
-) -> list[Output]:
-    """Which act is possible in which state."""
-    wrong_state = Refusal("wrong_state", "This is not possible in the dispute's present state.")
+    if refusal:
+        return [refusal]
     if isinstance(dispute, Requested | Refused):
-        return [wrong_state]
-    policy = policies.of(dispute.case.policy)
-    match dispute, command:
-        case AwaitingSeller() | Negotiating(), ModifyDispute():
-            return negotiating.modify(dispute, command, time, policy)
-        case AwaitingSeller() | Negotiating(), MakeOffer():
-            return negotiating.offer(dispute, by, command.terms, command.message, time, policy)
-        case AwaitingSeller() | Negotiating(), RejectOffer():
-            return negotiating.offer(dispute, by, NOTHING, command.message, time, policy)
-        case AwaitingSeller() | Negotiating(), AcceptOffer():
-            return negotiating.accept(dispute, command, by, time, policy)
-        case AwaitingSeller() | Negotiating(), Escalate():
-            return negotiating.escalate(dispute, command, time)
-        case AwaitingSeller() | Negotiating() | AwaitingReturn() | AwaitingReplacement(), CancelDispute():
-            return cancelling.cancel(known, dispute, command, time, policy)
-        case AwaitingReturn(), ShipReturn():
-            return returning.ship_return(command, time, policy)
-        case ReturnUnderway(), ReportReturn():
-            return returning.report_return(dispute, command, time, policy)
-        case ReturnUnderway(), ConfirmReturn():
-            return returning.received(dispute, silent=False)
-        case ReturnUnderway(), ContestReturn():
-            return returning.contest_return(dispute, command)
-        case AwaitingReplacement(), ShipReplacement():
-            return returning.ship_replacement(command, time, policy)
-        case ReplacementUnderway(), ConfirmReplacement():
-            return returning.replaced(dispute)
-        case ReplacementUnderway(), Escalate():
-            return returning.replacement_failed(dispute, command)
-        case Decided(), Appeal():
-            return rulings.appeal(dispute, command, by)
-        case Decided(), WaiveAppeal():
-            return rulings.waive(dispute, command, by, time, policy)
-        case Decided() | Closed(), _:
-            return [wrong_state]
-        case _, AddEvidence():
-            return evidence.add(dispute, command, by, policy)
-        case InMediation(), _:
-            return [wrong_state]
-        case _, SendMessage():
-            return [MessageSent(dispute_id=command.dispute_id, by=by, text=command.text)]
+        return [WRONG_STATE]
+    return _obey(known, dispute, command, by, now, policies.of(dispute.case.policy))
+
+
+def _obey(known: Disputes, dispute: Opened, command: Act, by: Side, now: datetime, policy: Policy) -> Sequence[Output]:
+    """Which act is possible in which state."""
+    match command:
+        case ModifyDispute():
+            if isinstance(dispute, Open):
+                return negotiating.modify(dispute, command, now, policy)
+        case AddEvidence():
+            if not isinstance(dispute, Decided | Closed):
+                return evidence.add(dispute, command, by, policy)
+        case SendMessage():
+            if not isinstance(dispute, InMediation | Decided | Closed):
+                return [MessageSent(dispute_id=command.dispute_id, by=by, text=command.text)]
+        case MakeOffer():
+            if isinstance(dispute, Open):
+                return negotiating.offer(dispute, by, command.terms, command.message, now, policy)
+        case RejectOffer():
+            if isinstance(dispute, Open):
+                return negotiating.offer(dispute, by, NOTHING, command.message, now, policy)
+        case AcceptOffer():
+            if isinstance(dispute, Open):
+                return negotiating.accept(dispute, command, by, now, policy)
+        case CancelDispute():
+            if isinstance(dispute, Cancellable):
+                return cancelling.cancel(known, dispute, command, now, policy)
+        case Escalate():
+            if isinstance(dispute, Open):
+                return negotiating.escalate(dispute, command, now)
+            if isinstance(dispute, ReplacementUnderway):
+                return returning.replacement_failed(dispute, command)
+        case ShipReturn():
+            if isinstance(dispute, AwaitingReturn):
+                return returning.ship_return(command, now, policy)
+        case ReportReturn():
+            if isinstance(dispute, ReturnUnderway):
+                return returning.report_return(dispute, command, now, policy)
+        case ConfirmReturn():
+            if isinstance(dispute, ReturnUnderway):
+                return returning.received(dispute, silent=False)
+        case ContestReturn():
+            if isinstance(dispute, ReturnUnderway):
+                return returning.contest_return(dispute, command)
+        case ShipReplacement():
+            if isinstance(dispute, AwaitingReplacement):
+                return returning.ship_replacement(command, now, policy)
+        case ConfirmReplacement():
+            if isinstance(dispute, ReplacementUnderway):
+                return returning.replaced(dispute)
+        case Appeal():
+            if isinstance(dispute, Decided):
+                return rulings.appeal(dispute, command, by)
+        case WaiveAppeal():
+            if isinstance(dispute, Decided):
+                return rulings.waive(dispute, command, by, now, policy)
         case _:
-            return [wrong_state]
+            assert_never(command)
+    return [WRONG_STATE]
 
 
 def _owners(dispute: Dispute) -> Mapping[str, Side]:
@@ -174,7 +192,7 @@ def _owners(dispute: Dispute) -> Mapping[str, Side]:
     return {one.evidence_id: one.by for one in filed}
 
 
-def _shown(command: DisputeCommand) -> Sequence[Evidence]:
+def _shown(command: Act) -> Sequence[Evidence]:
     match command:
         case ModifyDispute() | AddEvidence() | ContestReturn() | Appeal():
             return command.evidence
@@ -182,7 +200,7 @@ def _shown(command: DisputeCommand) -> Sequence[Evidence]:
             return ()
 
 
-def _senseless(dispute: Dispute, command: DisputeCommand) -> Refusal | None:
+def _senseless(dispute: Dispute, command: Act) -> Refusal | None:
     """What the buyer says he has not received cannot be sent back (R12)."""
     match dispute:
         case Refused():
@@ -204,28 +222,21 @@ def _senseless(dispute: Dispute, command: DisputeCommand) -> Refusal | None:
     return Refusal("invalid", "What was not received cannot be sent back.")
 
 
-def _no_right(dispute: Dispute, command: DisputeCommand) -> Refusal | None:
-    """By role, and by who the order's parties are; the seller is known once the dispute is open."""
-    role, person = command.actor.role, command.actor.id
-    if role not in command.by:
-        return Refusal("not_allowed", f"A {role} cannot do this.")
+def _people(dispute: Dispute) -> Mapping[Role, Collection[str]]:
+    """The order's parties; the seller is known once the dispute is open."""
     if isinstance(dispute, Requested | Refused):
-        people = {"buyer": dispute.buyer_id}
-    else:
-        people = {"buyer": dispute.case.buyer.id, "seller": dispute.case.seller.id}
-    if people.get(role, person) != person:
-        return Refusal("not_allowed", f"You are not the {role} of this order.")
-    return None
+        return {"buyer": {dispute.buyer_id}}
+    return {"buyer": {dispute.case.buyer.id}, "seller": {dispute.case.seller.id}}
 
 
-def _wrong_terms(dispute: Dispute, command: DisputeCommand, policies: Policies) -> Refusal | None:
+def _wrong_terms(dispute: Dispute, command: Act, policies: Policies) -> Refusal | None:
     """Nothing is the seller's to offer, a replacement only under a policy that knows it (R12)."""
     match command:
         case ModifyDispute(terms=Terms(kind=kind)) | MakeOffer(terms=Terms(kind=kind)):
             if kind == "none" and command.actor.role == "buyer":
                 return Refusal("not_allowed", "Only the seller can offer nothing.")
             if kind == "replacement" and not _replaceable(dispute, policies):
-                return Refusal("not_allowed", "Replacements are not offered for this order.")
+                return NO_REPLACEMENTS
     return None
 
 
@@ -234,59 +245,41 @@ def _replaceable(dispute: Dispute, policies: Policies) -> bool:
     return isinstance(dispute, Requested | Refused) or policies.of(dispute.case.policy).replacement
 
 
-def _too_late(dispute: Dispute, command: DisputeCommand, by: Side, time: datetime) -> Refusal | None:
+def _too_late(dispute: Dispute, command: Act, by: Side, now: datetime) -> Refusal | None:
     """The buyer's offers have no clock: he is never the one who must answer."""
     clock = OWN_CLOCKS.get(type(command))
-    if clock is None or isinstance(dispute, Requested | Refused) or (clock == SELLER_FIRST_RESPONSE and by == "buyer"):
+    if (
+        clock is None
+        or isinstance(dispute, Requested | Refused)
+        or (clock == "seller_first_response" and by == "buyer")
+    ):
         return None
     lost_at = dispute.case.clocks.get(clock)
-    if lost_at is None or time <= lost_at:
-        return None
-    return Refusal("too_late", "The time for this has passed.", {"lost_at": rfc3339(lost_at)})
+    return None if lost_at is None or now <= lost_at else too_late(lost_at)
 
 
-def _overdue(dispute: Dispute, name: str, time: datetime, policies: Policies) -> list[Output]:
-    """What happens because nothing else did (docs/RULES.md, timer service)."""
-    assert not isinstance(dispute, Requested | Refused)  # they hold no deadline
-    policy = policies.of(dispute.case.policy)
-    match dispute:
-        case AwaitingSeller() if name == SELLER_FIRST_RESPONSE:
-            return negotiating.seller_silent(dispute, time, policy)
-        case AwaitingSeller() | Negotiating():
-            return negotiating.no_agreement(dispute)
-        case Decided():
-            return rulings.unappealed(dispute, time, policy)
-        case AwaitingReturn():
-            return returning.return_not_shipped(dispute)
-        case ReturnUnderway():
-            return returning.received(dispute, silent=True)
-        case AwaitingReplacement():
-            return returning.replacement_not_shipped(dispute)
-        case ReplacementUnderway():
-            return returning.replaced(dispute)
-        case _:
-            return []
-
-
-def _heard(
-    known: Disputes, message: Answer | rulings.Word | QuestionAnswered, time: datetime, policies: Policies
-) -> list[Output]:
+def react(disputes: Disputes | None, event: Foreign, now: datetime, policies: Policies) -> Sequence[Output]:
     """What we did not ask for, or no longer wait for, changes nothing."""
-    match known.get(message.dispute_id), message:
-        case Requested() as dispute, LinesFrozen():
-            return opening.opened(dispute, message, time, policies.of(message.policy))
-        case Requested(), FreezeRefused():
-            return opening.refused(message)
-        case (
-            InMediation() as dispute,
-            MediationDecided() | MediationDefaulted() | MediationOfferAccepted() | MediationCancelled(),
-        ):
-            return rulings.follow(known, dispute, message, time, policies.of(dispute.case.policy))
-        case InMediation(), QuestionAnswered(evidence=(_, *_) as shown):
-            filed = tuple(FiledEvidence(evidence_id=one.evidence_id, by=message.by) for one in shown)
-            return [EvidenceNoted(dispute_id=message.dispute_id, filed=filed)]
+    known = disputes or {}
+    match event:
+        case ProtectionExtended():
+            return _extended(known, event)
+        case LinesFrozen():
+            if isinstance(dispute := known.get(event.dispute_id), Requested):
+                return opening.opened(dispute, event, now, policies.of(event.policy))
+        case FreezeRefused():
+            if isinstance(known.get(event.dispute_id), Requested):
+                return opening.refused(event)
+        case MediationDecided() | MediationDefaulted() | MediationOfferAccepted() | MediationCancelled():
+            if isinstance(dispute := known.get(event.dispute_id), InMediation):
+                return rulings.follow(known, dispute, event, now, policies.of(dispute.case.policy))
+        case QuestionAnswered():
+            if event.evidence and isinstance(known.get(event.dispute_id), InMediation):
+                filed = tuple(FiledEvidence(evidence_id=one.evidence_id, by=event.by) for one in event.evidence)
+                return [EvidenceNoted(dispute_id=event.dispute_id, filed=filed)]
         case _:
-            return []
+            assert_never(event)
+    return []
 
 
 def _extended(known: Disputes, extended: ProtectionExtended) -> list[Output]:
@@ -296,22 +289,44 @@ def _extended(known: Disputes, extended: ProtectionExtended) -> list[Output]:
     return []
 
 
-DECIDER: Decider[Disputes] = Decider(
+def expire(
+    disputes: Disputes | None, deadline: Deadline[DisputeDeadline], now: datetime, policies: Policies
+) -> Sequence[Output]:
+    """What happens because nothing else did (docs/RULES.md, timer service)."""
+    dispute = (disputes or {})[deadline.subject]
+    assert not isinstance(dispute, Requested | Refused)  # they hold no deadline
+    policy = policies.of(dispute.case.policy)
+    match deadline.name:
+        case "seller_first_response":
+            return negotiating.seller_silent(dispute, now, policy) if isinstance(dispute, AwaitingSeller) else []
+        case "auto_escalation":
+            return negotiating.no_agreement(dispute) if isinstance(dispute, Open) else []
+        case "return_ship":
+            return returning.return_not_shipped(dispute) if isinstance(dispute, AwaitingReturn) else []
+        case "return_confirm":
+            return returning.received(dispute, silent=True) if isinstance(dispute, ReturnUnderway) else []
+        case "replacement_ship":
+            return returning.replacement_not_shipped(dispute) if isinstance(dispute, AwaitingReplacement) else []
+        case "replacement_confirm":
+            return returning.replaced(dispute) if isinstance(dispute, ReplacementUnderway) else []
+        case "appeal_window":
+            return rulings.unappealed(dispute, now, policy) if isinstance(dispute, Decided) else []
+        case _:
+            assert_never(deadline.name)
+
+
+DECIDER: Decider[Disputes, Commands, Foreign] = Decider(
     service="dispute",
+    commands=get_args(Commands),
     decide=decide,
-    evolve=evolve,
+    subscriptions=SUBSCRIPTIONS,
+    react=react,
     deadlines=deadlines,
-    rejected=DisputeRejected,
-    resumed=DisputeResumed,
-    hears=SUBSCRIPTIONS,
+    deadline_names=get_args(DisputeDeadline),
+    expire=expire,
+    evolve=evolve,
     stamp=stamp,
-    deadline_names=(
-        SELLER_FIRST_RESPONSE,
-        AUTO_ESCALATION,
-        RETURN_SHIP,
-        RETURN_CONFIRM,
-        REPLACEMENT_SHIP,
-        REPLACEMENT_CONFIRM,
-        APPEAL_WINDOW,
-    ),
+    rejected=DisputeRejected,
+    resume=DisputeResume,
+    resumed=DisputeResumed,
 )

@@ -9,13 +9,14 @@ from schemas.dispute.shapes import Side
 from schemas.policy import Policy
 from services.dispute.states import Filed, InMediation, Opened, stage
 from shared.kernel.decider import Output, Refusal
+from shared.rules.evidence import TOO_MANY_FILES
 
 
 def too_much(filed: Sequence[Filed], by: Side, stage: str, evidence: Sequence[Evidence]) -> Refusal | None:
     shown = sum(one.by == by and one.stage == stage for one in filed)
     if shown + len(evidence) <= EVIDENCE_FILES_MAX:
         return None
-    return Refusal("limit_exceeded", f"Each party may show {EVIDENCE_FILES_MAX} files in one stage of a dispute.")
+    return TOO_MANY_FILES
 
 
 def add(dispute: Opened, command: AddEvidence, by: Side, policy: Policy) -> list[Output]:

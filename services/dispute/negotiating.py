@@ -11,9 +11,10 @@ from schemas.wire import rfc3339
 from services.dispute import evidence
 from services.dispute.rulings import Cause, escalated
 from services.dispute.settling import settle
-from services.dispute.states import SELLER_FIRST_RESPONSE, AwaitingSeller, Case, Negotiating, Open, stage
+from services.dispute.states import AwaitingSeller, Case, Negotiating, Open, stage
 from shared.kernel.decider import Output, Refusal
-from shared.rules.policies import after
+from shared.rules.calendar import after
+from shared.rules.refusals import NOT_WITHOUT_SETTLING, OWN_OFFER, amount_exceeds, no_offer, offer_superseded
 
 
 def modify(dispute: Open, command: ModifyDispute, time: datetime, policy: Policy) -> list[Output]:
@@ -43,14 +44,12 @@ def offer(dispute: Open, by: Side, terms: Terms, message: str | None, time: date
 
 
 def _too_high(case: Case, terms: Terms) -> Refusal | None:
-    if terms.refund_minor <= case.claimed_minor:
-        return None
-    return Refusal("amount_exceeds", "This is more than can be claimed.", {"max_minor": case.claimed_minor})
+    return None if terms.refund_minor <= case.claimed_minor else amount_exceeds(case.claimed_minor)
 
 
 def _made(dispute: Open, by: Side, terms: Terms, message: str | None, time: datetime, policy: Policy) -> OfferMade:
     case = dispute.case
-    answer_by = case.clocks.get(SELLER_FIRST_RESPONSE)
+    answer_by = case.clocks.get("seller_first_response")
     escalatable_from = dispute.escalatable_from
     if by == "seller":
         answer_by = None
@@ -73,15 +72,13 @@ def accept(dispute: Open, command: AcceptOffer, by: Side, time: datetime, policy
     seller_offer = dispute.seller_offer if isinstance(dispute, Negotiating) else None
     theirs, own = (seller_offer, dispute.case.claim) if by == "buyer" else (dispute.case.claim, seller_offer)
     if command.offer_id > dispute.case.last_offer_id:
-        return [Refusal("not_found", f"There is no offer {command.offer_id} yet.")]
+        return [no_offer(command.offer_id)]
     if own is not None and command.offer_id == own.offer_id:
-        return [Refusal("not_allowed", "This is your own offer.")]
+        return [OWN_OFFER]
     if theirs is None or command.offer_id != theirs.offer_id:
-        superseded_by = {"offer": None if theirs is None else theirs.model_dump(mode="json")}
-        return [Refusal("offer_superseded", "This offer is no longer open.", superseded_by)]
+        return [offer_superseded(theirs)]
     if command.expect not in (None, "settled_on_offer"):
-        details = {"actual": "settled_on_offer"}
-        return [Refusal("consequence_changed", "Accepting settles the dispute on these terms.", details)]
+        return [NOT_WITHOUT_SETTLING]
     accepted = OfferAccepted(dispute_id=command.dispute_id, offer_id=theirs.offer_id, by=by, terms=theirs.terms)
     return [accepted, *settle(dispute.case, theirs.terms, "offer_accepted", time, policy)]
 

@@ -1,17 +1,20 @@
 """A claim, and the order service's answer to it (R8–R18b)."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from schemas.dispute.commands import OpenDispute
 from schemas.dispute.events import DisputeOpened, DisputeRequested, OpenRefused
 from schemas.order.events import FreezeRefused, LinesFrozen
 from schemas.policy import Policy
+from schemas.wire import Role
 from services.dispute import evidence
 from services.dispute.policy import escalatable_from
 from services.dispute.states import Disputes, Refused, Requested
 from shared.kernel.decider import Output, Refusal
+from shared.rules.calendar import after
 from shared.rules.evidence import reject_evidence
-from shared.rules.policies import after
+from shared.rules.refusals import who_may
 
 CLAIM_NUMBER = 1
 
@@ -22,8 +25,8 @@ def request(known: Disputes, command: OpenDispute, time: datetime) -> list[Outpu
         return [Refusal("already_exists", "There is a dispute of this name already.")]
     if refusal := reject_evidence({}, "buyer", command.evidence):
         return [refusal]
-    if command.actor.role not in command.by or command.actor.id not in _buyers(known, command.actor.id):
-        return [Refusal("not_allowed", "Only the buyer of the order can open a dispute.")]
+    if refusal := who_may(command, _known_buyer(known)):
+        return [refusal]
     if command.terms.kind == "none":
         return [Refusal("not_allowed", "Only the seller can offer nothing.")]
     if refusal := evidence.too_much((), "buyer", "negotiation", command.evidence):
@@ -42,10 +45,10 @@ def request(known: Disputes, command: OpenDispute, time: datetime) -> list[Outpu
     ]
 
 
-def _buyers(known: Disputes, otherwise: str) -> set[str]:
-    """Who is known to be the buyer: whoever asks, until a first dispute of the order was opened."""
+def _known_buyer(known: Disputes) -> Mapping[Role, Collection[str]]:
+    """Whoever asks may be the buyer, until a first dispute of the order was opened."""
     opened = {dispute.case.buyer.id for dispute in known.values() if not isinstance(dispute, Requested | Refused)}
-    return opened or {otherwise}
+    return {"buyer": opened} if opened else {}
 
 
 def opened(claim: Requested, event: LinesFrozen, time: datetime, policy: Policy) -> list[Output]:

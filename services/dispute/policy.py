@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from schemas.policy import Policy
-from shared.rules.policies import after
+from shared.rules.calendar import after
 
 
 def escalatable_from(opened_at: datetime, policy: Policy) -> datetime | None:

@@ -7,19 +7,18 @@ from schemas.dispute.commands import ContestReturn, Escalate, ReportReturn, Ship
 from schemas.dispute.events import ReplacementShipped, ReturnContested, ReturnReceived, ReturnReported, ReturnShipped
 from schemas.policy import Policy
 from services.dispute import evidence
-from services.dispute.history import file
 from services.dispute.rulings import escalated
 from services.dispute.settling import closed
 from services.dispute.states import (
-    RETURN_CONFIRM,
     AwaitingReplacement,
     AwaitingReturn,
     ReplacementUnderway,
     ReturnUnderway,
+    file,
     stage,
 )
 from shared.kernel.decider import Output
-from shared.rules.policies import after
+from shared.rules.calendar import after
 
 
 def ship_return(command: ShipReturn, time: datetime, policy: Policy) -> list[Output]:
@@ -36,7 +35,7 @@ def ship_return(command: ShipReturn, time: datetime, policy: Policy) -> list[Out
 def report_return(dispute: ReturnUnderway, command: ReportReturn, time: datetime, policy: Policy) -> list[Output]:
     """The first time it is said to be delivered the seller gets his days anew, to look at it (R51)."""
     arrived = command.status == "delivered" and not dispute.delivered
-    confirm_by = after(time, policy.return_confirm, policy) if arrived else dispute.case.clocks[RETURN_CONFIRM]
+    confirm_by = after(time, policy.return_confirm, policy) if arrived else dispute.case.clocks["return_confirm"]
     return [
         ReturnReported(
             dispute_id=command.dispute_id,

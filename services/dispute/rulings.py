@@ -11,10 +11,9 @@ from schemas.mediation.events import MediationCancelled, MediationDecided, Media
 from schemas.policy import Policy
 from services.dispute import evidence
 from services.dispute.cancelling import cancelled
-from services.dispute.history import file, outcome, ruling
 from services.dispute.policy import appeal_until
 from services.dispute.settling import amount_minor, closed, settle
-from services.dispute.states import Case, Decided, Disputes, InMediation, round_name
+from services.dispute.states import Case, Decided, Disputes, InMediation, file, outcome, round_name, ruling
 from shared.kernel.decider import Output, Refusal
 
 Cause = Literal["rejected", "window", "no_agreement", "seller_silent", "return_contested", "replacement_failed"]

@@ -8,7 +8,7 @@ from schemas.dispute.shapes import Outcome
 from schemas.policy import Policy
 from services.dispute.states import Case
 from shared.kernel.decider import Output
-from shared.rules.policies import after
+from shared.rules.calendar import after
 
 
 def closed(case: Case, outcome: Outcome, refund_minor: int) -> DisputeClosed:

@@ -1,4 +1,5 @@
-"""What a dispute is: a union of states, which of its clocks run, and its name for the outside.
+"""What a dispute is: a union of states, which of its clocks run, its name for the outside, and how its own events make
+it what it is. They have happened: `evolve` neither refuses nor raises.
 
 Requested -> Refused
 Requested -> AwaitingSeller -> Negotiating -> InMediation -> Decided -> Closed
@@ -6,23 +7,26 @@ Requested -> AwaitingSeller -> Negotiating -> InMediation -> Decided -> Closed
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
-from schemas.common import FrozenLine, Offer, Party, PolicyRef, Terms
+from schemas.common import Evidence, FrozenLine, Offer, Party, PolicyRef, Terms
 from schemas.dispute import events
 from schemas.dispute.shapes import DisputeStatus, FiledEvidence, Outcome, Side
-from schemas.wire import Event, Id, Instant, PrivateEvent
+from schemas.wire import Actor, Event, Id, Instant, PrivateEvent
 from shared.kernel.decider import Deadline
 
-SELLER_FIRST_RESPONSE = "seller_first_response"
-AUTO_ESCALATION = "auto_escalation"
-RETURN_SHIP = "return_ship"
-RETURN_CONFIRM = "return_confirm"
-REPLACEMENT_SHIP = "replacement_ship"
-REPLACEMENT_CONFIRM = "replacement_confirm"
-APPEAL_WINDOW = "appeal_window"
+DisputeDeadline = Literal[
+    "seller_first_response",
+    "auto_escalation",
+    "return_ship",
+    "return_confirm",
+    "replacement_ship",
+    "replacement_confirm",
+    "appeal_window",
+]
+"""Those of one instant happen in this order (docs/RULES.md, timer service)."""
 
 
 class DisputableUntilMoved(PrivateEvent):
@@ -67,7 +71,7 @@ class Case:
     """What the buyer asks for: his open offer, or what was agreed and not kept."""
     last_offer_id: int
     filed: tuple[Filed, ...]
-    clocks: Mapping[str, datetime]
+    clocks: Mapping[DisputeDeadline, datetime]
     """Every clock that was ever started, by the name of its deadline. Which of them run, the state says (`RUNS`)."""
     round: int = 0
     decided: bool = False
@@ -179,19 +183,19 @@ STATUS: Mapping[type[Dispute], DisputeStatus] = {
     ReplacementUnderway: "replacement_shipped",
     Closed: "closed",
 }
-RUNS: Mapping[type[Dispute], tuple[str, ...]] = {
-    AwaitingSeller: (SELLER_FIRST_RESPONSE, AUTO_ESCALATION),
-    Negotiating: (AUTO_ESCALATION,),
-    Decided: (APPEAL_WINDOW,),
-    AwaitingReturn: (RETURN_SHIP,),
-    ReturnUnderway: (RETURN_CONFIRM,),
-    AwaitingReplacement: (REPLACEMENT_SHIP,),
-    ReplacementUnderway: (REPLACEMENT_CONFIRM,),
+RUNS: Mapping[type[Dispute], tuple[DisputeDeadline, ...]] = {
+    AwaitingSeller: ("seller_first_response", "auto_escalation"),
+    Negotiating: ("auto_escalation",),
+    Decided: ("appeal_window",),
+    AwaitingReturn: ("return_ship",),
+    ReturnUnderway: ("return_confirm",),
+    AwaitingReplacement: ("replacement_ship",),
+    ReplacementUnderway: ("replacement_confirm",),
 }
 """Which clocks run in which state (docs/RULES.md, timer service)."""
 
 
-def deadlines(disputes: Disputes | None) -> Iterable[Deadline]:
+def deadlines(disputes: Disputes | None) -> Iterable[Deadline[DisputeDeadline]]:
     for dispute in (disputes or {}).values():
         if isinstance(dispute, Requested | Refused):
             continue
@@ -227,3 +231,161 @@ def stage(dispute: Dispute) -> str:
             return "closed"
         case _:
             assert_never(dispute)
+
+
+def evolve(disputes: Disputes | None, event: Event) -> Disputes | None:
+    known = disputes or {}
+    match event:
+        case DisputableUntilMoved():
+            return {
+                dispute_id: dispute
+                if isinstance(dispute, Requested | Refused | Closed)
+                else replace(dispute, case=replace(dispute.case, disputable_until=event.disputable_until))
+                for dispute_id, dispute in known.items()
+            }
+        case events.DisputeRequested(actor=Actor(id=buyer_id)):
+            filed = tuple(Filed(one.evidence_id, "buyer", "negotiation") for one in event.evidence)
+            return {**known, event.dispute_id: Requested(buyer_id, event.received, event.terms, filed)}
+        case EvidenceNoted() if event.dispute_id in known:
+            return {**known, event.dispute_id: _noted(known[event.dispute_id], event)}
+        case events.DisputeEvent() if event.dispute_id in known:
+            return {**known, event.dispute_id: _next(known[event.dispute_id], event)}
+        case _:
+            return disputes
+
+
+def _next(dispute: Dispute, event: events.DisputeEvent) -> Dispute:
+    match dispute:
+        case Requested():
+            return _answered(dispute, event)
+        case Refused() | Closed():
+            return dispute
+        case AwaitingSeller() | Negotiating():
+            return _negotiated(dispute, event)
+        case _:
+            return _proceeded(dispute, event)
+
+
+def _answered(dispute: Requested, event: events.DisputeEvent) -> Dispute:
+    match event:
+        case events.DisputeOpened():
+            case = Case(
+                dispute_id=event.dispute_id,
+                buyer=event.buyer,
+                seller=event.seller,
+                policy=event.policy,
+                lines=event.lines,
+                received=dispute.received,
+                claimed_minor=event.claimed_minor,
+                disputable_until=event.disputable_until,
+                claim=Offer(offer_id=event.offer_id, by="buyer", terms=event.terms),
+                last_offer_id=event.offer_id,
+                filed=dispute.filed,
+                clocks={"seller_first_response": event.seller_answer_by, "auto_escalation": event.escalates_at},
+            )
+            return AwaitingSeller(case, event.escalatable_from)
+        case events.OpenRefused():
+            return Refused(dispute.buyer_id, dispute.filed)
+        case _:
+            return dispute
+
+
+def _negotiated(dispute: Open, event: events.DisputeEvent) -> Dispute:
+    case = dispute.case
+    match event:
+        case events.DisputeModified():
+            received = case.received if event.received is None else event.received
+            return file(replace(dispute, case=replace(case, received=received)), "buyer", event.evidence)
+        case events.OfferMade(by="buyer"):
+            claim = Offer(offer_id=event.offer_id, by="buyer", terms=event.terms)
+            case = replace(case, claim=claim, last_offer_id=event.offer_id)
+            if event.seller_answer_by is not None:
+                case = _started(case, "seller_first_response", event.seller_answer_by)
+            return replace(dispute, case=case)
+        case events.OfferMade(by="seller"):
+            offer = Offer(offer_id=event.offer_id, by="seller", terms=event.terms)
+            return Negotiating(replace(_answer(case), last_offer_id=event.offer_id), offer, event.escalatable_from)
+        case _:
+            return _proceeded(dispute, event)
+
+
+def _proceeded(dispute: Opened, event: events.DisputeEvent) -> Dispute:
+    case = dispute.case
+    match event:
+        case events.EvidenceAdded():
+            return file(dispute, event.by, event.evidence)
+        case events.OfferAccepted():
+            agreed = Offer(offer_id=event.offer_id, by="buyer", terms=event.terms)
+            last = max(case.last_offer_id, event.offer_id)
+            return replace(dispute, case=replace(_answer(case), claim=agreed, last_offer_id=last))
+        case events.DisputeEscalated():
+            claim = next((offer for offer in event.offers if offer.by == "buyer"), case.claim)
+            return InMediation(replace(case, round=event.round, claim=claim))
+        case events.DisputeDecided():
+            case = replace(_started(case, "appeal_window", event.appeal_until), decided=True)
+            return Decided(case, ruling(event.refund_minor, event.return_required), outcome(event))
+        case events.DisputeAppealed():
+            reviewed = InMediation(replace(case, round=event.round, appealed=True))
+            return file(reviewed, event.by, event.evidence)
+        case events.AppealWaived() if isinstance(dispute, Decided):
+            return replace(dispute, waived=dispute.waived | {event.by})
+        case events.ReturnAwaited():
+            case = _started(case, "return_ship", event.return_ship_by)
+            return AwaitingReturn(case, event.basis, event.refund_minor)
+        case events.ReturnShipped() if isinstance(dispute, AwaitingReturn):
+            case = _started(case, "return_confirm", event.return_confirm_by)
+            return ReturnUnderway(case, dispute.basis, dispute.refund_minor)
+        case events.ReturnReported() if isinstance(dispute, ReturnUnderway):
+            case = _started(case, "return_confirm", event.return_confirm_by)
+            delivered = dispute.delivered or event.tracking_status == "delivered"
+            return replace(dispute, case=case, delivered=delivered)
+        case events.ReturnContested():
+            return file(replace(dispute, case=replace(case, return_contested=True)), "seller", event.evidence)
+        case events.ReplacementAwaited():
+            case = _started(case, "replacement_ship", event.replacement_ship_by)
+            return AwaitingReplacement(case, event.basis, event.refund_minor)
+        case events.ReplacementShipped():
+            return ReplacementUnderway(_started(case, "replacement_confirm", event.replacement_confirm_by))
+        case events.DisputeClosed():
+            return Closed(case)
+        case _:
+            return dispute
+
+
+def ruling(refund_minor: int, return_required: bool) -> Terms:
+    """A decision, written as terms."""
+    if refund_minor == 0:
+        return Terms(kind="none", refund_minor=0)
+    return Terms(kind="return_and_refund" if return_required else "refund", refund_minor=refund_minor)
+
+
+def outcome(decision: events.DisputeDecided) -> Outcome:
+    """What the dispute will be closed as once the decision is final."""
+    match decision.cause:
+        case "buyer_silent" | "seller_silent":
+            return decision.cause
+        case _:
+            return "decided"
+
+
+def file(dispute: Opened, by: Side, evidence: Iterable[Evidence]) -> Opened:
+    filed = tuple(Filed(one.evidence_id, by, stage(dispute)) for one in evidence)
+    return replace(dispute, case=replace(dispute.case, filed=dispute.case.filed + filed))
+
+
+def _noted(dispute: Dispute, event: EvidenceNoted) -> Dispute:
+    if isinstance(dispute, Requested | Refused):
+        return dispute
+    filed = tuple(Filed(one.evidence_id, one.by, stage(dispute)) for one in event.filed)
+    return replace(dispute, case=replace(dispute.case, filed=dispute.case.filed + filed))
+
+
+def _started(case: Case, name: DisputeDeadline, ends_at: datetime | None) -> Case:
+    """With this clock set (anew); without it when it has no end."""
+    clocks = {other: instant for other, instant in case.clocks.items() if other != name}
+    return replace(case, clocks=clocks if ends_at is None else {**clocks, name: ends_at})
+
+
+def _answer(case: Case) -> Case:
+    """The seller has answered: he can be silent no more."""
+    return _started(case, "seller_first_response", None)

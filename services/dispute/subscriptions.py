@@ -1,5 +1,7 @@
 """What the dispute service listens to: the judge of the lines, and the judge of the quarrel."""
 
+from typing import get_args
+
 from schemas.mediation.events import (
     MediationCancelled,
     MediationDecided,
@@ -8,15 +10,15 @@ from schemas.mediation.events import (
     QuestionAnswered,
 )
 from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended
-from schemas.wire import Event
 
-SUBSCRIPTIONS: tuple[type[Event], ...] = (
-    LinesFrozen,
-    FreezeRefused,
-    ProtectionExtended,  # receipt, which moves `disputable_until` too, is not confirmed while a line is disputed
-    MediationDecided,
-    MediationDefaulted,
-    MediationOfferAccepted,
-    MediationCancelled,
-    QuestionAnswered,
+Foreign = (
+    LinesFrozen
+    | FreezeRefused
+    | ProtectionExtended  # receipt, which moves `disputable_until` too, is not confirmed while a line is disputed
+    | MediationDecided
+    | MediationDefaulted
+    | MediationOfferAccepted
+    | MediationCancelled
+    | QuestionAnswered
 )
+SUBSCRIPTIONS: tuple[type[Foreign], ...] = get_args(Foreign)

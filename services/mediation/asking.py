@@ -6,12 +6,12 @@ from schemas.common import EVIDENCE_FILES_MAX
 from schemas.mediation.commands import AnswerQuestion, AskQuestion
 from schemas.mediation.events import AnswerMissed, QuestionAnswered, QuestionAsked
 from schemas.policy import Policy
-from schemas.wire import rfc3339
-from services.mediation.case import ROUND_OVER, Case, InRound, due_unless_asked, no_right, side_of
+from services.mediation.case import ROUND_OVER, Case, InRound, MediationDeadline, due_unless_asked, no_right, side_of
 from services.mediation.deciding import default
 from services.mediation.policy import QUESTIONS_MAX, answer_by, on_silence
 from shared.kernel.decider import Deadline, Output, Refusal
-from shared.rules.evidence import reject_evidence
+from shared.rules.evidence import TOO_MANY_FILES, reject_evidence
+from shared.rules.refusals import too_late
 
 
 def ask(case: Case, command: AskQuestion, time: datetime, policy: Policy) -> list[Output]:
@@ -41,15 +41,14 @@ def answer(case: Case, command: AnswerQuestion, time: datetime, policy: Policy) 
     if side not in question.to:
         return [Refusal("not_allowed", f"The question was not put to the {side}.")]
     if time > question.answer_by:
-        lost_at = rfc3339(question.answer_by)
-        return [Refusal("too_late", "The time to answer this question is over.", {"lost_at": lost_at})]
+        return [too_late(question.answer_by)]
     if not isinstance(case, InRound):
         return [ROUND_OVER]
     if (command.question_id, side) not in case.awaited:
         return [Refusal("wrong_state", "This question waits for no answer.")]
     in_this_round = sum(one.by == side and one.round == file.round for one in file.filed)
     if in_this_round + len(command.evidence) > EVIDENCE_FILES_MAX:
-        return [Refusal("limit_exceeded", f"A party shows at most {EVIDENCE_FILES_MAX} files in a round.")]
+        return [TOO_MANY_FILES]
     answered = QuestionAnswered(
         dispute_id=file.dispute_id,
         question_id=command.question_id,
@@ -61,7 +60,7 @@ def answer(case: Case, command: AnswerQuestion, time: datetime, policy: Policy) 
     return [answered]
 
 
-def silence(case: InRound, deadline: Deadline, time: datetime, policy: Policy) -> list[Output]:
+def silence(case: InRound, deadline: Deadline[MediationDeadline], time: datetime, policy: Policy) -> list[Output]:
     """All who had until this instant are judged together, whichever question it was."""
     questions = case.file.questions
     missed = sorted(one for one in case.awaited if questions[one[0]].answer_by <= deadline.due_at)

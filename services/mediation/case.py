@@ -28,8 +28,12 @@ from schemas.policy import Policy
 from schemas.wire import Id, PrivateEvent
 from services.mediation.policy import Ruling, mediator_due_by, on_claim
 from shared.kernel.decider import Deadline, Refusal
+from shared.rules.refusals import who_may
 
 ROUND_OVER = Refusal("wrong_state", "This dispute is not in mediation any more.")
+
+MediationDeadline = Literal["answer", "mediator_due", "mediation_max"]
+"""Those of one instant happen in this order (docs/RULES.md, timer service)."""
 
 Awaited = tuple[str, Side]
 """(question_id, who has not answered it yet)"""
@@ -154,10 +158,10 @@ def status(case: Case) -> MediationStatus:
             return "processing"
 
 
-def deadlines(case: Case) -> list[Deadline]:
+def deadlines(case: Case) -> list[Deadline[MediationDeadline]]:
     if not isinstance(case, InRound):
         return []
-    held = [Deadline("mediation_max", case.file.dispute_id, case.round_ends_by)]
+    held: list[Deadline[MediationDeadline]] = [Deadline("mediation_max", case.file.dispute_id, case.round_ends_by)]
     if case.mediator_due_by is not None:
         held.append(Deadline("mediator_due", case.file.dispute_id, case.mediator_due_by))
     asked = {question_id for question_id, _ in case.awaited}
@@ -166,17 +170,12 @@ def deadlines(case: Case) -> list[Deadline]:
 
 def no_right(case: Case, command: CaseCommand) -> Refusal | None:
     """Whether this person, in this role, may utter this here: the parties of the order, the mediator of the round."""
-    role, id_ = command.actor.role, command.actor.id
-    if role not in command.by:
-        return Refusal("not_allowed", f"A {role} cannot do this.")
-    match role:
-        case "buyer" | "seller":
-            known = id_ == (case.file.buyer if role == "buyer" else case.file.seller).id
-        case "mediator":
-            known = id_ == case.mediator_id if isinstance(case, InRound) else (case.file.round, id_) in case.file.sat
-        case _:
-            known = True
-    return None if known else Refusal("not_allowed", f"You are not the {role} of this case.")
+    file = case.file
+    if isinstance(case, InRound):
+        mediators = {case.mediator_id} if case.mediator_id is not None else set()
+    else:
+        mediators = {one for round_, one in file.sat if round_ == file.round}
+    return who_may(command, {"buyer": {file.buyer.id}, "seller": {file.seller.id}, "mediator": mediators})
 
 
 def side_of(command: CaseCommand) -> Side:

@@ -1,7 +1,5 @@
 """How a round ends without the parties agreeing: decided, run out of time, given up by the buyer (R44, R46, R48)."""
 
-from datetime import datetime
-
 from schemas.mediation.commands import CancelArbitration, Decide
 from schemas.mediation.events import MediationCancelled, MediationDecided, MediationDefaulted
 from schemas.policy import Policy
@@ -9,9 +7,10 @@ from services.mediation.case import ROUND_OVER, Case, InRound, no_right
 from services.mediation.policy import Judgement, on_time_out
 from services.mediation.seating import ended
 from shared.kernel.decider import Output, Refusal
+from shared.rules.refusals import amount_exceeds, paid_to_the_seller
 
 
-def decide(case: Case, command: Decide, time: datetime, policy: Policy) -> list[Output]:
+def decide(case: Case, command: Decide) -> list[Output]:
     file = case.file
     if unknown := sorted(set(command.evidence_ids) - file.owners.keys()):
         return [Refusal("not_found", f"Nobody filed the evidence {unknown[0]} in this dispute.")]
@@ -22,8 +21,7 @@ def decide(case: Case, command: Decide, time: datetime, policy: Policy) -> list[
     if command.return_required and file.return_contested:
         return [Refusal("wrong_state", "The goods were sent back once; no decision asks for another return.")]
     if command.refund_minor > file.claimed_minor:
-        most = {"max_minor": file.claimed_minor}
-        return [Refusal("amount_exceeds", "The refund is more than the disputed amount.", most)]
+        return [amount_exceeds(file.claimed_minor)]
     decided = MediationDecided(
         dispute_id=file.dispute_id,
         round=file.round,
@@ -37,7 +35,7 @@ def decide(case: Case, command: Decide, time: datetime, policy: Policy) -> list[
     return ended(case, decided)
 
 
-def cancel(case: Case, command: CancelArbitration, time: datetime, policy: Policy) -> list[Output]:
+def cancel(case: Case, command: CancelArbitration, policy: Policy) -> list[Output]:
     if refusal := no_right(case, command):
         return [refusal]
     if policy.cancel_arbitration == "refused":
@@ -45,8 +43,7 @@ def cancel(case: Case, command: CancelArbitration, time: datetime, policy: Polic
     if not isinstance(case, InRound):
         return [ROUND_OVER]
     if command.expect != "released_to_seller":
-        actual = {"actual": "released_to_seller"}
-        return [Refusal("consequence_changed", "Cancelling now pays the seller in full, for good.", actual)]
+        return [paid_to_the_seller()]
     return ended(case, MediationCancelled(dispute_id=case.file.dispute_id, round=case.file.round))
 
 

@@ -3,10 +3,9 @@
 The reserved key `mediators` holds the roster; every other stream is an order with its cases.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import assert_never, get_args
 
 from schemas.dispute.events import DisputeAppealed, DisputeEscalated, EvidenceAdded
 from schemas.dispute.shapes import FiledEvidence
@@ -16,67 +15,112 @@ from schemas.mediation.commands import (
     AskQuestion,
     AssignMediator,
     CancelArbitration,
-    CaseCommand,
     Decide,
     DeclineSolution,
+    MediationResume,
     OfferSolution,
+    RegisterMediator,
+    RetireMediator,
+    Seat,
 )
-from schemas.mediation.events import CaseEvent, MediationRejected, MediationResumed, RosterEvent
+from schemas.mediation.events import MediationRejected, MediationResumed
 from schemas.policy import Policy
-from schemas.wire import MEDIATORS_KEY, Event, Message
+from schemas.wire import MEDIATORS_KEY
 from services.mediation import asking, deciding, offers, roster, seating
 from services.mediation import case as cases
-from services.mediation.case import Case, EvidenceNoted, InRound
-from services.mediation.roster import Roster, SeatGiven, SeatNoted
+from services.mediation.case import Case, EvidenceNoted, InRound, MediationDeadline
+from services.mediation.roster import Roster
+from services.mediation.states import Cases, State, deadlines, evolve, stamp
+from services.mediation.subscriptions import SUBSCRIPTIONS, Foreign
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
-from shared.rules.policies import Policies
+from shared.kernel.policies import Policies
+
+Act = (
+    AssignMediator
+    | AskQuestion
+    | AnswerQuestion
+    | OfferSolution
+    | AcceptSolution
+    | DeclineSolution
+    | Decide
+    | CancelArbitration
+)
+"""What is done in a case."""
+Commands = RegisterMediator | RetireMediator | Seat | Act
 
 
-@dataclass(frozen=True, slots=True)
-class Cases:
-    """All disputes of one order that ever came to mediation."""
-
-    of: Mapping[str, Case] = field(default_factory=dict)
-
-
-State = Cases | Roster
-
-OBEY: dict[type[CaseCommand], Callable[[Case, Any, datetime, Policy], list[Output]]] = {
-    AssignMediator: seating.assign,
-    AskQuestion: asking.ask,
-    AnswerQuestion: asking.answer,
-    OfferSolution: offers.offer,
-    AcceptSolution: offers.accept,
-    DeclineSolution: offers.decline,
-    Decide: deciding.decide,
-    CancelArbitration: deciding.cancel,
-}
+def decide(state: State | None, command: Commands, now: datetime, policies: Policies) -> Sequence[Output]:
+    if command.key == MEDIATORS_KEY:
+        return roster.decide(state if isinstance(state, Roster) else Roster(), command)
+    assert not isinstance(command, RegisterMediator | RetireMediator | Seat)  # they have no other key
+    known = _cases(state)
+    case = known.get(command.dispute_id)
+    if case is None:
+        return [Refusal("not_found", f"There is no dispute {command.dispute_id} in mediation.")]
+    if isinstance(command, AskQuestion) and any(command.question_id in one.file.questions for one in known.values()):
+        return [Refusal("already_exists", f"There is a question {command.question_id} under this order.")]
+    return _obey(case, command, now, policies.of(case.file.policy))
 
 
-def decide(state: State | None, message: Any, time: datetime, policies: Policies) -> list[Output]:
-    if isinstance(message, Message) and message.key == MEDIATORS_KEY:
-        return roster.decide(state if isinstance(state, Roster) else Roster(), message)
-    known = state.of if isinstance(state, Cases) else {}
-    match message:
-        case Deadline():
-            return _overdue(known, message, time, policies)
+def _obey(case: Case, command: Act, now: datetime, policy: Policy) -> Sequence[Output]:
+    match command:
+        case AssignMediator():
+            return seating.assign(case, command, now, policy)
+        case AskQuestion():
+            return asking.ask(case, command, now, policy)
+        case AnswerQuestion():
+            return asking.answer(case, command, now, policy)
+        case OfferSolution():
+            return offers.offer(case, command, policy)
+        case AcceptSolution():
+            return offers.accept(case, command)
+        case DeclineSolution():
+            return offers.decline(case, command)
+        case Decide():
+            return deciding.decide(case, command)
+        case CancelArbitration():
+            return deciding.cancel(case, command, policy)
+        case _:
+            assert_never(command)
+
+
+def react(state: State | None, event: Foreign, now: datetime, policies: Policies) -> Sequence[Output]:
+    if event.key == MEDIATORS_KEY:
+        return []  # no order has this key, so no dispute of one can come here
+    case = _cases(state).get(event.dispute_id)
+    match event:
         case DisputeEscalated():
-            return seating.escalated(known.get(message.dispute_id), message, time, policies)
+            return seating.escalated(case, event, now, policies)
         case DisputeAppealed():
-            return seating.appealed(known.get(message.dispute_id), message, time, policies)
+            return seating.appealed(case, event, now, policies)
         case EvidenceAdded():
-            return _noted(known.get(message.dispute_id), message)
-        case CaseCommand(dispute_id=dispute_id) if dispute_id not in known:
-            return [Refusal("not_found", f"There is no dispute {dispute_id} in mediation.")]
-        case AskQuestion(question_id=one) if any(one in case.file.questions for case in known.values()):
-            return [Refusal("already_exists", f"There is a question {one} under this order.")]
-        case CaseCommand():
-            case = known[message.dispute_id]
-            return OBEY[type(message)](case, message, time, policies.of(case.file.policy))
-    raise AssertionError(f"mediation hears no {type(message).__name__}")
+            return _noted(case, event)
+        case _:
+            assert_never(event)
 
 
-def _noted(case: Case | None, event: EvidenceAdded) -> list[Output]:
+def expire(
+    state: State | None, deadline: Deadline[MediationDeadline], now: datetime, policies: Policies
+) -> Sequence[Output]:
+    holder = next(case for case in _cases(state).values() if deadline in cases.deadlines(case))
+    assert isinstance(holder, InRound)
+    policy = policies.of(holder.file.policy)
+    match deadline.name:
+        case "answer":
+            return asking.silence(holder, deadline, now, policy)
+        case "mediator_due":
+            return seating.overdue(holder, now, policy)
+        case "mediation_max":
+            return deciding.run_out(holder, policy)
+        case _:
+            assert_never(deadline.name)
+
+
+def _cases(state: State | None) -> Mapping[str, Case]:
+    return state.of if isinstance(state, Cases) else {}
+
+
+def _noted(case: Case | None, event: EvidenceAdded) -> Sequence[Output]:
     """Between rounds it is the dispute's, which hands it over with the next."""
     if not isinstance(case, InRound):
         return []
@@ -84,53 +128,18 @@ def _noted(case: Case | None, event: EvidenceAdded) -> list[Output]:
     return [EvidenceNoted(dispute_id=event.dispute_id, filed=filed)]
 
 
-def _overdue(known: Mapping[str, Case], deadline: Deadline, time: datetime, policies: Policies) -> list[Output]:
-    holder = next(case for case in known.values() if deadline in cases.deadlines(case))
-    assert isinstance(holder, InRound)
-    policy = policies.of(holder.file.policy)
-    match deadline.name:
-        case "answer":
-            return asking.silence(holder, deadline, time, policy)
-        case "mediator_due":
-            return seating.overdue(holder, time, policy)
-        case _:
-            return deciding.run_out(holder, policy)
-
-
-def evolve(state: State | None, event: Event) -> State | None:
-    match event:
-        case CaseEvent(dispute_id=dispute_id):
-            known = state.of if isinstance(state, Cases) else {}
-            case = cases.evolve(known.get(dispute_id), event)
-            return Cases({**known, dispute_id: case}) if case else state
-        case EvidenceNoted(dispute_id=dispute_id) if isinstance(state, Cases) and dispute_id in state.of:
-            return Cases({**state.of, dispute_id: cases.noted(state.of[dispute_id], event)})
-        case RosterEvent() | SeatNoted() | SeatGiven():
-            return roster.evolve(state if isinstance(state, Roster) else Roster(), event)
-    return state
-
-
-def deadlines(state: State | None) -> Iterable[Deadline]:
-    """The roster has none: a round that waits for a mediator has clocks of its own."""
-    known = state.of.values() if isinstance(state, Cases) else ()
-    return [deadline for case in known for deadline in cases.deadlines(case)]
-
-
-def stamp(state: State | None, event: Event) -> dict[str, Any]:
-    if isinstance(event, CaseEvent | MediationRejected) and isinstance(state, Cases):
-        case = state.of.get(event.dispute_id or "")
-        return {"status": cases.status(case)} if case else {}
-    return {}
-
-
-DECIDER = Decider[State](
+DECIDER: Decider[State, Commands, Foreign] = Decider(
     service="mediation",
+    commands=get_args(Commands),
     decide=decide,
-    evolve=evolve,
+    subscriptions=SUBSCRIPTIONS,
+    react=react,
     deadlines=deadlines,
-    rejected=MediationRejected,
-    resumed=MediationResumed,
-    hears=(DisputeEscalated, DisputeAppealed, EvidenceAdded),
+    deadline_names=get_args(MediationDeadline),
+    expire=expire,
+    evolve=evolve,
     stamp=stamp,
-    deadline_names=("answer", "mediator_due", "mediation_max"),
+    rejected=MediationRejected,
+    resume=MediationResume,
+    resumed=MediationResumed,
 )

@@ -1,7 +1,5 @@
 """The parties may still settle between themselves while a mediator judges (R42, R45)."""
 
-from datetime import datetime
-
 from schemas.common import Offer
 from schemas.mediation.commands import AcceptSolution, DeclineSolution, OfferSolution
 from schemas.mediation.events import MediationOfferAccepted, MediationOfferDeclined, MediationOfferMade
@@ -9,20 +7,27 @@ from schemas.policy import Policy
 from services.mediation.case import ROUND_OVER, Case, InRound, no_right, side_of
 from services.mediation.seating import ended
 from shared.kernel.decider import Output, Refusal
+from shared.rules.refusals import (
+    NO_REPLACEMENTS,
+    NOT_WITHOUT_SETTLING,
+    OWN_OFFER,
+    amount_exceeds,
+    no_offer,
+    offer_superseded,
+)
 
 
-def offer(case: Case, command: OfferSolution, time: datetime, policy: Policy) -> list[Output]:
+def offer(case: Case, command: OfferSolution, policy: Policy) -> list[Output]:
     """The seller's new solution replaces his open offer."""
     file, terms = case.file, command.terms
     if refusal := no_right(case, command):
         return [refusal]
     if terms.kind == "replacement" and not policy.replacement:
-        return [Refusal("not_allowed", "Under the rules of this order there are no replacements.")]
+        return [NO_REPLACEMENTS]
     if not isinstance(case, InRound):
         return [ROUND_OVER]
     if terms.refund_minor > file.claimed_minor:
-        most = {"max_minor": file.claimed_minor}
-        return [Refusal("amount_exceeds", "The refund is more than the disputed amount.", most)]
+        return [amount_exceeds(file.claimed_minor)]
     made = MediationOfferMade(
         dispute_id=file.dispute_id,
         offer_id=file.last_offer_id + 1,
@@ -33,7 +38,7 @@ def offer(case: Case, command: OfferSolution, time: datetime, policy: Policy) ->
     return [made]
 
 
-def accept(case: Case, command: AcceptSolution, time: datetime, policy: Policy) -> list[Output]:
+def accept(case: Case, command: AcceptSolution) -> list[Output]:
     by = side_of(command)
     if refusal := _no_offer(case, command) or no_right(case, command):
         return [refusal]
@@ -41,19 +46,18 @@ def accept(case: Case, command: AcceptSolution, time: datetime, policy: Policy) 
         return [ROUND_OVER]
     theirs, own = (_open_solution(case), case.file.claim) if by == "buyer" else (case.file.claim, case.solution)
     if own is not None and command.offer_id == own.offer_id:
-        return [Refusal("not_allowed", "This is your own offer.")]
+        return [OWN_OFFER]
     if theirs is None or theirs.offer_id != command.offer_id:
-        return [_superseded(theirs)]
+        return [offer_superseded(theirs)]
     if command.expect not in (None, "settled_on_offer"):
-        actual = {"actual": "settled_on_offer"}
-        return [Refusal("consequence_changed", "Accepting settles the dispute on this offer.", actual)]
+        return [NOT_WITHOUT_SETTLING]
     accepted = MediationOfferAccepted(
         dispute_id=case.file.dispute_id, offer_id=theirs.offer_id, by=by, terms=theirs.terms
     )
     return ended(case, accepted)
 
 
-def decline(case: Case, command: DeclineSolution, time: datetime, policy: Policy) -> list[Output]:
+def decline(case: Case, command: DeclineSolution) -> list[Output]:
     """*No thanks*: that offer cannot be accepted any more, and the seller is not told (C9)."""
     if refusal := _no_offer(case, command) or no_right(case, command):
         return [refusal]
@@ -61,7 +65,7 @@ def decline(case: Case, command: DeclineSolution, time: datetime, policy: Policy
         return [ROUND_OVER]
     solution = _open_solution(case)
     if solution is None or solution.offer_id != command.offer_id:
-        return [_superseded(solution)]
+        return [offer_superseded(solution)]
     declined = MediationOfferDeclined(
         dispute_id=case.file.dispute_id,
         offer_id=command.offer_id,
@@ -78,10 +82,4 @@ def _open_solution(case: InRound) -> Offer | None:
 def _no_offer(case: Case, command: AcceptSolution | DeclineSolution) -> Refusal | None:
     if 1 <= command.offer_id <= case.file.last_offer_id:
         return None
-    return Refusal("not_found", f"There is no offer {command.offer_id}.")
-
-
-def _superseded(current: Offer | None) -> Refusal:
-    """Nothing moves on terms that are not exactly those on the table (R21)."""
-    offer = current.model_dump(mode="json") if current else None
-    return Refusal("offer_superseded", "This is not the open offer of the other side.", {"offer": offer})
+    return no_offer(command.offer_id)

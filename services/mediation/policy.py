@@ -8,7 +8,7 @@ from typing import Literal
 from schemas.common import Terms
 from schemas.dispute.shapes import Side
 from schemas.policy import Policy
-from shared.rules.policies import after
+from shared.rules.calendar import after
 
 QUESTIONS_MAX = 100
 """Questions of one case; each holds a deadline."""

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from schemas.mediation.commands import AssignMediator, RegisterMediator, RetireMediator, Seat
 from schemas.mediation.events import MediatorRegistered, MediatorRetired
-from schemas.wire import Event, Id, Message, PrivateEvent
+from schemas.wire import Command, Event, Id, PrivateEvent
 from services.mediation.seating import PLATFORM
 from shared.kernel.decider import Output, Refusal
+from shared.rules.refusals import who_may
 
 
 class SeatNoted(PrivateEvent):
@@ -57,15 +58,13 @@ class Roster:
     """Who must not get it; the longest waiting first."""
 
 
-def decide(roster: Roster, message: Message) -> list[Output]:
-    if isinstance(message, Event):
-        return []  # no order has this key, so no dispute of one can come here
+def decide(roster: Roster, message: Command) -> list[Output]:
     if not isinstance(message, RegisterMediator | RetireMediator | Seat):
         return [Refusal("not_found", "These are the mediators; there is no dispute here.")]
     if isinstance(message, RetireMediator) and message.mediator_id not in roster.active.keys() | roster.retired:
         return [Refusal("not_found", f"There is no mediator {message.mediator_id}.")]
-    if message.actor.role not in message.by:
-        return [Refusal("not_allowed", f"A {message.actor.role} cannot do this.")]
+    if refusal := who_may(message, {}):
+        return [refusal]
     match message:
         case RegisterMediator():
             return _serve(

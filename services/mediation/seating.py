@@ -11,7 +11,7 @@ from schemas.wire import Actor
 from services.mediation.case import ROUND_OVER, Case, CaseFile, Decided, InRound, due_unless_asked, no_right
 from services.mediation.policy import mediator_due_by, round_ends_by
 from shared.kernel.decider import Output, Refusal
-from shared.rules.policies import Policies
+from shared.kernel.policies import Policies
 
 PLATFORM = Actor(role="platform", id="mediation")
 

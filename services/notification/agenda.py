@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from schemas.instants import from_ms
 from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
 from services.notification.domain import Attempted
 from services.notification.gateway import TAKEN, Answer, Gateway
 from services.notification.letters import Letter, letter
 from services.notification.webhooks import WebhookGateway
-from shared.kernel.agenda import Agenda, Written
-from shared.kernel.decider import Input
+from shared.kernel.ports import Input, StoredEvent
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +75,9 @@ class Table(Protocol):
     async def write(self, transaction: Any, change: Change) -> None: ...
 
 
-def _new(one: Written, queued: Queued | WebhookQueued) -> Delivery:
+def _new(one: StoredEvent, queued: Queued | WebhookQueued) -> Delivery:
     channel: Channel = "email" if isinstance(queued, Queued) else "webhook"
-    return Delivery(one.shard, channel, 0, one.time, one.correlation_id, queued)
+    return Delivery(one.shard, channel, 0, from_ms(one.time), one.correlation_id or "", queued)
 
 
 class Line(Generic[Q]):
@@ -119,7 +119,7 @@ def webhook_line(gateway: WebhookGateway, at_once: int = 4) -> Line[WebhookQueue
     return Line("webhook", send, gateway.close, at_once)
 
 
-class DeliveryQueue(Agenda):
+class DeliveryQueue:
     """One task takes what is due from the table, a page at a time, and has it sent."""
 
     def __init__(self, table: Table, *lines: Line[Any]) -> None:
@@ -142,9 +142,9 @@ class DeliveryQueue(Agenda):
         self._answered.pop(shard, None)
         self._handed_out.pop(shard, None)
 
-    async def write(self, transaction: Any, written: Sequence[Written]) -> None:
+    async def apply(self, transaction: Any, inputs: Sequence[tuple[int, Input]], events: Sequence[StoredEvent]) -> None:
         change = Change()
-        for one in written:
+        for one in events:
             match one.message:
                 case Queued() | WebhookQueued() as queued:
                     change.queued.append(_new(one, queued))
@@ -154,8 +154,8 @@ class DeliveryQueue(Agenda):
                     change.ended.append((one.shard, ended.delivery_id))
         await self.table.write(transaction, change)
 
-    def committed(self, written: Sequence[Written]) -> None:
-        for one in written:
+    def committed(self, events: Sequence[StoredEvent]) -> None:
+        for one in events:
             match one.message:
                 case Queued() | WebhookQueued():
                     self._look.set()
@@ -235,7 +235,7 @@ class Taken:
     letter: Letter
 
 
-class MailList(Agenda):
+class MailList:
     """In memory and in virtual time: what is due is written and taken at once, into `taken`."""
 
     def __init__(self, answer: Callable[[Queued], Answer] = lambda queued: TAKEN) -> None:
@@ -252,8 +252,8 @@ class MailList(Agenda):
         self._open.discard(shard)
         self._handed_out = {key for key in self._handed_out if key[0] != shard}
 
-    async def write(self, transaction: Any, written: Sequence[Written]) -> None:
-        for one in written:
+    async def apply(self, transaction: Any, inputs: Sequence[tuple[int, Input]], events: Sequence[StoredEvent]) -> None:
+        for one in events:
             match one.message:
                 case Queued() as queued:
                     self._kept[one.shard, queued.delivery_id] = _new(one, queued)
@@ -263,8 +263,8 @@ class MailList(Agenda):
                 case NotificationSent() | NotificationFailed():
                     self._kept.pop((one.shard, one.message.delivery_id), None)
 
-    def committed(self, written: Sequence[Written]) -> None:
-        for one in written:
+    def committed(self, events: Sequence[StoredEvent]) -> None:
+        for one in events:
             if isinstance(one.message, Postponed | NotificationSent | NotificationFailed):
                 self._handed_out.discard((one.shard, one.message.delivery_id))
 
@@ -278,6 +278,9 @@ class MailList(Agenda):
 
     def _waiting(self) -> list[Delivery]:
         return [one for key, one in self._kept.items() if one.shard in self._open and key not in self._handed_out]
+
+    async def stop(self) -> None:
+        """Nothing was started."""
 
     def _deliver(self, queued: Any) -> Answer:
         answer = self.answer(queued)

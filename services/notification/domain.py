@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Never, assert_never
 
 from schemas.common import Party, PolicyRef, Reason
 from schemas.dispute.events import DisputeModified, DisputeRequested
@@ -31,7 +31,7 @@ from schemas.order.events import Placed
 from schemas.wire import Event, Message, Rejected
 from services.notification.subscriptions import SUBSCRIPTIONS, recipients
 from shared.kernel.decider import Decider, Output
-from shared.rules.policies import Policies
+from shared.kernel.policies import Policies
 
 RETRY_AFTER = (
     timedelta(seconds=30),
@@ -90,11 +90,15 @@ State = Unplaced | Known
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """An event of another service (or an own input), and its `ce_id`."""
+class IdentifiedEvent:
+    """An event of another service, and its `ce_id`."""
 
     event: Any
     id: str
+
+
+def identified(payload: Any, ce_id: str) -> Any:
+    return IdentifiedEvent(payload, ce_id) if isinstance(payload, Event) else payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,26 +114,27 @@ class Attempted:
     http_status: int | None = None
 
 
-def decide(
-    state: State | None, heard: Heard, time: datetime, policies: Policies, *, channels: Channels
+def react(
+    state: State | None, heard: IdentifiedEvent | Attempted, now: datetime, policies: Policies, *, channels: Channels
 ) -> Sequence[Output]:
-    event = heard.event
-    match state, event:
-        case Known(), Attempted():
-            return _attempted(state, event, time)
-        case Known(), Placed():
-            return []  # an order is placed once
-        case Known(), _:
-            return list(_tell(state, heard, time, policies, channels))
-        case None | Unplaced(), Placed():
-            return list(_introduce(state, heard, time, policies, channels))
-        case None | Unplaced(), Event() if recipients(event) or _learnt(event):
-            return [Held(event_id=heard.id, event_type=event.type, event_at=time, data=event.model_dump_json())]
-    return []
+    match heard:
+        case Attempted():
+            return _attempted(state, heard, now) if isinstance(state, Known) else []
+        case IdentifiedEvent(event=event):
+            if isinstance(state, Known):
+                # an order is placed once
+                return [] if isinstance(event, Placed) else list(_tell(state, heard, now, policies, channels))
+            if isinstance(event, Placed):
+                return list(_introduce(state, heard, now, policies, channels))
+            if recipients(event) or _learnt(event):
+                return [Held(event_id=heard.id, event_type=event.type, event_at=now, data=event.model_dump_json())]
+            return []
+        case _:
+            assert_never(heard)
 
 
 def _introduce(
-    state: Unplaced | None, heard: Heard, time: datetime, policies: Policies, channels: Channels
+    state: Unplaced | None, heard: IdentifiedEvent, time: datetime, policies: Policies, channels: Channels
 ) -> Iterator[Output]:
     """Now there is somebody to write to: about the order itself first, then about what came before it, in order."""
     placed: Placed = heard.event
@@ -146,11 +151,13 @@ def _introduce(
             known = evolve(known, said)
 
 
-def _reread(held: Held) -> Heard:
-    return Heard(Message.MODELS[held.event_type].read(held.data), held.event_id or held.data)
+def _reread(held: Held) -> IdentifiedEvent:
+    return IdentifiedEvent(Message.MODELS[held.event_type].read(held.data), held.event_id or held.data)
 
 
-def _tell(state: Known, heard: Heard, at: datetime, policies: Policies, channels: Channels) -> Iterator[Event]:
+def _tell(
+    state: Known, heard: IdentifiedEvent, at: datetime, policies: Policies, channels: Channels
+) -> Iterator[Event]:
     """What the event teaches us, then for each who is to hear of it one delivery by each of his channels."""
     event = heard.event
     learnt = _learnt(event)
@@ -170,7 +177,7 @@ def _tell(state: Known, heard: Heard, at: datetime, policies: Policies, channels
 
 def _deliveries(
     state: Known,
-    heard: Heard,
+    heard: IdentifiedEvent,
     at: datetime,
     role: RecipientRole,
     person: Party | Mediator,
@@ -219,7 +226,7 @@ def _person(state: Known, role: RecipientRole, event: Any) -> Party | Mediator |
     return state.buyer if role == "buyer" else state.seller
 
 
-def _delivery_id(heard: Heard, role: RecipientRole, channel: Channel) -> str:
+def _delivery_id(heard: IdentifiedEvent, role: RecipientRole, channel: Channel) -> str:
     """One delivery per (event, recipient, channel), the same however late it is sent: a mail that goes out again after
     a crash carries the same Message-ID, a webhook the same webhook-id."""
     return blake2b(f"{heard.id}|{role}|{channel}".encode(), digest_size=16).hexdigest()
@@ -263,7 +270,7 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Out
     ]
 
 
-def evolve(state: State | None, event: Any) -> State | None:
+def evolve(state: State | None, event: Event) -> State | None:
     match state, event:
         case None, Held():
             return Unplaced((event,))
@@ -285,15 +292,16 @@ def evolve(state: State | None, event: Any) -> State | None:
     return state
 
 
-def decider(*, mail: bool, webhooks: Collection[RecipientRole] = ()) -> Decider[State]:
+def decider(
+    *, mail: bool, webhooks: Collection[RecipientRole] = ()
+) -> Decider[State, Never, IdentifiedEvent | Attempted]:
     return Decider(
         service="notification",
-        decide=partial(decide, channels=Channels(mail, frozenset(webhooks))),
+        subscriptions=SUBSCRIPTIONS,
+        react=partial(react, channels=Channels(mail, frozenset(webhooks))),
+        identify=identified,
         evolve=evolve,
-        deadlines=lambda state: (),  # the queue knows when to try again
         rejected=Rejected,  # it takes no commands
-        hears=SUBSCRIPTIONS,
-        identify=Heard,
     )
 
 

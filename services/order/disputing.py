@@ -10,7 +10,8 @@ from schemas.wire import Code, Event, rfc3339
 from services.order.lines import Disputed, Held, Line, Released, Settled, claimable_minor, settlement_id, split
 from services.order.states import AwaitingShipment, Cancelled, Order, Shipped
 from shared.kernel.decider import Refusal
-from shared.rules.policies import Policies
+from shared.kernel.policies import Policies
+from shared.rules.refusals import NO_REPLACEMENTS, amount_exceeds, not_the, too_late
 
 
 def requested(order: Order | None, claim: DisputeRequested, policies: Policies) -> list[Event]:
@@ -39,9 +40,9 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
     if isinstance(chosen, Refusal):
         return chosen
     if claim.actor is None or claim.actor.role != "buyer" or claim.actor.id != sale.buyer.id:
-        return Refusal("not_allowed", "Only the buyer of this order may dispute it.")
+        return not_the("buyer")
     if claim.terms.kind == "replacement" and not policies.of(sale.policy).replacement:
-        return Refusal("not_allowed", "Replacements are not offered for this order.")
+        return NO_REPLACEMENTS
     match order:
         case AwaitingShipment():
             return Refusal("too_early", "The order is not shipped yet; until then it can be cancelled.")
@@ -51,14 +52,13 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
         available_at = {"available_at": rfc3339(order.disputable_from)}
         return Refusal("too_early", "This order cannot be disputed yet.", available_at)
     if claim.received_at > order.disputable_until:
-        lost_at = {"lost_at": rfc3339(order.disputable_until)}
-        return Refusal("too_late", "The time to dispute this order is over.", lost_at)
+        return too_late(order.disputable_until)
     hindrances = [hindrance for line, _ in chosen if (hindrance := _hindrance(line))]
     if hindrances:
         return min(hindrances, key=lambda hindrance: get_args(Code).index(hindrance.code))
     claimed_minor = sum(claimable_minor(line, quantity) for line, quantity in chosen)
     if claim.terms.refund_minor > claimed_minor:
-        return Refusal("amount_exceeds", "The claim is higher than what was paid.", {"max_minor": claimed_minor})
+        return amount_exceeds(claimed_minor)
     return events.LinesFrozen(
         dispute_id=claim.dispute_id,
         lines=tuple(

@@ -3,37 +3,124 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import reduce
-from typing import Any, Literal
+from typing import Literal, assert_never, get_args
 
 from schemas.dispute.events import DisputeClosed, DisputeRequested
 from schemas.order import commands, events, shapes
 from schemas.policy import Policy
 from schemas.refund.events import RefundSettled
-from schemas.wire import MEDIATORS_KEY, Event, rfc3339
+from schemas.wire import MEDIATORS_KEY, Event
 from services.order import disputing
 from services.order.lines import Held, money_of, settlement_id
 from services.order.policy import disputable_until, extension_days_max, notice_at
 from services.order.states import (
-    PROCESSING_ENDS,
-    PROTECTION_ENDS,
-    PROTECTION_REMINDER,
     AwaitingShipment,
     Order,
+    OrderDeadline,
     RefundCompleted,
-    Sale,
     Shipped,
     deadlines,
     evolve,
     stamp,
     status,
 )
+from services.order.subscriptions import SUBSCRIPTIONS, Foreign
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
-from shared.rules.policies import Policies, after
+from shared.kernel.policies import Policies
+from shared.rules.calendar import after
+from shared.rules.refusals import too_late, who_may
+
+Act = (
+    commands.Cancel
+    | commands.ExtendProcessing
+    | commands.Ship
+    | commands.CorrectTracking
+    | commands.ReportTracking
+    | commands.RequestExtension
+    | commands.ExtendProtection
+    | commands.ConfirmReceipt
+)
+"""What is done with an order that is there."""
+Commands = commands.Place | Act
 
 
-def decide(order: Order | None, message: Any, time: datetime, policies: Policies) -> Sequence[Output]:
-    """What is said to one input, and, whenever it leads there, that the order is completed (R52)."""
-    said = _decide(order, message, time, policies)
+def decide(order: Order | None, command: Commands, now: datetime, policies: Policies) -> Sequence[Output]:
+    if isinstance(command, commands.Place):
+        return [_place(order, command, now, policies)]
+    if order is None:
+        return [Refusal("not_found", "There is no such order.")]
+    if refusal := who_may(command, {"buyer": {order.sale.buyer.id}, "seller": {order.sale.seller.id}}):
+        return [refusal]
+    return _with_completion(order, _obey(order, command, now, policies.of(order.sale.policy)))
+
+
+def _obey(order: Order, command: Act, now: datetime, policy: Policy) -> Sequence[Output]:
+    """Which act is possible in which state; its own clock counts first, whatever the state (`too_late`)."""
+    match command:
+        case commands.Cancel():
+            if isinstance(order, AwaitingShipment):
+                return [_cancel(order, "buyer", command.reason)]
+        case commands.ExtendProcessing() | commands.Ship() if now > order.processing_ends_at:
+            return [too_late(order.processing_ends_at)]
+        case commands.ExtendProcessing():
+            if isinstance(order, AwaitingShipment):
+                return [_extend_processing(order, command, policy)]
+        case commands.Ship():
+            if isinstance(order, AwaitingShipment):
+                return [_ship(command, now, policy)]
+        case commands.CorrectTracking():
+            if isinstance(order, Shipped) and status(order) != "completed":
+                return [events.TrackingCorrected(carrier=command.carrier, tracking_number=command.tracking_number)]
+        case commands.ReportTracking():
+            if isinstance(order, Shipped):
+                return [events.TrackingReported(tracking_status=command.status, at=command.at)]
+        case commands.RequestExtension() | commands.ExtendProtection():
+            if isinstance(order, Shipped) and now > order.protection_ends_at:
+                return [too_late(order.protection_ends_at)]
+            if isinstance(order, Shipped) and order.protects:
+                return [_extend(order, command, now, policy)]
+        case commands.ConfirmReceipt():
+            if isinstance(order, Shipped) and status(order) != "disputed" and order.protects:
+                disputable = after(now, policy.post_receipt_window, policy)
+                confirmed = events.ReceiptConfirmed(protection_ends_at=now, disputable_until=disputable)
+                return [confirmed, _release(order, "receipt_confirmed")]
+        case _:
+            assert_never(command)
+    return [Refusal("wrong_state", f"This cannot be done now: the order is {status(order).replace('_', ' ')}.")]
+
+
+def react(order: Order | None, event: Foreign, now: datetime, policies: Policies) -> Sequence[Output]:
+    match event:
+        case DisputeRequested():
+            said = disputing.requested(order, event, policies)
+        case DisputeClosed():
+            said = disputing.closed(order, event)
+        case RefundSettled(settlement_id=settlement):
+            # A cancelled order waits for nothing: its refund runs beside it (R5).
+            refunding = isinstance(order, Shipped) and settlement in order.refunding
+            said = [RefundCompleted(settlement_id=settlement)] if refunding else []
+        case _:
+            assert_never(event)
+    return _with_completion(order, said)
+
+
+def expire(
+    order: Order | None, deadline: Deadline[OrderDeadline], now: datetime, policies: Policies
+) -> Sequence[Output]:
+    match deadline.name:
+        case "processing_ends":
+            said = [_cancel(order, "not_shipped")] if isinstance(order, AwaitingShipment) else []
+        case "protection_reminder":
+            said = [_ending(order)] if isinstance(order, Shipped) else []
+        case "protection_ends":
+            said = [_release(order, "protection_ended")] if isinstance(order, Shipped) else []
+        case _:
+            assert_never(deadline.name)
+    return _with_completion(order, said)
+
+
+def _with_completion(order: Order | None, said: Sequence[Output]) -> Sequence[Output]:
+    """What is said, and, whenever it leads there, that the order is completed (R52)."""
     if not isinstance(order, Shipped):
         return said  # it cannot be completed by this
     before: Order | None = order
@@ -44,28 +131,7 @@ def decide(order: Order | None, message: Any, time: datetime, policies: Policies
     return [*said, events.Completed(refund_minor=money.refunded_minor, release_minor=money.released_minor)]
 
 
-def _decide(order: Order | None, message: Any, time: datetime, policies: Policies) -> Sequence[Output]:
-    match message:
-        case Deadline():
-            return _elapsed(order, message)
-        case DisputeRequested():
-            return disputing.requested(order, message, policies)
-        case DisputeClosed():
-            return disputing.closed(order, message)
-        case RefundSettled(settlement_id=settlement):
-            # A cancelled order waits for nothing: its refund runs beside it (R5).
-            refunding = isinstance(order, Shipped) and settlement in order.refunding
-            return [RefundCompleted(settlement_id=settlement)] if refunding else []
-        case commands.Place():
-            return [_place(order, message, time, policies)]
-    if order is None:
-        return [Refusal("not_found", "There is no such order.")]
-    if not _may(order.sale, message):
-        return [Refusal("not_allowed", "This is not yours to do.")]
-    return _act(order, message, time, policies.of(order.sale.policy))
-
-
-def _place(order: Order | None, wish: commands.Place, time: datetime, policies: Policies) -> Output:
+def _place(order: Order | None, wish: commands.Place, now: datetime, policies: Policies) -> Output:
     newest = policies.newest(wish.policy)
     if wish.order_id == MEDIATORS_KEY:
         return Refusal("invalid", f"No order may be called {MEDIATORS_KEY}.")
@@ -77,8 +143,8 @@ def _place(order: Order | None, wish: commands.Place, time: datetime, policies: 
         return Refusal("invalid", f"There is no policy {wish.policy}.")
     if order is not None:
         return Refusal("already_exists", "This order was placed before.")
-    if wish.actor.role not in wish.by or (wish.actor.role == "buyer" and wish.actor.id != wish.buyer.id):
-        return Refusal("not_allowed", "Only the platform or the buyer himself may place this order.")
+    if refusal := who_may(wish, {"buyer": {wish.buyer.id}}):
+        return refusal
     reference, policy = newest
     return events.Placed(
         order_id=wish.order_id,
@@ -89,64 +155,8 @@ def _place(order: Order | None, wish: commands.Place, time: datetime, policies: 
         lines=wish.lines,
         payment=wish.payment,
         policy=reference,
-        processing_ends_at=after(time, policy.processing, policy),
+        processing_ends_at=after(now, policy.processing, policy),
     )
-
-
-def _may(sale: Sale, wish: commands.OrderCommand) -> bool:
-    """The role by the command, the person by the order."""
-    people = {"buyer": sale.buyer.id, "seller": sale.seller.id}
-    return wish.actor.role in wish.by and people.get(wish.actor.role, wish.actor.id) == wish.actor.id
-
-
-def _act(order: Order, wish: commands.OrderCommand, time: datetime, policy: Policy) -> Sequence[Output]:
-    match order, wish:
-        case _, commands.Ship() | commands.ExtendProcessing() if time > order.processing_ends_at:
-            return [_too_late("The time to ship this order is over.", order.processing_ends_at)]
-        case Shipped(), commands.RequestExtension() | commands.ExtendProtection() if time > order.protection_ends_at:
-            return [_too_late("The protection of this order is over.", order.protection_ends_at)]
-
-        case AwaitingShipment(), commands.Cancel():
-            return [_cancel(order, "buyer", wish.reason)]
-        case AwaitingShipment(), commands.ExtendProcessing():
-            return [_extend_processing(order, wish, policy)]
-        case AwaitingShipment(), commands.Ship():
-            return [_ship(wish, time, policy)]
-
-        case Shipped(), commands.CorrectTracking() if status(order) != "completed":
-            return [events.TrackingCorrected(carrier=wish.carrier, tracking_number=wish.tracking_number)]
-        case Shipped(), commands.ReportTracking():
-            return [events.TrackingReported(tracking_status=wish.status, at=wish.at)]
-        case Shipped(), commands.RequestExtension() | commands.ExtendProtection() if order.protects:
-            return [_extend(order, wish, time, policy)]
-        case Shipped(), commands.ConfirmReceipt() if status(order) != "disputed" and order.protects:
-            confirmed = events.ReceiptConfirmed(
-                protection_ends_at=time, disputable_until=after(time, policy.post_receipt_window, policy)
-            )
-            return [confirmed, _release(order, "receipt_confirmed")]
-    return [Refusal("wrong_state", f"This cannot be done now: the order is {status(order).replace('_', ' ')}.")]
-
-
-def _elapsed(order: Order | None, deadline: Deadline) -> Sequence[Output]:
-    match order, deadline.name:
-        case AwaitingShipment(), _:
-            return [_cancel(order, "not_shipped")]
-        case Shipped(), name if name == PROTECTION_REMINDER:
-            money = money_of(order.lines)
-            return [
-                events.ProtectionEnding(
-                    held_minor=money.held_minor,
-                    disputed_minor=money.disputed_minor,
-                    disputable_until=order.disputable_until,
-                )
-            ]
-        case Shipped(), _:
-            return [_release(order, "protection_ended")]
-    return []
-
-
-def _too_late(sentence: str, lost_at: datetime) -> Refusal:
-    return Refusal("too_late", sentence, {"lost_at": rfc3339(lost_at)})
 
 
 def _cancel(order: AwaitingShipment, cause: Literal["buyer", "not_shipped"], reason: str | None = None) -> Output:
@@ -169,6 +179,14 @@ def _extend_processing(order: AwaitingShipment, wish: commands.ExtendProcessing,
         )
     ends_at = after(order.processing_ends_at, policy.day, policy, times=wish.days)
     return events.ProcessingExtended(days=wish.days, processing_ends_at=ends_at)
+
+
+def _ending(order: Shipped) -> Output:
+    """Both parties are told what will happen (R4b)."""
+    money = money_of(order.lines)
+    return events.ProtectionEnding(
+        held_minor=money.held_minor, disputed_minor=money.disputed_minor, disputable_until=order.disputable_until
+    )
 
 
 def _ship(wish: commands.Ship, time: datetime, policy: Policy) -> Output:
@@ -221,14 +239,18 @@ def _release(order: Shipped, cause: Literal["receipt_confirmed", "protection_end
     )
 
 
-DECIDER: Decider[Order] = Decider(
+DECIDER: Decider[Order, Commands, Foreign] = Decider(
     service="order",
+    commands=get_args(Commands),
     decide=decide,
-    evolve=evolve,
+    subscriptions=SUBSCRIPTIONS,
+    react=react,
     deadlines=deadlines,
+    deadline_names=get_args(OrderDeadline),
+    expire=expire,
+    evolve=evolve,
     stamp=stamp,
     rejected=events.OrderRejected,
+    resume=commands.OrderResume,
     resumed=events.OrderResumed,
-    hears=(DisputeRequested, DisputeClosed, RefundSettled),
-    deadline_names=(PROCESSING_ENDS, PROTECTION_REMINDER, PROTECTION_ENDS),
 )

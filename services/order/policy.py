@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from schemas.policy import Policy
-from shared.rules.policies import after, before
+from shared.rules.calendar import after, before
 
 
 def notice_at(protection_ends_at: datetime, policy: Policy) -> datetime:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from schemas.common import Party, PolicyRef
 from schemas.order import events, shapes
@@ -11,9 +11,8 @@ from schemas.wire import Event, Id, PrivateEvent
 from services.order.lines import Disputed, Held, Line, Released, Settled, money_of
 from shared.kernel.decider import Deadline
 
-PROCESSING_ENDS = "processing_ends"
-PROTECTION_REMINDER = "protection_reminder"
-PROTECTION_ENDS = "protection_ends"
+OrderDeadline = Literal["processing_ends", "protection_reminder", "protection_ends"]
+"""Those of one instant happen in this order (docs/RULES.md, timer service)."""
 
 
 class RefundCompleted(PrivateEvent):
@@ -105,16 +104,16 @@ def status(order: Order) -> shapes.OrderStatus:
             return "completed"
 
 
-def deadlines(order: Order | None) -> Iterable[Deadline]:
+def deadlines(order: Order | None) -> Iterable[Deadline[OrderDeadline]]:
     match order:
         case AwaitingShipment():
-            yield Deadline(PROCESSING_ENDS, order.sale.order_id, order.processing_ends_at)
+            yield Deadline("processing_ends", order.sale.order_id, order.processing_ends_at)
         case Shipped():
             if order.reminder_at is not None and order.protects:
-                yield Deadline(PROTECTION_REMINDER, order.sale.order_id, order.reminder_at)
+                yield Deadline("protection_reminder", order.sale.order_id, order.reminder_at)
             if any(isinstance(line.standing, Held) for line in order.lines):
                 # Also long after protection: lines that come back then are released as soon as the bell rings.
-                yield Deadline(PROTECTION_ENDS, order.sale.order_id, order.protection_ends_at)
+                yield Deadline("protection_ends", order.sale.order_id, order.protection_ends_at)
 
 
 def stamp(order: Order | None, event: Event) -> Mapping[str, Any]:

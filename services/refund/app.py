@@ -1,6 +1,5 @@
 """Wiring."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -8,8 +7,10 @@ import asyncpg
 
 from services.refund.domain import DECIDER
 from services.refund.gateway import Sandbox
-from services.refund.store import Ledger
-from shared.runtime.application import Application, Companion
+from services.refund.projection import Ledger
+from services.refund.store import PostgresLedgerTable
+from shared.runtime.application import Application
+from shared.runtime.parts import Parts
 from shared.runtime.settings import Settings
 
 
@@ -20,14 +21,11 @@ class RefundSettings(Settings):
     refund_provider: Literal["topic", "sandbox"] = "topic"
 
 
-def _providers(settings: RefundSettings, pool: asyncpg.Pool) -> Sequence[Companion]:
-    return [Sandbox(settings, pool)] if settings.refund_provider == "sandbox" else []
+def _parts(settings: RefundSettings, pool: asyncpg.Pool) -> Parts:
+    sandbox = [Sandbox(settings, pool)] if settings.refund_provider == "sandbox" else []
+    return Parts(projections=[Ledger(PostgresLedgerTable())], background=sandbox)
 
 
 APP = Application(
-    DECIDER,
-    RefundSettings,
-    agenda=lambda settings, pool: Ledger(),
-    companions=_providers,
-    migrations=(Path(__file__).parent / "migrations",),
+    lambda settings: DECIDER, RefundSettings, parts=_parts, migrations=(Path(__file__).parent / "migrations",)
 )

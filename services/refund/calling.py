@@ -1,6 +1,6 @@
 """The conversation with the payment provider: called with a key, asked under that key, never paid twice (N7)."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from schemas.payments.commands import ChargeBack, PayBack, PaymentCommand, PayOut, QueryPayment
 from schemas.payments.events import PaymentFailed, PaymentSettled
@@ -15,25 +15,11 @@ from schemas.refund.events import (
 )
 from schemas.refund.shapes import ReviewReason
 from schemas.wire import Actor
-from services.refund.movement import Called, Captured, Done, Failed, InReview, Movement, Pending
+from services.refund.policy import ANSWER_WINDOW_MIN, ATTEMPTS_MAX, back_off
+from services.refund.states import Called, Captured, Done, Failed, InReview, Movement, Pending
 from shared.kernel.decider import Output
 
-ATTEMPTS_MAX = 8
-"""Calls of the provider, questions too, until a person is called; as many again after each retry by hand."""
-BACK_OFF_MIN = timedelta(seconds=1)
-BACK_OFF_FACTOR = 6
-BACK_OFF_MAX = timedelta(hours=6)
-"""A hiccup costs a second, and eight attempts outlast an outage of eight hours."""
-ANSWER_WINDOW_MIN = timedelta(seconds=10)
-"""So long a silence is not worth a question; with each attempt it grows like the back-off."""
-
 PLATFORM = Actor(role="platform", id="refund")
-
-
-def back_off(attempts_left: int) -> timedelta:
-    attempts_made = ATTEMPTS_MAX - attempts_left
-    factor: int = BACK_OFF_FACTOR ** (attempts_made - 1)
-    return min(BACK_OFF_MIN * factor, BACK_OFF_MAX)
 
 
 def first_call(capture: Captured, movement: Movement, time: datetime) -> list[Output]:

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -19,8 +18,7 @@ from pydantic import ValidationError
 from schemas.payments.commands import ChargeBack, PayBack, PayOut, QueryPayment
 from schemas.payments.events import PaymentFailed, PaymentSettled
 from shared.kernel import codec
-from shared.kernel.decider import Input, Said
-from shared.kernel.ports import Row
+from shared.kernel.ports import StoredEvent
 from shared.runtime.kafka.connection import connection
 from shared.runtime.kafka.publisher import KafkaPublisher
 from shared.runtime.settings import Settings
@@ -80,7 +78,7 @@ class Sandbox:
 
     def __init__(self, settings: Settings, pool: asyncpg.Pool) -> None:
         self._settings, self._pool = settings, pool
-        self._publisher = KafkaPublisher(connection(settings), settings.topic_prefix)
+        self._publisher = KafkaPublisher(connection(settings), "sandbox", settings.topic_prefix)
         self._work: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -128,8 +126,8 @@ class Sandbox:
             (record, command) for records in fetched.values() for record in records if (command := _command(record))
         ]
         answers = await self._answers([command for _, command in commands])
-        rows = [_row(record, given) for (record, _), given in zip(commands, answers, strict=True)]
-        await self._publisher.send(rows)
+        said = [_answered(record, given) for (record, _), given in zip(commands, answers, strict=True)]
+        await self._publisher.send(said)
         await consumer.commit({place: records[-1].offset + 1 for place, records in fetched.items()})
 
     async def _answers(self, commands: Sequence[PaymentCommand]) -> list[PaymentSettled | PaymentFailed]:
@@ -161,28 +159,25 @@ def _command(record: ConsumerRecord) -> PaymentCommand | None:
         return None
 
 
-def _row(record: ConsumerRecord, given: PaymentSettled | PaymentFailed) -> Row:
+def _answered(record: ConsumerRecord, given: PaymentSettled | PaymentFailed) -> StoredEvent:
     """The answer to a command as it goes out: on the command's own partition; same command, same id."""
     command_id = codec.header(record.headers, "ce_id") or ""
-    correlation_id = codec.header(record.headers, "ce_correlationid") or command_id
-    time = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=record.timestamp)
-    traceparent = codec.header(record.headers, "traceparent")
-    heard = Input(given, given.type, given.order_id, command_id, time, correlation_id, traceparent=traceparent)
-    id_ = blake2b(f"sandbox|{given.order_id}|{command_id}".encode(), digest_size=16).hexdigest()
-    said = Said(given, given.topic, id_, command_id, correlation_id)
-    headers, data = codec.encode(said, heard, f"recourse/sandbox/{record.partition}", record.offset)
-    return Row(
+    return StoredEvent(
         shard=record.partition,
         position=record.offset,
-        sequence=None,
+        sequence=record.offset,
         topic=given.topic,
         partition=record.partition,
         key=record.key,
-        order_id=given.order_id,
+        stream_id=given.order_id,
         type=given.type,
         time=record.timestamp,
+        id=blake2b(f"sandbox|{given.order_id}|{command_id}".encode(), digest_size=16).hexdigest(),
+        causation_id=command_id,
+        correlation_id=codec.header(record.headers, "ce_correlationid") or command_id,
         command_id=None,
         digest=None,
-        headers=headers,
-        data=data,
+        traceparent=codec.header(record.headers, "traceparent"),
+        headers=None,
+        data=given.model_dump_json().encode(),
     )

@@ -5,11 +5,11 @@ paid out, paid out less what was charged back. A refund of released money may le
 fills it (no leg waits for another), so a balance may be negative for a while.
 """
 
+from datetime import datetime
 from typing import NamedTuple
 
 from schemas.refund.events import ChargedBack, PaidOut, RefundSettled
-from schemas.wire import Message
-from services.refund.movement import Captured
+from services.refund.states import Captured
 
 
 class Entry(NamedTuple):
@@ -21,7 +21,17 @@ class Entry(NamedTuple):
     amount_minor: int
 
 
-def entry(event: Message) -> Entry | None:
+class BookedEntry(NamedTuple):
+    """An entry as the ledger keeps it, under the id of the event it follows from: it cannot be booked twice."""
+
+    id: str
+    order_id: str
+    event_type: str
+    booked_at: datetime
+    entry: Entry
+
+
+def entry(event: object) -> Entry | None:
     """None: moves no money."""
     match event:
         case Captured():

@@ -1,10 +1,9 @@
-"""The ledger's rows, written in the very commit of the events they follow from (R22)."""
+"""The ledger in PostgreSQL."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from services.refund.ledger import entry
-from shared.kernel.agenda import Agenda, Written
+from services.refund.ledger import BookedEntry
 
 BOOK = """
 WITH booked AS (
@@ -21,12 +20,7 @@ FROM booked CROSS JOIN LATERAL (VALUES (-1, from_account), (1, to_account)) AS p
 """
 
 
-class Ledger(Agenda):
-    async def write(self, transaction: Any, written: Sequence[Written]) -> None:
-        booked = [
-            (row.id, row.order_id, row.message.type, row.time, *made)
-            for row in written
-            if (made := entry(row.message)) is not None
-        ]
-        if booked:
-            await transaction.execute(BOOK, *zip(*booked, strict=True))
+class PostgresLedgerTable:
+    async def add(self, transaction: Any, booked: Sequence[BookedEntry]) -> None:
+        rows = [(one.id, one.order_id, one.event_type, one.booked_at, *one.entry) for one in booked]
+        await transaction.execute(BOOK, *zip(*rows, strict=True))

@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
-from services.timer.agenda import TimerAgenda
+import asyncpg
+
 from services.timer.domain import DECIDER
-from services.timer.store import PostgresTable
+from services.timer.projection import Timers
+from services.timer.store import PostgresTimerTable
 from shared.runtime.application import Application
+from shared.runtime.parts import Parts
 from shared.runtime.settings import Settings
 
-APP = Application(
-    DECIDER,
-    Settings,
-    agenda=lambda settings, pool: TimerAgenda(PostgresTable(pool)),
-    migrations=(Path(__file__).parent / "migrations",),
-)
+
+def _parts(settings: Settings, pool: asyncpg.Pool) -> Parts:
+    timers = Timers(PostgresTimerTable(pool))
+    return Parts(projections=[timers], inputs=[timers])
+
+
+APP = Application(lambda settings: DECIDER, Settings, parts=_parts, migrations=(Path(__file__).parent / "migrations",))

@@ -1,15 +1,18 @@
-"""What the timer service says (docs/RULES.md R0). Stateless: what is pending stands in its agenda, not in streams."""
+"""What the timer service says (docs/RULES.md R0). Stateless: what is pending stands in its table, not in streams."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import assert_never, get_args
 
-from schemas.timer.commands import CancelTimer, Schedule, TimerCommand
+from schemas.timer.commands import CancelTimer, Schedule
 from schemas.timer.events import Elapsed, Scheduled, TimerCancelled, TimerRejected
-from schemas.wire import Event, Service
-from shared.kernel.decider import Decider, Output, Refusal, Send
-from shared.rules.policies import Policies
+from schemas.wire import Service
+from shared.kernel.decider import Decider, Output, Refusal, Send, stateless
+from shared.kernel.policies import Policies
+from shared.rules.refusals import who_may
+
+Commands = Schedule | CancelTimer
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,31 +25,25 @@ class Due:
     deliver_to: Service
 
 
-def decide(state: None, message: Any, time: datetime, policies: Policies) -> Sequence[Output]:
-    match message:
-        case TimerCommand(actor=actor) if actor.role not in message.by:
-            return [Refusal("not_allowed", "Only our own services set timers.")]
+def decide(state: None, command: Commands, now: datetime, policies: Policies) -> Sequence[Output]:
+    if refusal := who_may(command, {}):
+        return [refusal]
+    match command:
         case Schedule(deliver_to="notification"):
-            return [Refusal("invalid", "The notification service has no inbox to ring in.")]
+            return [Refusal("invalid", "The notification service has no inbox to be woken in.")]
         case Schedule(timer_id=timer_id, name=name, due_at=due_at, deliver_to=deliver_to):
             return [Scheduled(timer_id=timer_id, name=name, due_at=due_at, deliver_to=deliver_to)]
         case CancelTimer(timer_id=timer_id):
             return [TimerCancelled(timer_id=timer_id)]
-        case Due(timer_id=timer_id, name=name, due_at=due_at, deliver_to=deliver_to):
-            elapsed = Elapsed(timer_id=timer_id, name=name, due_at=due_at)
-            return [elapsed, Send(elapsed, f"{deliver_to}.commands")]
-    return []
+        case _:
+            assert_never(command)
 
 
-def evolve(state: None, event: Event) -> None:
-    return None
+def react(state: None, due: Due, now: datetime, policies: Policies) -> Sequence[Output]:
+    elapsed = Elapsed(timer_id=due.timer_id, name=due.name, due_at=due.due_at)
+    return [elapsed, Send(elapsed, f"{due.deliver_to}.commands")]
 
 
-DECIDER: Decider[None] = Decider(
-    service="timer",
-    decide=decide,
-    evolve=evolve,
-    deadlines=lambda state: (),
-    rejected=TimerRejected,
-    stateless=True,
+DECIDER: Decider[None, Commands, Due] = Decider(
+    service="timer", commands=get_args(Commands), decide=decide, react=react, evolve=stateless, rejected=TimerRejected
 )

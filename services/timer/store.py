@@ -4,7 +4,7 @@ from typing import Any
 
 import asyncpg
 
-from services.timer.agenda import BEGINNING, Change, Place, Timer
+from services.timer.projection import BEGINNING, Change, Place, Timer
 
 PAGE = """
 SELECT timer_id, ring_at, due_at, name, deliver_to, order_id, correlation_id FROM timer
@@ -27,7 +27,7 @@ ON CONFLICT (shard) DO UPDATE SET ring_at = excluded.ring_at, timer_id = exclude
 SWEEP = "DELETE FROM timer WHERE shard = $1 AND (ring_at, timer_id) <= ($2, $3)"
 
 
-class PostgresTable:
+class PostgresTimerTable:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
 
@@ -40,7 +40,7 @@ class PostgresTable:
 
     async def write(self, transaction: Any, changes: dict[int, Change]) -> None:
         armed = [
-            (shard, t.timer_id, t.ring_at, t.due_at, t.name, t.deliver_to, t.order_id, t.correlation_id)
+            (shard, t.timer_id, t.fire_at, t.due_at, t.name, t.deliver_to, t.order_id, t.correlation_id)
             for shard, change in changes.items()
             for t in change.armed.values()
         ]

@@ -3,23 +3,23 @@
 What cannot be read becomes a dead letter, what is readable but wrong becomes a refusal; nothing here raises.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from aiokafka.partitioner import murmur2
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
+from schemas.instants import from_ms
 from schemas.timer.events import Elapsed
-from schemas.topics import COMMAND_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE
-from schemas.wire import Command, Event, Message, Service, rfc3339
-from shared.kernel.decider import Bell, Input, Refusal, Said
-from shared.kernel.ports import Record
+from schemas.topics import BATCH_BYTES_MAX, COMMAND_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE
+from schemas.wire import MEDIATORS_KEY, Command, rfc3339
+from shared.kernel.decider import Decider, Refusal, RefusedOnArrival, WakeUp
+from shared.kernel.ports import Headers, Input, Record, StoredEvent
 
+ROSTER = MEDIATORS_KEY.encode()
 STRUCTURED = b"application/cloudevents+json"
 NAME_BYTES_MAX = 255
 """Of a record key, a command id, a type or a correlation id."""
@@ -27,10 +27,13 @@ REFUSAL_MESSAGE_MAX = 500
 DEAD_LETTER_VALUE_MAX = 2 * 1024 * 1024
 DEAD_LETTER_SIZE_MAX = DEAD_LETTER_VALUE_MAX + 512 * 1024
 """A compressed record can be larger than any limit of the broker; a dead letter of more than this is cut."""
+OWN_DATA_BYTES_MAX = BATCH_BYTES_MAX - 4 * 1024
+"""Of what we say ourselves: with its headers, whose names have limits, it fits one request."""
 SEQUENCE_DIGITS_MAX = 18
 """More is nothing that we wrote, and nothing that a table of ours can hold."""
 
-Headers = list[tuple[str, bytes | None]]
+Home = Callable[[bytes], int]
+"""Key -> the partition on which Kafka's own clients put it."""
 
 READ = (
     ("id", "ce_id"),
@@ -58,25 +61,15 @@ class Decoded:
     """Both set only where repeats are known by them: on topics that outsiders cannot write."""
 
 
-@lru_cache(maxsize=100_000)
-def partition_of(key: bytes, partitions: int) -> int:
-    """Where Kafka's own clients put this key (murmur2, as the Java client's)."""
-    return int(murmur2(key) & 0x7FFFFFFF) % partitions
-
-
 class Decoder:
-    """Reads the records of one service: the commands of its inbox and the foreign events it hears."""
+    """Reads the records of one service: the commands of its inbox and the foreign events it subscribes to."""
 
-    def __init__(self, service: Service, hears: Iterable[type[Event]], partitions: int) -> None:
-        self.inbox = f"{service}.commands"
-        self.partitions = partitions
-        self.commands: dict[str, type[Command]] = {
-            name: model
-            for name, model in Message.MODELS.items()
-            if issubclass(model, Command) and model.topic == self.inbox
-        }
-        self.heard = {(model.topic, model.type): model for model in hears}
-        self.topics = sorted({topic for topic, _ in self.heard if topic} | ({self.inbox} if self.commands else set()))
+    def __init__(self, decider: Decider[Any, Any, Any], home: Home) -> None:
+        self.inbox, self.home = f"{decider.service}.commands", home
+        self.commands = {model.type: model for model in decider.inbox}
+        self.events = {(model.topic, model.type): model for model in decider.subscriptions}
+        foreign = {topic for topic, _ in self.events if topic}
+        self.topics = sorted(foreign | {self.inbox} if self.commands else foreign)
 
     def decode(self, record: Record, time: datetime) -> Decoded | DeadLetter | None:
         """None: not for this service. Never raises."""
@@ -84,7 +77,7 @@ class Decoder:
         own = record.topic == self.inbox
         structured = (headers.get("content-type") or b"").strip().lower().startswith(STRUCTURED)
         if not own and not structured:
-            model = self.heard.get((record.topic, _text(headers.get("ce_type")) or ""))
+            model = self.events.get((record.topic, _text(headers.get("ce_type")) or ""))
             if model is None:
                 return None
         if len(record.headers) > HEADERS_MAX:
@@ -113,45 +106,47 @@ class Decoder:
         self, record: Record, key: str, value: bytes, attributes: dict[str, str], time: datetime
     ) -> Decoded | DeadLetter:
         type_ = attributes["type"]
-        home = partition_of(key.encode(), self.partitions)
+        home = self.home(key.encode())
         if type_ == Elapsed.type:
             return self._decoded(
-                record, Bell(), key, attributes, time, own=record.partition == home, digest=_place(record)
+                record, WakeUp(), key, attributes, time, own=record.partition == home, digest=_place(record)
             )
-        heard: Command | Refusal
+        read: Command | Refusal
         model = self.commands.get(type_)
         try:
             if model is None:
                 from_json(value)
-                heard = Refusal("invalid", f"{record.topic} knows no {type_[:100]}")
+                read = Refusal("invalid", f"{record.topic} knows no {type_[:100]}")
             else:
-                heard = model.model_validate_json(value)
+                read = model.model_validate_json(value)
         except ValidationError as error:
             if error.errors(include_url=False, include_context=False, include_input=False)[0]["type"] == "json_invalid":
                 return DeadLetter(f"not_json: {error.errors(include_input=False)[0]['msg']}")
-            heard = Refusal("invalid", _explained(error))
+            read = Refusal("invalid", _explained(error))
         except ValueError as error:
             return DeadLetter(f"not_json: {error}")
         # Same type and data is the same command, however it was spelt; fields left out do not count, so that a
         # field added to the contract later does not turn a repeat into a conflict.
         actor = None
-        if isinstance(heard, Command):
-            content, actor = heard.model_dump_json(exclude_defaults=True).encode(), heard.actor
-            if heard.key != key:
-                heard = Refusal("key_mismatch", "the record's key is not the key that its data asks for")
+        if isinstance(read, Command):
+            content, actor = read.model_dump_json(exclude_defaults=True).encode(), read.actor
+            if read.key != key:
+                read = Refusal("key_mismatch", "the record's key is not the key that its data asks for")
         else:
             content = value
         if record.partition != home:
             elsewhere = f"the record lies on partition {record.partition}, its key belongs on {home} (murmur2)"
-            heard = Refusal("key_mismatch", elsewhere)
+            read = Refusal("key_mismatch", elsewhere)
         digest = blake2b(type_.encode() + b"|" + content, digest_size=16).digest()
-        own = not (isinstance(heard, Refusal) and heard.code == "key_mismatch")
-        return self._decoded(record, heard, key, attributes, time, own=own, digest=digest, actor=actor)
+        if isinstance(read, Command):
+            return self._decoded(record, read, key, attributes, time, own=True, digest=digest)
+        own, refused = read.code != "key_mismatch", RefusedOnArrival(read, actor)
+        return self._decoded(record, refused, key, attributes, time, own=own, digest=digest)
 
     def _event(
         self, record: Record, key: str, value: bytes, attributes: dict[str, str], time: datetime
     ) -> Decoded | DeadLetter | None:
-        model = self.heard.get((record.topic, attributes["type"]))
+        model = self.events.get((record.topic, attributes["type"]))
         if model is None:
             return None
         try:
@@ -165,10 +160,10 @@ class Decoder:
 
     @staticmethod
     def _decoded(
-        record: Record, heard: Any, key: str, attributes: dict[str, str], time: datetime, **more: Any
+        record: Record, payload: object, key: str, attributes: dict[str, str], time: datetime, **more: Any
     ) -> Decoded:
-        heard_input = Input(
-            heard,
+        found = Input(
+            payload,
             attributes["type"],
             key,
             attributes["id"],
@@ -180,8 +175,8 @@ class Decoder:
         sequence = attributes.get("sequence", "")
         written_by_us = sequence.isascii() and sequence.isdigit() and len(sequence) <= SEQUENCE_DIGITS_MAX
         if record.topic in OUTSIDERS_WRITE or not written_by_us:
-            return Decoded(heard_input)
-        return Decoded(heard_input, attributes.get("source", ""), int(sequence))
+            return Decoded(found)
+        return Decoded(found, attributes.get("source", ""), int(sequence))
 
 
 def _place(record: Record) -> bytes:
@@ -226,26 +221,41 @@ def _explained(error: ValidationError) -> str:
     return "; ".join(shown)[:REFUSAL_MESSAGE_MAX]
 
 
-def encode(said: Said, record: Input, source: str, sequence: int) -> tuple[Headers, bytes]:
-    """(headers, data) of one message."""
-    message = said.message
-    type_ = message.type.encode()
-    headers: Headers = [
+def source_of(service: str, shard: int) -> str:
+    return f"recourse/{service}/{shard}"
+
+
+def record_key(event: StoredEvent) -> bytes | None:
+    """The order, but for what is said to the roster of mediators and for dead letters, which keep theirs."""
+    return event.key if event.key is not None or event.stream_id is None else event.stream_id.encode()
+
+
+def published(event: StoredEvent, service: str) -> tuple[bytes | None, bytes | None, Headers]:
+    """(key, value, headers) of the record that a stored event becomes: CloudEvents in binary mode."""
+    key = record_key(event)
+    if event.headers is not None:
+        return key, event.data, event.headers
+    type_ = event.type.encode()
+    headers = [
         ("ce_specversion", b"1.0"),
-        ("ce_id", said.id.encode()),
+        ("ce_id", _bytes(event.id)),
         ("ce_type", type_),
-        ("ce_source", source.encode()),
-        ("ce_time", rfc3339(record.time).encode()),
-        ("ce_subject", message.order_id.encode()),
-        ("ce_correlationid", said.correlation_id.encode()),
-        ("ce_causationid", said.causation_id.encode()),
+        ("ce_source", source_of(service, event.shard).encode()),
+        ("ce_time", rfc3339(from_ms(event.time)).encode()),
+        ("ce_subject", _bytes(event.stream_id) if key == ROSTER else key),
+        ("ce_correlationid", _bytes(event.correlation_id)),
+        ("ce_causationid", _bytes(event.causation_id)),
         ("ce_dataschema", b"urn:recourse:" + type_),
-        ("ce_sequence", b"%d" % sequence),
+        ("ce_sequence", b"%d" % (event.sequence or 0)),
         ("content-type", b"application/json"),
     ]
-    if record.traceparent:
-        headers.append(("traceparent", record.traceparent.encode()))
-    return headers, message.model_dump_json().encode()
+    if event.traceparent:
+        headers.append(("traceparent", event.traceparent.encode()))
+    return key, event.data, headers
+
+
+def _bytes(text: str | None) -> bytes:
+    return (text or "").encode()
 
 
 def dead_letter(
@@ -258,7 +268,7 @@ def dead_letter(
     if size > DEAD_LETTER_SIZE_MAX or len(kept) > HEADERS_MAX:
         key, value = key and key[:NAME_BYTES_MAX], value and value[:DEAD_LETTER_VALUE_MAX]
         kept = [("x-dead-letter-cut-from", str(size).encode())]
-    headers: Headers = [
+    headers = [
         *kept,
         ("kafka_dlt-original-topic", record.topic.encode()),
         ("kafka_dlt-original-partition", str(record.partition).encode()),
@@ -271,20 +281,20 @@ def dead_letter(
     return key, headers, value
 
 
-def size_of(headers: Sequence[tuple[str, bytes | None]]) -> int:
+def size_of(headers: Headers) -> int:
     """Bytes on the wire, about."""
     return sum(len(name) + len(raw or b"") + 4 for name, raw in headers)
 
 
-def pack_headers(headers: Iterable[tuple[str, bytes | None]]) -> bytes:
+def pack_headers(headers: Headers) -> bytes:
     """As stored: latin-1 gives every byte back exactly."""
     return to_json([(name, value if value is None else value.decode("latin-1")) for name, value in headers])
 
 
-def unpack_headers(packed: bytes) -> Headers:
+def unpack_headers(packed: bytes) -> list[tuple[str, bytes | None]]:
     return [(name, value if value is None else value.encode("latin-1")) for name, value in from_json(packed)]
 
 
-def header(headers: Sequence[tuple[str, bytes | None]], name: str) -> str | None:
+def header(headers: Headers, name: str) -> str | None:
     found = next((value for known, value in headers if known == name), None)
     return None if found is None else found.decode(errors="replace")

@@ -1,15 +1,17 @@
-"""The three narrow doors through which the shard loop sees the world: where records come from, where they are kept,
-where events go. Each has a real and a simulated implementation; both pass tests/contract."""
+"""The ports through which the shard loop sees the world, and what passes through them. The ground floor: it knows
+nothing of ours.
+
+`Source` is where records come from, `Store` where they are kept, `Publisher` where events go; each has a real and a
+simulated implementation, and both pass tests/contract. `Projection` and `InputSource` are what a service adds to the
+loop: tables of its own, written in the very commit of what they follow from, and inputs that it gives itself.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
-from shared.kernel.agenda import Written
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""From which a broker's milliseconds count."""
+Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Fenced(Exception):
@@ -30,30 +32,61 @@ class Record:
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]] = ()
+    headers: Headers = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One stored message: a piece of an order's stream, and, with a topic, of the shard's outbox."""
+class Input:
+    """One record, decoded, or what a service gives itself."""
+
+    payload: object
+    """A command, another service's event, a wake-up, a refusal found while decoding, or an own input."""
+    type: str
+    stream_id: str
+    id: str
+    time: datetime
+    correlation_id: str
+    own: bool = False
+    """It came through the service's own inbox, on its own partition, so its time counts (R0)."""
+    digest: bytes | None = None
+    """Of a command's type and data: with its id, what makes a repeat a repeat. Of an outsider's event, or a wake-up:
+    what tells it from another one of the same id, its place."""
+    traceparent: str | None = None
+    waited: bool = False
+    """It was parked with its order, and now the order goes on."""
+
+
+@dataclass(slots=True)
+class StoredEvent:
+    """One message from its commit on: a piece of a stream and, with a topic, of the shard's outbox. The record that it
+    becomes follows from it (`codec.published`)."""
 
     shard: int
     position: int
-    """Place in the shard's commit order; gapless, private rows too."""
+    """Place in the shard's commit order; gapless, private events too."""
     sequence: int | None
-    """`ce_sequence`: place among the published rows; None when private."""
+    """`ce_sequence`: place among the published ones; None when private."""
     topic: str | None
     partition: int
     key: bytes | None
-    order_id: str | None
-    """The stream it belongs to; None for a dead letter."""
+    """Where it is not the stream's id."""
+    stream_id: str | None
+    """None for a dead letter."""
     type: str
     time: int
+    """Of the input that caused it, ms (R0)."""
+    id: str | None
+    causation_id: str | None
+    correlation_id: str | None
     command_id: str | None
+    """Of the command that this is the first answer to."""
     digest: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
-    """As published."""
+    traceparent: str | None
+    headers: Headers | None
+    """Those of a dead letter, which are not ours; None: they follow from the rest."""
     data: bytes | None
+    message: object = None
+    """What `data` says, as it was decided; None when read back."""
 
 
 @dataclass(slots=True)
@@ -80,7 +113,7 @@ class Claim:
     marks: dict[tuple[str, str], int] = field(default_factory=dict)
     """(topic, source) -> highest `ce_sequence` handled; only for topics that outsiders cannot write."""
     parked: dict[str, list[Record]] = field(default_factory=dict)
-    """Orders whose handling raised, with their records since, in order."""
+    """Streams whose handling raised, with their records since, in order."""
 
 
 @dataclass(slots=True)
@@ -93,11 +126,13 @@ class Commit:
     """Those of `claims` that moved: (shard, topic, cursor)."""
     marks: list[tuple[int, str, str, int]]
     """Likewise: (shard, topic, source, sequence)."""
-    rows: list[Row]
-    written: list[Written]
+    inputs: list[tuple[int, Input]]
+    """(shard, input): what was handled …"""
+    events: list[StoredEvent]
+    """… and what was said to it."""
     parked: list[tuple[int, str, Record]]
     released: list[tuple[int, str]]
-    """Parked orders that were handled after all."""
+    """Parked streams that were handled after all."""
 
 
 class Source(Protocol):
@@ -129,16 +164,16 @@ class Store(Protocol):
         """Raises Fenced if any of them is no longer ours."""
         ...
 
-    async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[Row]]:
-        """The rows of these (shard, order) streams, in order."""
+    async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[StoredEvent]]:
+        """The events of these (shard, stream) streams, in order."""
         ...
 
     async def commit(self, commit: Commit) -> None:
         """Raises Fenced (nothing kept) or Outage (outcome unknown)."""
         ...
 
-    async def unpublished(self, claim: Claim, limit: int) -> list[Row]:
-        """The first rows of the outbox after `claim.published`, in order."""
+    async def unpublished(self, claim: Claim, limit: int) -> list[StoredEvent]:
+        """The first of the outbox after `claim.published`, in order."""
         ...
 
     async def note_published(self, claims: Sequence[Claim]) -> None:
@@ -147,9 +182,48 @@ class Store(Protocol):
 
 
 class Publisher(Protocol):
-    async def send(self, rows: Sequence[Row]) -> None:
-        """Returns when every row is acknowledged, in order per topic and partition. Raises Outage when unsure; sending
-        the same rows again is then right: readers know repeats by their sequence."""
+    async def send(self, events: Sequence[StoredEvent]) -> None:
+        """Returns when every one is acknowledged, in order per topic and partition. Raises Outage when unsure; sending
+        the same again is then right: readers know repeats by their sequence."""
+        ...
+
+
+class Projection(Protocol):
+    """Tables of a service's own: its ledger, its timers, its deliveries."""
+
+    async def apply(self, transaction: Any, inputs: Sequence[tuple[int, Input]], events: Sequence[StoredEvent]) -> None:
+        """Keeps what follows from what was heard, (shard, input) each, and said; part of its commit (`transaction`: an
+        asyncpg connection in one)."""
+        ...
+
+
+class InputSource(Protocol):
+    """Lets a service act by itself: an instant was reached, a mail was taken. What comes of it is an own input, decided
+    and committed like a record."""
+
+    async def opened(self, shard: int) -> None:
+        """The shard is ours now: read what was pending. Called before any input of it is handled."""
+        ...
+
+    def closed(self, shard: int) -> None:
+        """The shard is no longer ours: forget it and start nothing more for it."""
+        ...
+
+    def due(self, now: datetime, shard: int) -> Sequence[Input]:
+        """Own inputs of a shard that are ready. Asked again and again: one handed out is not handed out twice while the
+        shard stays ours."""
+        ...
+
+    def next_due(self) -> datetime | None:
+        """The instant before which `due` need not be asked again, if nothing is committed meanwhile."""
+        ...
+
+    def committed(self, events: Sequence[StoredEvent]) -> None:
+        """The commit is done: act on it (start a delivery, arm a timer). Never blocks, never raises."""
+        ...
+
+    async def stop(self) -> None:
+        """Ends what was started."""
         ...
 
 

@@ -1,4 +1,5 @@
-"""Working days: when so many of them have passed, and how short and how long that can be on a country's calendar."""
+"""When a span of time ends: days of 24 hours, and working days by a country's calendar (R0); and how short and how long
+so many of these can be."""
 
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -6,10 +7,35 @@ from zoneinfo import ZoneInfo
 
 from holidays import HolidayBase, country_holidays
 
+from schemas.policy import Duration, Policy
+
 SEEN_FROM, SEEN_TO = date(2015, 1, 1), date(2025, 1, 1)
 """The years a span is judged by: those of the past, which a newer calendar does not change."""
 YEAR = 250
 """Working days about as many as a year has: longer spans are put together from such ones."""
+
+
+def after(start: datetime, duration: Duration, policy: Policy, times: int = 1) -> datetime:
+    """The UTC instant at which `times` durations that began at `start` end (R0).
+
+    A day is 24 hours; n business days end at the same local time on the n-th working day after.
+    """
+    n = duration.n * times
+    match duration.unit:
+        case "seconds":
+            return start + timedelta(seconds=n)
+        case "hours":
+            return start + timedelta(hours=n)
+        case "days":
+            return start + timedelta(days=n)
+        case "business_days":
+            return after_business_days(start, n, policy.country, policy.time_zone)
+
+
+def before(end: datetime, duration: Duration, policy: Policy) -> datetime:
+    """The instant a duration before `end`; for reminders, so business days are counted as plain days."""
+    unit = "days" if duration.unit == "business_days" else duration.unit
+    return end - timedelta(**{unit: duration.n})
 
 
 def after_business_days(start: datetime, n: int, country: str, time_zone: str) -> datetime:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from schemas.common import Evidence
+from schemas.common import EVIDENCE_FILES_MAX, Evidence
 from schemas.dispute.shapes import Side
 from shared.kernel.decider import Refusal
+
+TOO_MANY_FILES = Refusal("limit_exceeded", f"Each party may show {EVIDENCE_FILES_MAX} files in one stage.")
 
 
 def reject_evidence(owners: Mapping[str, Side], by: Side, evidence: Sequence[Evidence]) -> Refusal | None:

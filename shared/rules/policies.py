@@ -1,9 +1,7 @@
-"""Policies from their files, and what their durations mean on a calendar."""
+"""Policies from their files."""
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,41 +9,16 @@ import yaml
 from pydantic import ValidationError
 
 from schemas.common import PolicyRef
-from schemas.policy import Duration, Policy
-from shared.rules.calendar import after_business_days, calendar
+from schemas.policy import Policy
+from shared.kernel.policies import Policies
+from shared.rules.calendar import calendar
 from shared.rules.policy_lint import lint
 
 PUBLISHED = Path(__file__).parents[2] / "schemas" / "policies"
 
 
-class PolicyMissing(Exception):
-    """An order lives under a policy whose file is not here: wait for it, as for a database (§9)."""
-
-
 class BrokenPolicy(Exception):
     """A policy file that means nothing or contradicts itself: no service starts with it, none that runs takes it up."""
-
-
-@dataclass(frozen=True)
-class Policies:
-    """Every published policy, by its exact version and by name."""
-
-    by_ref: dict[PolicyRef, Policy]
-
-    def newest(self, name: str) -> tuple[PolicyRef, Policy] | None:
-        """The version an order placed now will keep for life; None for a name nobody published."""
-        return max(
-            ((ref, policy) for ref, policy in self.by_ref.items() if ref.name == name),
-            key=lambda pair: pair[0].version,
-            default=None,
-        )
-
-    def of(self, ref: PolicyRef) -> Policy:
-        """Raises PolicyMissing: an outage, not a bug."""
-        try:
-            return self.by_ref[ref]
-        except KeyError:
-            raise PolicyMissing(f"policy {ref.name} version {ref.version} ({ref.hash[:12]})") from None
 
 
 NONE = Policies({})
@@ -111,26 +84,3 @@ def _has_calendar(country: str) -> bool:
     except NotImplementedError:
         return False
     return True
-
-
-def after(start: datetime, duration: Duration, policy: Policy, times: int = 1) -> datetime:
-    """The UTC instant at which `times` durations that began at `start` end (R0).
-
-    A day is 24 hours; n business days end at the same local time on the n-th working day after.
-    """
-    n = duration.n * times
-    match duration.unit:
-        case "seconds":
-            return start + timedelta(seconds=n)
-        case "hours":
-            return start + timedelta(hours=n)
-        case "days":
-            return start + timedelta(days=n)
-        case "business_days":
-            return after_business_days(start, n, policy.country, policy.time_zone)
-
-
-def before(end: datetime, duration: Duration, policy: Policy) -> datetime:
-    """The instant a duration before `end`; for reminders, so business days are counted as plain days."""
-    unit = "days" if duration.unit == "business_days" else duration.unit
-    return end - timedelta(**{unit: duration.n})

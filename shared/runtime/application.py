@@ -1,4 +1,4 @@
-"""A service as a process. FastStream owns broker, subscriber, lifespan, health and AsyncAPI; the shard loop works.
+"""A service as a process. FastStream owns broker, subscriber and lifespan; the shard loop works.
 
 A service's `app.py` is one `Application`, its `__main__.py` one `run()`.
 """
@@ -13,17 +13,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, Union
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 import asyncpg
 import uvicorn
-from faststream.asgi import AsgiFastStream
+from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from faststream.kafka import KafkaBroker
 
-from shared.kernel.agenda import Agenda
 from shared.kernel.codec import Decoder
 from shared.kernel.decider import Decider
+from shared.kernel.policies import Policies
 from shared.kernel.ports import Cursor
 from shared.rules import policies
 from shared.runtime import logs, topic_check
@@ -32,7 +32,9 @@ from shared.runtime.kafka import internals
 from shared.runtime.kafka.connection import CLIENT_ERRORS, connection, security
 from shared.runtime.kafka.publisher import KafkaPublisher
 from shared.runtime.kafka.source import KafkaSource
-from shared.runtime.membership import Lease
+from shared.runtime.membership import Membership
+from shared.runtime.partitions import home_among
+from shared.runtime.parts import Parts
 from shared.runtime.postgres import database
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from shared.runtime.postgres.store import PostgresStore
@@ -41,6 +43,7 @@ from shared.runtime.shard_loop import ShardLoop
 
 log = logging.getLogger(__name__)
 
+CONTRACT = Path(__file__).parents[2] / "schemas" / "asyncapi.json"
 POOL_SIZE = 3
 HOUSEKEEPING_SECONDS = 1.0
 CUT_OFF_AFTER = timedelta(seconds=15)
@@ -51,57 +54,46 @@ GC_THRESHOLDS = (50_000, 20, 50)
 """A batch makes and drops tens of thousands of objects and no cycles: looked for less often."""
 
 
-class Companion(Protocol):
-    """Something that runs beside the loop in the same process, such as a provider in process."""
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-
 S = TypeVar("S", bound=Settings)
 
 
-def _no_agenda(settings: Any, pool: asyncpg.Pool) -> Agenda:
-    return Agenda()
-
-
-def _no_companions(settings: Any, pool: asyncpg.Pool) -> Sequence[Companion]:
-    return ()
+def _no_parts(settings: Any, pool: asyncpg.Pool) -> Parts:
+    return Parts()
 
 
 @dataclass(frozen=True)
 class Application(Generic[S]):
-    """All a service adds to the kit: its decider, and only where it needs them settings, an agenda, companions and
-    migrations of its own."""
+    """All a service adds to the kit: its decider, which may depend on its settings, and only where it needs them
+    settings, parts and migrations of its own."""
 
-    decider: Decider[Any]
+    decider: Callable[[S], Decider[Any, Any, Any]]
     settings: type[S]
-    agenda: Callable[[S, asyncpg.Pool], Agenda] = _no_agenda
-    companions: Callable[[S, asyncpg.Pool], Sequence[Companion]] = _no_companions
+    parts: Callable[[S, asyncpg.Pool], Parts] = _no_parts
     migrations: tuple[Path, ...] = ()
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT; gives its shards back first."""
         settings = self.settings()
-        logs.start(self.decider.service, settings.log_level)
+        decider = self.decider(settings)
+        logs.start(decider.service, settings.log_level)
         internals.install()
-        asyncio.run(self._run(settings))
+        asyncio.run(self._run(settings, decider))
 
-    async def _run(self, settings: S) -> None:
-        service = self.decider.service
-        book = policies.load(settings.policies_folder, policies.load())
+    async def _run(self, settings: S, decider: Decider[Any, Any, Any]) -> None:
+        service = decider.service
+        known = policies.load(settings.policies_folder, policies.load())
         await _until_reachable(
-            "database",
-            lambda: migrate(settings.database_url, service, (KERNEL_MIGRATIONS, *self.migrations)),
+            "database", lambda: migrate(settings.database_url, service, (KERNEL_MIGRATIONS, *self.migrations))
         )
         pool = await database.create_pool(settings.database_url, service, POOL_SIZE)
         await _until_reachable("kafka", lambda: topic_check.check(settings, service))
-        process = _Process(self, settings, pool, book)
+        process = _Process(decider, settings, self.parts(settings, pool), pool, known)
         app = AsgiFastStream(
             process.broker,
-            asgi_routes=[("/health", health(process.loop, process.lease, process.progress))],
-            asyncapi_path="/asyncapi",
+            asgi_routes=[
+                ("/health", health(process.loop, process.membership, process.progress)),
+                ("/asyncapi", contract),
+            ],
             lifespan=process.lifespan,
             after_startup=[process.begin],
             on_shutdown=[process.end],
@@ -111,12 +103,19 @@ class Application(Generic[S]):
         await uvicorn.Server(web).serve()
 
 
+@get
+async def contract(request: Any) -> AsgiResponse:
+    """The whole contract, as it is published."""
+    return AsgiResponse(CONTRACT.read_bytes(), 200, {"content-type": "application/vnd.aai.asyncapi+json"})
+
+
 class _Process:
     """The parts of a running service, wired, and what runs in it side by side."""
 
-    def __init__(self, application: Application[S], settings: S, pool: asyncpg.Pool, book: policies.Policies) -> None:
-        decider = application.decider
-        self.folder, self.pool = settings.policies_folder, pool
+    def __init__(
+        self, decider: Decider[Any, Any, Any], settings: Settings, parts: Parts, pool: asyncpg.Pool, known: Policies
+    ) -> None:
+        self.folder, self.parts, self.pool = settings.policies_folder, parts, pool
         self.broker = KafkaBroker(
             settings.kafka_bootstrap_servers,
             security=security(settings),
@@ -126,50 +125,59 @@ class _Process:
             log_level=logging.DEBUG,
             graceful_timeout=10,
         )
-        self.agenda = application.agenda(settings, pool)
-        self.publisher = KafkaPublisher(connection(settings), settings.topic_prefix)
+        home = home_among(settings.partitions)
+        self.publisher = KafkaPublisher(connection(settings), decider.service, settings.topic_prefix)
         self.source = KafkaSource(
             self.broker,
             decider.service,
-            Decoder(decider.service, decider.hears, settings.partitions).topics,
+            Decoder(decider, home).topics,
             settings.partitions,
             settings.topic_prefix,
             settings.batch_records_max,
         )
         self.loop = ShardLoop(
             decider,
-            book,
-            self.agenda,
-            PostgresStore(pool, self.agenda),
+            known,
+            parts.inputs,
+            PostgresStore(pool, parts.projections),
             self.source,
             self.publisher,
             lambda: datetime.now(UTC),
-            settings.partitions,
+            home,
             owner=f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}",
         )
-        self.source.subscriber(_handler(self.source, self.loop))
-        self.lease = Lease(
-            settings.database_url, decider.service, self.loop, settings.lease_seconds, settings.look_seconds
+        self.source.subscriber(self._receive)
+        self.membership = Membership(
+            settings.database_url,
+            decider.service,
+            self.loop,
+            settings.partitions,
+            settings.lease_seconds,
+            settings.look_seconds,
         )
         self.progress = Progress(self.loop.clock)
-        self.companions = application.companions(settings, pool)
         self.tasks: list[asyncio.Task[None]] = []
+
+    async def _receive(self, batch: Any) -> None:
+        """What FastStream calls with each batch: records as they came."""
+        await self.source.receive(batch)
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
         yield
-        await self.agenda.stop()
+        for source in self.parts.inputs:
+            await source.stop()
         await self.publisher.stop()
         await self.pool.close()
 
     async def begin(self) -> None:
         self.source.pause_all()
-        for companion in self.companions:
-            await companion.start()
+        for background in self.parts.background:
+            await background.start()
         work = (
-            self.lease.keep(),
+            self.membership.keep(),
             self.loop.run(),
-            self.loop.keep_publishing(),
+            self.loop.outbox.keep_publishing(),
             self._housekeeping(),
             self._keep_in_reach(),
             _keep_policies(self.loop, self.folder),
@@ -183,13 +191,13 @@ class _Process:
     async def end(self) -> None:
         log.info("stopping")
         self.tasks[0].cancel()
-        await self.lease.leave()
+        await self.membership.leave()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.source.stop_receiving()
-        for companion in self.companions:
-            await companion.stop()
+        for background in self.parts.background:
+            await background.stop()
 
     async def _housekeeping(self) -> None:
         """Remembers what is published by idle shards, and tells Kafka's lag tools where we are."""
@@ -202,7 +210,7 @@ class _Process:
                 for topic in self.loop.decoder.topics
             }
             try:
-                await self.loop.note_published()
+                await self.loop.outbox.note_published()
                 await self.source.tell_offsets(offsets)
             except Exception as error:  # both are a courtesy: neither may stop what matters
                 log.info("housekeeping: %s: %s", type(error).__name__, error)
@@ -218,13 +226,13 @@ class _Process:
             except CLIENT_ERRORS as error:
                 log.info("the broker does not say how far there is to read: %s: %s", type(error).__name__, error)
                 if self.loop.clock() - heard_at > CUT_OFF_AFTER:
-                    self.lease.reached.clear()
+                    self.membership.reached.clear()
             else:
                 heard_at = self.loop.clock()
-                self.lease.reached.set()
+                self.membership.reached.set()
 
     async def _ready(self) -> None:
-        await self.lease.complete.wait()
+        await self.membership.complete.wait()
         log.info("ready", extra={"shards": sorted(self.loop.shards)})
 
 
@@ -237,17 +245,6 @@ async def _keep_policies(loop: ShardLoop, folder: Path) -> None:
             loop.policies = policies.load(folder, loop.policies)
         except (policies.BrokenPolicy, OSError) as error:
             log.error("published, but not in force: %s", error)
-
-
-def _handler(source: KafkaSource, loop: ShardLoop) -> Callable[[Any], Coroutine[Any, Any, None]]:
-    """What FastStream calls with each batch. The annotation is for the AsyncAPI document: records come as they are."""
-
-    async def receive(batch: Any) -> None:
-        await source.receive(batch)
-
-    decoder = loop.decoder
-    receive.__annotations__["batch"] = list[Union[*decoder.commands.values(), *decoder.heard.values()]]  # type: ignore[misc]
-    return receive
 
 
 async def _until_reachable(what: str, attempt: Callable[[], Coroutine[Any, Any, Any]]) -> None:

@@ -4,20 +4,16 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from schemas.topics import BATCH_BYTES_MAX
-from schemas.wire import Message, Rejected, Service
+from schemas.instants import to_ms
+from schemas.wire import Service
 from shared.kernel import codec
-from shared.kernel.agenda import Written
-from shared.kernel.codec import DeadLetter
-from shared.kernel.decider import Decider, Input, Said, Stream, refold
-from shared.kernel.ports import EPOCH, Claim, Commit, Record, Row
+from shared.kernel.codec import DeadLetter, Home
+from shared.kernel.ports import Claim, Commit, Input, Record, StoredEvent
+from shared.kernel.stream import OutgoingMessage, Stream
 
 log = logging.getLogger(__name__)
-
-S = TypeVar("S")
 
 
 @dataclass(eq=False)
@@ -26,25 +22,11 @@ class Shard:
 
     claim: Claim
     streams: OrderedDict[str, Stream[Any]] = field(default_factory=OrderedDict)
-    pending: deque[Row] = field(default_factory=deque)
+    pending: deque[StoredEvent] = field(default_factory=deque)
     ready: bool = False
     published_noted: int = 0
     gaps: dict[str, int] = field(default_factory=dict)
     """Topic -> offset at which a gap was seen once."""
-
-
-def folded(decider: Decider[S], order_id: str, rows: Sequence[Row]) -> Stream[S]:
-    """An order's stream, from its stored rows in their order. Raises for a row that cannot be read."""
-    stream: Stream[S] = Stream(order_id)
-    if rows:
-        stream.correlation_id = codec.header(rows[0].headers, "ce_correlationid")
-    for row in rows:
-        if row.command_id is not None and row.digest is not None:
-            stream.answered.setdefault(row.command_id, set()).add(row.digest)
-        model = Message.MODELS[row.type]
-        if not issubclass(model, Rejected):  # no history, and it may stand under a key that is no order id
-            refold(decider, stream, model.read(row.data or b""))
-    return stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +40,16 @@ class Work:
 class Batch:
     """What one batch leads to, gathered; nothing of the shards has changed until it is committed."""
 
-    def __init__(self, service: Service, partitions: int) -> None:
-        self.service, self.partitions = service, partitions
+    def __init__(self, service: Service, home: Home) -> None:
+        self.service, self.home = service, home
         self.claims: dict[Shard, Claim] = {}
         self.work: list[Work] = []
         self.begun: set[tuple[Shard, str]] = set()
         self.suspended: set[tuple[Shard, str]] = set()
         self.unreadable: dict[tuple[Shard, str], Exception] = {}
         """Streams that could not be folded: whatever comes for them raises."""
-        self.rows: list[Row] = []
-        self.written: list[Written] = []
+        self.inputs: list[tuple[int, Input]] = []
+        self.events: list[StoredEvent] = []
         self.parked: list[tuple[int, str, Record]] = []
         self.released: list[tuple[int, str]] = []
         self.resumed: list[tuple[Shard, str]] = []
@@ -98,63 +80,82 @@ class Batch:
             if sequence != shard.claim.marks.get(place)
         ]
         claims = list(self.claims.values())
-        return Commit(claims, cursors, marks, self.rows, self.written, self.parked, self.released)
+        return Commit(claims, cursors, marks, self.inputs, self.events, self.parked, self.released)
 
-    def park(self, shard: Shard, order_id: str, record: Record) -> None:
-        self.claim(shard).parked.setdefault(order_id, []).append(record)
-        self.parked.append((shard.claim.shard, order_id, record))
+    def park(self, shard: Shard, stream_id: str, record: Record) -> None:
+        self.claim(shard).parked.setdefault(stream_id, []).append(record)
+        self.parked.append((shard.claim.shard, stream_id, record))
 
-    def store(self, shard: Shard, found: Input, said: Sequence[Said]) -> None:
-        """What was said to one input, as rows of its order's stream. Raises, and leaves all as it was, for a message
-        that no topic can take: unsendable it would block the shard's outbox for ever."""
+    def store(self, shard: Shard, found: Input, outgoing: Sequence[OutgoingMessage]) -> None:
+        """What was said to one input, as events of its stream. Raises, and leaves all as it was, for a message that no
+        topic can take: unsendable it would block the shard's outbox for ever."""
         claim = self.claim(shard)
-        position, sequence = claim.position, claim.sequence
-        time = (found.time - EPOCH) // timedelta(milliseconds=1)
-        rows: list[Row] = []
-        for one in said:
+        position, sequence, time = claim.position, claim.sequence, to_ms(found.time)
+        events: list[StoredEvent] = []
+        for one in outgoing:
             message = one.message
             position += 1
             sequence += one.topic is not None
-            headers, data = codec.encode(one, found, self._source(claim), sequence)
-            if codec.size_of(headers) + len(data) > BATCH_BYTES_MAX:
-                raise ValueError(f"{message.type} is too large to publish: {len(data)} bytes")
             key, partition = None, claim.shard
-            if one.topic is not None and message.key != found.order_id:
+            if one.topic is not None and message.key != found.stream_id:
                 key = message.key.encode()
-                partition = codec.partition_of(key, self.partitions)
-            rows.append(
-                Row(
+                partition = self.home(key)
+            data = message.model_dump_json().encode()
+            if len(data) > codec.OWN_DATA_BYTES_MAX:
+                raise ValueError(f"{message.type} is too large to publish: {len(data)} bytes")
+            events.append(
+                StoredEvent(
                     claim.shard,
                     position,
                     sequence if one.topic is not None else None,
                     one.topic,
                     partition,
                     key,
-                    found.order_id,
+                    found.stream_id,
                     message.type,
                     time,
+                    one.id,
+                    one.causation_id,
+                    one.correlation_id,
                     one.command_id,
                     one.digest,
-                    headers,
+                    found.traceparent,
+                    None,
                     data,
+                    message,
                 )
             )
-        self.rows += rows
-        self.written += [
-            Written(row.shard, row.position, found.order_id, one.id, one.correlation_id, found.time, one.message)
-            for row, one in zip(rows, said, strict=True)
-        ]
+        self.inputs.append((claim.shard, found))
+        self.events += events
         claim.position, claim.sequence = position, sequence
 
-    def put_aside(self, shard: Shard, record: Record, letter: DeadLetter) -> None:
-        """To the dead letters, in order with everything else and numbered like it."""
+    def dead_letter(self, shard: Shard, record: Record, letter: DeadLetter) -> None:
+        """In order with everything else and numbered like it."""
         claim = self.claim(shard)
         claim.position += 1
         claim.sequence += 1
-        key, headers, value = codec.dead_letter(record, letter, self._source(claim), claim.sequence)
-        place = (claim.shard, claim.position, claim.sequence, f"{self.service}.dead-letters", claim.shard)
-        self.rows.append(Row(*place, key, None, "dead-letter", record.timestamp, None, None, headers, value))
+        key, headers, value = codec.dead_letter(
+            record, letter, codec.source_of(self.service, claim.shard), claim.sequence
+        )
+        self.events.append(
+            StoredEvent(
+                shard=claim.shard,
+                position=claim.position,
+                sequence=claim.sequence,
+                topic=f"{self.service}.dead-letters",
+                partition=claim.shard,
+                key=key,
+                stream_id=None,
+                type="dead-letter",
+                time=record.timestamp,
+                id=None,
+                causation_id=None,
+                correlation_id=None,
+                command_id=None,
+                digest=None,
+                traceparent=None,
+                headers=headers,
+                data=value,
+            )
+        )
         log.warning("dead letter: %s", letter.reason, extra={"topic": record.topic, "offset": record.offset})
-
-    def _source(self, claim: Claim) -> str:
-        return f"recourse/{self.service}/{claim.shard}"

@@ -8,8 +8,9 @@ from typing import Any
 
 from faststream.asgi import AsgiResponse, get
 
-from shared.kernel.ports import EPOCH, Clock, Cursor
-from shared.runtime.membership import Lease
+from schemas.instants import from_ms
+from shared.kernel.ports import Clock, Cursor
+from shared.runtime.membership import Membership
 from shared.runtime.shard_loop import ShardLoop
 
 STALLED_AFTER = timedelta(seconds=15)
@@ -90,10 +91,10 @@ class Progress:
 
     @staticmethod
     def _waits_since(waiting: _Waiting, cursor: Cursor) -> datetime:
-        return EPOCH + timedelta(milliseconds=cursor.time) if cursor.offset > waiting.first else waiting.since
+        return from_ms(cursor.time) if cursor.offset > waiting.first else waiting.since
 
 
-def health(loop: ShardLoop, lease: Lease, progress: Progress) -> Any:
+def health(loop: ShardLoop, membership: Membership, progress: Progress) -> Any:
     """Progress, not a ping: 200 while the loop steps, the broker answers it, and it moves wherever there is something
     to read."""
 
@@ -102,9 +103,9 @@ def health(loop: ShardLoop, lease: Lease, progress: Progress) -> Any:
         waiting = sum(len(shard.pending) for shard in loop.shards.values())
         idle = loop.clock() - loop.stepped_at
         stalled = progress.stalled()
-        reached = lease.reached.is_set()
+        reached = membership.reached.is_set()
         behind = progress.seconds_behind({number: shard.claim.cursors for number, shard in loop.shards.items()})
-        healthy = idle < STALLED_AFTER and lease.complete.is_set() and reached and not stalled
+        healthy = idle < STALLED_AFTER and membership.complete.is_set() and reached and not stalled
         body = {
             "healthy": healthy,
             "shards": sorted(loop.shards),

@@ -35,9 +35,13 @@ FORGET = "UPDATE shard SET owner = NULL WHERE shard = ANY ($1::int[]) AND owner 
 PREPARE = "INSERT INTO shard (shard) SELECT * FROM generate_series(0, $1 - 1) ON CONFLICT DO NOTHING"
 
 
-class Lease:
-    def __init__(self, dsn: str, schema: str, loop: ShardLoop, lease_seconds: float, look_seconds: float) -> None:
-        self.dsn, self.schema, self.loop = dsn, schema, loop
+class Membership:
+    """This process among those of its service: `keep` says that it lives and moves it towards its fair share."""
+
+    def __init__(
+        self, dsn: str, schema: str, loop: ShardLoop, partitions: int, lease_seconds: float, look_seconds: float
+    ) -> None:
+        self.dsn, self.schema, self.loop, self.partitions = dsn, schema, loop, partitions
         self.lease_seconds, self.look_seconds = lease_seconds, look_seconds
         self.channel = f"recourse_{schema}"
         self.connection: asyncpg.Connection | None = None
@@ -46,6 +50,9 @@ class Lease:
         self.reached = asyncio.Event()
         """Clear while the broker does not answer us."""
         self.reached.set()
+        self.wake = asyncio.Event()
+        """Set whenever there may be something to do: shards were dropped, or another member says so."""
+        loop.dropped = self.wake.set
         self._moving: asyncio.Task[None] | None = None
         self._gave_back = False
         self._alone = True
@@ -53,19 +60,19 @@ class Lease:
     async def keep(self) -> None:
         """Looks again and again until cancelled; an outage is waited out."""
         while True:
-            self.loop.lost.clear()
+            self.wake.clear()
             try:
                 if not self.reached.is_set() and not self._alone:
                     await self._wait_outside()
                 await self.look()
             except (Outage, Fenced, *database.ERRORS) as error:
-                log.warning("lease: %s: %s", type(error).__name__, error)
+                log.warning("membership: %s: %s", type(error).__name__, error)
                 self._disconnect()
                 await asyncio.sleep(0.2)
                 continue
             try:
                 async with asyncio.timeout(self.look_seconds):
-                    await self.loop.lost.wait()
+                    await self.wake.wait()
             except TimeoutError:
                 pass
 
@@ -112,7 +119,7 @@ class Lease:
         except (Outage, Fenced, *database.ERRORS) as error:
             log.warning("claim: %s: %s", type(error).__name__, error)
             await asyncio.sleep(0.2)
-        self.loop.lost.set()  # look again at once
+        self.wake.set()  # look again at once
 
     async def _release(self, shards: list[int]) -> None:
         try:
@@ -120,7 +127,7 @@ class Lease:
         except (Outage, *database.ERRORS) as error:
             log.warning("release: %s: %s", type(error).__name__, error)
         self._gave_back = True
-        self.loop.lost.set()  # look again at once
+        self.wake.set()  # look again at once
 
     async def _wait_outside(self) -> None:
         log.warning("the broker does not answer: leaving the shards to others")
@@ -132,8 +139,8 @@ class Lease:
     async def _connected(self) -> Any:
         if self.connection is None or self.connection.is_closed():
             self.connection = await database.connect(self.dsn, self.schema, "member")
-            await self.connection.execute(PREPARE, self.loop.partitions)
-            await self.connection.add_listener(self.channel, lambda *_: self.loop.lost.set())
+            await self.connection.execute(PREPARE, self.partitions)
+            await self.connection.add_listener(self.channel, lambda *_: self.wake.set())
             await self.connection.execute(f'NOTIFY "{self.channel}"')
         return self.connection
 

@@ -10,11 +10,23 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from schemas.instants import to_ms
 from shared.kernel import codec
-from shared.kernel.agenda import Agenda
+from shared.kernel.codec import Decoder
 from shared.kernel.decider import Decider
-from shared.kernel.ports import EPOCH, Claim, Commit, Cursor, Fenced, Outage, Record, Row
-from shared.rules.policies import Policies
+from shared.kernel.policies import Policies
+from shared.kernel.ports import (
+    Claim,
+    Commit,
+    Cursor,
+    Fenced,
+    InputSource,
+    Outage,
+    Projection,
+    Record,
+    StoredEvent,
+)
+from shared.runtime.partitions import home_among, partition_of
 from shared.runtime.shard_loop import ShardLoop
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -40,10 +52,9 @@ class MemoryBus:
     ) -> Record:
         """As a producer does; without a partition the key's own."""
         if partition is None:
-            partition = codec.partition_of(key or b"", self.partitions)
+            partition = partition_of(key or b"", self.partitions)
         log = self.logs[topic, partition]
-        timestamp = (self.clock() - EPOCH) // timedelta(milliseconds=1)
-        log.append(Record(topic, partition, len(log), timestamp, key, value, tuple(headers)))
+        log.append(Record(topic, partition, len(log), to_ms(self.clock()), key, value, tuple(headers)))
         return log[-1]
 
     def records(self, topic: str) -> list[Record]:
@@ -76,14 +87,14 @@ class MemorySource:
 class _StoredShard:
     claim: Claim
     owner: str | None = None
-    rows: list[Row] = field(default_factory=list)
+    events: list[StoredEvent] = field(default_factory=list)
 
 
 class MemoryStore:
     """The rows of one service. What a commit keeps it keeps whole; an old epoch keeps nothing."""
 
-    def __init__(self, agenda: Agenda) -> None:
-        self.agenda = agenda
+    def __init__(self, projections: Sequence[Projection] = ()) -> None:
+        self.projections = projections
         self.shards: dict[int, _StoredShard] = {}
 
     async def claim(self, shards: Sequence[int], owner: str) -> list[Claim]:
@@ -109,16 +120,17 @@ class MemoryStore:
         if not all(self._ours(claim) for claim in claims):
             raise Fenced
 
-    async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[Row]]:
+    async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[StoredEvent]]:
         return {
-            (number, order_id): [row for row in self.shards[number].rows if row.order_id == order_id]
-            for number, order_id in streams
+            (number, stream_id): [event for event in self.shards[number].events if event.stream_id == stream_id]
+            for number, stream_id in streams
             if number in self.shards
         }
 
     async def commit(self, commit: Commit) -> None:
         await self.check(commit.claims)
-        await self.agenda.write(self, commit.written)
+        for projection in self.projections:
+            await projection.apply(self, commit.inputs, commit.events)
         for claim in commit.claims:
             stored = self.shards[claim.shard].claim
             stored.position, stored.sequence = claim.position, claim.sequence
@@ -127,16 +139,16 @@ class MemoryStore:
             self.shards[shard].claim.cursors[topic] = replace(cursor)
         for shard, topic, source, sequence in commit.marks:
             self.shards[shard].claim.marks[topic, source] = sequence
-        for row in commit.rows:
-            self.shards[row.shard].rows.append(row)
-        for shard, order_id in commit.released:
-            self.shards[shard].claim.parked.pop(order_id, None)
-        for shard, order_id, record in commit.parked:
-            self.shards[shard].claim.parked.setdefault(order_id, []).append(record)
+        for event in commit.events:
+            self.shards[event.shard].events.append(replace(event, message=None))
+        for shard, stream_id in commit.released:
+            self.shards[shard].claim.parked.pop(stream_id, None)
+        for shard, stream_id, record in commit.parked:
+            self.shards[shard].claim.parked.setdefault(stream_id, []).append(record)
 
-    async def unpublished(self, claim: Claim, limit: int) -> list[Row]:
-        rows = self.shards[claim.shard].rows
-        return [row for row in rows if row.topic is not None and row.position > claim.published][:limit]
+    async def unpublished(self, claim: Claim, limit: int) -> list[StoredEvent]:
+        events = self.shards[claim.shard].events
+        return [event for event in events if event.topic is not None and event.position > claim.published][:limit]
 
     async def note_published(self, claims: Sequence[Claim]) -> None:
         for claim in claims:
@@ -150,23 +162,22 @@ def _copied(claim: Claim) -> Claim:
         claim,
         cursors={topic: Cursor(cursor.offset, cursor.time) for topic, cursor in claim.cursors.items()},
         marks=dict(claim.marks),
-        parked={order_id: list(records) for order_id, records in claim.parked.items()},
+        parked={stream_id: list(records) for stream_id, records in claim.parked.items()},
     )
 
 
 class MemoryPublisher:
-    def __init__(self, bus: MemoryBus) -> None:
-        self.bus = bus
+    def __init__(self, bus: MemoryBus, service: str) -> None:
+        self.bus, self.service = bus, service
 
-    async def send(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            if row.topic is None:
-                raise Outage(f"a private row is not for the bus: {row.type}")
-            key = row.key if row.key is not None or row.order_id is None else row.order_id.encode()
-            self.bus.append(row.topic, key, row.data, row.headers, row.partition)
+    async def send(self, events: Sequence[StoredEvent]) -> None:
+        for event in events:
+            if event.topic is None:
+                raise Outage(f"a private event is not for the bus: {event.type}")
+            self.bus.append(event.topic, *codec.published(event, self.service), event.partition)
 
 
-class Stranger(Protocol):
+class ExternalSystem(Protocol):
     """Another system on the bus."""
 
     def act(self) -> bool:
@@ -184,21 +195,26 @@ class World:
         self.policies = policies
         self.loops: list[ShardLoop] = []
         self.stores: dict[str, MemoryStore] = {}
-        self.strangers: list[Stranger] = []
+        self.external_systems: list[ExternalSystem] = []
 
-    async def add(self, decider: Decider[Any], agenda: Agenda) -> ShardLoop:
-        store = MemoryStore(agenda)
-        topics = codec.Decoder(decider.service, decider.hears, self.bus.partitions).topics
-        source = MemorySource(self.bus, topics)
+    async def add(
+        self,
+        decider: Decider[Any, Any, Any],
+        projections: Sequence[Projection] = (),
+        inputs: Sequence[InputSource] = (),
+    ) -> ShardLoop:
+        store = MemoryStore(projections)
+        home = home_among(self.bus.partitions)
+        source = MemorySource(self.bus, Decoder(decider, home).topics)
         loop = ShardLoop(
             decider,
             self.policies,
-            agenda,
+            inputs,
             store,
             source,
-            MemoryPublisher(self.bus),
+            MemoryPublisher(self.bus, decider.service),
             self.bus.clock,
-            self.bus.partitions,
+            home,
             owner=decider.service,
         )
         await loop.claim(range(self.bus.partitions))
@@ -215,10 +231,10 @@ class World:
                 records = await loop.source.take(0)
                 before = loop.handled
                 await loop.step(records)
-                while await loop.publish():
+                while await loop.outbox.publish():
                     pass
                 moved |= bool(records) or loop.handled > before
-            for stranger in self.strangers:
+            for stranger in self.external_systems:
                 moved |= stranger.act()
 
     async def wait(self, duration: timedelta) -> None:
@@ -232,5 +248,5 @@ class World:
         await self.settle()
 
     def next_due(self) -> datetime | None:
-        dues = [*(loop.agenda.next_due() for loop in self.loops), *(stranger.next_due() for stranger in self.strangers)]
+        dues = [*(loop.next_due() for loop in self.loops), *(stranger.next_due() for stranger in self.external_systems)]
         return min((due for due in dues if due is not None), default=None)

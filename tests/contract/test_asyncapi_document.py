@@ -12,11 +12,13 @@ import yaml
 
 from deploy.publish import heard, models
 from schemas.asyncapi import DOCUMENT, PRINCIPALS, document
+from schemas.instants import to_ms
 from schemas.publish import as_text, is_public, json_schema
 from schemas.topics import OUTSIDERS_WRITE, PARTITIONS, SERVICES, all_topics
-from shared.kernel.codec import READ, STRUCTURED, DeadLetter, Decoded, Decoder, dead_letter, encode, partition_of
-from shared.kernel.decider import Input, Said
-from shared.kernel.ports import Record
+from services.composition import DECIDERS
+from shared.kernel.codec import READ, STRUCTURED, DeadLetter, Decoded, Decoder, dead_letter, published
+from shared.kernel.ports import Record, StoredEvent
+from shared.runtime.partitions import home_among, partition_of
 from tests.contract.asyncapi.parser import LOCK, fetched, parsed
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"
@@ -75,8 +77,9 @@ def test_no_channel_has_a_message_of_another_topic() -> None:
 @pytest.mark.parametrize("traceparent", [None, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"])
 def test_what_our_services_write_has_the_headers_that_are_declared(traceparent: str | None) -> None:
     message = PUBLIC["order.completed.v1"].read(json.dumps(_example("order.completed.v1")))
-    cause = Input(message, message.type, "A-1001", "cause-1", NOW, "first-1", traceparent=traceparent)
-    written, _ = encode(Said(message, "order.events", "id-1", "cause-1", "first-1"), cause, "recourse/order/3", 7)
+    place = (3, 7, 7, "order.events", 3, None, "A-1001", message.type, to_ms(NOW))
+    stored = StoredEvent(*place, "id-1", "cause-1", "first-1", None, None, traceparent, None, b"{}")
+    _, _, written = published(stored, "order")
     declared = _headers("order.completed.v1")
     assert set(declared["required"]) == {name for name, _ in written} - {"traceparent"}
     assert set(declared["properties"]) == {*declared["required"], "traceparent"}
@@ -269,7 +272,7 @@ def _decoded(headers: dict[str, bytes], value: str | None = None) -> object:
     key, value = b"A-1001", value or json.dumps(_example("order.place.v1"))
     place = partition_of(key, PARTITIONS)
     record = Record("order.commands", place, 0, 0, key, value.encode(), list(headers.items()))
-    return Decoder("order", (), PARTITIONS).decode(record, NOW)
+    return Decoder(DECIDERS["order"], home_among(PARTITIONS)).decode(record, NOW)
 
 
 def _assert_fits(value: str, schema: Json) -> None:

@@ -23,9 +23,10 @@ from deploy.memory import compose
 from deploy.setup.topics import create_topics
 from schemas.topics import PARTITIONS, Topic
 from schemas.wire import MEDIATORS_KEY
-from shared.kernel.codec import header, partition_of
-from shared.kernel.ports import Row
+from shared.kernel.codec import header
+from shared.kernel.ports import StoredEvent
 from shared.runtime.memory import World
+from shared.runtime.partitions import partition_of
 
 DICE = random.Random(12)
 LETTERS = string.ascii_letters + string.digits + "._:-"
@@ -126,8 +127,8 @@ async def answer(world: World, type_: str, partition: int, role: str, person: st
     return [json.loads(record.value or b"").get("code", header(record.headers, "ce_type")) for record in heard]
 
 
-def stored(world: World) -> list[Row]:
-    return [row for store in world.stores.values() for shard in store.shards.values() for row in shard.rows]
+def stored(world: World) -> list[StoredEvent]:
+    return [row for store in world.stores.values() for shard in store.shards.values() for row in shard.events]
 
 
 async def test_a_command_that_lies_elsewhere_is_refused_and_nothing_else_happens() -> None:

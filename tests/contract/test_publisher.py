@@ -13,7 +13,7 @@ from deploy.local.stack import Stack
 from deploy.setup.topics import create_topics
 from schemas.topics import BATCH_BYTES_MAX, DEAD_LETTER_BYTES_MAX, Topic
 from shared.kernel import codec
-from shared.kernel.ports import Outage, Publisher, Record, Row
+from shared.kernel.ports import Headers, Outage, Publisher, Record, StoredEvent
 from shared.runtime.kafka.publisher import KafkaPublisher
 from shared.runtime.memory import MemoryBus, MemoryPublisher
 
@@ -38,7 +38,7 @@ async def bench(real: Stack | None) -> AsyncIterator[Bench]:
     wide = config | {"max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}
     topics = [Topic(prefix + name, PARTITIONS, wide if "dead" in name else config) for name in TOPICS]
     await create_topics(real.bootstrap_servers, topics)
-    publisher = KafkaPublisher({"bootstrap_servers": real.bootstrap_servers}, prefix)
+    publisher = KafkaPublisher({"bootstrap_servers": real.bootstrap_servers}, "order", prefix)
     async with AIOKafkaConsumer(bootstrap_servers=real.bootstrap_servers, auto_offset_reset="earliest") as consumer:
 
         async def read(topic: str, partition: int, number: int) -> list[Record]:
@@ -63,13 +63,12 @@ def in_memory() -> Bench:
         assert len(found) == number
         return found
 
-    return Bench(MemoryPublisher(bus), read)
+    return Bench(MemoryPublisher(bus, "order"), read)
 
 
-def row(sequence: int, partition: int = 0, data: bytes | None = b"{}", **other: Any) -> Row:
-    headers = [("ce_sequence", str(sequence).encode())]
-    topic = "order.events"
-    plain = Row(0, sequence, sequence, topic, partition, None, "order-1", "some.v1", 0, None, None, headers, data)
+def event(sequence: int, partition: int = 0, data: bytes | None = b"{}", **other: Any) -> StoredEvent:
+    place = (0, sequence, sequence, "order.events", partition, None, "order-1", "some.v1", 0)
+    plain = StoredEvent(*place, f"id-{sequence}", "cause", "story", None, None, None, None, data)
     return replace(plain, **other)
 
 
@@ -78,7 +77,7 @@ def sequences(records: Sequence[Record]) -> list[int]:
 
 
 async def test_rows_arrive_in_order_in_each_partition_wave_after_wave(bench: Bench) -> None:
-    rows = [row(number, partition=number % PARTITIONS, topic=TOPICS[number % 2]) for number in range(1, 121)]
+    rows = [event(number, partition=number % PARTITIONS, topic=TOPICS[number % 2]) for number in range(1, 121)]
     for begin in range(0, 120, 40):
         await bench.publisher.send(rows[begin : begin + 40])
     for topic in TOPICS[:2]:
@@ -88,7 +87,7 @@ async def test_rows_arrive_in_order_in_each_partition_wave_after_wave(bench: Ben
 
 
 async def test_keys_values_and_headers_arrive_as_they_are(bench: Bench) -> None:
-    headers: codec.Headers = [
+    headers: Headers = [
         ("ce_id", "\N{SNOWMAN}".encode()),
         ("", b""),
         ("x", b"\x80\x00\xff"),
@@ -97,11 +96,11 @@ async def test_keys_values_and_headers_arrive_as_they_are(bench: Bench) -> None:
     ]
     await bench.publisher.send(
         [
-            row(1, headers=headers),
-            row(2, key=b"mediators", order_id="order-1"),
-            row(3, key=None, order_id=None, data=None),
-            row(4, key=b"", order_id=None, data=b""),
-            row(5, key=b"\xff\x00", order_id=None, data=b"\xff\x00"),
+            event(1, headers=headers),
+            event(2, key=b"mediators", stream_id="order-1"),
+            event(3, key=None, stream_id=None, data=None),
+            event(4, key=b"", stream_id=None, data=b""),
+            event(5, key=b"\xff\x00", stream_id=None, data=b"\xff\x00"),
         ]
     )
     arrived = await bench.read("order.events", 0, 5)
@@ -118,8 +117,8 @@ async def test_keys_values_and_headers_arrive_as_they_are(bench: Bench) -> None:
 async def test_what_no_batch_can_hold_goes_out_in_several_and_stays_in_order(bench: Bench) -> None:
     size = BATCH_BYTES_MAX // 4
     # a small one behind a large one that does not fit would fit itself, and must not overtake
-    large = [row(number, data=bytes(size if number % 3 else 10)) for number in range(1, 14)]
-    small = [row(number, partition=1) for number in range(14, 27)]
+    large = [event(number, data=bytes(size if number % 3 else 10)) for number in range(1, 14)]
+    small = [event(number, partition=1) for number in range(14, 27)]
     mixed = [one for pair in zip(large, small, strict=True) for one in pair]
     await bench.publisher.send(mixed)
     assert sequences(await bench.read("order.events", 0, 13)) == list(range(1, 14))
@@ -127,8 +126,8 @@ async def test_what_no_batch_can_hold_goes_out_in_several_and_stays_in_order(ben
 
 
 async def test_a_row_as_large_as_events_may_be_arrives(bench: Bench) -> None:
-    room = BATCH_BYTES_MAX - codec.size_of(row(1).headers)
-    await bench.publisher.send([row(1), row(2, data=bytes(room)), row(3)])
+    room = BATCH_BYTES_MAX - codec.size_of(codec.published(event(1), "order")[2])
+    await bench.publisher.send([event(1), event(2, data=bytes(room)), event(3)])
     assert sequences(await bench.read("order.events", 0, 3)) == [1, 2, 3]
 
 
@@ -138,7 +137,7 @@ async def test_the_largest_dead_letter_arrives(bench: Bench) -> None:
     letters = []
     for record in (monster, whole):
         key, headers, value = codec.dead_letter(record, codec.DeadLetter("no_key: none"), "recourse/order/0", 1)
-        letters.append(row(1, topic="order.dead-letters", key=key, order_id=None, headers=headers, data=value))
+        letters.append(event(1, topic="order.dead-letters", key=key, stream_id=None, headers=headers, data=value))
     await bench.publisher.send(letters)
     cut, kept = await bench.read("order.dead-letters", 0, 2)
     assert codec.header(cut.headers, "x-dead-letter-cut-from") is not None
@@ -148,7 +147,7 @@ async def test_the_largest_dead_letter_arrives(bench: Bench) -> None:
 
 async def test_sending_again_repeats(bench: Bench) -> None:
     for _ in range(2):
-        await bench.publisher.send([row(1), row(2)])
+        await bench.publisher.send([event(1), event(2)])
     assert sequences(await bench.read("order.events", 0, 4)) == [1, 2, 1, 2]
 
 
@@ -165,24 +164,24 @@ kafka = pytest.mark.parametrize("real", [pytest.param("real", marks=pytest.mark.
 @kafka
 async def test_after_a_batch_that_was_refused_the_next_ones_arrive(bench: Bench) -> None:
     """An idempotent producer is of no use after a refusal: every later batch of that partition would fail too."""
-    too_large = row(2, data=bytes(2 * BATCH_BYTES_MAX))
-    await bench.publisher.send([row(1)])
+    too_large = event(2, data=bytes(2 * BATCH_BYTES_MAX))
+    await bench.publisher.send([event(1)])
     with pytest.raises(Outage):
         await bench.publisher.send([too_large])
-    await bench.publisher.send([row(3)])
+    await bench.publisher.send([event(3)])
     assert sequences(await bench.read("order.events", 0, 2)) == [1, 3]
 
 
 @kafka
 async def test_waves_that_are_sent_at_once_do_not_mix(bench: Bench) -> None:
-    waves = [[row(10 * wave + number) for number in range(1, 6)] for wave in range(6)]
+    waves = [[event(10 * wave + number) for number in range(1, 6)] for wave in range(6)]
     await asyncio.gather(*(bench.publisher.send(wave) for wave in waves))
     assert sequences(await bench.read("order.events", 0, 30)) == [one.sequence for wave in waves for one in wave]
 
 
 @pytest.mark.stack
 async def test_a_broker_that_is_away_is_an_outage() -> None:
-    publisher = KafkaPublisher({"bootstrap_servers": "127.0.0.1:1"}, "")
+    publisher = KafkaPublisher({"bootstrap_servers": "127.0.0.1:1"}, "order", "")
     with pytest.raises(Outage):
-        await publisher.send([row(1)])
+        await publisher.send([event(1)])
     await publisher.stop()

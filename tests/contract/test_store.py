@@ -10,17 +10,15 @@ import asyncpg
 import pytest
 
 from deploy.local.stack import Stack
-from schemas.timer.commands import CancelTimer
-from schemas.wire import Actor
-from shared.kernel.agenda import Agenda, Written
-from shared.kernel.ports import Claim, Commit, Cursor, Fenced, Outage, Record, Row, Store
+from shared.kernel import codec
+from shared.kernel.ports import Claim, Commit, Cursor, Fenced, Input, Outage, Record, Store, StoredEvent
 from shared.runtime.memory import START, MemoryStore
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from shared.runtime.postgres.store import PostgresStore
 
 
-class Keeping(Agenda):
+class Keeping:
     """Keeps what is written to it, and may be told to fail after it did."""
 
     def __init__(self) -> None:
@@ -29,13 +27,14 @@ class Keeping(Agenda):
         self.goes_on.set()
         self.writing = asyncio.Event()
 
-    async def write(self, transaction: Any, written: Sequence[Written]) -> None:
+    async def apply(self, transaction: Any, inputs: Sequence[tuple[int, Input]], events: Sequence[StoredEvent]) -> None:
         if self.fails:
-            raise Outage("the agenda could not be written")
+            raise Outage("the projection could not be written")
+        heard = [found.stream_id for _, found in inputs]
         if isinstance(transaction, MemoryStore):
-            self.memory.extend(one.order_id for one in written)
+            self.memory.extend(heard)
         else:
-            await transaction.executemany("INSERT INTO kept VALUES ($1)", [(one.order_id,) for one in written])
+            await transaction.executemany("INSERT INTO kept VALUES ($1)", [(one,) for one in heard])
             self.writing.set()
             await self.goes_on.wait()
 
@@ -45,70 +44,73 @@ class Keeping(Agenda):
 @dataclass
 class Bench:
     store: Store
-    agenda: Keeping
+    projection: Keeping
     pool: asyncpg.Pool | None
 
     async def kept(self) -> list[str]:
         if self.pool is None:
-            return self.agenda.memory
+            return self.projection.memory
         return [row[0] for row in await self.pool.fetch("SELECT * FROM kept")]
 
     async def claim(self, shard: int = 0) -> Claim:
         [claim] = await self.store.claim([shard], f"process-{uuid4()}")
         return claim
 
-    async def stored(self, shard: int = 0) -> list[Row]:
+    async def stored(self, shard: int = 0) -> list[StoredEvent]:
         return await self.store.unpublished(Claim(shard, 0, 0, 0, 0), 1_000)
 
 
 @pytest.fixture
 async def bench(real: Stack | None) -> AsyncIterator[Bench]:
-    agenda = Keeping()
-    agenda.memory = []
+    keeping = Keeping()
+    keeping.memory = []
     if real is None:
-        yield Bench(MemoryStore(agenda), agenda, None)
+        yield Bench(MemoryStore([keeping]), keeping, None)
         return
     schema = f"store_{uuid4().hex[:8]}"
     await migrate(real.database_url, schema, [KERNEL_MIGRATIONS])
     pool = await create_pool(real.database_url, schema, 3)
     await pool.execute("CREATE TABLE kept (order_id text)")
     await pool.execute("INSERT INTO shard (shard) SELECT generate_series(0, 2)")
-    yield Bench(PostgresStore(pool, agenda), agenda, pool)
+    yield Bench(PostgresStore(pool, [keeping]), keeping, pool)
     await pool.execute(f'DROP SCHEMA "{schema}" CASCADE')
     await pool.close()
 
 
-def row(position: int, order_id: str | None = "order-1", shard: int = 0, **other: Any) -> Row:
+def event(position: int, stream_id: str | None = "order-1", shard: int = 0, **other: Any) -> StoredEvent:
     topic = other.pop("topic", "order.events")
-    plain = Row(
+    plain = StoredEvent(
         shard,
         position,
         None if topic is None else position,
         topic,
         shard,
         None,
-        order_id,
+        stream_id,
         "some.type.v1",
         1_700_000_000_000 + position,
+        f"id-{position}",
+        "cause \N{SNOWMAN}",
+        "story",
         None,
         None,
-        [],
+        "00-1-2-01",
+        None,
         b"{}",
     )
     return replace(plain, **other)
 
 
-def commit(*claims: Claim, rows: Sequence[Row] = (), **other: Any) -> Commit:
+def commit(*claims: Claim, events: Sequence[StoredEvent] = (), **other: Any) -> Commit:
     """Everything that a batch may bring along, of the shards as `claims` say."""
     cursors = [(claim.shard, topic, cursor) for claim in claims for topic, cursor in claim.cursors.items()]
     marks = [(claim.shard, *place, sequence) for claim in claims for place, sequence in claim.marks.items()]
-    parts = {"written": [], "parked": [], "released": [], **other}
-    return Commit(list(claims), cursors, marks, list(rows), **parts)
+    parts = {"inputs": [], "parked": [], "released": [], **other}
+    return Commit(list(claims), cursors, marks, events=list(events), **parts)
 
 
-def written(order_id: str = "order-1") -> Written:
-    message = CancelTimer(order_id=order_id, actor=Actor(role="platform", id="p"), timer_id="t")
-    return Written(0, 1, order_id, "id", "correlation", START, message)
+def heard(stream_id: str = "order-1") -> tuple[int, Input]:
+    return 0, Input(None, "some.command.v1", stream_id, "c1", START, "story")
 
 
 def record(offset: int, **other: Any) -> Record:
@@ -132,22 +134,22 @@ async def test_what_is_committed_is_what_the_next_owner_starts_from(bench: Bench
         marks={("dispute.events", "recourse/dispute/0"): 2**40},
     )
     await bench.store.commit(
-        commit(after, rows=[row(1), row(2, topic=None)], written=[written()], parked=[(0, "order-9", record(3))])
+        commit(after, events=[event(1), event(2, topic=None)], inputs=[heard()], parked=[(0, "order-9", record(3))])
     )
     parked = {"order-9": [record(3)]}
     assert await bench.claim() == replace(after, epoch=2, parked=parked)
-    assert await bench.stored() == [row(1)]
+    assert await bench.stored() == [event(1)]
     assert await bench.kept() == ["order-1"]
 
 
 async def test_later_commits_move_on_from_earlier_ones(bench: Bench) -> None:
     claim = await bench.claim()
     first = replace(claim, position=1, cursors={"a": Cursor(1, 1)}, marks={("a", "x"): 1})
-    await bench.store.commit(commit(first, rows=[row(1)]))
+    await bench.store.commit(commit(first, events=[event(1)]))
     second = replace(
         first, position=2, cursors={"a": Cursor(2, 2), "b": Cursor(9, 9)}, marks={("a", "x"): 2, ("a", "y"): 1}
     )
-    await bench.store.commit(commit(second, rows=[row(2)]))
+    await bench.store.commit(commit(second, events=[event(2)]))
     assert await bench.claim() == replace(second, epoch=2)
 
 
@@ -158,8 +160,8 @@ async def test_a_claim_fences_whoever_had_the_shard(bench: Bench) -> None:
     with pytest.raises(Fenced):
         await bench.store.check([old])
     with pytest.raises(Fenced):
-        await bench.store.commit(commit(replace(old, position=1), rows=[row(1)]))
-    await bench.store.commit(commit(replace(new, position=1), rows=[row(1)]))
+        await bench.store.commit(commit(replace(old, position=1), events=[event(1)]))
+    await bench.store.commit(commit(replace(new, position=1), events=[event(1)]))
 
 
 async def test_a_commit_that_is_fenced_in_one_shard_keeps_nothing_of_any(bench: Bench) -> None:
@@ -174,8 +176,8 @@ async def test_a_commit_that_is_fenced_in_one_shard_keeps_nothing_of_any(bench: 
         await bench.store.commit(
             commit(
                 *moved,
-                rows=[row(1), row(1, shard=1)],
-                written=[written()],
+                events=[event(1), event(1, shard=1)],
+                inputs=[heard()],
                 parked=[(1, "order-1", record(1))],
                 released=[(0, "order-9")],
             )
@@ -186,21 +188,23 @@ async def test_a_commit_that_is_fenced_in_one_shard_keeps_nothing_of_any(bench: 
     assert await bench.kept() == []
 
 
-async def test_a_commit_whose_agenda_fails_keeps_nothing(bench: Bench) -> None:
+async def test_a_commit_whose_projection_fails_keeps_nothing(bench: Bench) -> None:
     claim = await bench.claim()
-    bench.agenda.fails = True
+    bench.projection.fails = True
     with pytest.raises(Outage):
-        await bench.store.commit(commit(replace(claim, position=1), rows=[row(1)], parked=[(0, "order-1", record(1))]))
+        await bench.store.commit(
+            commit(replace(claim, position=1), events=[event(1)], parked=[(0, "order-1", record(1))])
+        )
     assert await bench.claim() == replace(claim, epoch=2)
     assert await bench.stored() == []
 
 
 async def test_streams_are_loaded_in_order_and_apart_from_each_other(bench: Bench) -> None:
     first, second = await bench.claim(0), await bench.claim(1)
-    rows = [
-        row(1, "a"),
-        row(2, "b", topic=None),
-        row(
+    events = [
+        event(1, "a"),
+        event(2, "b", topic=None),
+        event(
             3,
             "a",
             topic=None,
@@ -209,27 +213,27 @@ async def test_streams_are_loaded_in_order_and_apart_from_each_other(bench: Benc
             headers=[("n", b"v"), ("null", None)],
             data=None,
         ),
-        row(4, None),
-        row(5, "a", key=b"\x00\xff", partition=2),
+        event(4, None),
+        event(5, "a", key=b"\x00\xff", partition=2),
     ]
     await bench.store.commit(
-        commit(replace(first, position=5), replace(second, position=1), rows=[*rows, row(1, "a", shard=1)])
+        commit(replace(first, position=5), replace(second, position=1), events=[*events, event(1, "a", shard=1)])
     )
     loaded = await bench.store.load([(0, "a"), (1, "a"), (0, "nothing")])
     assert {stream: found for stream, found in loaded.items() if found} == {
-        (0, "a"): [rows[0], rows[2], rows[4]],
-        (1, "a"): [row(1, "a", shard=1)],
+        (0, "a"): [events[0], events[2], events[4]],
+        (1, "a"): [event(1, "a", shard=1)],
     }
 
 
 async def test_the_unpublished_tail_is_read_in_order_and_in_pieces(bench: Bench) -> None:
     claim = await bench.claim()
-    rows = [row(1), row(2, topic=None), row(3, None, topic="order.dead-letters"), row(4, key=b"k"), row(5)]
-    await bench.store.commit(commit(replace(claim, position=5, published=1), rows=rows))
+    events = [event(1), event(2, topic=None), event(3, None, topic="order.dead-letters"), event(4, key=b"k"), event(5)]
+    await bench.store.commit(commit(replace(claim, position=5, published=1), events=events))
     owner = await bench.claim()
-    assert await bench.store.unpublished(owner, 2) == rows[2:4]
+    assert await bench.store.unpublished(owner, 2) == events[2:4]
     owner.published = 4
-    assert await bench.store.unpublished(owner, 2) == rows[4:]
+    assert await bench.store.unpublished(owner, 2) == events[4:]
     owner.published = 5
     assert await bench.store.unpublished(owner, 2) == []
 
@@ -289,15 +293,15 @@ postgres = pytest.mark.parametrize("real", [pytest.param("real", marks=pytest.ma
 @postgres
 async def test_a_claim_waits_for_a_commit_in_flight_and_sees_what_it_kept(bench: Bench) -> None:
     old = await bench.claim()
-    bench.agenda.goes_on.clear()
+    bench.projection.goes_on.clear()
     flying = asyncio.create_task(
-        bench.store.commit(commit(replace(old, position=1), rows=[row(1)], written=[written()]))
+        bench.store.commit(commit(replace(old, position=1), events=[event(1)], inputs=[heard()]))
     )
-    await bench.agenda.writing.wait()
+    await bench.projection.writing.wait()
     claiming = asyncio.create_task(bench.claim())
     await asyncio.sleep(0.1)
     assert not claiming.done()
-    bench.agenda.goes_on.set()
+    bench.projection.goes_on.set()
     await flying
     assert (await claiming).position == 1
 
@@ -317,19 +321,55 @@ async def test_what_a_living_member_owns_is_not_taken_from_him(bench: Bench) -> 
 async def test_a_session_cut_in_mid_commit_is_an_outage_and_the_next_one_works(bench: Bench) -> None:
     assert bench.pool is not None
     claim = await bench.claim()
-    bench.agenda.goes_on.clear()
+    bench.projection.goes_on.clear()
     flying = asyncio.create_task(
-        bench.store.commit(commit(replace(claim, position=1), rows=[row(1)], written=[written()]))
+        bench.store.commit(commit(replace(claim, position=1), events=[event(1)], inputs=[heard()]))
     )
-    await bench.agenda.writing.wait()
+    await bench.projection.writing.wait()
     await bench.pool.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
         " AND application_name = current_setting('application_name')"
     )
-    bench.agenda.goes_on.set()
+    bench.projection.goes_on.set()
     with pytest.raises(Outage):
         await flying
     again = await bench.claim()
     assert again == replace(claim, epoch=2)
-    await bench.store.commit(commit(replace(again, position=1), rows=[row(1)]))
-    assert await bench.stored() == [row(1)]
+    await bench.store.commit(commit(replace(again, position=1), events=[event(1)]))
+    assert await bench.stored() == [event(1)]
+
+
+@pytest.mark.parametrize("number", [1, 49, 50, 200])
+async def test_however_many_events_a_commit_has_all_are_kept(bench: Bench, number: int) -> None:
+    claim = await bench.claim()
+    events = [event(position) for position in range(1, number + 1)]
+    await bench.store.commit(commit(replace(claim, position=number), events=events))
+    assert await bench.stored() == events
+
+
+@postgres
+async def test_rows_of_the_first_edition_are_read_as_what_they_were(real: Stack) -> None:
+    """They have their headers as JSON, every byte a character, and none of the columns that these follow from."""
+    schema = f"store_{uuid4().hex[:8]}"
+    plain, letter = event(1, traceparent=None), event(2, None, type="dead-letter", topic="order.dead-letters")
+    letter = replace(
+        letter, id=None, causation_id=None, correlation_id=None, traceparent=None, headers=[("x", b"\xff")]
+    )
+    connection = await asyncpg.connect(real.database_url, server_settings={"search_path": schema})
+    await connection.execute(f'CREATE SCHEMA "{schema}"')
+    await connection.execute((KERNEL_MIGRATIONS / "0001_shards.sql").read_text())
+    for one in (plain, letter):
+        _, value, headers = codec.published(one, "order")
+        await connection.execute(
+            "INSERT INTO event (shard, position, sequence, topic, partition, key, order_id, type, time, headers, data)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            *(one.shard, one.position, one.sequence, one.topic, one.partition, one.key, one.stream_id, one.type),
+            *(one.time, codec.pack_headers(headers), value),
+        )
+    await connection.execute((KERNEL_MIGRATIONS / "0002_headers_follow.sql").read_text())
+
+    pool = await create_pool(real.database_url, schema, 1)
+    assert await PostgresStore(pool, ()).unpublished(Claim(0, 0, 0, 0, 0), 9) == [plain, letter]
+    await pool.close()
+    await connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+    await connection.close()

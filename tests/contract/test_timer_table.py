@@ -10,15 +10,15 @@ import pytest
 
 from deploy.local.stack import Stack
 from services import timer
-from services.timer.agenda import BEGINNING, Change, MemoryTable, Place, Table, Timer
-from services.timer.store import PostgresTable
+from services.timer.projection import BEGINNING, Change, MemoryTimerTable, Place, Timer, TimerTable
+from services.timer.store import PostgresTimerTable
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import migrate
 
 
 @dataclass
 class Bench:
-    table: Table
+    table: TimerTable
     pool: asyncpg.Pool | None
 
     async def write(self, change: Change, shard: int = 0) -> None:
@@ -35,12 +35,12 @@ class Bench:
 @pytest.fixture
 async def bench(real: Stack | None) -> AsyncIterator[Bench]:
     if real is None:
-        yield Bench(MemoryTable(), None)
+        yield Bench(MemoryTimerTable(), None)
         return
     schema = f"timer_{uuid4().hex[:8]}"
     await migrate(real.database_url, schema, [Path(timer.__path__[0]) / "migrations"])
     pool = await create_pool(real.database_url, schema, 2)
-    yield Bench(PostgresTable(pool), pool)
+    yield Bench(PostgresTimerTable(pool), pool)
     await pool.execute(f'DROP SCHEMA "{schema}" CASCADE')
     await pool.close()
 

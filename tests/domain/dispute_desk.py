@@ -105,7 +105,7 @@ class DisputeDesk(Desk):
         default = {"buyer": BUYER, "seller": SELLER, "platform": PLATFORM}
         role = next(role for role in default if role in command.by)
         actor = self.speaker or by or default[role]
-        return self.send(command(order_id=self.stream.order_id, actor=actor, dispute_id=dispute_id, **data))
+        return self.send(command(order_id=self.stream.id, actor=actor, dispute_id=dispute_id, **data))
 
     def due(self, name: str) -> datetime:
         return next(deadline.due_at for deadline in DECIDER.deadlines(self.state) if deadline.name == name)
@@ -129,7 +129,7 @@ class DisputeDesk(Desk):
     def freeze(self, dispute_id: str = "d1", lines: tuple[FrozenLine, ...] = (SHIRTS, HAT)) -> list[Message]:
         return self.hear(
             LinesFrozen(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 status="disputed",
                 dispute_id=dispute_id,
                 lines=lines,
@@ -145,7 +145,7 @@ class DisputeDesk(Desk):
     def refuse_freeze(self) -> list[Message]:
         return self.hear(
             FreezeRefused(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 dispute_id="d1",
                 code="too_late",
                 message="The time to dispute this order is over.",
@@ -161,7 +161,7 @@ class DisputeDesk(Desk):
         self.disputable_until += timedelta(**duration)
         return self.hear(
             ProtectionExtended(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 status="disputed",
                 days=int(timedelta(**duration).days),
                 disputable_until=self.disputable_until,
@@ -227,7 +227,7 @@ class DisputeDesk(Desk):
     def decide(self, refund_minor: int = 400, return_required: bool = False, round_: int = 1) -> list[Message]:
         return self.hear(
             MediationDecided(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 dispute_id="d1",
                 status="decided",
                 round=round_,
@@ -249,7 +249,7 @@ class DisputeDesk(Desk):
     ) -> list[Message]:
         return self.hear(
             MediationDefaulted(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 dispute_id="d1",
                 status="decided",
                 round=round_,
@@ -265,7 +265,7 @@ class DisputeDesk(Desk):
         """A party shows something to the mediator who asked."""
         return self.hear(
             QuestionAnswered(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 dispute_id="d1",
                 status="processing",
                 question_id="q1",
@@ -280,7 +280,7 @@ class DisputeDesk(Desk):
         """The buyer accepts the seller's solution in mediation."""
         return self.hear(
             MediationOfferAccepted(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 dispute_id="d1",
                 status="closed",
                 offer_id=offer_id,
@@ -290,7 +290,7 @@ class DisputeDesk(Desk):
         )
 
     def give_up(self) -> list[Message]:
-        return self.hear(MediationCancelled(order_id=self.stream.order_id, dispute_id="d1", status="closed", round=1))
+        return self.hear(MediationCancelled(order_id=self.stream.id, dispute_id="d1", status="closed", round=1))
 
 
 def _nothing(desk: DisputeDesk) -> None:

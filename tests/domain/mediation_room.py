@@ -19,7 +19,6 @@ from schemas.mediation.commands import (
 )
 from schemas.wire import Actor, Message
 from services.mediation.domain import DECIDER
-from shared.kernel.decider import earliest
 from tests.domain.table import POLICIES, Desk, newest
 
 BUYER = Actor(role="buyer", id="bea")
@@ -84,7 +83,7 @@ class Room(Desk):
         self.now = due + timedelta(milliseconds=1)
 
     def due(self) -> Any:
-        return earliest(DECIDER, self.state)
+        return DECIDER.earliest(self.state)
 
     def escalate(
         self,
@@ -95,7 +94,7 @@ class Room(Desk):
         offers = offers if offers is not None else (self.claim, COUNTER)
         return self.hear(
             DisputeEscalated(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 dispute_id=dispute_id,
                 status="in_mediation",
                 round=self.next_round(),
@@ -116,7 +115,7 @@ class Room(Desk):
     ) -> list[Message]:
         return self.hear(
             DisputeAppealed(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 dispute_id="d1",
                 status="in_mediation",
                 round=self.next_round(),
@@ -130,7 +129,7 @@ class Room(Desk):
         """Filed with the dispute service."""
         return self.hear(
             EvidenceAdded(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 dispute_id="d1",
                 status="in_mediation",
                 by=by,
@@ -182,7 +181,7 @@ class Room(Desk):
         return self._say(CancelArbitration, by, expect=expect)
 
     def _say(self, command: Any, actor: Actor, **data: Any) -> list[Message]:
-        return self.send(command(**{"order_id": self.stream.order_id, "dispute_id": "d1", "actor": actor} | data))
+        return self.send(command(**{"order_id": self.stream.id, "dispute_id": "d1", "actor": actor} | data))
 
 
 STEPS: dict[str, Callable[[Room], Any]] = {

@@ -14,7 +14,7 @@ from schemas.refund.events import RefundSettled
 from schemas.wire import Actor, Message
 from services.order.domain import DECIDER
 from services.order.lines import Money, money_of
-from shared.rules.policies import Policies
+from shared.kernel.policies import Policies
 from tests.domain import table
 from tests.domain.table import Desk, outcome
 
@@ -41,7 +41,7 @@ class OrderDesk(Desk):
     def say(self, command: type[commands.OrderCommand], actor: Actor | None = None, **data: Any) -> list[Message]:
         default = {"buyer": BUYER, "seller": SELLER, "platform": PLATFORM}
         role = next(role for role in default if role in command.by)
-        return self.send(command(order_id=self.stream.order_id, actor=actor or default[role], **data))
+        return self.send(command(order_id=self.stream.id, actor=actor or default[role], **data))
 
     def place(self, *lines: OrderLine, **changes: Any) -> list[Message]:
         lines = lines or (SHIRTS, HAT)
@@ -78,7 +78,7 @@ class OrderDesk(Desk):
                   ChosenLine(line_id=line[0], quantity=line[1]) for line in lines]  # fmt: skip
         return self.hear(
             DisputeRequested(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 actor=actor,
                 dispute_id=dispute_id,
                 lines=tuple(chosen) or None,
@@ -96,7 +96,7 @@ class OrderDesk(Desk):
         """`dispute.closed`; what it says of the release is not asked, so it is left at 0."""
         return self.hear(
             DisputeClosed(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 dispute_id=dispute_id,
                 outcome=outcome,
                 refund_minor=refund_minor,
@@ -108,7 +108,7 @@ class OrderDesk(Desk):
     def refunded(self, settlement_id: str = "order-1:1", refund_minor: int = 100) -> list[Message]:
         return self.hear(
             RefundSettled(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 settlement_id=settlement_id,
                 refund_minor=refund_minor,
                 provider_reference="bank-1",

@@ -9,8 +9,8 @@ from schemas.order import events as order
 from schemas.payments.events import PaymentFailed, PaymentSettled
 from schemas.refund.commands import RefundCommand, ResolveRefund, RetryRefund
 from schemas.wire import Actor, Message
-from services.refund.calling import ATTEMPTS_MAX, BACK_OFF_MAX
 from services.refund.domain import DECIDER
+from services.refund.policy import ATTEMPTS_MAX, BACK_OFF_MAX
 from tests.domain.table import NOON, Desk, newest
 
 OPERATOR, SELLER = Actor(role="operator", id="olga"), Actor(role="seller", id="sam")
@@ -26,7 +26,7 @@ class RefundDesk(Desk):
     def place(self, policy: str = "aliexpress") -> list[Message]:
         return self.hear(
             order.Placed(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 buyer=BEA,
                 seller=SAM,
                 currency="EUR",
@@ -41,14 +41,14 @@ class RefundDesk(Desk):
     def cancel(self, refund_minor: int = 1_000, settlement_id: str = "s1") -> list[Message]:
         return self.hear(
             order.Cancelled(
-                order_id=self.stream.order_id, settlement_id=settlement_id, refund_minor=refund_minor, cause="buyer"
+                order_id=self.stream.id, settlement_id=settlement_id, refund_minor=refund_minor, cause="buyer"
             )
         )
 
     def release(self, release_minor: int, settlement_id: str = "s1") -> list[Message]:
         return self.hear(
             order.LinesReleased(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 settlement_id=settlement_id,
                 lines=(),
                 release_minor=release_minor,
@@ -62,7 +62,7 @@ class RefundDesk(Desk):
     ) -> list[Message]:
         return self.hear(
             order.Settled(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 settlement_id=settlement_id,
                 dispute_id="d1",
                 refund_minor=refund_minor,
@@ -78,7 +78,7 @@ class RefundDesk(Desk):
     ) -> list[Message]:
         return self.hear(
             PaymentSettled(
-                order_id=self.stream.order_id,
+                order_id=self.stream.id,
                 payment_key=key,
                 currency=currency,
                 amount_minor=amount_minor,
@@ -87,7 +87,7 @@ class RefundDesk(Desk):
         )
 
     def failed(self, code: str = "bank_down", retryable: bool = True, key: str = "s1/refund") -> list[Message]:
-        return self.hear(PaymentFailed(order_id=self.stream.order_id, payment_key=key, code=code, retryable=retryable))
+        return self.hear(PaymentFailed(order_id=self.stream.id, payment_key=key, code=code, retryable=retryable))
 
     def silence(self) -> list[Message]:
         """Nobody says anything until the answer window, or the back-off, is over."""
@@ -102,7 +102,7 @@ class RefundDesk(Desk):
         return self._operate(ResolveRefund, actor, **note, **names)
 
     def _operate(self, command: type[RefundCommand], actor: Actor, **data: Any) -> list[Message]:
-        names = {"order_id": self.stream.order_id, "settlement_id": "s1", "leg": "refund"}
+        names = {"order_id": self.stream.id, "settlement_id": "s1", "leg": "refund"}
         return self.send(command(actor=actor, **(names | data)))
 
 

@@ -12,7 +12,9 @@ from schemas.common import PolicyRef
 from schemas.policy import Policy
 from schemas.timer.commands import Schedule
 from schemas.wire import Command, Message, PrivateEvent, Rejected
-from shared.kernel.decider import Bell, Decider, Input, Stream, handle, refold
+from shared.kernel.decider import Deadline, Decider, WakeUp
+from shared.kernel.ports import Input
+from shared.kernel.stream import Stream, handle, refold
 from shared.rules import policies
 
 POLICIES = policies.load()
@@ -28,7 +30,7 @@ def newest(name: str = "aliexpress") -> tuple[PolicyRef, Policy]:
 class Desk:
     """One order at one service, at an instant that only moves when told to."""
 
-    def __init__(self, decider: Decider[Any], order_id: str = "order-1", now: datetime = NOON) -> None:
+    def __init__(self, decider: Decider[Any, Any, Any], order_id: str = "order-1", now: datetime = NOON) -> None:
         self.decider, self.now = decider, now
         self.stream: Stream[Any] = Stream(order_id)
         self.history: list[Message] = []
@@ -38,13 +40,17 @@ class Desk:
     def state(self) -> Any:
         return self.stream.state
 
+    @property
+    def earliest(self) -> Deadline[str] | None:
+        return self.decider.earliest(self.state)
+
     def wait(self, **duration: float) -> None:
         self.now += timedelta(**duration)
 
     def send(self, command: Command, id: str | None = None) -> list[Message]:  # noqa: A002 - the wire's word
         """A command through the service's own inbox."""
         digest = command.model_dump_json(exclude_defaults=True).encode()
-        return self._take(command, command.type, own=True, id=id, digest=digest, actor=command.actor)
+        return self._take(command, command.type, own=True, id=id, digest=digest)
 
     def hear(self, event: Any, id: str | None = None) -> list[Message]:  # noqa: A002 - the wire's word
         """Another service's event (or an own input): no deadline is brought about by it."""
@@ -52,12 +58,12 @@ class Desk:
 
     def ring(self) -> list[Message]:
         """A bell of the timer service."""
-        return self._take(Bell(), "timer.elapsed.v1", own=True)
+        return self._take(WakeUp(), "timer.elapsed.v1", own=True)
 
     def _take(self, heard: Any, type_: str, own: bool, id: str | None = None, **about: Any) -> list[Message]:  # noqa: A002
         self._inputs += 1
         name = id or f"input-{self._inputs}"
-        record = Input(heard, type_, self.stream.order_id, name, self.now, name, own=own, **about)
+        record = Input(heard, type_, self.stream.id, name, self.now, name, own=own, **about)
         said = [said.message for said in handle(self.decider, self.stream, record, POLICIES)]
         for message in said:  # as it will be read back: a decision that cannot be stored is none
             assert type(message).model_validate_json(message.model_dump_json()) == message
@@ -66,7 +72,7 @@ class Desk:
 
     def refolded(self) -> Any:
         """The state as it is read back from the events; always equal to `state`."""
-        stream: Stream[Any] = Stream(self.stream.order_id)
+        stream: Stream[Any] = Stream(self.stream.id)
         for message in self.history:
             refold(self.decider, stream, message)
         return stream.state

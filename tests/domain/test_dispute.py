@@ -11,7 +11,6 @@ from schemas.dispute.events import DisputeClosed, DisputeEvent, DisputeRejected,
 from schemas.wire import Actor
 from services.dispute.settling import amount_minor
 from services.dispute.states import Closed, InMediation, Refused, Requested
-from shared.kernel.decider import earliest
 from tests.domain.dispute_desk import (
     BUYER,
     CLAIMED_MINOR,
@@ -63,7 +62,7 @@ INPUTS: dict[str, Callable[[DisputeDesk], Any]] = {
     "agreed_return": lambda desk: desk.agree(goods_back()),
     "agreed_anew": lambda desk: desk.agree(new_parcel()),
     "given_up": lambda desk: desk.give_up(),
-    "silence": lambda desk: desk.past(earliest(desk.decider, desk.state).name),  # type: ignore[union-attr]
+    "silence": lambda desk: desk.past(desk.earliest.name if desk.earliest else "nothing"),
 }
 
 NEGOTIATING = """
@@ -188,7 +187,7 @@ def test_the_tables_are_whole() -> None:
     met = {(state, heard) for table in TABLES for state, heard, _ in cells(table)}
     assert {heard for _, heard in met} == INPUTS.keys()
     for state in STATES:
-        holds = earliest(desk_in(state).decider, desk_in(state).state) is not None
+        holds = desk_in(state).earliest is not None
         assert {heard for known, heard in met if known == state} == INPUTS.keys() - (set() if holds else {"silence"})
 
 
@@ -197,7 +196,7 @@ def test_a_dispute_that_is_not_over_holds_a_deadline(state: str) -> None:
     """But where another service speaks next: the order service of a request, mediation of a case."""
     desk = desk_in(state)
     waits = state in ("unknown", "requested", "refused", "in_mediation", "closed")
-    assert (earliest(desk.decider, desk.state) is None) == waits
+    assert (desk.earliest is None) == waits
 
 
 COMMANDS = [
@@ -215,7 +214,11 @@ COMMANDS = [
 def test_strangers_have_no_say(state: str, heard: str) -> None:
     """Nobody in a role that has no say, nor the buyer or the seller of another order."""
     desk = desk_in(state)
-    strangers = [Actor(role="mediator", id="mia"), Actor(role="operator", id="olga"), Actor(role="buyer", id="bob")]
+    strangers = [
+        Actor(role="mediator", id="mia"),
+        Actor(role="operator", id="olga"),
+        Actor(role="buyer", id="bob"),
+    ]
     if state not in ("requested", "refused"):  # who the seller is comes with the frozen lines
         strangers.append(Actor(role="seller", id="sid"))
     for stranger in strangers:

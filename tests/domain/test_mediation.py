@@ -15,7 +15,7 @@ from schemas.mediation.shapes import Mediator
 from schemas.wire import Actor, Message
 from services.mediation.case import InRound
 from services.mediation.domain import DECIDER
-from shared.rules.policies import after
+from shared.rules.calendar import after
 from tests.domain.mediation_room import BUYER, CLAIMED_MINOR, OPERATOR, ROSTER, SELLER, Room, room_at, under
 from tests.domain.table import NOON, POLICIES, cells, newest, outcome
 
@@ -161,7 +161,7 @@ def test_what_a_deadline_brings(path: str, name: str, expected: str) -> None:
     if expected == "absent":
         assert not held
     else:
-        said = DECIDER.decide(room.state, held[0], held[0].due_at, POLICIES)
+        said = DECIDER.expire(room.state, held[0], held[0].due_at, POLICIES)
         assert outcome([message for message in said if isinstance(message, Message)]) == expected
 
 

@@ -203,7 +203,7 @@ def test_there_is_no_dispute_under_the_rosters_key() -> None:
     assert outcome(office.send(asked)) == "not_found"
 
     named_so = Room()
-    named_so.stream.order_id = "mediators"
+    named_so.stream.id = "mediators"
     assert named_so.escalate() == []
     assert office.state is None
 
@@ -220,7 +220,7 @@ class Bus:
         self.office = Office()
         self.rooms = {f"o{number}": Room() for number in range(orders)}
         for name, room in self.rooms.items():
-            room.stream.order_id = name
+            room.stream.id = name
         self.to_office: list[Seat] = []
         self.to_rooms: list[AssignMediator] = []
 

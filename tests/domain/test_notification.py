@@ -1,5 +1,7 @@
 """Who hears what (R49)."""
 
+from typing import Any
+
 import pytest
 
 from schemas.mediation import events, shapes
@@ -130,7 +132,7 @@ refund.review_needed                        -       -       -
 # The operators' own: refund.failed, review_needed, a late chargeback, the roster.
 
 
-def mediated(decider: Decider[State] = DECIDER) -> Desk:
+def mediated(decider: Decider[State, Any, Any] = DECIDER) -> Desk:
     """An order whose dispute d1 has a mediator, later than everything in the samples."""
     desk = Desk(decider)
     for event in (placed(), requested(), SAMPLES["mediation.assigned"]):
@@ -139,7 +141,7 @@ def mediated(decider: Decider[State] = DECIDER) -> Desk:
     return desk
 
 
-def heard_by(name: str, decider: Decider[State] = DECIDER) -> dict[str, Message]:
+def heard_by(name: str, decider: Decider[State, Any, Any] = DECIDER) -> dict[str, Message]:
     """Role -> what is said to him."""
     desk = Desk(decider) if name == "order.placed" else mediated(decider)
     said = desk.hear(SAMPLES[name], id=name) if SAMPLES[name].type in {model.type for model in SUBSCRIPTIONS} else []

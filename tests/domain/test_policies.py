@@ -14,8 +14,9 @@ import pytest
 from deploy.stories.scaled import published, scaled
 from schemas.common import PolicyRef
 from schemas.policy import Duration, Policy
-from shared.rules import policies
-from shared.rules.policies import PUBLISHED, BrokenPolicy, PolicyMissing
+from shared.kernel.policies import PolicyMissing
+from shared.rules import calendar, policies
+from shared.rules.policies import PUBLISHED, BrokenPolicy
 from shared.runtime import application
 
 FILE = "aliexpress.1.yaml"
@@ -214,7 +215,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def ends(start: datetime, n: int, unit: str, **changes: str) -> datetime:
     rules = newest()[1].model_copy(update=changes)
-    return policies.after(start, Duration.model_validate(days(n, unit)), rules)
+    return calendar.after(start, Duration.model_validate(days(n, unit)), rules)
 
 
 @pytest.mark.rule("R0")
@@ -298,11 +299,11 @@ def test_several_durations_are_one_after_the_other() -> None:
     rules = newest()[1]
     week = Duration(n=5, unit="business_days")
 
-    assert policies.after(NOON, week, rules, times=2) == policies.after(policies.after(NOON, week, rules), week, rules)
+    assert calendar.after(NOON, week, rules, times=2) == calendar.after(calendar.after(NOON, week, rules), week, rules)
 
 
 def test_every_published_policy_can_be_counted_with() -> None:
     for policy in KNOWN.by_ref.values():
         for key in Policy.model_fields:
             if isinstance(value := getattr(policy, key), Duration):
-                assert policies.after(NOON, value, policy) >= policies.before(NOON, value, policy)
+                assert calendar.after(NOON, value, policy) >= calendar.before(NOON, value, policy)

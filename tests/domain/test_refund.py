@@ -19,9 +19,9 @@ from schemas.refund.events import (
 )
 from schemas.timer.commands import Schedule
 from schemas.wire import Message
-from services.refund.calling import ATTEMPTS_MAX
-from services.refund.domain import deadlines
-from shared.rules.policies import after
+from services.refund.policy import ATTEMPTS_MAX
+from services.refund.states import deadlines
+from shared.rules.calendar import after
 from tests.domain.refund_desk import OPERATOR, SELLER, SILENCE, STATES, RefundDesk, in_state
 from tests.domain.table import NOON, cells, newest, outcome
 

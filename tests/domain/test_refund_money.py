@@ -13,10 +13,9 @@ from schemas.payments.commands import ChargeBack, PayBack, PayOut, QueryPayment
 from schemas.payments.events import PaymentFailed, PaymentSettled
 from schemas.refund.events import ChargedBack, DoneEvent, PaidOut, PendingEvent, RefundSettled
 from schemas.wire import Message
-from services.refund.domain import deadlines
 from services.refund.gateway import Paid, PaymentCommand, answer
 from services.refund.ledger import Entry, entry
-from services.refund.movement import Captured, InReview, Order, Pending
+from services.refund.states import Captured, InReview, Order, Pending, deadlines
 from tests.domain.refund_desk import SILENCE, RefundDesk
 from tests.domain.table import cells, outcome
 

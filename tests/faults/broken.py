@@ -13,17 +13,17 @@ from typing import Any
 from schemas.order.commands import Ship
 from services.order import domain
 from shared.kernel.decider import Output
-from shared.rules.policies import Policies
+from shared.kernel.policies import Policies
 
 VARIABLE = "RECOURSE_TEST_BUG"
 UNLUCKY = "unlucky"
 decide = domain.DECIDER.decide
 
 
-def decide_with_a_bug(state: Any, heard: Any, time: datetime, policies: Policies) -> Sequence[Output]:
-    if isinstance(heard, Ship) and heard.order_id.startswith(UNLUCKY) and Path(os.environ[VARIABLE]).exists():
+def decide_with_a_bug(state: Any, command: Any, now: datetime, policies: Policies) -> Sequence[Output]:
+    if isinstance(command, Ship) and command.order_id.startswith(UNLUCKY) and Path(os.environ[VARIABLE]).exists():
         raise ZeroDivisionError("a rule with a bug")
-    return decide(state, heard, time, policies)
+    return decide(state, command, now, policies)
 
 
 if __name__ == "__main__":

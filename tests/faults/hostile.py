@@ -12,7 +12,7 @@ from aiokafka.record.default_records import DefaultRecordBase
 from aiokafka.record.util import calc_crc32c
 
 from schemas.timer.events import Elapsed
-from shared.kernel import codec
+from shared.runtime.partitions import partition_of
 
 PARTITIONS = 2
 BATCH_BYTES_MAX = 64 * 1024 * 1024
@@ -37,7 +37,7 @@ class Sent:
     @property
     def place(self) -> int:
         """Its partition: where the key belongs, unless said otherwise."""
-        return codec.partition_of(self.key or b"", PARTITIONS) if self.partition is None else self.partition
+        return partition_of(self.key or b"", PARTITIONS) if self.partition is None else self.partition
 
     def holding(self, data: Mapping[str, Any]) -> "Sent":
         return replace(self, data=data, value=json.dumps(data).encode())

@@ -19,12 +19,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from services.composition import DECIDERS
 from services.notification.gateway import Gateway
 from services.notification.webhooks import WebhookGateway
-from shared.kernel.agenda import Agenda
-from shared.kernel.ports import Publisher, Source, Store
+from shared.kernel.ports import InputSource, Projection, Publisher, Source, Store
 from shared.runtime import shard_loop
-from shared.runtime.application import Companion
+from shared.runtime.parts import BackgroundTask
 
 DIE_AT = "RECOURSE_TEST_DIE_AT"
 KNOWN_PLACES = "RECOURSE_TEST_KNOWN_PLACES"
@@ -32,7 +32,7 @@ KNOWN_PLACES = "RECOURSE_TEST_KNOWN_PLACES"
 SPARED_MAX = 3
 REPO = Path(__file__).parents[2]
 OURS = ("shared", "services")
-BROUGHT = {"source.take", "store.unpublished", "agenda.due"}
+BROUGHT = {"source.take", "store.unpublished", "inputs.due"}
 """Asked again and again: that the answer was nothing is not counted as a call that has ended."""
 
 
@@ -62,17 +62,20 @@ DOORS = {
     "source": Door(Source, KIT, "KafkaSource"),
     "store": Door(Store, KIT, "PostgresStore"),
     "publisher": Door(Publisher, KIT, "KafkaPublisher"),
-    "agenda": Door(Agenda, KIT, "Agenda"),
 }
 DOORS_OF: dict[str, dict[str, Door]] = {
-    "timer": {"agenda": Door(Agenda, "services.timer.app", "TimerAgenda")},
+    "timer": {
+        "projection": Door(Projection, "services.timer.app", "Timers"),
+        "inputs": Door(InputSource, "services.timer.app", "Timers"),
+    },
     "refund": {
-        "agenda": Door(Agenda, "services.refund.app", "Ledger"),
-        "sandbox": Door(Companion, "services.refund.app", "Sandbox", besides=("_answers",)),
+        "projection": Door(Projection, "services.refund.app", "Ledger"),
+        "sandbox": Door(BackgroundTask, "services.refund.app", "Sandbox", besides=("_answers",)),
         "sandbox publisher": Door(Publisher, "services.refund.gateway", "KafkaPublisher"),
     },
     "notification": {
-        "agenda": Door(Agenda, "services.notification.app", "DeliveryQueue"),
+        "projection": Door(Projection, "services.notification.app", "DeliveryQueue"),
+        "inputs": Door(InputSource, "services.notification.app", "DeliveryQueue"),
         "mail": Door(Gateway, "services.notification.app", "Smtp"),
         "webhook": Door(WebhookGateway, "services.notification.app", "Webhooks"),
     },
@@ -119,13 +122,9 @@ def _moments(door: Door, method: str) -> tuple[str, ...]:
 def unreachable(service: str, step: Step) -> str:
     """Why the service never comes to this step; empty if it does."""
     behind = doors(service)[step.door].behind(step.method)
-    if behind is Agenda.write:
-        return "it keeps nothing beside its events"
-    if behind is Agenda.due and step.when == "after":
-        return "its agenda has never anything due"
     if step.when == "inside" and not _waits(behind):
         return "nothing is waited for in it"
-    if step.call == "store.load" and import_module(f"services.{service}.app").APP.decider.stateless:
+    if step.call == "store.load" and any(one.is_stateless for name, one in DECIDERS.items() if name == service):
         return "it keeps no state that could be loaded"
     return ""
 

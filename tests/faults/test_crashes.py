@@ -1,7 +1,7 @@
 """Every service is killed at every one of its steps, on the real Kafka and PostgreSQL, while money moves.
 
 A step is right before, inside or right after a call through one of the doors of the shard loop
-(shared/kernel/ports.py, shared/kernel/agenda.py) or of a gateway: see `tests.faults.kill_points`. Who comes after a
+(shared/kernel/ports.py) or of a gateway: see `tests.faults.kill_points`. Who comes after a
 dead process repairs what it left, and is armed already for the next step. The full form is `make test-crashes`, the
 short one part of `make test`.
 """
@@ -22,8 +22,7 @@ import pytest_asyncio
 
 from deploy.local.stack import ServiceProcess, Stack
 from schemas.topics import PARTITIONS, SERVICES
-from shared.kernel.agenda import Agenda
-from shared.kernel.ports import Publisher, Source, Store
+from shared.kernel.ports import InputSource, Projection, Publisher, Source, Store
 from tests.faults import aftermath, checks, kill_points
 from tests.faults.kill_points import Step
 from tests.faults.market import OBEYED, SLOW, Market, Traffic, Way, never_shipped
@@ -54,11 +53,11 @@ NTH_MAX_OF = {
     "publisher.send.inside": 25,
     "source.resume": PARTITIONS,
     "source.pause": PARTITIONS,
-    "agenda.opened": PARTITIONS,
-    "agenda.closed": PARTITIONS,
-    "agenda.next_due": 40,
-    "agenda.due.before": 40,
-    "agenda.stop": 1,
+    "inputs.opened": PARTITIONS,
+    "inputs.closed": PARTITIONS,
+    "inputs.next_due": 40,
+    "inputs.due.before": 40,
+    "inputs.stop": 1,
     "mail.close": 1,
     "webhook.close": 1,
     "sandbox.start": 1,
@@ -268,7 +267,14 @@ async def crashed(
 
 
 @pytest.mark.parametrize(
-    ("door", "protocol"), [("source", Source), ("store", Store), ("publisher", Publisher), ("agenda", Agenda)]
+    ("door", "protocol"),
+    [
+        ("source", Source),
+        ("store", Store),
+        ("publisher", Publisher),
+        ("projection", Projection),
+        ("inputs", InputSource),
+    ],
 )
 async def test_whatever_the_loop_asks_for_is_a_step_of_every_service(door: str, protocol: type) -> None:
     asked = {f"{door}.{name}" for name in dir(protocol) if not name.startswith("_")}

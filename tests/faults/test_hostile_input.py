@@ -18,7 +18,7 @@ from deploy.stories.dialogue import Case as Order
 from deploy.stories.dialogue import Scene, hire_mediators
 from deploy.stories.live import LiveStage
 from schemas.topics import SERVICES, Topic
-from shared.kernel import codec
+from shared.runtime.partitions import partition_of
 from tests.faults.from_schema import good, placed, schemas
 from tests.faults.hostile import PARTITIONS, Header, Producer, Sent
 from tests.faults.hostile_table import (
@@ -134,8 +134,7 @@ async def signs_of_life(stack: Stack, stage: LiveStage, to: Producer, times: int
             order_id = next(
                 order_id
                 for number in range(100)
-                if codec.partition_of((order_id := f"life-{inbox.topic}-{times}-{number}").encode(), PARTITIONS)
-                == partition
+                if partition_of((order_id := f"life-{inbox.topic}-{times}-{number}").encode(), PARTITIONS) == partition
             )
             case = Order(stage, order_id, 0)
             stage.follow(case)

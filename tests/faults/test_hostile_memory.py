@@ -13,8 +13,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from deploy.local.stack import Stack
 from schemas.topics import HEADERS_MAX, PARTITIONS, RECORD_BYTES_MAX
-from shared.kernel.codec import partition_of
 from shared.runtime.kafka.internals import Records
+from shared.runtime.partitions import partition_of
 from tests.faults.hostile import NAME, Header, Sent, Twist, at, flood, header, misnamed, value
 from tests.faults.hostile_table import NOISE, ORDER
 from tests.faults.topics import header as header_of

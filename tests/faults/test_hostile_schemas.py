@@ -14,7 +14,7 @@ from deploy.stories.dialogue import Case, Scene, goods_back, new_parcel, refund
 from deploy.verify.purse import Purse
 from schemas.topics import SERVICES
 from shared.kernel.codec import header
-from shared.kernel.ports import Row
+from shared.kernel.ports import StoredEvent
 from tests.faults.from_schema import bad, good, placed, schemas
 
 EXAMPLES = 12
@@ -76,11 +76,11 @@ async def play() -> Played:
     return played
 
 
-def rows(stage: MemoryStage) -> Iterator[Row]:
+def rows(stage: MemoryStage) -> Iterator[StoredEvent]:
     """All that any service has ever said."""
     for store in stage.world.stores.values():
         for shard in store.shards.values():
-            yield from shard.rows
+            yield from shard.events
 
 
 def say(stage: MemoryStage, schema: dict[str, Any], content: Any, order_id: str, command_id: str) -> None:

@@ -40,7 +40,7 @@ ASK = QueryPayment(order_id="order-1", actor=PLATFORM, payment_key="s1/refund")
 
 async def opened(policy: str = "aliexpress") -> tuple[MemoryStage, PaymentService]:
     world, _ = await compose()
-    (payments,) = [stranger for stranger in world.strangers if isinstance(stranger, PaymentService)]
+    (payments,) = [stranger for stranger in world.external_systems if isinstance(stranger, PaymentService)]
     return MemoryStage(world, policy), payments
 
 

@@ -13,22 +13,20 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from deploy.publish import models
 from schemas.topics import BATCH_BYTES_MAX, DEAD_LETTER_BYTES_MAX, OUTSIDERS_WRITE, PARTITIONS
-from schemas.wire import Code, Command, Message, Rejected
-from services.dispute.domain import DECIDER as DISPUTE
-from services.mediation.domain import DECIDER as MEDIATION
-from services.notification.domain import DECIDER as NOTIFICATION
-from services.order.domain import DECIDER as ORDER
-from services.refund.domain import DECIDER as REFUND
-from services.timer.domain import DECIDER as TIMER
+from schemas.wire import Code, Command, Message, Rejected, Service
+from services.composition import DECIDERS
 from shared.kernel import codec
 from shared.kernel.codec import DeadLetter, Decoded, Decoder
-from shared.kernel.decider import Decider, Refusal, Stream, handle
-from shared.kernel.ports import Record
+from shared.kernel.decider import Decider, RefusedOnArrival
+from shared.kernel.ports import Claim, Record
+from shared.kernel.stream import Stream, handle
 from shared.rules import policies
+from shared.runtime.batch import Batch, Shard
+from shared.runtime.partitions import home_among, partition_of
 from tests.faults.hostile_table import ROWS
 
 PART = b"\x1d\x1e"
@@ -41,10 +39,9 @@ DAYS = ("0001-01-01", "1969-12-31", "1970-01-01", "2026-02-29", "9998-12-31", "9
 BLOWN_UP_BYTES = 4 * 1024 * 1024
 SEED_BYTES_MAX = 8 * 1024
 
-DECIDERS: dict[str, Decider[Any]] = {
-    decider.service: decider for decider in (ORDER, DISPUTE, MEDIATION, REFUND, TIMER, NOTIFICATION)
+DECODERS: dict[str, Decoder] = {
+    service: Decoder(decider, home_among(PARTITIONS)) for service, decider in DECIDERS.items()
 }
-DECODERS = {service: Decoder(decider.service, decider.hears, PARTITIONS) for service, decider in DECIDERS.items()}
 PLACES = [(service, topic) for service, decoder in DECODERS.items() for topic in decoder.topics]
 """Whose record it is, and on which topic it lies."""
 JSON_VALUES: list[Any] = [
@@ -74,7 +71,7 @@ REASONS = {
 def fuzz(data: bytes) -> None:
     """Raises for whatever the codec should not do: that is a finding."""
     service, record = record_of(data)
-    decoder, decider = DECODERS[service], DECIDERS[service]
+    decoder, decider = DECODERS[service], DECIDERS[cast(Service, service)]
     decoded = decoder.decode(record, NOON)
     assert decoder.decode(record, NOON) == decoded, "the same bytes, read twice"
     letter = DeadLetter("whatever: it is")
@@ -86,10 +83,11 @@ def fuzz(data: bytes) -> None:
             letter = decoded
         case Decoded():
             _assert_named(decoded)
-            if isinstance(decoded.input.heard, Refusal):
-                assert decoded.input.heard.code in ("invalid", "key_mismatch")
-            if isinstance(decoded.input.heard, Command):
-                _assert_one_command_however_spelt(decoder, record, decoded)
+            match decoded.input.payload:
+                case RefusedOnArrival(refusal=refusal):
+                    assert refusal.code in ("invalid", "key_mismatch")
+                case Command() as command:
+                    _assert_one_command_however_spelt(decoder, record, decoded, command)
             if record.topic in OUTSIDERS_WRITE:
                 assert decoded.sequence is None, "no high-water mark by what an outsider says"
                 _assert_answered(decider, decoded)
@@ -98,13 +96,13 @@ def fuzz(data: bytes) -> None:
 
 def _assert_named(decoded: Decoded) -> None:
     about = decoded.input
-    for name in (about.id, about.type, about.order_id, about.correlation_id):
+    for name in (about.id, about.type, about.stream_id, about.correlation_id):
         assert 0 < len(name.encode()) <= codec.NAME_BYTES_MAX
         assert "\0" not in name
 
 
-def _assert_one_command_however_spelt(decoder: Decoder, record: Record, decoded: Decoded) -> None:
-    about, command = decoded.input, decoded.input.heard
+def _assert_one_command_however_spelt(decoder: Decoder, record: Record, decoded: Decoded, command: Command) -> None:
+    about = decoded.input
     envelope = {"id": about.id, "type": about.type, "data": json.loads(command.model_dump_json())}
     structured = replace(
         record,
@@ -113,24 +111,27 @@ def _assert_one_command_however_spelt(decoder: Decoder, record: Record, decoded:
     )
     again = decoder.decode(structured, NOON)
     assert isinstance(again, Decoded)
-    assert (again.input.heard, again.input.digest) == (command, about.digest)
+    assert (again.input.payload, again.input.digest) == (command, about.digest)
 
 
-def _assert_answered(decider: Decider[Any], decoded: Decoded) -> None:
+def _assert_answered(decider: Decider[Any, Any, Any], decoded: Decoded) -> None:
     """About an order nobody has heard of: an answer to whatever asks for one, and nothing that cannot go out."""
-    stream: Stream[Any] = Stream(decoded.input.order_id)
+    stream: Stream[Any] = Stream(decoded.input.stream_id)
     said = handle(decider, stream, decoded.input, POLICIES)
-    if isinstance(decoded.input.heard, Command | Refusal):
+    if isinstance(decoded.input.payload, Command | RefusedOnArrival):
         assert said, "every command has an answer"
-        if not decider.stateless:
+        if not decider.is_stateless:
             assert not handle(decider, stream, decoded.input, POLICIES), "and a repeat has had it"
     for one in said:
         if isinstance(one.message, Rejected):
             assert one.message.code in get_args(Code)
-        headers, value = codec.encode(one, decoded.input, SOURCE, 1)
-        assert codec.unpack_headers(codec.pack_headers(headers)) == headers
-        assert codec.size_of(headers) + len(value) <= BATCH_BYTES_MAX
-        assert Message.MODELS[one.message.type].read(value) == one.message
+    shard = Shard(Claim(0, 1, 0, 0, 0))
+    batch = Batch(decider.service, home_among(PARTITIONS))
+    batch.store(shard, decoded.input, said)
+    for event in batch.events:
+        _, value, headers = codec.published(event, decider.service)
+        assert codec.size_of(headers) + len(value or b"") <= BATCH_BYTES_MAX
+        assert Message.MODELS[event.type].read(value or b"") == event.message
 
 
 def _assert_fits(record: Record, letter: DeadLetter) -> None:
@@ -156,7 +157,7 @@ def record_of(data: bytes) -> tuple[str, Record]:
         parts[blown_up] = part * (BLOWN_UP_BYTES // len(part) + 1)
     key, value, *about = [*parts, None][: max(2, len(parts))]
     names = [(name or b"").decode("utf-8", "replace") for name in about[::2]]
-    home = codec.partition_of(key or b"", PARTITIONS)
+    home = partition_of(key or b"", PARTITIONS)
     partition = (home + (choices[1] & 1)) % PARTITIONS
     headers = list(zip(names, about[1::2], strict=False))
     return service, Record(topic, partition, 7, 1_772_452_800_000, key, value, headers)
@@ -176,7 +177,7 @@ def golden() -> Iterator[bytes]:
     for model in models():
         for service, topic in PLACES:
             decoder = DECODERS[service]
-            if topic == model.topic and (model.type in decoder.commands or (topic, model.type) in decoder.heard):
+            if topic == model.topic and (model.type in decoder.commands or (topic, model.type) in decoder.events):
                 value = (GOLDEN / f"{model.type}.json").read_bytes()
                 sample = model.read(value)
                 headers = [("ce_id", b"c1"), ("ce_type", model.type.encode()), ("ce_source", SOURCE.encode())]

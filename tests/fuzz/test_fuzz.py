@@ -30,8 +30,8 @@ def test_every_good_record_is_read_whole() -> None:
         service, record = target.record_of(data)
         decoded = target.DECODERS[service].decode(record, target.NOON)
         assert isinstance(decoded, Decoded)
-        assert not isinstance(decoded.input.heard, Refusal)
-        read += isinstance(decoded.input.heard, Command)
+        assert not isinstance(decoded.input.payload, Refusal)
+        read += isinstance(decoded.input.payload, Command)
     assert read == sum(len(decoder.commands) for decoder in target.DECODERS.values())
 
 

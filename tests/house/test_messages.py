@@ -12,7 +12,9 @@ import pytest
 from deploy.publish import models
 from schemas.topics import SERVICES, all_topics
 from schemas.wire import Message, Service
+from services.composition import DECIDERS
 from shared.kernel.codec import Decoder
+from shared.runtime.partitions import home_among
 from tests.house.reading import Module, called, modules
 
 WIRE_TYPE = re.compile(r"[a-z]+\.[a-z]+(_[a-z]+)*\.v[1-9]")
@@ -76,14 +78,13 @@ def test_every_topic_has_a_writer() -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_may_write_and_read_what_it_does_and_nothing_else(service: Service) -> None:
     """What brokers are told to allow (schemas/topics.py) is what the code does. A sandbox has no place among them."""
-    deciders = {name: import_module(f"services.{name}.domain").DECIDER for name in SERVICES}
-    waiting = {name for name, decider in deciders.items() if decider.deadline_names}
+    waiting = {name for name, decider in DECIDERS.items() if decider.deadline_names}
     written = WRITERS[service] - {"payments.events"} | {f"{service}.dead-letters"}
     if service in waiting:
         written |= WRITERS["shared"]
     if ANY_INBOX in written:
         written = written - {ANY_INBOX} | {f"{name}.commands" for name in waiting}
-    read = set(Decoder(service, deciders[service].hears, partitions=1).topics)
+    read = set(Decoder(DECIDERS[service], home_among(1)).topics)
     assert {topic.name for topic in all_topics() if service in topic.writers} == written
     assert {topic.name for topic in all_topics() if service in topic.readers} == read
 

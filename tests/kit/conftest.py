@@ -1,10 +1,10 @@
 import pytest
 
 from schemas.wire import Message
-from tests.kit.tally import WORDS
+from tests.kit.counter_decider import WORDS
 
 
 @pytest.fixture(autouse=True)
-def tally_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def counter_words(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, model in WORDS.items():
         monkeypatch.setitem(Message.MODELS, name, model)

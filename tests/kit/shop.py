@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.kernel.agenda import Agenda, Written
+
 from schemas.wire import Message
 from services.notification.domain import DECIDER, Known, Pending, State
-from shared.kernel.agenda import Agenda, Written
-from shared.kernel.decider import Decider, Input, Stream, handle
+from shared.kernel.decider import Decider
+from shared.kernel.ports import Input
+from shared.kernel.stream import Stream, handle
 from tests.domain.notification_samples import SAMPLES, placed
 from tests.domain.table import POLICIES
 
@@ -17,7 +20,7 @@ class Shop:
     """Orders on one shard, and their queue: decides, commits and asks what is due, as the shard loop does."""
 
     def __init__(
-        self, queue: Agenda, write: Callable[[Sequence[Written]], Any], decider: Decider[State] = DECIDER
+        self, queue: Agenda, write: Callable[[Sequence[Written]], Any], decider: Decider[State, Any, Any] = DECIDER
     ) -> None:
         self.queue, self._write, self._decider = queue, write, decider
         self.streams: dict[str, Stream[Any]] = {}
@@ -26,11 +29,11 @@ class Shop:
         self._position = 0
 
     async def hear(self, record: Input, shard: int = 0) -> list[Message]:
-        stream = self.streams.setdefault(record.order_id, Stream(record.order_id))
+        stream = self.streams.setdefault(record.stream_id, Stream(record.stream_id))
         written = []
         for said in handle(self._decider, stream, record, POLICIES):
             self._position += 1
-            place = (shard, self._position, record.order_id, said.id, said.correlation_id, record.time)
+            place = (shard, self._position, record.stream_id, said.id, said.correlation_id, record.time)
             written.append(Written(*place, said.message))
         await self._write(written)
         self.queue.committed(written)

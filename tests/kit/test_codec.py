@@ -11,20 +11,26 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.instants import to_ms
 from schemas.mediation.commands import RegisterMediator
 from schemas.order.events import LinesFrozen
 from schemas.timer.commands import Schedule
 from schemas.timer.events import Elapsed
 from schemas.topics import COMMAND_BYTES_MAX, HEADERS_MAX
-from schemas.wire import Actor, Command
+from schemas.wire import Actor, Message
+from services.dispute.domain import DECIDER as DISPUTE
+from services.mediation.domain import DECIDER as MEDIATION
+from services.timer.domain import DECIDER as TIMER
 from shared.kernel import codec
-from shared.kernel.codec import DeadLetter, Decoded, Decoder, partition_of
-from shared.kernel.decider import Bell, Input, Refusal, Said
-from shared.kernel.ports import Record
-from tests.kit.tally import WORDS, Add, Added, Keep, Promise, Told
+from shared.kernel.codec import DeadLetter, Decoded, Decoder
+from shared.kernel.decider import Refusal, RefusedOnArrival, WakeUp
+from shared.kernel.ports import Input, Record, StoredEvent
+from shared.runtime.partitions import home_among, partition_of
+from tests.kit.counter_decider import WORDS, Add, Added, Keep, Promise, Told, counter_decider
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PARTITIONS = 12
+HOME = home_among(PARTITIONS)
 GOLDEN = Path(__file__).parents[2] / "schemas" / "golden"
 BUYER = Actor(role="buyer", id="b1")
 ADD = {"order_id": "order-1", "actor": {"role": "buyer", "id": "b1"}, "amount": 5}
@@ -33,8 +39,8 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 
 @pytest.fixture
-def decoder(tally_words: None) -> Decoder:
-    return Decoder("order", (Told,), PARTITIONS)
+def decoder(counter_words: None) -> Decoder:
+    return Decoder(counter_decider(), HOME)
 
 
 def binary(type_: str = Add.type, id_: str = "c1", **more: str) -> list[tuple[str, bytes | None]]:
@@ -67,9 +73,9 @@ def read(decoder: Decoder, record: Record) -> Input:
 
 
 def refused(decoder: Decoder, record: Record) -> Refusal:
-    heard = read(decoder, record).heard
-    assert isinstance(heard, Refusal)
-    return heard
+    refused = read(decoder, record).payload
+    assert isinstance(refused, RefusedOnArrival)
+    return refused.refusal
 
 
 def reason(decoder: Decoder, record: Record) -> str:
@@ -84,9 +90,9 @@ def reason(decoder: Decoder, record: Record) -> str:
 def test_a_command_is_read_in_binary_mode(decoder: Decoder) -> None:
     headers = [*binary(correlationid="story"), ("traceparent", b"00-1-2-01")]
     heard = read(decoder, record(ADD, headers))
-    assert heard.heard == Add(order_id="order-1", actor=BUYER, amount=5)
-    assert (heard.type, heard.order_id, heard.id, heard.time) == (Add.type, "order-1", "c1", NOON)
-    assert (heard.correlation_id, heard.traceparent, heard.actor, heard.own) == ("story", "00-1-2-01", BUYER, True)
+    assert heard.payload == Add(order_id="order-1", actor=BUYER, amount=5)
+    assert (heard.type, heard.stream_id, heard.id, heard.time) == (Add.type, "order-1", "c1", NOON)
+    assert (heard.correlation_id, heard.traceparent, heard.own) == ("story", "00-1-2-01", True)
 
 
 def test_structured_mode_says_the_same(decoder: Decoder) -> None:
@@ -108,7 +114,7 @@ def test_a_command_without_a_correlation_begins_a_story_of_its_own(decoder: Deco
         (record(b'{"text": "\\ud800"}'), "not_json"),
         (record(b"[" * 30_000), "not_json"),
         (record(b"1" * 5_000), "not_json"),
-        (record(b"{", binary("tally.unheard_of.v1")), "not_json"),
+        (record(b"{", binary("counter.unheard_of.v1")), "not_json"),
         (record(b"{", STRUCTURED), "not_json"),
         (record(b'{"id": "\\ud800", "type": "t"}', STRUCTURED), "not_json"),
         (record(b"[" * 30_000, STRUCTURED), "not_json"),
@@ -178,9 +184,9 @@ def test_a_refusal_stays_short_however_much_is_wrong(decoder: Decoder) -> None:
 
 
 def test_an_unknown_type_is_refused_by_name(decoder: Decoder) -> None:
-    wrong = refused(decoder, record(ADD, binary("tally.unheard_of.v1")))
+    wrong = refused(decoder, record(ADD, binary("counter.unheard_of.v1")))
     assert wrong.code == "invalid"
-    assert "tally.unheard_of.v1" in wrong.message
+    assert "counter.unheard_of.v1" in wrong.message
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0999-01-01T00:00:00Z"])
@@ -198,30 +204,31 @@ def test_an_instant_is_written_out_with_its_zone(decoder: Decoder, at: Any) -> N
 @pytest.mark.rule("R0")
 def test_an_instant_is_read_as_it_will_be_written_to_the_millisecond_in_utc(decoder: Decoder) -> None:
     data = {"order_id": "order-1", "actor": ADD["actor"], "name": "first", "due_at": "2026-03-02T13:00:00.000999+01:00"}
-    promise = read(decoder, record(data, binary(Promise.type))).heard
+    promise = read(decoder, record(data, binary(Promise.type))).payload
+    assert isinstance(promise, Promise)
     assert promise.due_at == datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def test_the_longest_command_is_still_read(decoder: Decoder) -> None:
     padded = json.dumps(ADD).encode().ljust(COMMAND_BYTES_MAX)
-    assert isinstance(read(decoder, record(padded)).heard, Add)
+    assert isinstance(read(decoder, record(padded)).payload, Add)
 
 
 # -- keys and partitions -----------------------------------------------------------------------------------------------
 
 
 def test_a_command_under_another_key_than_its_orders_is_refused_under_that_key(decoder: Decoder) -> None:
-    heard = read(decoder, record(ADD, key=b"order-2"))
-    assert isinstance(heard.heard, Refusal)
-    assert (heard.heard.code, heard.order_id, heard.own) == ("key_mismatch", "order-2", False)
-    assert heard.actor == BUYER
+    found = read(decoder, record(ADD, key=b"order-2"))
+    assert isinstance(found.payload, RefusedOnArrival)
+    assert (found.payload.refusal.code, found.stream_id, found.own) == ("key_mismatch", "order-2", False)
+    assert found.payload.actor == BUYER
 
 
 def test_a_command_on_another_partition_than_its_keys_is_refused_and_its_time_does_not_count(decoder: Decoder) -> None:
     right = partition_of(b"order-1", PARTITIONS)
-    heard = read(decoder, record(ADD, partition=(right + 1) % PARTITIONS))
-    assert isinstance(heard.heard, Refusal)
-    assert (heard.heard.code, heard.own) == ("key_mismatch", False)
+    found = read(decoder, record(ADD, partition=(right + 1) % PARTITIONS))
+    assert isinstance(found.payload, RefusedOnArrival)
+    assert (found.payload.refusal.code, found.own) == ("key_mismatch", False)
 
 
 def test_a_wrong_partition_is_said_before_a_wrong_content(decoder: Decoder) -> None:
@@ -230,11 +237,11 @@ def test_a_wrong_partition_is_said_before_a_wrong_content(decoder: Decoder) -> N
 
 
 def test_the_roster_of_mediators_has_a_key_of_its_own() -> None:
-    mediation = Decoder("mediation", (), PARTITIONS)
+    mediation = Decoder(MEDIATION, HOME)
     data = {"order_id": "mediators", "actor": {"role": "operator", "id": "o"}, "mediator_id": "m1"}
     headers = binary(RegisterMediator.type)
     commands = [record(data, headers, key=key, topic="mediation.commands") for key in (b"mediators", b"order-1")]
-    assert isinstance(read(mediation, commands[0]).heard, RegisterMediator)
+    assert isinstance(read(mediation, commands[0]).payload, RegisterMediator)
     assert refused(mediation, commands[1]).code == "key_mismatch"
 
 
@@ -303,7 +310,7 @@ def test_a_field_that_is_added_to_the_contract_makes_no_repeat_another_command(d
         record(ADD | {"amount": 6}),
         record(ADD | {"actor": {"role": "buyer", "id": "b2"}}),
         record(ADD | {"amount": "5"}),
-        record(ADD, binary("tally.unheard_of.v1")),
+        record(ADD, binary("counter.unheard_of.v1")),
     ],
 )
 def test_another_content_is_another_command(decoder: Decoder, other: Record) -> None:
@@ -326,7 +333,7 @@ def tell(data: Any, **headers: str) -> Record:
 def test_another_services_event_is_read_and_what_it_does_not_know_ignored(decoder: Decoder) -> None:
     decoded = decoder.decode(tell({"order_id": "order-1", "news": 1}, source="recourse/dispute/3", sequence="9"), NOON)
     assert isinstance(decoded, Decoded)
-    assert decoded.input.heard == Told(order_id="order-1")
+    assert decoded.input.payload == Told(order_id="order-1")
     assert (decoded.input.own, decoded.input.digest) == (False, None)
     assert (decoded.source, decoded.sequence) == ("recourse/dispute/3", 9)
 
@@ -334,7 +341,7 @@ def test_another_services_event_is_read_and_what_it_does_not_know_ignored(decode
 def test_an_event_that_nobody_listens_to_is_not_even_looked_into(decoder: Decoder) -> None:
     assert decoder.decode(record(b"{", binary(Added.type), topic="dispute.events"), NOON) is None
     assert decoder.decode(record(b"{", [], topic="dispute.events", key=None), NOON) is None
-    elsewhere = record({"id": "c1", "type": "tally.unheard_of.v1", "data": {}}, STRUCTURED, topic="dispute.events")
+    elsewhere = record({"id": "c1", "type": "counter.unheard_of.v1", "data": {}}, STRUCTURED, topic="dispute.events")
     assert decoder.decode(elsewhere, NOON) is None
 
 
@@ -363,7 +370,7 @@ def test_a_bell_is_one_whatever_it_says_and_counts_only_on_its_partition(decoder
     for value in (b"{}", b"not json", json.dumps(ADD).encode()):
         lying = record(value, binary(Elapsed.type))
         heard = read(decoder, lying)
-        assert (heard.heard, heard.own, heard.digest) == (Bell(), True, b"%d" % lying.offset)
+        assert (heard.payload, heard.own, heard.digest) == (WakeUp(), True, b"%d" % lying.offset)
     assert not read(decoder, record(b"{}", binary(Elapsed.type), partition=(right + 1) % PARTITIONS)).own
 
 
@@ -414,42 +421,59 @@ def test_whatever_comes_is_read_refused_put_aside_or_passed_over(
     assert codec.unpack_headers(codec.pack_headers(packed))[: len(headers)] == list(headers)
     if isinstance(decoded, Decoded):
         assert 0 < len(decoded.input.id) <= 255
-        assert "\0" not in decoded.input.id + decoded.input.order_id + decoded.input.correlation_id
+        assert "\0" not in decoded.input.id + decoded.input.stream_id + decoded.input.correlation_id
 
 
-def _with_words() -> Decoder:
-    decoder = Decoder("order", (Told,), PARTITIONS)
-    commands = {name: model for name, model in WORDS.items() if issubclass(model, Command)}
-    decoder.commands |= commands
-    return decoder
-
-
-ANY_DECODER = _with_words()
+ANY_DECODER = Decoder(counter_decider(), HOME)
 
 
 # -- what goes out -----------------------------------------------------------------------------------------------------
 
 
+def stored_event(message: Message, topic: str, correlation_id: str, traceparent: str | None = None) -> StoredEvent:
+    """The 42nd that shard 3 published, caused at noon."""
+    return StoredEvent(
+        shard=3,
+        position=50,
+        sequence=42,
+        topic=topic,
+        partition=3,
+        key=None,
+        stream_id=message.order_id,
+        type=message.type,
+        time=to_ms(NOON),
+        id="id-1",
+        causation_id="c1",
+        correlation_id=correlation_id,
+        command_id=None,
+        digest=None,
+        traceparent=traceparent,
+        headers=None,
+        data=message.model_dump_json().encode(),
+        message=message,
+    )
+
+
 def test_an_event_goes_out_with_exactly_these_headers() -> None:
     event = Added(order_id="order-1", actor=BUYER, amount=5, total=5)
-    said = Said(event, "order.events", "id-1", "c1", "story \N{SNOWMAN}", "c1", b"digest")
-    caused_by = Input(None, Add.type, "order-1", "c1", NOON, "story", own=True, traceparent="00-1-2-01")
-    headers, data = codec.encode(said, caused_by, "recourse/order/3", 42)
+    stored = stored_event(event, "order.events", correlation_id="story \N{SNOWMAN}", traceparent="00-1-2-01")
+    key, data, headers = codec.published(stored, "order")
+    assert key == b"order-1"
     assert headers == [
         ("ce_specversion", b"1.0"),
         ("ce_id", b"id-1"),
-        ("ce_type", b"tally.added.v1"),
+        ("ce_type", b"counter.added.v1"),
         ("ce_source", b"recourse/order/3"),
         ("ce_time", b"2026-03-02T12:00:00.000Z"),
         ("ce_subject", b"order-1"),
         ("ce_correlationid", "story \N{SNOWMAN}".encode()),
         ("ce_causationid", b"c1"),
-        ("ce_dataschema", b"urn:recourse:tally.added.v1"),
+        ("ce_dataschema", b"urn:recourse:counter.added.v1"),
         ("ce_sequence", b"42"),
         ("content-type", b"application/json"),
         ("traceparent", b"00-1-2-01"),
     ]
-    assert json.loads(data) == {
+    assert json.loads(data or b"") == {
         "order_id": "order-1",
         "actor": {"role": "buyer", "id": "b1"},
         "amount": 5,
@@ -462,12 +486,10 @@ def test_what_goes_out_can_be_read_by_the_service_it_is_for() -> None:
     schedule = Schedule(
         order_id="order-1", actor=BUYER, timer_id="order/order-1", name="n", due_at=NOON, deliver_to="order"
     )
-    said = Said(schedule, "timer.commands", "id-1", "c1", "story")
-    caused_by = Input(None, Add.type, "order-1", "c1", NOON, "story")
-    headers, data = codec.encode(said, caused_by, "recourse/order/3", 42)
-    decoded = Decoder("timer", (), PARTITIONS).decode(record(data, headers, topic="timer.commands"), NOON)
+    key, data, headers = codec.published(stored_event(schedule, "timer.commands", correlation_id="story"), "order")
+    decoded = Decoder(TIMER, HOME).decode(record(data, headers, key, topic="timer.commands"), NOON)
     assert isinstance(decoded, Decoded)
-    assert (decoded.input.heard, decoded.input.correlation_id) == (schedule, "story")
+    assert (decoded.input.payload, decoded.input.correlation_id) == (schedule, "story")
     assert (decoded.source, decoded.sequence) == ("recourse/order/3", 42)
 
 
@@ -510,6 +532,6 @@ def test_a_newer_services_field_deep_in_an_event_is_ignored() -> None:
     headers: Headers = binary(LinesFrozen.type)
     frozen = record(json.dumps(data).encode(), headers, data["order_id"].encode(), topic="order.events")
 
-    decoded = Decoder("dispute", (LinesFrozen,), PARTITIONS).decode(frozen, NOON)
+    decoded = Decoder(DISPUTE, HOME).decode(frozen, NOON)
 
     assert isinstance(decoded, Decoded)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.kernel.ports import EPOCH, Cursor
+from schemas.instants import EPOCH
+from shared.kernel.ports import Cursor
 from shared.runtime.health import STALLED_AFTER, Progress
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

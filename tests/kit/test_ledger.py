@@ -9,12 +9,14 @@ import asyncpg
 import pytest
 
 from schemas.common import PolicyRef
+from schemas.instants import to_ms
 from schemas.refund.events import ChargedBack, PaidOut, RefundFailed, RefundSettled
 from schemas.wire import Event
 from services import refund
-from services.refund.movement import Captured
-from services.refund.store import Ledger
-from shared.kernel.agenda import Written
+from services.refund.projection import Ledger
+from services.refund.states import Captured
+from services.refund.store import PostgresLedgerTable
+from shared.kernel.ports import StoredEvent
 from shared.runtime.postgres.database import connect
 from shared.runtime.postgres.migrate import migrate
 
@@ -70,12 +72,32 @@ def to_or_from_seller(model: type[PaidOut | ChargedBack], amount_minor: int) -> 
 
 
 async def write(connection: Any, events: Sequence[Event], first: int = 1) -> None:
-    written = [
-        Written(0, position, event.order_id, f"event-{position}", "correlation", NOON, event)
-        for position, event in enumerate(events, first)
-    ]
+    stored = [_stored(position, event) for position, event in enumerate(events, first)]
     async with connection.transaction():
-        await Ledger().write(connection, written)
+        await Ledger(PostgresLedgerTable()).apply(connection, (), stored)
+
+
+def _stored(position: int, event: Event) -> StoredEvent:
+    return StoredEvent(
+        shard=0,
+        position=position,
+        sequence=position,
+        topic=event.topic,
+        partition=0,
+        key=None,
+        stream_id=event.order_id,
+        type=event.type,
+        time=to_ms(NOON),
+        id=f"event-{position}",
+        causation_id="cause",
+        correlation_id="correlation",
+        command_id=None,
+        digest=None,
+        traceparent=None,
+        headers=None,
+        data=None,
+        message=event,
+    )
 
 
 async def postings(connection: Any) -> list[tuple[str, str, int]]:

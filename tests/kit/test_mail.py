@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import ValidationError
+from shared.kernel.agenda import Agenda, Written
 
 from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued
 from services import notification
@@ -23,8 +24,7 @@ from services.notification.domain import Attempted
 from services.notification.gateway import TAKEN, UNREACHABLE, Answer, MailSettings, Smtp, deliverable
 from services.notification.letters import Letter
 from services.notification.store import PostgresTable
-from shared.kernel.agenda import Agenda, Written
-from shared.kernel.decider import Input
+from shared.kernel.ports import Input
 from shared.runtime.memory import MemoryStore
 from shared.runtime.postgres import database
 from shared.runtime.postgres.migrate import migrate
@@ -377,17 +377,17 @@ async def test_what_could_not_be_sent_is_tried_again_at_its_instant_and_not_befo
     await shop.order()
     soon = datetime.now(UTC) + timedelta(seconds=1)
     for outcome in await shop.outcomes(2):
-        assert isinstance(outcome.heard, Attempted)
-        assert (outcome.heard.attempt, outcome.heard.smtp_status) == (1, 451)
+        assert isinstance(outcome.payload, Attempted)
+        assert (outcome.payload.attempt, outcome.payload.smtp_status) == (1, 451)
         await shop.hear(
-            Input(outcome.heard, outcome.type, outcome.order_id, outcome.id, soon - timedelta(seconds=30), "s")
+            Input(outcome.payload, outcome.type, outcome.stream_id, outcome.id, soon - timedelta(seconds=30), "s")
         )
     assert len([one for one in shop.said if isinstance(one, Postponed)]) == 2
     bench.answer_with(TAKEN)
     assert await shop.nothing_due()
     for outcome in await shop.outcomes(2):
-        assert isinstance(outcome.heard, Attempted)
-        assert outcome.heard.attempt == 2
+        assert isinstance(outcome.payload, Attempted)
+        assert outcome.payload.attempt == 2
         assert datetime.now(UTC) >= soon
         await shop.hear(outcome)
     assert len(bench.taken()) == 2
@@ -503,6 +503,6 @@ async def test_a_template_that_fails_is_a_problem_of_its_letter_alone(
 
     monkeypatch.setattr("services.notification.agenda.letter", broken)
     await queue.order()
-    answers = [outcome.heard for outcome in await queue.outcomes(2)]
+    answers = [outcome.payload for outcome in await queue.outcomes(2)]
     assert [(one.problem, one.final) for one in answers] == [("unwritable", False)] * 2
     assert "@" not in caplog.text

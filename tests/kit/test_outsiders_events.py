@@ -1,17 +1,19 @@
 """Events that outsiders write are not deduplicated by sequence, and their ids are theirs to choose."""
 
+from schemas.instants import EPOCH
 from schemas.payments.events import PaymentSettled
 from services.refund.domain import DECIDER
 from shared.kernel.codec import Decoded, Decoder
-from shared.kernel.decider import Said, handle
-from shared.kernel.ports import EPOCH, Record
+from shared.kernel.ports import Record
+from shared.kernel.stream import OutgoingMessage, handle
+from shared.runtime.partitions import home_among
 from tests.domain.refund_desk import RefundDesk
 from tests.domain.table import POLICIES
 
-DECODER = Decoder("refund", DECIDER.hears, partitions=1)
+DECODER = Decoder(DECIDER, home_among(1))
 
 
-def answered(desk: RefundDesk, offset: int, key: str, amount_minor: int) -> list[Said]:
+def answered(desk: RefundDesk, offset: int, key: str, amount_minor: int) -> list[OutgoingMessage]:
     """What comes of an answer of the payment service, all of them under one and the same ce_id."""
     settled = PaymentSettled(
         order_id="order-1", payment_key=key, currency="EUR", amount_minor=amount_minor, provider_reference="bank"

@@ -13,41 +13,42 @@ from schemas.timer.events import Elapsed
 from schemas.topics import BATCH_BYTES_MAX
 from schemas.wire import Actor, Command, Message, Role
 from shared.kernel import codec
-from shared.kernel.agenda import Agenda
 from shared.kernel.codec import Decoder
-from shared.kernel.decider import Decider, Input, Output
-from shared.kernel.ports import Commit, Outage, Record, Row
-from shared.rules.policies import Policies, PolicyMissing
-from shared.runtime import shard_loop
+from shared.kernel.decider import Decider, Output
+from shared.kernel.policies import Policies, PolicyMissing
+from shared.kernel.ports import Commit, Input, InputSource, Outage, Record, StoredEvent
+from shared.runtime import outbox, shard_loop
 from shared.runtime.memory import START, MemoryBus, MemoryPublisher, MemorySource, MemoryStore
+from shared.runtime.partitions import home_among
 from shared.runtime.shard_loop import ShardLoop
-from tests.kit.tally import (
+from tests.kit.counter_decider import (
     UNLUCKY,
     Add,
     Added,
+    Count,
+    CountRejected,
+    CountResume,
+    CountResumed,
     Missed,
     Noted,
     Promise,
-    Tally,
-    TallyRejected,
-    TallyResume,
-    TallyResumed,
     Told,
+    counter_decider,
     decide,
     decide_with_a_bug,
-    tally,
 )
+from tests.kit.own_inputs import NoInputs
 
 NO_POLICIES = Policies({})
 BUYER = Actor(role="buyer", id="b1")
-BUGGY = tally(decide_with_a_bug)
+BUGGY = counter_decider(decide=decide_with_a_bug)
 
 
 class Doubtful(MemoryStore):
     """Another process's view of the same rows; a commit may meet an outage `before` or `after` it happened."""
 
-    def __init__(self, store: MemoryStore, agenda: Agenda | None = None) -> None:
-        super().__init__(agenda or store.agenda)
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store.projections)
         self.shards = store.shards
         self.outages: list[str] = []
         self.meanwhile: Callable[[], None] = lambda: None
@@ -65,59 +66,63 @@ class Doubtful(MemoryStore):
 class Broker(MemoryPublisher):
     """Can be away; may be stopped after some rows of a wave."""
 
-    def __init__(self, bus: MemoryBus) -> None:
-        super().__init__(bus)
+    def __init__(self, bus: MemoryBus, service: str) -> None:
+        super().__init__(bus, service)
         self.away = False
         self.breaks_after: int | None = None
 
-    async def send(self, rows: Sequence[Row]) -> None:
+    async def send(self, events: Sequence[StoredEvent]) -> None:
         if self.away:
             raise Outage("the broker is away")
         if self.breaks_after is not None:
-            await super().send(rows[: self.breaks_after])
+            await super().send(events[: self.breaks_after])
             raise Outage("the broker broke down")
-        await super().send(rows)
+        await super().send(events)
 
 
 class Process:
     """One process of a service."""
 
-    def __init__(self, world: "Shop", decider: Decider[Any], store: MemoryStore, agenda: Agenda) -> None:
-        self.store, self.broker = Doubtful(store, agenda), Broker(world.bus)
-        topics = Decoder(decider.service, decider.hears, world.bus.partitions).topics
+    def __init__(
+        self, world: "Shop", decider: Decider[Any, Any, Any], store: MemoryStore, inputs: Sequence[InputSource] = ()
+    ) -> None:
+        self.partitions = world.bus.partitions
+        home = home_among(self.partitions)
+        self.store, self.broker = Doubtful(store), Broker(world.bus, decider.service)
+        topics = Decoder(decider, home).topics
         self.source = MemorySource(world.bus, topics)
         self.loop = ShardLoop(
             decider,
             NO_POLICIES,
-            agenda,
+            inputs,
             self.store,
             self.source,
             self.broker,
             world.bus.clock,
-            world.bus.partitions,
+            home,
             owner=f"process-{id(self)}",
         )
 
     async def claim(self) -> None:
-        await self.loop.claim(range(self.loop.partitions))
+        await self.loop.claim(range(self.partitions))
 
     async def work(self) -> bool:
         """One batch of whatever lies there; nothing is published."""
         return await self.loop.step(await self.source.take(0))
 
     async def publish(self) -> None:
-        while await self.loop.publish():
+        while await self.loop.outbox.publish():
             pass
 
     async def settle(self) -> None:
         """Until everything is handled and published, through all outages."""
         for _ in range(20):
-            if len(self.loop.shards) < self.loop.partitions:
+            if len(self.loop.shards) < self.partitions:
                 await self.claim()
             records = await self.source.take(0)
             if await self.loop.step(records) and not records:
                 await self.publish()
-                await self.loop.note_published()
+                await self.loop.outbox.note_published()
                 return
         raise AssertionError("never settles")
 
@@ -127,11 +132,11 @@ class Shop:
         self.bus = MemoryBus(partitions)
         self.stores: dict[str, MemoryStore] = {}
 
-    async def process(self, decider: Decider[Any] | None = None, agenda: Agenda | None = None) -> Process:
+    async def process(self, decider: Decider[Any, Any, Any] | None = None, *inputs: InputSource) -> Process:
         """One more process, which takes all shards over."""
-        decider = decider or tally()
-        store = self.stores.setdefault(decider.service, MemoryStore(Agenda()))
-        process = Process(self, decider, store, agenda or Agenda())
+        decider = decider or counter_decider()
+        store = self.stores.setdefault(decider.service, MemoryStore())
+        process = Process(self, decider, store, inputs)
         await process.claim()
         return process
 
@@ -156,12 +161,12 @@ class Shop:
         encoded = [(name, text.encode()) for name, text in headers.items()]
         self.bus.append("dispute.events", told.order_id.encode(), told.model_dump_json().encode(), encoded)
 
-    def rows(self, service: str = "order") -> list[Row]:
-        return [row for stored in self.stores[service].shards.values() for row in stored.rows]
+    def rows(self, service: str = "order") -> list[StoredEvent]:
+        return [row for stored in self.stores[service].shards.values() for row in stored.events]
 
     def total(self, order_id: str = "order-1") -> int:
         """What the stored events of an order come to; its answers, never asked twice, are counted along."""
-        added = [row for row in self.rows() if row.type == Added.type and row.order_id == order_id]
+        added = [row for row in self.rows() if row.type == Added.type and row.stream_id == order_id]
         amounts = [json.loads(row.data or b"")["amount"] for row in added]
         assert [json.loads(row.data or b"")["total"] for row in added] == [
             sum(amounts[: n + 1]) for n in range(len(added))
@@ -224,19 +229,18 @@ async def test_what_was_committed_and_not_published_goes_out_with_the_next_owner
 
 
 async def test_what_was_published_twice_is_heard_once_downstream() -> None:
-    def hear(state: Tally | None, heard: Any, time: datetime, policies: Policies) -> Sequence[Output]:
-        assert isinstance(heard, Added)
+    def note(state: Count | None, event: Added, now: datetime, policies: Policies) -> Sequence[Output]:
         return [Noted()]
 
     shop = Shop()
     crashed = await shop.process()
-    downstream = await shop.process(replace(tally(hear, hears=(Added,)), service="dispute"))
+    downstream = await shop.process(replace(counter_decider(react=note, subscriptions=(Added,)), service="dispute"))
     for number in range(5):
         shop.send(add(), f"c{number}")
     await crashed.work()
     crashed.broker.breaks_after = 3
     with pytest.raises(Outage):
-        await crashed.loop.publish()
+        await crashed.loop.outbox.publish()
     await downstream.settle()
 
     owner = await shop.process()
@@ -260,7 +264,7 @@ async def test_a_wave_that_broke_down_is_sent_again_in_order() -> None:
     await process.work()
     process.broker.breaks_after = 1
     with pytest.raises(Outage):
-        await process.loop.publish()
+        await process.loop.outbox.publish()
     process.broker.breaks_after = None
     await process.publish()
     assert shop.sequences() == [1, 1, 2, 3]
@@ -389,16 +393,16 @@ async def test_what_was_lost_while_it_was_being_published_is_only_repeated() -> 
     sending, arrived = asyncio.Event(), asyncio.Event()
 
     class Slow(MemoryPublisher):
-        async def send(self, rows: Sequence[Row]) -> None:
+        async def send(self, events: Sequence[StoredEvent]) -> None:
             sending.set()
             await arrived.wait()
-            await super().send(rows)
+            await super().send(events)
 
-    process.loop.publisher = Slow(shop.bus)
-    wave = asyncio.create_task(process.loop.publish())
+    process.loop.outbox.publisher = Slow(shop.bus, "order")
+    wave = asyncio.create_task(process.loop.outbox.publish())
     await sending.wait()
     process.loop.drop([0])
-    process.loop.publisher = process.broker
+    process.loop.outbox.publisher = process.broker
     await process.claim()
     shop.send(add(2), "c2")
     await process.work()
@@ -426,7 +430,7 @@ async def test_a_shard_given_back_has_published_what_it_committed() -> None:
     process = await shop.process()
     shop.send(add(), "c1")
     await process.work()
-    publishing = asyncio.create_task(process.loop.keep_publishing())
+    publishing = asyncio.create_task(process.loop.outbox.keep_publishing())
     await process.loop.release([0])
     publishing.cancel()
     assert shop.sequences() == [1]
@@ -444,7 +448,7 @@ async def test_a_shard_is_given_back_though_the_broker_is_away() -> None:
     assert shop.sequences() == [1]
 
 
-class Forgetful(Agenda):
+class Forgetful(NoInputs):
     """Cannot read what was pending, the first time."""
 
     def __init__(self, error: Exception) -> None:
@@ -461,7 +465,7 @@ async def test_a_claim_that_fails_on_the_way_leaves_nothing_owned(error: Excepti
     shop = Shop(partitions=2)
     process = await shop.process()
     process.loop.drop([0, 1])
-    process.loop.agenda = Forgetful(error)
+    process.loop.inputs = [Forgetful(error)]
     with pytest.raises(type(error)):
         await process.claim()
     assert process.loop.shards == {}
@@ -599,8 +603,8 @@ async def test_an_order_whose_handling_raises_waits_and_all_others_go_on() -> No
     assert (await shop.stores["order"].claim([0], "next"))[0].parked == {}
 
 
-def resume(order_id: str = "order-1", role: Role = "operator") -> TallyResume:
-    return TallyResume(order_id=order_id, actor=Actor(role=role, id="somebody"))
+def resume(order_id: str = "order-1", role: Role = "operator") -> CountResume:
+    return CountResume(order_id=order_id, actor=Actor(role=role, id="somebody"))
 
 
 async def test_an_operator_lets_a_parked_order_go_on_without_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -615,7 +619,7 @@ async def test_an_operator_lets_a_parked_order_go_on_without_a_restart(monkeypat
     reasons = [codec.header(one.headers, "x-dead-letter-reason") for one in shop.published("order.dead-letters")]
     assert reasons == ["parked: ZeroDivisionError: its order waits for a fix, with what follows"] * 2, "told again"
 
-    monkeypatch.setattr(process.loop, "decider", tally())
+    monkeypatch.setattr(process.loop, "decider", counter_decider())
     shop.send(resume("a"), "in time")
     shop.send(add(5, "a"), "c6")
     shop.send(add(6, "b"), "c7")
@@ -623,7 +627,7 @@ async def test_an_operator_lets_a_parked_order_go_on_without_a_restart(monkeypat
     assert (shop.total("a"), shop.total("b")) == (1 + UNLUCKY + 2 + 3 + 5, 10)
     answers = {codec.header(one.headers, "ce_causationid"): one for one in shop.published() if one.key == b"a"}
     assert list(answers) == ["c1", "c2", "c3", "too early", "c5", "in time", "c6"]
-    assert {codec.header(answers[id_].headers, "ce_type") for id_ in ("too early", "in time")} == {TallyResumed.type}
+    assert {codec.header(answers[id_].headers, "ce_type") for id_ in ("too early", "in time")} == {CountResumed.type}
     assert (await shop.stores["order"].claim([0], "next"))[0].parked == {}
     await (await shop.process()).settle()
     shop.send(add(7, "a"), "c8")
@@ -645,12 +649,12 @@ async def test_who_is_no_operator_lets_no_parked_order_go_on(monkeypatch: pytest
     process = await shop.process(BUGGY)
     shop.send(add(UNLUCKY), "c1")
     await process.settle()
-    monkeypatch.setattr(process.loop, "decider", tally())
+    monkeypatch.setattr(process.loop, "decider", counter_decider())
     shop.send(resume(role="buyer"), "c2")
     await process.settle()
     assert shop.published() == [], "it waits with the others"
     await (await shop.process()).settle()
-    assert [codec.header(one.headers, "ce_type") for one in shop.published()] == [Added.type, TallyRejected.type]
+    assert [codec.header(one.headers, "ce_type") for one in shop.published()] == [Added.type, CountRejected.type]
 
 
 @pytest.mark.parametrize("outage", ["before", "after"])
@@ -659,7 +663,7 @@ async def test_a_parked_order_goes_on_once_though_the_commit_is_in_doubt(outage:
     process = await shop.process(BUGGY)
     shop.send(add(UNLUCKY), "c1")
     await process.settle()
-    fixed = Process(shop, tally(), shop.stores["order"], Agenda())
+    fixed = Process(shop, counter_decider(), shop.stores["order"])
     fixed.store.outages = [outage]
     with pytest.raises(Outage):
         await fixed.claim()
@@ -679,8 +683,8 @@ async def test_a_released_order_is_judged_by_the_time_at_which_its_records_came(
     shop.send(add(UNLUCKY), "c3")
     await process.settle()
     await shop.process()
-    assert [row.type for row in shop.rows() if row.order_id == "order-1"].count(Missed.type) == 1
-    times = [row.time for row in shop.rows() if row.order_id == "order-1"]
+    assert [row.type for row in shop.rows() if row.stream_id == "order-1"].count(Missed.type) == 1
+    times = [row.time for row in shop.rows() if row.stream_id == "order-1"]
     assert times == sorted(times)
 
 
@@ -693,13 +697,13 @@ async def test_a_parked_record_that_can_no_longer_be_read_is_put_aside_not_lost(
     await process.settle()
 
     class Stricter(Told):
-        type = "tally.stricter.v1"
+        type = "counter.stricter.v1"
 
         reason: str
 
     del Message.MODELS[Stricter.type]
     Stricter.type = Told.type
-    fixed = await shop.process(tally(hears=(Stricter,)))
+    fixed = await shop.process(counter_decider(subscriptions=(Stricter,)))
     await fixed.publish()
     reasons = [
         (codec.header(letter.headers, "x-dead-letter-reason") or "").partition(":")[0]
@@ -710,13 +714,13 @@ async def test_a_parked_record_that_can_no_longer_be_read_is_put_aside_not_lost(
 
 
 async def test_an_event_too_large_for_the_bus_parks_its_order_instead_of_blocking_all() -> None:
-    def talkative(state: Tally | None, heard: Any, time: datetime, policies: Policies) -> Sequence[Output]:
-        if heard.amount == UNLUCKY:
+    def talkative(state: Count | None, command: Command, now: datetime, policies: Policies) -> Sequence[Output]:
+        if isinstance(command, Add) and command.amount == UNLUCKY:
             return [Added(amount=UNLUCKY, total=UNLUCKY, note="x" * BATCH_BYTES_MAX)]
-        return decide(state, heard, time, policies)
+        return decide(state, command, now, policies)
 
     shop = Shop()
-    process = await shop.process(tally(talkative))
+    process = await shop.process(counter_decider(decide=talkative))
     shop.send(add(UNLUCKY, "a"), "c1")
     shop.send(add(1, "b"), "c2")
     await process.settle()
@@ -740,7 +744,7 @@ async def test_an_order_whose_stored_events_cannot_be_read_waits_alone() -> None
     shop.send(add(1, "a"), "c1")
     await process.settle()
     stored = shop.stores["order"].shards[0]
-    stored.rows[0] = replace(stored.rows[0], data=b"{}")
+    stored.events[0] = replace(stored.events[0], data=b"{}")
     process = await shop.process()
     shop.send(add(2, "a"), "c2")
     shop.send(add(4, "b"), "c3")
@@ -750,7 +754,7 @@ async def test_an_order_whose_stored_events_cannot_be_read_waits_alone() -> None
     assert (codec.header(letter.headers, "x-dead-letter-reason") or "").startswith("parked: ValidationError")
 
 
-class Nudges(Agenda):
+class Nudges(NoInputs):
     """Own inputs of a test's making; what was handed out and not committed comes again with the next claim."""
 
     def __init__(self, *amounts: int) -> None:
@@ -765,18 +769,18 @@ class Nudges(Agenda):
             return ()
         self.handed_out = True
         return [
-            Input(amount, "tally.nudge.v1", "order-1", f"own-{number}", now, "own")
+            Input(amount, "counter.nudge.v1", "order-1", f"own-{number}", now, "own")
             for number, amount in enumerate(self.pending)
         ]
 
 
 async def test_an_own_input_that_raises_stops_its_order_and_no_other_until_a_fix() -> None:
-    def nudged(decide: Callable[..., Sequence[Output]]) -> Callable[..., Sequence[Output]]:
-        return lambda state, heard, *rest: decide(state, add(heard) if isinstance(heard, int) else heard, *rest)
+    def nudged(decide: Callable[..., Sequence[Output]]) -> Decider[Any, Any, Any]:
+        return counter_decider(decide=decide, react=lambda state, amount, *rest: decide(state, add(amount), *rest))
 
     shop = Shop()
     nudges = Nudges(1, UNLUCKY)
-    process = await shop.process(tally(nudged(decide_with_a_bug)), nudges)
+    process = await shop.process(nudged(decide_with_a_bug), nudges)
     shop.send(add(2), "c1")
     shop.send(add(4, "order-2"), "c2")
     await process.settle()
@@ -786,7 +790,7 @@ async def test_an_own_input_that_raises_stops_its_order_and_no_other_until_a_fix
     assert shop.published("order.dead-letters") == [], "no record is to blame"
 
     nudges.pending = [UNLUCKY]
-    fixed = await shop.process(tally(nudged(decide)), nudges)
+    fixed = await shop.process(nudged(decide), nudges)
     await fixed.settle()
     assert shop.total("order-1") == 1 + 2 + 3 + UNLUCKY
 
@@ -794,13 +798,13 @@ async def test_an_own_input_that_raises_stops_its_order_and_no_other_until_a_fix
 async def test_a_missing_policy_is_an_outage_that_ends_when_it_is_there() -> None:
     missing = True
 
-    def waiting(state: Tally | None, heard: Any, time: datetime, policies: Policies) -> Sequence[Output]:
+    def waiting(state: Count | None, command: Command, now: datetime, policies: Policies) -> Sequence[Output]:
         if missing:
             raise PolicyMissing("gold version 2")
-        return decide(state, heard, time, policies)
+        return decide(state, command, now, policies)
 
     shop = Shop()
-    process = await shop.process(tally(waiting))
+    process = await shop.process(counter_decider(decide=waiting))
     shop.send(add(), "c1")
     assert not await process.work()
     assert shop.rows() == []
@@ -854,7 +858,7 @@ class OneByOne(MemorySource):
 
 
 async def test_while_too_much_waits_for_the_broker_nothing_new_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shard_loop, "UNPUBLISHED_MAX", 3)
+    monkeypatch.setattr(outbox, "UNPUBLISHED_MAX", 3)
     shop = Shop()
     process = await shop.process()
     process.loop.source = OneByOne(shop.bus, process.source.topics)
@@ -863,7 +867,7 @@ async def test_while_too_much_waits_for_the_broker_nothing_new_is_taken(monkeypa
     process.broker.away = True
     for number in range(20):
         shop.send(add(), f"c{number}")
-    tasks = [asyncio.create_task(process.loop.run()), asyncio.create_task(process.loop.keep_publishing())]
+    tasks = [asyncio.create_task(process.loop.run()), asyncio.create_task(process.loop.outbox.keep_publishing())]
     await asyncio.sleep(0.1)
     assert shop.total() == 4
     process.broker.away = False

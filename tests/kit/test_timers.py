@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from schemas.timer.commands import CancelTimer, Schedule, TimerCommand
 from schemas.timer.events import Elapsed
 from schemas.wire import Actor, Role, Service
-from services.timer import agenda as timer_agenda
-from services.timer.agenda import MemoryTable, TimerAgenda
+from services.timer import projection
 from services.timer.domain import DECIDER, Due
+from services.timer.projection import MemoryTimerTable, Timers
 from shared.kernel import codec
 from shared.kernel.decider import Output
+from shared.kernel.policies import Policies
 from shared.kernel.ports import Outage
-from shared.rules.policies import Policies
 from shared.runtime.memory import START, MemoryBus, MemoryPublisher, MemorySource, MemoryStore
+from shared.runtime.partitions import home_among
 from shared.runtime.shard_loop import ShardLoop
 
 PLATFORM = Actor(role="platform", id="order")
@@ -32,24 +33,24 @@ class Clockwork:
 
     def __init__(self) -> None:
         self.bus = MemoryBus(1)
-        self.table = MemoryTable()
-        self.store = MemoryStore(TimerAgenda(self.table))
+        self.table = MemoryTimerTable()
+        self.store = MemoryStore()
         self._sent = 0
 
     async def start(self) -> None:
         """A process that takes the shard over, from the table alone."""
-        self.agenda = TimerAgenda(self.table)
-        self.store.agenda = self.agenda
+        self.timers = Timers(self.table)
+        self.store.projections = [self.timers]
         self.source = MemorySource(self.bus, ["timer.commands"])
         self.loop = ShardLoop(
             DECIDER,
             Policies({}),
-            self.agenda,
+            [self.timers],
             self.store,
             self.source,
-            MemoryPublisher(self.bus),
+            MemoryPublisher(self.bus, "timer"),
             self.bus.clock,
-            1,
+            home_among(1),
             "timer",
         )
         await self.loop.claim([0])
@@ -85,14 +86,14 @@ class Clockwork:
         while True:
             handled, records = self.loop.handled, await self.source.take(0)
             assert await self.loop.step(records)
-            while await self.loop.publish():
+            while await self.loop.outbox.publish():
                 pass
             if not records and self.loop.handled == handled:
                 return
 
     async def wait(self, seconds: float) -> None:
-        """Until so many seconds after the start, stepping whenever the agenda says that something is due."""
-        while (due := self.agenda.next_due()) is not None and due <= at(seconds):
+        """Until so many seconds after the start, stepping whenever a timer is due."""
+        while (due := self.timers.next_due()) is not None and due <= at(seconds):
             self.bus.now = max(due, self.bus.now)
             await self.settle()
         self.bus.now = at(seconds)
@@ -121,16 +122,16 @@ async def clockwork() -> Clockwork:
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timer_agenda, "PAGE", 8)
-    monkeypatch.setattr(timer_agenda, "RING_AT_ONCE_MAX", 3)
-    monkeypatch.setattr(timer_agenda, "SWEEP_EVERY", 5)
+    monkeypatch.setattr(projection, "PAGE", 8)
+    monkeypatch.setattr(projection, "FIRE_AT_ONCE_MAX", 3)
+    monkeypatch.setattr(projection, "SWEEP_EVERY", 5)
 
 
 async def test_a_timer_rings_after_its_instant_and_not_at_it(clockwork: Clockwork) -> None:
     await clockwork.arm(("a", 10))
     await clockwork.wait(10)
     assert clockwork.rung == []
-    assert clockwork.agenda.next_due() == at(10.001), "the first millisecond at which the deadline has passed"
+    assert clockwork.timers.next_due() == at(10.001), "the first millisecond at which the deadline has passed"
     await clockwork.wait(10.001)
     [bell] = clockwork.bells()
     assert (bell.timer_id, bell.order_id, bell.name, bell.due_at) == ("a", "order-a", "some_deadline", at(10))
@@ -265,12 +266,12 @@ async def test_only_the_near_timers_are_in_memory_however_many_are_pending(clock
     timers = [(f"t{number:03}", 100.0 + number * 7 % 200) for number in range(200)]
     for begin in range(0, 200, 20):
         await clockwork.arm(*timers[begin : begin + 20])
-    shard = clockwork.agenda.shards[0]
+    shard = clockwork.timers.shards[0]
     held = 0
     for seconds in range(100, 400, 5):
         await clockwork.wait(seconds)
         held = max(held, len(shard.near), len(shard.heap))
-    assert held <= 5 * timer_agenda.PAGE
+    assert held <= 5 * projection.PAGE
     assert clockwork.rung == [timer_id for timer_id, _ in sorted(timers, key=lambda timer: timer[1])]
     assert len(clockwork.table.timers[0]) < 20, "what has rung is swept"
 
@@ -343,7 +344,7 @@ async def test_a_timer_whose_order_is_parked_rings_once_the_bug_is_mended(
 @pytest.mark.usefixtures("small_pages")
 async def test_doubtful_commits_lose_and_double_no_bell() -> None:
     clockwork = Clockwork()
-    clockwork.store = Doubtful(TimerAgenda(clockwork.table))
+    clockwork.store = Doubtful()
     await clockwork.start()
     timers = [(f"t{number:02}", 10.0 + number % 9) for number in range(40)]
     for timer_id, seconds in timers:
@@ -354,7 +355,7 @@ async def test_doubtful_commits_lose_and_double_no_bell() -> None:
         if not clockwork.loop.shards:
             await clockwork.loop.claim([0])
         await clockwork.loop.step(await clockwork.source.take(0))
-        await clockwork.loop.publish()
+        await clockwork.loop.outbox.publish()
         clockwork.bus.now += timedelta(seconds=0.2)
     assert sorted(clockwork.rung) == sorted(name for name, _ in timers)
     due = dict(timers)
@@ -368,7 +369,7 @@ async def test_whatever_became_due_while_nobody_was_there_rings_in_order(clockwo
     await clockwork.start()
     await clockwork.settle()
     assert clockwork.rung == [f"t{number:02}" for number in range(50)]
-    assert clockwork.agenda.next_due() is None
+    assert clockwork.timers.next_due() is None
 
 
 Step = tuple[str, int, int]
@@ -382,9 +383,9 @@ STEPS = st.lists(
 @given(steps=STEPS)
 async def test_whatever_is_armed_moved_and_cancelled_rings_as_a_simple_list_would(steps: Sequence[Step]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timer_agenda, "PAGE", 4)
-        patch.setattr(timer_agenda, "RING_AT_ONCE_MAX", 3)
-        patch.setattr(timer_agenda, "SWEEP_EVERY", 2)
+        patch.setattr(projection, "PAGE", 4)
+        patch.setattr(projection, "FIRE_AT_ONCE_MAX", 3)
+        patch.setattr(projection, "SWEEP_EVERY", 2)
         clockwork = Clockwork()
         await clockwork.start()
         now, pending, expected = 0, dict[str, int](), list[tuple[str, int]]()

@@ -30,12 +30,14 @@ from deploy.verify.judging import judged
 from deploy.verify.purse import Purse
 from deploy.verify.report import PROMISES, Report, money
 from deploy.verify.spool import Spool
+from schemas.instants import to_ms
 from schemas.topics import SERVICES, all_topics
 from schemas.wire import Message
 from services.refund.ledger import entry
-from services.timer.agenda import TimerAgenda
-from shared.kernel.codec import header, partition_of
-from shared.kernel.ports import EPOCH, Record
+from services.timer.projection import Timers
+from shared.kernel.codec import header
+from shared.kernel.ports import Record
+from shared.runtime.partitions import partition_of
 
 MILLISECOND = timedelta(milliseconds=1)
 MINUTE = 60_000
@@ -68,24 +70,24 @@ class Written:
 
 def written(stage: MemoryStage) -> Written:
     world = stage.world
-    (timers,) = (loop.agenda for loop in world.loops if isinstance(loop.agenda, TimerAgenda))
+    (timers,) = (one for loop in world.loops for one in loop.inputs if isinstance(one, Timers))
     table: Any = timers.table
     return Written(
         records=[record for log in world.bus.logs.values() for record in log],
         entries=[
             Fact(
-                row.order_id or "",
+                row.stream_id or "",
                 LEDGER,
                 at=row.time,
                 type=row.type,
-                id=header(row.headers, "ce_id") or "",
+                id=row.id or "",
                 data={
                     "currency": made.currency,
                     "postings": [[-1, made.from_account, -made.amount_minor], [1, made.to_account, made.amount_minor]],
                 },
             )
             for shard in world.stores["refund"].shards.values()
-            for row in shard.rows
+            for row in shard.events
             if (made := entry(Message.MODELS[row.type].read(row.data or b"")))
         ],
         alarms=[
@@ -95,7 +97,7 @@ def written(stage: MemoryStage) -> Written:
             if timer.place > table.watermarks[shard]
         ],
         partitions=world.bus.partitions,
-        at=(world.bus.now - EPOCH) // MILLISECOND,
+        at=to_ms(world.bus.now),
     )
 
 

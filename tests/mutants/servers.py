@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 STORE = ("tests/contract/test_store.py",)
-LEASE = ("tests/kit/test_lease.py",)
+LEASE = ("tests/kit/test_membership.py",)
 LEDGER = ("tests/kit/test_ledger.py",)
 TIMERS = ("tests/contract/test_timer_table.py",)
 PUBLISHER = ("tests/contract/test_publisher.py",)

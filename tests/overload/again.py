@@ -22,15 +22,15 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from deploy.memory import PaymentService
+from schemas.instants import from_ms
 from services.dispute.domain import DECIDER as DISPUTE
 from services.mediation.domain import DECIDER as MEDIATION
 from services.order.domain import DECIDER as ORDER
 from services.refund.domain import DECIDER as REFUND
-from services.timer.agenda import MemoryTable, TimerAgenda
 from services.timer.domain import DECIDER as TIMER
-from shared.kernel.agenda import Agenda
+from services.timer.projection import MemoryTimerTable, Timers
 from shared.kernel.codec import header
-from shared.kernel.ports import EPOCH, Record
+from shared.kernel.ports import Record
 from shared.rules import policies
 from shared.runtime.memory import World
 from tests.overload.mix import ORDERS, WAYS, way_of
@@ -41,7 +41,7 @@ INSTANTS = ("seller_answer_by", "escalates_at")
 PARTITIONS = 3
 
 
-class Said(NamedTuple):
+class OutgoingMessage(NamedTuple):
     topic: str
     id: str
     type: str
@@ -62,7 +62,7 @@ class Heard:
     """What lies in the topics of some orders: the people's commands, and what was said to them, each once."""
 
     commands: list[Record] = field(default_factory=list)
-    said: defaultdict[str, dict[str, Said]] = field(default_factory=lambda: defaultdict(dict))
+    said: defaultdict[str, dict[str, OutgoingMessage]] = field(default_factory=lambda: defaultdict(dict))
 
     def take(self, record: Record) -> None:
         order_id = (record.key or b"").decode()
@@ -72,7 +72,7 @@ class Heard:
                 self.commands.append(record)
         elif record.topic in EVENTS:
             id_ = header(record.headers, "ce_id") or ""
-            said = Said(record.topic, id_, type_, record.value or b"", cause, record.timestamp)
+            said = OutgoingMessage(record.topic, id_, type_, record.value or b"", cause, record.timestamp)
             self.said[order_id].setdefault(id_, said)
 
     def of_order(self, order_id: str) -> list[tuple[str, str, bytes]]:
@@ -106,9 +106,10 @@ async def played(commands: Sequence[Record], until: datetime) -> Heard:
     inputs = sorted(commands, key=lambda record: (record.timestamp, record.topic, record.partition, record.offset))
     world = World(policies.load(), PARTITIONS, _at(inputs[0].timestamp))
     for decider in (ORDER, DISPUTE, MEDIATION, REFUND):
-        await world.add(decider, Agenda())
-    await world.add(TIMER, TimerAgenda(MemoryTable()))
-    world.strangers.append(PaymentService(world.bus))
+        await world.add(decider)
+    timers = Timers(MemoryTimerTable())
+    await world.add(TIMER, [timers], [timers])
+    world.external_systems.append(PaymentService(world.bus))
     for record in inputs:
         at = _at(record.timestamp)
         if at > world.bus.now:
@@ -123,7 +124,7 @@ async def played(commands: Sequence[Record], until: datetime) -> Heard:
 
 
 def _at(ms: int) -> datetime:
-    return EPOCH + timedelta(milliseconds=ms)
+    return from_ms(ms)
 
 
 @dataclass

@@ -17,9 +17,10 @@ from deploy.local.processes import free_port
 from deploy.local.stack import REPO, Stack
 from deploy.verify.looking import verify
 from deploy.verify.report import Report
+from schemas.instants import EPOCH
 from schemas.topics import PARTITIONS, SERVICES
-from shared.kernel.ports import EPOCH, Record
-from shared.rules import policies
+from shared.kernel.ports import Record
+from shared.rules import calendar, policies
 from tests.bench.load import Given
 from tests.faults import aftermath
 from tests.overload import again, mix
@@ -240,4 +241,4 @@ def _looked_at(key: bytes | None, every: int) -> bool:
 def window_to_ship() -> timedelta:
     newest = policies.load().newest("demo")
     assert newest is not None
-    return policies.after(EPOCH, newest[1].processing, newest[1]) - EPOCH
+    return calendar.after(EPOCH, newest[1].processing, newest[1]) - EPOCH

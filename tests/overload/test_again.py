@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.kernel.ports import EPOCH, Record
+from schemas.instants import EPOCH
+from shared.kernel.ports import Record
 from shared.runtime.memory import START
 from tests.overload import again, mix
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from time import monotonic, process_time, time
 
+from services.composition import DECIDERS
 from tests.simulation import tables
 from tests.simulation.coverage import Visited, all_cells
-from tests.simulation.group import DECIDERS
 from tests.simulation.history import Judged, fingerprint, judge, shrink, tell
 from tests.simulation.plan import draw
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from services.refund.calling import ATTEMPTS_MAX
+from services.refund.policy import ATTEMPTS_MAX
 from shared.kernel.codec import header
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def who_does_not_know_asks(played: "Played") -> Iterator[str]:
     for row, data in played.told("refund"):
         if row.type not in TOLD:
             continue
-        movement = row.order_id, data["settlement_id"], data["leg"]
+        movement = row.stream_id, data["settlement_id"], data["leg"]
         last, said = before.get(movement, ("", {}))
-        answer = answers.get(header(row.headers, "ce_causationid"), {})
+        answer = answers.get(row.causation_id or "", {})
         if row.type == "refund.submitted.v1":
             calls[movement] = 1 if row.command_id is not None else calls.get(movement, 0) + 1
             if calls[movement] > ATTEMPTS_MAX:

@@ -1,7 +1,7 @@
 """How far the search has looked: which inputs met which states, and under which faults."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, get_args
@@ -13,12 +13,12 @@ from schemas.wire import Command, Message, Service
 from services.dispute.states import RUNS
 from services.dispute.states import STATUS as DISPUTE_STATUS
 from services.mediation import case
-from services.mediation.domain import Cases
+from services.mediation.states import Cases
 from services.order import states as order_states
-from services.refund.movement import Order as Movements
-from services.refund.movement import payment_key
+from services.refund.states import Order as Movements
+from services.refund.states import payment_key
 from shared.kernel.decider import Deadline, Decider, Output
-from shared.rules.policies import Policies
+from shared.kernel.policies import Policies
 
 Cell = tuple[Service, str, str]
 """service, state, type of input"""
@@ -82,18 +82,26 @@ class Visited:
     struck: Counter[str] = field(default_factory=Counter)
     fault: str = NONE
 
-    def watch(self, decider: Decider[Any]) -> Decider[Any]:
+    def watch(self, decider: Decider[Any, Any, Any]) -> Decider[Any, Any, Any]:
         """The same decider, seen at work."""
-        service, decide = decider.service, decider.decide
+        service = decider.service
         if service not in STATES:
             return decider
 
-        def watched(state: Any, heard: Any, time: datetime, policies: Policies) -> Sequence[Output]:
-            kind = heard.name if isinstance(heard, Deadline) else heard.type
-            self.cells[(service, state_of(service, state, heard), kind), self.fault] += 1
-            return decide(state, heard, time, policies)
+        def watched(asked: Callable[..., Sequence[Output]]) -> Callable[..., Sequence[Output]]:
+            def watching(state: Any, payload: Any, now: datetime, policies: Policies) -> Sequence[Output]:
+                kind = payload.name if isinstance(payload, Deadline) else payload.type
+                self.cells[(service, state_of(service, state, payload), kind), self.fault] += 1
+                return asked(state, payload, now, policies)
 
-        return replace(decider, decide=watched)
+            return watching
+
+        return replace(
+            decider,
+            decide=watched(decider.decide),
+            react=watched(decider.react),
+            expire=watched(decider.expire),
+        )
 
     def __iadd__(self, other: "Visited") -> "Visited":
         self.cells += other.cells
@@ -132,7 +140,7 @@ def _asked(held: case.Case, question_id: str | None) -> bool:
     return isinstance(held, case.InRound) and question_id in held.file.questions
 
 
-def all_cells(deciders: Sequence[Decider[Any]]) -> Iterator[Cell]:
+def all_cells(deciders: Sequence[Decider[Any, Any, Any]]) -> Iterator[Cell]:
     """Everything that can meet: any command any state, an event those it can come in, a deadline those that hold it."""
     for decider in deciders:
         service = decider.service
@@ -143,7 +151,7 @@ def all_cells(deciders: Sequence[Decider[Any]]) -> Iterator[Cell]:
             for model in Message.MODELS.values()
             if issubclass(model, Command) and model.topic == f"{service}.commands" and model.type not in APART
         ]
-        for input_ in (*commands, *(model.type for model in decider.hears)):
+        for input_ in (*commands, *(model.type for model in decider.subscriptions)):
             for state in COMES_IN.get((service, input_), STATES[service]):
                 yield service, state, input_
         for state, name in DEADLINES[service]:

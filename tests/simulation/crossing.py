@@ -21,15 +21,15 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from schemas.wire import MEDIATORS_KEY, Service
-from shared.kernel import codec
+from services.composition import DECIDERS
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
-from tests.simulation.group import DECIDERS
+from shared.runtime.partitions import partition_of
 from tests.simulation.known import at, instants_of
 from tests.simulation.play import PEOPLE, Played
 
 COMPARED: tuple[Service, ...] = ("order", "dispute", "mediation")
-SUBSCRIPTIONS = {service: {model.type for model in DECIDERS[service].hears} for service in COMPARED}
+SUBSCRIPTIONS = {service: {model.type for model in DECIDERS[service].subscriptions} for service in COMPARED}
 SHANGHAI = timedelta(hours=8)
 NOW = timedelta(0)
 
@@ -110,7 +110,7 @@ def crossed(played: Played, order_id: str) -> bool:
 
 
 def _handlings(played: Played, order_id: str, roots: Mapping[str, str]) -> Iterator[Handling]:
-    shard = codec.partition_of(order_id.encode(), played.plan.partitions)
+    shard = partition_of(order_id.encode(), played.plan.partitions)
     for service in COMPARED:
         for found, handled in played.world.groups[service].handled[shard, order_id]:
             yield Handling(roots.get(found.id, found.id), service, found.time, handled, found.own)
@@ -129,11 +129,11 @@ def _acts(played: Played, order_id: str) -> Iterator[Act]:
     for command in played.commands:
         if command.key == key:
             yield Act(header(command.headers, "ce_id") or "", _service(command), at(command.timestamp))
-    shard = codec.partition_of(key, played.plan.partitions)
+    shard = partition_of(key, played.plan.partitions)
     for service in COMPARED:
         for row in played.world.groups[service].rows(shard):
-            cause = header(row.headers, "ce_causationid") or ""
-            if row.order_id == order_id and "/" in cause:
+            cause = row.causation_id or ""
+            if row.stream_id == order_id and "/" in cause:
                 yield Act(cause, service, at(row.time))
 
 

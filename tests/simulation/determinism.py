@@ -28,20 +28,21 @@ from itertools import groupby
 from typing import Any
 
 from deploy.payments.provider import Answer
+from schemas.instants import EPOCH, to_ms
 from schemas.payments.commands import PaymentCommand
 from schemas.payments.events import PaymentEvent, PaymentSettled
 from schemas.wire import Event, Rejected, Resumed, Service
+from services.composition import DECIDERS
 from services.refund.gateway import COMMANDS, Paid, answer
-from services.timer.agenda import MemoryTable, TimerAgenda
-from shared.kernel import codec
-from shared.kernel.agenda import Agenda
+from services.timer.projection import MemoryTimerTable, Timers
 from shared.kernel.codec import header
-from shared.kernel.decider import Decider, Input, Said, Stream, handle
-from shared.kernel.ports import EPOCH, Row
+from shared.kernel.decider import Decider
+from shared.kernel.ports import Input, StoredEvent
+from shared.kernel.stream import OutgoingMessage, Stream, handle
 from shared.runtime.memory import MemoryBus, World
+from shared.runtime.partitions import partition_of
 from tests.simulation import virtual_time
 from tests.simulation.crossing import COMPARED, crossed
-from tests.simulation.group import DECIDERS
 from tests.simulation.known import at
 from tests.simulation.plan import RULES
 from tests.simulation.play import Played
@@ -59,11 +60,11 @@ Outcome = dict[str, list[tuple[str, str, Any]]]
 def the_same_inputs_give_the_same_rows(played: Played) -> Iterator[str]:
     for service in FOLDED:
         group = played.world.groups[service]
-        stored: dict[tuple[int, str], list[Row]] = {}
+        stored: dict[tuple[int, str], list[StoredEvent]] = {}
         for shard in range(played.world.bus.partitions):
             for row in group.rows(shard):
-                if row.order_id is not None:
-                    stored.setdefault((shard, row.order_id), []).append(row)
+                if row.stream_id is not None:
+                    stored.setdefault((shard, row.stream_id), []).append(row)
         for (shard, order_id), inputs in group.handled.items():
             stream: Stream[Any] = Stream(order_id)
             again: list[tuple[str, str, bytes | None, int]] = []
@@ -77,10 +78,10 @@ def the_same_inputs_give_the_same_rows(played: Played) -> Iterator[str]:
                 for sentence in wrong:
                     yield f"{service} of {order_id}: {found.type} {found.id} at {found.time}: {sentence}"
                 latest = max(latest, found.time) if found.own else latest
-                ms = (found.time - EPOCH) // timedelta(milliseconds=1)
+                ms = to_ms(found.time)
                 again += [(one.message.type, one.id, one.message.model_dump_json().encode(), ms) for one in said]
             rows = stored.get((shard, order_id), [])
-            there = [(row.type, header(row.headers, "ce_id") or "", row.data, row.time) for row in rows]
+            there = [(row.type, row.id or "", row.data, row.time) for row in rows]
             if again != there:
                 differs = next(
                     (pair for pair in zip(again, there, strict=False) if pair[0] != pair[1]), "one is longer"
@@ -88,7 +89,9 @@ def the_same_inputs_give_the_same_rows(played: Played) -> Iterator[str]:
                 yield f"{service} of {order_id}: {differs}, folded again and as stored"
 
 
-def _unlawful(decider: Decider[Any], state: Any, found: Input, said: Sequence[Said]) -> Iterator[str]:
+def _unlawful(
+    decider: Decider[Any, Any, Any], state: Any, found: Input, said: Sequence[OutgoingMessage]
+) -> Iterator[str]:
     """`state`: before the input; `said`: all that came of it."""
     due = _due(decider, state)
     for cause, ones in groupby(said, key=lambda one: one.causation_id):
@@ -106,7 +109,7 @@ def _unlawful(decider: Decider[Any], state: Any, found: Input, said: Sequence[Sa
         yield f"overdue, and does not strike: {left}"
 
 
-def _due(decider: Decider[Any], state: Any) -> dict[str, datetime]:
+def _due(decider: Decider[Any, Any, Any], state: Any) -> dict[str, datetime]:
     """By the name it has as a cause."""
     return {f"{decider.service}/{one.subject}/{one.name}": one.due_at for one in decider.deadlines(state)}
 
@@ -164,9 +167,10 @@ class _Prompt:
 async def _fault_free(played: Played) -> World:
     world = World(RULES, played.plan.partitions)
     for service in ("order", "dispute", "mediation", "refund"):
-        await world.add(DECIDERS[service], Agenda())
-    await world.add(DECIDERS["timer"], TimerAgenda(MemoryTable()))
-    world.strangers.append(_Prompt(world.bus))
+        await world.add(DECIDERS[service])
+    timers = Timers(MemoryTimerTable())
+    await world.add(DECIDERS["timer"], [timers], [timers])
+    world.external_systems.append(_Prompt(world.bus))
     for command in played.commands:
         if command.topic != "refund.commands":
             await world.wait(max(at(command.timestamp) - world.bus.now, timedelta(0)))
@@ -180,24 +184,24 @@ async def _fault_free(played: Played) -> World:
 
 
 def _outcome_of(played: Played, order_id: str) -> Outcome:
-    shard = codec.partition_of(order_id.encode(), played.plan.partitions)
+    shard = partition_of(order_id.encode(), played.plan.partitions)
     return {service: _said(played.world.groups[service].rows(shard), order_id) for service in COMPARED}
 
 
 def _outcome(world: World, order_id: str) -> Outcome:
-    shard = codec.partition_of(order_id.encode(), world.bus.partitions)
-    return {service: _said(world.stores[service].shards[shard].rows, order_id) for service in COMPARED}
+    shard = partition_of(order_id.encode(), world.bus.partitions)
+    return {service: _said(world.stores[service].shards[shard].events, order_id) for service in COMPARED}
 
 
-def _said(rows: list[Row], order_id: str) -> list[tuple[str, str, Any]]:
+def _said(rows: list[StoredEvent], order_id: str) -> list[tuple[str, str, Any]]:
     """(type, cause, content) of each event in order, the cause by name where it is a command or a deadline; then what
     was refused, and why. Refusals change nothing, so where they stand among the events says nothing."""
     events, refusals = [], []
     for row in rows:
-        if row.order_id != order_id or row.type in NO_OUTCOME or row.type.endswith(".resumed.v1"):
+        if row.stream_id != order_id or row.type in NO_OUTCOME or row.type.endswith(".resumed.v1"):
             continue
         data = _timeless(json.loads(row.data or b"{}"))
-        cause = header(row.headers, "ce_causationid") or ""
+        cause = row.causation_id or ""
         if "command_id" in data:
             if data["refused"] not in NO_OUTCOME and not data["refused"].endswith(".resume.v1"):
                 refusals.append((row.type, cause, data["code"]))

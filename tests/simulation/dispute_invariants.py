@@ -27,7 +27,7 @@ def what_is_final_stays_final(played: "Played") -> Iterator[str]:
         if not row.type.startswith("dispute.") or row.topic is None or row.type in NO_HISTORY:
             continue
         data = json.loads(row.data or b"{}")
-        dispute = row.order_id, data["dispute_id"]
+        dispute = row.stream_id, data["dispute_id"]
         if dispute in closed:
             yield f"{dispute} was closed, then came {row.type}"
         match row.type:
@@ -49,14 +49,14 @@ def the_last_round_decides(played: "Played") -> Iterator[str]:
     rulings: dict[tuple[str | None, str], list[tuple[str | None, int]]] = defaultdict(list)
     answered: set[tuple[str | None, str, str]] = set()
     appealed = {
-        (row.order_id, data["dispute_id"], data["round"])
+        (row.stream_id, data["dispute_id"], data["round"])
         for row, data in played.told("dispute")
         if row.type == "dispute.appealed.v1"
     }
     for row, data in played.told("mediation"):
-        if "dispute_id" not in data or row.order_id is None:
+        if "dispute_id" not in data or row.stream_id is None:
             continue
-        dispute = row.order_id, data["dispute_id"]
+        dispute = row.stream_id, data["dispute_id"]
         on_appeal = (*dispute, data.get("round")) in appealed
         match row.type.partition(".")[2]:
             case "opened.v1" | "assigned.v1" if on_appeal and data["mediator"] is not None:
@@ -71,7 +71,7 @@ def the_last_round_decides(played: "Played") -> Iterator[str]:
                     yield f"{dispute}: {rulings[dispute]} stood, for want of time it is {data['refund_minor']}"
                 rulings[dispute].append((data.get("mediator_id"), data["refund_minor"]))
             case "answered.v1":
-                answer = row.order_id, data["question_id"], data["by"]
+                answer = row.stream_id, data["question_id"], data["by"]
                 if answer in answered:
                     yield f"{dispute}: {data['by']} answers {data['question_id']} again"
                 answered.add(answer)
@@ -83,7 +83,7 @@ def what_was_decided_stands(played: "Played") -> Iterator[str]:
     waived: dict[tuple[str | None, str], dict[str | None, str]] = {}
     """Of what was decided: who waived his appeal, by his command."""
     for row, data in played.told("dispute"):
-        dispute, cause = (row.order_id, data.get("dispute_id", "")), header(row.headers, "ce_causationid")
+        dispute, cause = (row.stream_id, data.get("dispute_id", "")), row.causation_id
         match row.type.removeprefix("dispute."):
             case "escalated.v1" | "appealed.v1":
                 rounds[dispute] = data["round"]
@@ -113,15 +113,15 @@ def what_is_accepted_stood_last(played: "Played") -> Iterator[str]:
         for row, data in played.told(service):
             match row.type.removeprefix(f"{service}."):
                 case "offer_made.v1":
-                    newest[row.order_id, data["dispute_id"], data["by"]] = data["offer_id"]
+                    newest[row.stream_id, data["dispute_id"], data["by"]] = data["offer_id"]
                 case "offer_declined.v1":
-                    declined.add((row.order_id, data["dispute_id"], data["offer_id"]))
+                    declined.add((row.stream_id, data["dispute_id"], data["offer_id"]))
                 case "offer_accepted.v1":
-                    place = row.order_id, data["dispute_id"]
+                    place = row.stream_id, data["dispute_id"]
                     last = newest.get((*place, "seller" if data["by"] == "buyer" else "buyer"), data["offer_id"])
                     if data["offer_id"] < last or (*place, last) in declined:
                         yield f"{place}: offer {data['offer_id']} was accepted, {last} stood, declined {declined}"
-                    wish = meant.get(((row.order_id or "").encode(), row.command_id))
+                    wish = meant.get(((row.stream_id or "").encode(), row.command_id))
                     if wish not in (None, data["offer_id"]):
                         yield f"{place}: offer {wish} was meant, {data['offer_id']} accepted"
 
@@ -131,23 +131,23 @@ def nobody_acts_for_another(played: "Played") -> Iterator[str]:
     asked: dict[tuple[str | None, str], Any] = {}
     for service in SPEAKING:
         for row in played.rows(service):
-            if row.order_id not in played.orders or row.topic is None or row.type.endswith(".rejected.v1"):
+            if row.stream_id not in played.orders or row.topic is None or row.type.endswith(".rejected.v1"):
                 continue
             data = json.loads(row.data or b"{}")
             actor = data.get("actor") if row.command_id is not None else None
             match row.type:
                 case "dispute.requested.v1":
-                    asked[row.order_id, data["dispute_id"]], actor = actor, None
+                    asked[row.stream_id, data["dispute_id"]], actor = actor, None
                 case "dispute.opened.v1":
-                    actor = asked.get((row.order_id, data["dispute_id"]))
-            if actor and actor["id"] != played.orders[row.order_id].people.get(actor["role"], actor["id"]):
-                yield f"{row.type} of {row.order_id} by {actor}, who is somebody else"
+                    actor = asked.get((row.stream_id, data["dispute_id"]))
+            if actor and actor["id"] != played.orders[row.stream_id].people.get(actor["role"], actor["id"]):
+                yield f"{row.type} of {row.stream_id} by {actor}, who is somebody else"
 
 
 def who_is_too_late_or_too_early_is(played: "Played") -> Iterator[str]:
     """R0: up to its last instant a right lasts, and from its first on it is there."""
     received = {
-        (row.order_id, data["dispute_id"]): datetime.fromisoformat(data["received_at"])
+        (row.stream_id, data["dispute_id"]): datetime.fromisoformat(data["received_at"])
         for row, data in played.told("dispute")
         if row.type == "dispute.requested.v1"
     }
@@ -157,11 +157,11 @@ def who_is_too_late_or_too_early_is(played: "Played") -> Iterator[str]:
                 continue
             data = json.loads(row.data or b"{}")
             details = data["details"] or {}
-            when = received[row.order_id, data["dispute_id"]] if "freeze" in row.type else at(row.time)
+            when = received[row.stream_id, data["dispute_id"]] if "freeze" in row.type else at(row.time)
             if data["code"] == "too_late" and when <= datetime.fromisoformat(details["lost_at"]):
-                yield f"{row.type} of {row.order_id}: too late at {when}, lost at {details}"
+                yield f"{row.type} of {row.stream_id}: too late at {when}, lost at {details}"
             if "available_at" in details and when >= datetime.fromisoformat(details["available_at"]):
-                yield f"{row.type} of {row.order_id}: too early at {when}, available at {details}"
+                yield f"{row.type} of {row.stream_id}: too early at {when}, available at {details}"
 
 
 def nobody_gets_more_than_he_claimed(played: "Played") -> Iterator[str]:
@@ -171,19 +171,19 @@ def nobody_gets_more_than_he_claimed(played: "Played") -> Iterator[str]:
         if row.type == "order.lines_frozen.v1":
             data = json.loads(row.data or b"{}")
             money = data["claimed_minor"], sum(line["amount_minor"] for line in data["lines"])
-            frozen[row.order_id, data["dispute_id"]] = money
+            frozen[row.stream_id, data["dispute_id"]] = money
     for service in QUARRELLING:
         for row, data in played.told(service):
             match row.type.partition(".")[2]:
                 case "offer_made.v1" | "offer_accepted.v1" | "decided.v1":
-                    claimed, _ = frozen[row.order_id, data["dispute_id"]]
+                    claimed, _ = frozen[row.stream_id, data["dispute_id"]]
                     if (refund := data.get("terms", data).get("refund_minor", 0)) > claimed:
-                        yield f"{row.type} of {row.order_id}: {refund}, claimed were {claimed}"
+                        yield f"{row.type} of {row.stream_id}: {refund}, claimed were {claimed}"
                 case "closed.v1":
-                    claimed, worth = frozen.get((row.order_id, data["dispute_id"]), (0, 0))
+                    claimed, worth = frozen.get((row.stream_id, data["dispute_id"]), (0, 0))
                     refund, release = data["refund_minor"], data["release_minor"]
                     if refund > claimed or refund + release != worth * data["final"]:
-                        yield f"{row.type} of {row.order_id}: {refund} and {release}, {claimed} claimed of {worth}"
+                        yield f"{row.type} of {row.stream_id}: {refund} and {release}, {claimed} claimed of {worth}"
 
 
 CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (

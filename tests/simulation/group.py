@@ -6,30 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from schemas.wire import Resumed, Service
-from services.dispute.domain import DECIDER as DISPUTE
-from services.mediation.domain import DECIDER as MEDIATION
+from schemas.wire import Service
+from services.composition import DECIDERS
 from services.notification.agenda import MailList
-from services.notification.domain import DECIDER as NOTIFICATION
 from services.notification.gateway import TAKEN, UNREACHABLE, Answer
-from services.order.domain import DECIDER as ORDER
-from services.refund.domain import DECIDER as REFUND
-from services.refund.ledger import Entry, entry
-from services.timer.agenda import MemoryTable, TimerAgenda
-from services.timer.domain import DECIDER as TIMER
-from shared.kernel.agenda import Agenda, Written
+from services.refund.ledger import BookedEntry
+from services.refund.projection import Ledger
+from services.timer.projection import MemoryTimerTable, Timers
 from shared.kernel.codec import Decoder
-from shared.kernel.decider import Decider, Input
-from shared.kernel.ports import Commit, Outage, Row
+from shared.kernel.ports import Commit, Input, Outage, StoredEvent
+from shared.runtime.partitions import home_among
+from shared.runtime.parts import Parts
 from tests.simulation.plan import RULES, Fault
 from tests.simulation.process import Process
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-DECIDERS: dict[Service, Decider[Any]] = {
-    one.service: one for one in (ORDER, DISPUTE, MEDIATION, REFUND, NOTIFICATION, TIMER)
-}
 NEVER = float("-inf")
 
 
@@ -48,23 +41,15 @@ class Mail(MailList):
         return TAKEN
 
 
-@dataclass(frozen=True, slots=True)
-class Booked:
-    id: str
-    order_id: str
-    entry: Entry
+class LedgerTable:
+    """The ledger, kept beyond a process; an entry that is there already is an error, as in the database."""
 
+    def __init__(self, world: "World") -> None:
+        self.world = world
 
-class Ledger(Agenda):
-    """The books, kept beyond a process; an entry that is there already is an error, as in the database."""
-
-    def __init__(self, group: "Group") -> None:
-        self.world = group.world
-
-    async def write(self, transaction: Any, written: Sequence[Written]) -> None:
-        for row in written:
-            if (made := entry(row.message)) is not None:
-                self.world.book(Booked(row.id, row.order_id, made))
+    async def add(self, transaction: Any, booked: Sequence[BookedEntry]) -> None:
+        for one in booked:
+            self.world.book(one)
 
 
 class BrokenRule(Exception):
@@ -92,7 +77,7 @@ class Group:
         self.world, self.service = world, service
         self.shards: dict[int, Any] = {}
         self.letters: dict[Any, Any] = {}
-        self.table = MemoryTable()
+        self.table = MemoryTimerTable()
         self.processes: list[Process] = []
         self.owner: dict[int, Process] = {}
         """Whom each shard is meant for."""
@@ -109,20 +94,22 @@ class Group:
         self.flaws: dict[str, Flaw] = {}
         """By the order of which it keeps the service from handling something."""
         self.decider = world.visited.watch(DECIDERS[service])
-        self.topics = Decoder(service, self.decider.hears, world.bus.partitions).topics
+        self.topics = Decoder(self.decider, home_among(world.bus.partitions)).topics
 
-    def _agenda(self) -> Agenda:
+    def _parts(self) -> Parts:
         match self.service:
             case "timer":
-                return TimerAgenda(self.table)
+                timers = Timers(self.table)
+                return Parts([timers], [timers])
             case "notification":
-                return Mail(self)
+                mail = Mail(self)
+                return Parts([mail], [mail])
             case "refund":
-                return Ledger(self)
-        return Agenda()
+                return Parts([Ledger(LedgerTable(self.world))])
+        return Parts()
 
     def start(self) -> Process:
-        process = Process(self, len(self.processes) + 1, self.decider, self._agenda(), RULES, self.topics)
+        process = Process(self, len(self.processes) + 1, self.decider, self._parts(), RULES, self.topics)
         self.processes.append(process)
         return process
 
@@ -137,14 +124,14 @@ class Group:
                 if not asked:
                     self.holder[shard] = None
         for one in self.living():
-            one.loop.lost.set()
+            one.wake.set()
 
     def given_back(self, shards: Iterable[int], by: Process) -> None:
         mine = [shard for shard in shards if self.holder.get(shard) is by]
         self.holder |= dict.fromkeys(mine)
         if mine:
             for one in self.living():
-                one.loop.lost.set()
+                one.wake.set()
 
     def expect(self, fault: Fault) -> None:
         self._waiting.append([fault.crossing, fault])
@@ -179,13 +166,13 @@ class Group:
             raise Outage(f"no answer of {whom}")
 
     def trips_over(self, found: Input) -> None:
-        if found.order_id in self.flaws and self.flaws[found.order_id].shows(found):
+        if found.stream_id in self.flaws and self.flaws[found.stream_id].shows(found):
             raise BrokenRule
 
     @property
     def obeys_operators(self) -> bool:
         """Whether they can let a parked order go on; elsewhere new processes do."""
-        return self.decider.resumed is not Resumed
+        return self.decider.resume is not None
 
     def parked(self) -> set[str]:
         """The orders that wait for a fix, or for somebody to say that it is there."""
@@ -193,13 +180,12 @@ class Group:
         held = (shard for process in self.living() for shard in process.loop.shards.values())
         return stored.union(*(shard.claim.parked for shard in held))
 
-    def committed(self, commit: Commit, tried: list[tuple[int, Input]]) -> None:
-        for shard, found in tried:
-            self.handled[shard, found.order_id].append((found, self.world.bus.clock()))
-        tried.clear()
-        for row in commit.rows:
-            if row.topic is not None:
-                self.public[row.shard] = row.position
+    def committed(self, commit: Commit) -> None:
+        for shard, found in commit.inputs:
+            self.handled[shard, found.stream_id].append((found, self.world.bus.clock()))
+        for event in commit.events:
+            if event.topic is not None:
+                self.public[event.shard] = event.position
         for shard, order_id, _ in commit.parked:
             if (self.service, order_id) not in self.world.broken:
                 self.world.finds(f"the {self.service} service parked {order_id} (shard {shard})")
@@ -220,6 +206,6 @@ class Group:
         timer, rung = self.table.timers.get(shard, {}).get(timer_id), self.table.watermarks.get(shard)
         return timer is not None and (rung is None or timer.place > rung)
 
-    def rows(self, shard: int) -> list[Row]:
-        rows: list[Row] = self.shards[shard].rows if shard in self.shards else []
+    def rows(self, shard: int) -> list[StoredEvent]:
+        rows: list[StoredEvent] = self.shards[shard].events if shard in self.shards else []
         return rows

@@ -22,9 +22,9 @@ from deploy.verify.purse import Purse
 from schemas.topics import SERVICES
 from schemas.wire import Message, Service
 from services.refund.ledger import entry
-from shared.kernel.codec import header
-from shared.kernel.decider import EARLY_BELL_DELAY, Stream, earliest
-from shared.kernel.ports import Row
+from shared.kernel.codec import header, published
+from shared.kernel.ports import StoredEvent
+from shared.kernel.stream import EARLY_WAKE_UP_DELAY, Stream
 from tests.simulation import calls, dispute_invariants
 from tests.simulation.visibility import unseen
 
@@ -48,10 +48,10 @@ def captured_is_where_it_should_be(played: "Played") -> Iterator[str]:
     """M1, and D1 of the lines."""
     purses: dict[str, Purse] = {}
     for row in played.rows("order"):
-        if row.type.startswith("order.") and row.order_id is not None and row.data is not None:
-            purse = purses.setdefault(row.order_id, Purse())
+        if row.type.startswith("order.") and row.stream_id is not None and row.data is not None:
+            purse = purses.setdefault(row.stream_id, Purse())
             for wrong in purse.hears(row.type, json.loads(row.data)):
-                yield f"{row.order_id}, {row.type} at position {row.position}: {wrong}"
+                yield f"{row.stream_id}, {row.type} at position {row.position}: {wrong}"
     for order_id, minor in played.captured.items():
         purse = purses.get(order_id, Purse())
         if purse.captured != minor:
@@ -62,7 +62,7 @@ def the_books_balance(played: "Played") -> Iterator[str]:
     """M3, and with the provider's own word M2 and M4."""
     ledger = played.world.ledger
     made = {
-        header(row.headers, "ce_id") or "": found
+        row.id or "": found
         for row in played.rows("refund")
         if row.type in ("refund.captured.v1", "refund.settled.v1", "refund.paid_out.v1", "refund.charged_back.v1")
         and (found := entry(Message.MODELS[row.type].read(row.data or b""))) is not None
@@ -94,11 +94,11 @@ def _moved(played: "Played") -> Counter[tuple[str, str]]:
     moved: Counter[tuple[str, str]] = Counter()
     movements = [(said.order_id, said.payment_key, said.amount_minor) for said in played.provider.moved]
     for row in played.rows("refund"):
-        if row.data is not None and b'"by hand ' in row.data and row.order_id is not None:
+        if row.data is not None and b'"by hand ' in row.data and row.stream_id is not None:
             data = json.loads(row.data)
             if data.get("provider_reference", "").startswith("by hand "):
                 key = f"{data['settlement_id']}/{data['leg']}"
-                movements.append((row.order_id, key, calls.amount_of(data)))
+                movements.append((row.stream_id, key, calls.amount_of(data)))
     for order_id, key, minor in movements:
         leg = key.rpartition("/")[2]
         moved[order_id, "buyer" if leg == "refund" else "seller"] += -minor if leg == "chargeback" else minor
@@ -112,17 +112,17 @@ def an_order_is_completed_when_all_is_paid(played: "Played") -> Iterator[str]:
     for row, data in played.told("order"):
         match row.type:
             case "order.settled.v1" if data["refund_minor"]:
-                refunding[row.order_id].add(data["settlement_id"])
+                refunding[row.stream_id].add(data["settlement_id"])
             case "order.refund_completed.v1":
-                refunding[row.order_id].discard(data["settlement_id"])
+                refunding[row.stream_id].discard(data["settlement_id"])
             case "order.completed.v1":
-                if left := refunding[row.order_id]:
-                    yield f"{row.order_id} is completed while {left} is being refunded"
-                if row.order_id in completed:
-                    yield f"{row.order_id} is completed again"
-                completed.add(row.order_id)
+                if left := refunding[row.stream_id]:
+                    yield f"{row.stream_id} is completed while {left} is being refunded"
+                if row.stream_id in completed:
+                    yield f"{row.stream_id} is completed again"
+                completed.add(row.stream_id)
         if data.get("status", "completed") != "completed":
-            completed.discard(row.order_id)
+            completed.discard(row.stream_id)
 
 
 def nothing_leaves_twice(played: "Played") -> Iterator[str]:
@@ -148,9 +148,9 @@ def every_command_has_one_answer(played: "Played") -> Iterator[str]:
         answers: Counter[tuple[str | None, str, bytes]] = Counter()
         for row in played.rows(service):
             if row.command_id is not None and row.digest is not None:
-                answers[row.order_id, row.command_id, row.digest] += 1
+                answers[row.stream_id, row.command_id, row.digest] += 1
         given = {
-            (found.order_id, found.id, found.digest): None
+            (found.stream_id, found.id, found.digest): None
             for inputs in group.handled.values()
             for found, _ in inputs
             if found.digest is not None and found.type.startswith(f"{service}.")
@@ -174,13 +174,13 @@ def every_input_is_handled_once(played: "Played") -> Iterator[str]:
 def _topic(found: Any, service: Service) -> str:
     if found.own or (found.digest is not None and found.type.startswith(f"{service}.")):
         return f"{service}.commands"
-    return str(getattr(found.heard, "topic", ""))
+    return str(getattr(found.payload, "topic", ""))
 
 
 def _lying(group: "Group") -> dict[tuple[int, str], dict[str, list[str]]]:
     """(shard, order) -> topic -> ids of what is for this service, repeats of our own publications left out."""
     lying: dict[tuple[int, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    heard = {(model.topic, model.type) for model in group.decider.hears}
+    heard = {(model.topic, model.type) for model in group.decider.subscriptions}
     for topic in group.topics:
         for shard in range(group.world.bus.partitions):
             highest: Counter[str] = Counter()
@@ -215,7 +215,7 @@ def what_is_said_is_said_in_order(played: "Played") -> Iterator[str]:
 def an_id_names_one_event(played: "Played") -> Iterator[str]:
     """S4: whoever keeps ids to know repeats loses nothing by it."""
     for service in SERVICES:
-        ids = Counter(header(row.headers, "ce_id") for row in played.rows(service) if row.order_id is not None)
+        ids = Counter(row.id for row in played.rows(service) if row.stream_id is not None)
         yield from (f"{service} said {times} things under the id {id_}" for id_, times in ids.items() if times > 1)
 
 
@@ -224,13 +224,13 @@ def an_order_tells_one_story(played: "Played") -> Iterator[str]:
     for service in STREAMS:
         stories: dict[str, str | None] = {}
         for row in played.rows(service):
-            if row.order_id is not None and row.topic is not None:
-                story = header(row.headers, "ce_correlationid")
-                if stories.setdefault(row.order_id, story) != story:
-                    yield f"{service} of {row.order_id}: {row.type} belongs to {story}, not to {stories[row.order_id]}"
+            if row.stream_id is not None and row.topic is not None:
+                first = stories.setdefault(row.stream_id, row.correlation_id)
+                if first != row.correlation_id:
+                    yield f"{service} of {row.stream_id}: {row.type} belongs to {row.correlation_id}, not to {first}"
 
 
-def _on_the_bus(played: "Played", service: Service, shard: int, public: list[Row]) -> Iterator[str]:
+def _on_the_bus(played: "Played", service: Service, shard: int, public: list[StoredEvent]) -> Iterator[str]:
     source = f"recourse/{service}/{shard}".encode()
     places = {(row.topic or "", row.partition) for row in public}
     for topic, partition in places:
@@ -249,7 +249,7 @@ def _on_the_bus(played: "Played", service: Service, shard: int, public: list[Row
             elif firsts[sequence] != content:
                 yield f"{topic}/{partition}: {sequence} of {source.decode()} is there with two contents"
         stored = {
-            row.sequence: (row.data, tuple(row.headers))
+            row.sequence: (row.data, tuple(published(row, service)[2]))
             for row in public
             if (row.topic, row.partition) == (topic, partition)
         }
@@ -269,7 +269,7 @@ def letters_are_sent_once(played: "Played") -> Iterator[str]:
     """E1: a letter that went out again was the very same, nobody has two letters of one event, and what is said to be
     sent was sent, once."""
     group = played.world.groups["notification"]
-    events = Counter((found.order_id, found.type, found.time) for some in group.handled.values() for found, _ in some)
+    events = Counter((found.stream_id, found.type, found.time) for some in group.handled.values() for found, _ in some)
     taken: dict[str, Any] = {}
     for letter in played.world.mails:
         if taken.setdefault(letter.delivery_id, letter) != letter:
@@ -307,9 +307,9 @@ def nobody_is_stranded(world: "World", orders: Iterable["Order"]) -> Iterator[st
                 continue
             if stream is None:
                 unseen.add(order_id)
-            elif (due := earliest(group.decider, stream.state)) is not None:
+            elif (due := group.decider.earliest(stream.state)) is not None:
                 waiting.add(order_id)
-                if stream.alarm is None or stream.alarm > due.due_at + EARLY_BELL_DELAY:
+                if stream.alarm is None or stream.alarm > due.due_at + EARLY_WAKE_UP_DELAY:
                     yield f"{service} holds {due.name} of {order_id} for {due.due_at}, its alarm is {stream.alarm}"
                 elif not world.groups["timer"].holds_alarm(shard, f"{service}/{order_id}"):
                     yield f"{service} holds {due.name} of {order_id}, and the timer service knows of no alarm"
@@ -324,7 +324,7 @@ def _streams(group: "Group") -> Iterator[tuple[str, int, Stream[Any] | None]]:
         held = [process.loop.shards[number] for process in group.living() if number in process.loop.shards]
         owners = [shard for shard in held if shard.claim.epoch == stored.claim.epoch]
         streams: Mapping[str, Stream[Any]] = owners[0].streams if owners else {}
-        for order_id in {row.order_id: None for row in stored.rows if row.order_id is not None}:
+        for order_id in {row.stream_id: None for row in stored.events if row.stream_id is not None}:
             yield order_id, number, streams.get(order_id)
 
 

@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from schemas.instants import from_ms
 from schemas.topics import SERVICES
 from shared.kernel.codec import header
-from shared.kernel.ports import EPOCH, Record
+from shared.kernel.ports import Record
 from tests.simulation.plan import RULES
 
 EVENT_TOPICS = frozenset(f"{service}.events" for service in SERVICES)
@@ -111,7 +112,7 @@ class Order:
 
 def at(ms: int) -> datetime:
     """As the broker tells the time."""
-    return EPOCH + timedelta(milliseconds=ms)
+    return from_ms(ms)
 
 
 def instants_of(data: dict[str, Any]) -> set[datetime]:

@@ -11,8 +11,8 @@ from typing import Literal, TypeVar, get_args
 
 from schemas.topics import SERVICES
 from schemas.wire import Service
+from shared.kernel.policies import Policies
 from shared.rules import policies
-from shared.rules.policies import Policies
 
 T = TypeVar("T")
 Manner = Literal["honest", "confused", "greedy", "silent", "repeating"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from deploy.payments.provider import Provider
 from schemas.wire import MEDIATORS_KEY, Service
-from shared.kernel.ports import Record, Row
+from shared.kernel.ports import Record, StoredEvent
 from tests.simulation import virtual_time
 from tests.simulation.actors import MEDIATORS, Wish, babel, wish, work_off
 from tests.simulation.coverage import NONE, Visited
@@ -46,11 +46,11 @@ class Played:
     commands: list[Record]
     """All that people said, in the order in which the broker heard it."""
 
-    def rows(self, service: Service) -> Iterator[Row]:
+    def rows(self, service: Service) -> Iterator[StoredEvent]:
         for shard in range(self.plan.partitions):
             yield from self.world.groups[service].rows(shard)
 
-    def told(self, service: Service) -> Iterator[tuple[Row, dict[str, Any]]]:
+    def told(self, service: Service) -> Iterator[tuple[StoredEvent, dict[str, Any]]]:
         """Its rows, and what they say."""
         for row in self.rows(service):
             yield row, json.loads(row.data or b"{}")

@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.kernel.agenda import Agenda
-from shared.kernel.decider import Decider, Input
-from shared.kernel.ports import Claim, Commit, Fenced, Outage, Record, Row
-from shared.rules.policies import Policies
+from shared.kernel.decider import Decider
+from shared.kernel.policies import Policies
+from shared.kernel.ports import Claim, Commit, Fenced, Input, Outage, Projection, Record, StoredEvent
 from shared.runtime.batch import Batch, Shard
 from shared.runtime.memory import MemoryPublisher, MemorySource, MemoryStore
+from shared.runtime.partitions import home_among
+from shared.runtime.parts import Parts
 from shared.runtime.shard_loop import ShardLoop
 
 if TYPE_CHECKING:
@@ -27,36 +28,21 @@ NOTICED_AFTER = 2.0
 """Virtual seconds, at most, until a process hears from its lease that its shards were taken."""
 
 
-class Watched(ShardLoop):
-    """Remembers which inputs it tried since the last commit: once that has happened, they are what was handled."""
+class Loop(ShardLoop):
+    """Some of its rules may be broken for a while."""
 
-    tried: list[tuple[int, Input]]
     group: "Group"
 
-    def _read(self, records: Sequence[Record], batch: Batch) -> None:
-        self.tried.clear()
-        super()._read(records, batch)
-
-    async def _resume(self, shard: Shard, order_id: str, aloud: bool) -> None:
-        self.tried.clear()
-        await super()._resume(shard, order_id, aloud)
-
     def _decide(self, shard: Shard, found: Input, batch: Batch) -> None:
-        try:
-            self.group.trips_over(found)
-            super()._decide(shard, found, batch)
-        except Exception:
-            if found.waited:  # all of what waits is handled, or nothing
-                self.tried = [one for one in self.tried if one[1].order_id != found.order_id]
-            raise
-        self.tried.append((shard.claim.shard, found))
+        self.group.trips_over(found)
+        super()._decide(shard, found, batch)
 
 
 class Store(MemoryStore):
     """This process's view of the service's rows."""
 
-    def __init__(self, process: "Process", agenda: Agenda) -> None:
-        super().__init__(agenda)
+    def __init__(self, process: "Process", projections: Sequence[Projection]) -> None:
+        super().__init__(projections)
         self.process, self.shards = process, process.group.shards
 
     async def claim(self, shards: Sequence[int], owner: str) -> list[Claim]:
@@ -78,7 +64,7 @@ class Store(MemoryStore):
         self.process.group.answers()
         await super().check(claims)
 
-    async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[Row]]:
+    async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[StoredEvent]]:
         await self.process.crosses("load")
         self.process.group.answers()
         return await super().load(streams)
@@ -87,11 +73,11 @@ class Store(MemoryStore):
         await self.process.crosses("commit")
         self.process.group.answers()
         await super().commit(commit)
-        self.process.group.committed(commit, self.process.loop.tried)
+        self.process.group.committed(commit)
         await self.process.crosses("committed")
         self.process.group.answers()
 
-    async def unpublished(self, claim: Claim, limit: int) -> list[Row]:
+    async def unpublished(self, claim: Claim, limit: int) -> list[StoredEvent]:
         await self.process.crosses("unpublished")
         self.process.group.answers()
         return await super().unpublished(claim, limit)
@@ -104,10 +90,10 @@ class Store(MemoryStore):
 
 class Publisher(MemoryPublisher):
     def __init__(self, process: "Process") -> None:
-        super().__init__(process.group.world.bus)
+        super().__init__(process.group.world.bus, process.group.service)
         self.process = process
 
-    async def send(self, rows: Sequence[Row]) -> None:
+    async def send(self, rows: Sequence[StoredEvent]) -> None:
         half = len(rows) // 2
         await self._send("send", rows[:half])
         await self._send("sending", rows[half:])
@@ -115,7 +101,7 @@ class Publisher(MemoryPublisher):
         self.process.group.broker_answers()
         self.process.has_published.set()
 
-    async def _send(self, door: str, rows: Sequence[Row]) -> None:
+    async def _send(self, door: str, rows: Sequence[StoredEvent]) -> None:
         if not rows:
             return
         await self.process.crosses(door)
@@ -128,7 +114,7 @@ class Publisher(MemoryPublisher):
 
 class Source(MemorySource):
     """Brings what lies on the bus, but each topic in its own time. An idle loop looks four times a second; here it
-    sleeps until there is something to see: a record, an instant of its agenda, shards that became its own."""
+    sleeps until there is something to see: a record, an instant of its own inputs, shards that became its own."""
 
     def __init__(self, process: "Process", topics: Sequence[str]) -> None:
         super().__init__(process.group.world.bus, topics)
@@ -202,38 +188,45 @@ class Source(MemorySource):
 
 class Process:
     def __init__(
-        self, group: "Group", number: int, decider: Decider[Any], agenda: Agenda, rules: Policies, topics: Sequence[str]
+        self,
+        group: "Group",
+        number: int,
+        decider: Decider[Any, Any, Any],
+        parts: Parts,
+        rules: Policies,
+        topics: Sequence[str],
     ) -> None:
         self.group, self.name = group, f"{group.service}-{number}"
         self.alive = True
         self.clock_wrong = timedelta(0)
-        self.agenda = agenda
         self.has_published = asyncio.Event()
         self.thawed = asyncio.Event()
         self.thawed.set()
         self.source = Source(self, topics)
-        self.loop = Watched(
+        self.loop = Loop(
             decider,
             rules,
-            agenda,
-            Store(self, agenda),
+            parts.inputs,
+            Store(self, parts.projections),
             self.source,
             Publisher(self),
             self.clock,
-            group.world.bus.partitions,
+            home_among(group.world.bus.partitions),
             self.name,
         )
-        self.loop.tried, self.loop.group = [], group
+        self.loop.group = group
+        self.wake = asyncio.Event()
+        self.loop.dropped = self.wake.set
         self.tasks = [
             asyncio.create_task(self._or_die(work))
-            for work in (self.loop.run, self.loop.keep_publishing, self._keep, self._note_published)
+            for work in (self.loop.run, self.loop.outbox.keep_publishing, self._keep, self._note_published)
         ]
 
     def clock(self) -> datetime:
         return self.group.world.time() + self.clock_wrong
 
     def due_in(self) -> float:
-        due = self.agenda.next_due()
+        due = self.loop.next_due()
         return float("inf") if due is None else (due - self.clock()).total_seconds()
 
     async def crosses(self, door: str) -> None:
@@ -269,7 +262,7 @@ class Process:
         """What the lease does: claims what is meant for it, gives back what is not, drops what was taken."""
         group = self.group
         while True:
-            self.loop.lost.clear()
+            self.wake.clear()
             held = sorted(self.loop.shards)
             if taken := [shard for shard in held if group.holder.get(shard) is not self]:
                 await asyncio.sleep(group.world.chance.uniform(0, NOTICED_AFTER))
@@ -290,7 +283,7 @@ class Process:
                 await asyncio.sleep(LOOK_AGAIN)
                 continue
             if not (extra or free):
-                await self.loop.lost.wait()
+                await self.wake.wait()
 
     async def _note_published(self) -> None:
         """Housekeeping, once things have calmed down; a courtesy (application.py)."""
@@ -299,7 +292,7 @@ class Process:
             self.has_published.clear()
             await asyncio.sleep(self.group.world.plan.noted_after)
             try:
-                await self.loop.note_published()
+                await self.loop.outbox.note_published()
             except Outage:
                 continue
 

@@ -10,10 +10,11 @@ from random import Random
 
 from schemas.notification.events import Queued
 from schemas.topics import SERVICES
+from services.refund.ledger import BookedEntry
 from shared.kernel.ports import Record
 from shared.runtime.memory import START, MemoryBus
 from tests.simulation.coverage import NONE, Visited
-from tests.simulation.group import NEVER, Booked, Flaw, Group
+from tests.simulation.group import NEVER, Flaw, Group
 from tests.simulation.plan import Fault, Plan
 from tests.simulation.process import Process
 
@@ -74,7 +75,7 @@ class World:
         self.broker_down_until = self.mail_down_until = self.provider_away_until = NEVER
         self.calm = self.clock_went_back = False
         self.mails: list[Queued] = []
-        self.ledger: dict[str, Booked] = {}
+        self.ledger: dict[str, BookedEntry] = {}
         self.findings: list[str] = []
         self.story: list[tuple[datetime, str]] = []
         self.broken: set[tuple[str, str]] = set()
@@ -109,7 +110,7 @@ class World:
         """Where a delivery ends."""
         return end if self.calm or self.chance.random() < 0.7 else self.chance.randint(begin + 1, end)
 
-    def book(self, booked: Booked) -> None:
+    def book(self, booked: BookedEntry) -> None:
         if booked.id in self.ledger:
             self.finds(f"ledger entry {booked.id} of {booked.order_id} is booked again")
         self.ledger[booked.id] = booked
@@ -159,7 +160,7 @@ class World:
     def crash(self, process: Process, replaced_after: float) -> None:
         process.kill()
         for other in process.group.living():
-            other.loop.lost.set()
+            other.wake.set()
         self._loop.call_later(replaced_after, self._replace, process)
 
     def _replace(self, process: Process) -> None:

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.topics import BATCH_BYTES_MAX, DEAD_LETTER_BYTES_MAX
 from shared.kernel import codec
-from shared.kernel.ports import Outage, Row
+from shared.kernel.ports import Outage, StoredEvent
 from shared.runtime.kafka import internals
 from shared.runtime.kafka.connection import CLIENT_ERRORS
 
@@ -22,18 +22,18 @@ class KafkaPublisher:
     """One wave at a time, and in it one batch in flight per topic and partition: n + 1 is never sent before n is
     acknowledged. After any failure the producer is thrown away: its sequence numbers cannot be trusted any more."""
 
-    def __init__(self, connection: Mapping[str, Any], prefix: str) -> None:
-        self.connection, self.prefix = connection, prefix
+    def __init__(self, connection: Mapping[str, Any], service: str, prefix: str) -> None:
+        self.connection, self.service, self.prefix = connection, service, prefix
         self._producer: AIOKafkaProducer | None = None
         self._wave = asyncio.Lock()
         self._discarding: set[asyncio.Task[None]] = set()
 
-    async def send(self, rows: Sequence[Row]) -> None:
+    async def send(self, events: Sequence[StoredEvent]) -> None:
         async with self._wave:
             try:
                 async with asyncio.timeout(WAVE_TIMEOUT_SECONDS):
                     producer = self._producer or await self._connected()
-                    waiting = [_Outgoing(row, self.prefix) for row in rows]
+                    waiting = [_Outgoing(event, self.service, self.prefix) for event in events]
                     while waiting:
                         waiting = await self._round(producer, waiting)
             except BaseException as error:
@@ -93,16 +93,14 @@ class KafkaPublisher:
 
 
 class _Outgoing:
-    """A row as it goes out."""
+    """An event as it goes out."""
 
     __slots__ = ("headers", "key", "place", "size", "value")
 
-    def __init__(self, row: Row, prefix: str) -> None:
-        self.place = (prefix + (row.topic or ""), row.partition)
-        self.key = row.key if row.key is not None or row.order_id is None else row.order_id.encode()
-        self.value = row.data
-        self.headers = row.headers
-        self.size = codec.size_of(row.headers) + len(row.data or b"")
+    def __init__(self, event: StoredEvent, service: str, prefix: str) -> None:
+        self.place = (prefix + (event.topic or ""), event.partition)
+        self.key, self.value, self.headers = codec.published(event, service)
+        self.size = codec.size_of(self.headers) + len(self.value or b"")
 
     def into(self, batch: Any) -> bool:
         return batch.append(timestamp=None, key=self.key, value=self.value, headers=self.headers) is not None

@@ -6,10 +6,11 @@ from typing import Any
 import asyncpg
 
 from shared.kernel import codec
-from shared.kernel.agenda import Agenda
-from shared.kernel.ports import Claim, Commit, Cursor, Fenced, Record, Row
+from shared.kernel.ports import Claim, Commit, Cursor, Fenced, Projection, Record, StoredEvent
 from shared.runtime.postgres.database import outage
 
+COPY_FROM = 50
+"""So many events and more go by COPY, which costs two round trips and a third as much for each."""
 # A shard may be taken from nobody, from a member that is gone, and from oneself (after a doubtful commit). Taking it
 # waits for the row lock of a commit in flight; whoever held the shard before is fenced from then on.
 CLAIM = """
@@ -45,20 +46,26 @@ WITH fence AS (
     SELECT * FROM unnest($10::int[], $11::text[], $12::text[], $13::bigint[])
     ON CONFLICT (shard, topic, source) DO UPDATE SET sequence = excluded.sequence
 ), events AS (
-    INSERT INTO event (shard, position, sequence, topic, partition, key, order_id, type, time, command_id, digest,
-        headers, data)
+    INSERT INTO event (shard, position, sequence, topic, partition, key, order_id, type, time, id, causation_id,
+        correlation_id, command_id, digest, traceparent, headers, data)
     SELECT * FROM unnest($14::int[], $15::bigint[], $16::bigint[], $17::text[], $18::int[], $19::bytea[], $20::text[],
-        $21::text[], $22::bigint[], $23::text[], $24::bytea[], $25::bytea[], $26::bytea[])
+        $21::text[], $22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[], $27::bytea[], $28::text[],
+        $29::bytea[], $30::bytea[])
 )
 SELECT 1 / ((SELECT count(*) FROM fence) = cardinality($1::int[]))::int
 """
-ROW = "shard, position, sequence, topic, partition, key, order_id, type, time, command_id, digest, headers, data"
+COLUMNS = (
+    *("shard", "position", "sequence", "topic", "partition", "key", "order_id", "type", "time"),
+    *("id", "causation_id", "correlation_id", "command_id", "digest", "traceparent", "headers", "data"),
+)
+"""Of `StoredEvent`, in its order; the stream is an order, but for the roster of mediators."""
+EVENT = ", ".join(COLUMNS)
 LOAD = f"""
-SELECT {ROW} FROM event JOIN unnest($1::int[], $2::text[]) AS wanted (shard, order_id) USING (shard, order_id)
+SELECT {EVENT} FROM event JOIN unnest($1::int[], $2::text[]) AS wanted (shard, order_id) USING (shard, order_id)
 ORDER BY shard, position
 """
 UNPUBLISHED = f"""
-SELECT {ROW} FROM event WHERE shard = $1 AND position > $2 AND topic IS NOT NULL ORDER BY position LIMIT $3
+SELECT {EVENT} FROM event WHERE shard = $1 AND position > $2 AND topic IS NOT NULL ORDER BY position LIMIT $3
 """
 PARK = """
 INSERT INTO parked (shard, order_id, topic, partition, "offset", timestamp, key, value, headers)
@@ -79,18 +86,40 @@ def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
-def _row(stored: Sequence[Any]) -> Row:
-    columns: list[Any] = list(stored)
-    columns[-2] = codec.unpack_headers(columns[-2])
-    return Row(*columns)
+def _stored(event: StoredEvent) -> tuple[Any, ...]:
+    """As COLUMNS."""
+    return (
+        event.shard,
+        event.position,
+        event.sequence,
+        event.topic,
+        event.partition,
+        event.key,
+        event.stream_id,
+        event.type,
+        event.time,
+        event.id,
+        event.causation_id,
+        event.correlation_id,
+        event.command_id,
+        event.digest,
+        event.traceparent,
+        None if event.headers is None else codec.pack_headers(event.headers),
+        event.data,
+    )
+
+
+def _read(row: Sequence[Any]) -> StoredEvent:
+    columns: list[Any] = list(row)
+    columns[-2] = None if columns[-2] is None else codec.unpack_headers(columns[-2])
+    return StoredEvent(*columns)
 
 
 class PostgresStore:
     """One service's schema, over a pool whose sessions find it in their search path."""
 
-    def __init__(self, pool: asyncpg.Pool, agenda: Agenda) -> None:
-        self.pool, self.agenda = pool, agenda
-        self._plain = type(agenda).write is Agenda.write
+    def __init__(self, pool: asyncpg.Pool, projections: Sequence[Projection]) -> None:
+        self.pool, self.projections = pool, projections
 
     async def claim(self, shards: Sequence[int], owner: str) -> list[Claim]:
         with outage():
@@ -125,76 +154,64 @@ class PostgresStore:
         if ours != len(claims):
             raise Fenced
 
-    async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[Row]]:
-        loaded: dict[tuple[int, str], list[Row]] = {}
+    async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[StoredEvent]]:
+        loaded: dict[tuple[int, str], list[StoredEvent]] = {}
         with outage():
             for row in await self.pool.fetch(LOAD, *_columns(streams, 2)):
-                loaded.setdefault((row["shard"], row["order_id"]), []).append(_row(row))
+                loaded.setdefault((row["shard"], row["order_id"]), []).append(_read(row))
         return loaded
 
-    async def unpublished(self, claim: Claim, limit: int) -> list[Row]:
+    async def unpublished(self, claim: Claim, limit: int) -> list[StoredEvent]:
         with outage():
-            return [_row(row) for row in await self.pool.fetch(UNPUBLISHED, claim.shard, claim.published, limit)]
+            return [_read(row) for row in await self.pool.fetch(UNPUBLISHED, claim.shard, claim.published, limit)]
 
     async def commit(self, commit: Commit) -> None:
+        in_one_statement = not (self.projections or commit.parked or commit.released or len(commit.events) >= COPY_FROM)
         try:
             with outage():
                 async with self.pool.acquire() as connection:
-                    if self._plain and not commit.parked and not commit.released:
-                        await self._write(connection, commit)
+                    if in_one_statement:
+                        await self._write(connection, commit, commit.events)
                     else:
                         async with connection.transaction():
-                            await self._write(connection, commit)
-                            await self._write_aside(connection, commit)
+                            await self._write_whole(connection, commit)
         except BaseException:
             await self.pool.expire_connections()
             raise
 
-    @staticmethod
-    async def _write(connection: Any, commit: Commit) -> None:
-        shards = [(c.shard, c.epoch, c.position, c.sequence, c.published) for c in commit.claims]
-        cursors = [(shard, topic, cursor.offset, cursor.time) for shard, topic, cursor in commit.cursors]
-        rows = [
-            (
-                row.shard,
-                row.position,
-                row.sequence,
-                row.topic,
-                row.partition,
-                row.key,
-                row.order_id,
-                row.type,
-                row.time,
-                row.command_id,
-                row.digest,
-                codec.pack_headers(row.headers),
-                row.data,
-            )
-            for row in commit.rows
-        ]
-        arguments = [*_columns(shards, 5), *_columns(cursors, 4), *_columns(commit.marks, 4), *_columns(rows, 13)]
-        try:
-            await connection.execute(COMMIT, *arguments)
-        except asyncpg.DivisionByZeroError:
-            raise Fenced from None
-
-    async def _write_aside(self, connection: Any, commit: Commit) -> None:
+    async def _write_whole(self, connection: Any, commit: Commit) -> None:
+        if len(commit.events) < COPY_FROM:
+            await self._write(connection, commit, commit.events)
+        else:
+            await self._write(connection, commit, ())
+            rows = map(_stored, commit.events)
+            await connection.copy_records_to_table("event", records=rows, columns=COLUMNS)
         if commit.released:
             await connection.execute(UNPARK, *_columns(commit.released, 2))
         if commit.parked:
             parked = [
                 (
-                    shard,
-                    order_id,
-                    r.topic,
-                    r.partition,
-                    r.offset,
-                    r.timestamp,
-                    r.key,
-                    r.value,
+                    *(shard, stream_id, r.topic, r.partition, r.offset, r.timestamp, r.key, r.value),
                     codec.pack_headers(r.headers),
                 )
-                for shard, order_id, r in commit.parked
+                for shard, stream_id, r in commit.parked
             ]
             await connection.execute(PARK, *_columns(parked, 9))
-        await self.agenda.write(connection, commit.written)
+        for projection in self.projections:
+            await projection.apply(connection, commit.inputs, commit.events)
+
+    @staticmethod
+    async def _write(connection: Any, commit: Commit, events: Sequence[StoredEvent]) -> None:
+        shards = [(c.shard, c.epoch, c.position, c.sequence, c.published) for c in commit.claims]
+        cursors = [(shard, topic, cursor.offset, cursor.time) for shard, topic, cursor in commit.cursors]
+        rows = list(map(_stored, events))
+        arguments = [
+            *_columns(shards, 5),
+            *_columns(cursors, 4),
+            *_columns(commit.marks, 4),
+            *_columns(rows, len(COLUMNS)),
+        ]
+        try:
+            await connection.execute(COMMIT, *arguments)
+        except asyncpg.DivisionByZeroError:
+            raise Fenced from None

@@ -8,16 +8,17 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from shared.kernel.agenda import Agenda
-from shared.kernel.ports import Claim, Fenced, Outage
-from shared.rules.policies import Policies
-from shared.runtime.membership import Lease
+from shared.kernel.policies import Policies
+from shared.kernel.ports import Claim, Fenced, InputSource, Outage
+from shared.runtime.membership import Membership
 from shared.runtime.memory import MemoryBus, MemoryPublisher, MemorySource
+from shared.runtime.partitions import home_among
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from shared.runtime.postgres.store import PostgresStore
 from shared.runtime.shard_loop import ShardLoop
-from tests.kit.tally import tally
+from tests.kit.counter_decider import counter_decider
+from tests.kit.own_inputs import NoInputs
 
 pytestmark = pytest.mark.stack
 
@@ -42,21 +43,21 @@ class Store(PostgresStore):
 class Member:
     """One process of a service, as far as its shards are concerned."""
 
-    def __init__(self, dsn: str, pool: asyncpg.Pool, bus: MemoryBus, name: str, agenda: Agenda) -> None:
-        self.store, self.agenda = Store(pool, agenda), agenda
+    def __init__(self, dsn: str, pool: asyncpg.Pool, bus: MemoryBus, name: str, inputs: InputSource) -> None:
+        self.store = Store(pool, ())
         self.loop = ShardLoop(
-            tally(),
+            counter_decider(),
             Policies({}),
-            agenda,
+            [inputs],
             self.store,
             MemorySource(bus, ["order.commands"]),
-            MemoryPublisher(bus),
+            MemoryPublisher(bus, "order"),
             bus.clock,
-            SHARDS,
+            home_among(SHARDS),
             name,
         )
-        self.lease = Lease(dsn, "order", self.loop, LEASE_SECONDS, look_seconds=0.05)
-        self.task: asyncio.Task[None] = asyncio.create_task(self.lease.keep())
+        self.membership = Membership(dsn, "order", self.loop, SHARDS, LEASE_SECONDS, look_seconds=0.05)
+        self.task: asyncio.Task[None] = asyncio.create_task(self.membership.keep())
 
     @property
     def shards(self) -> list[int]:
@@ -69,12 +70,12 @@ class Member:
 
     async def killed(self) -> None:
         await self.stop_looking()
-        assert self.lease.connection is not None
-        self.lease.connection.terminate()
+        assert self.membership.connection is not None
+        self.membership.connection.terminate()
 
     async def leave(self) -> None:
         await self.stop_looking()
-        await self.lease.leave()
+        await self.membership.leave()
 
 
 Join = Callable[..., Awaitable[Member]]
@@ -86,8 +87,8 @@ async def join(database_url: str) -> AsyncIterator[Join]:
     bus, members = MemoryBus(SHARDS), list[Member]()
     pool = await create_pool(database_url, "order", 4)
 
-    async def join(name: str, agenda: Agenda | None = None) -> Member:
-        members.append(Member(database_url, pool, bus, name, agenda or Agenda()))
+    async def join(name: str, inputs: InputSource | None = None) -> Member:
+        members.append(Member(database_url, pool, bus, name, inputs or NoInputs()))
         return members[-1]
 
     yield join
@@ -121,9 +122,9 @@ async def test_who_is_cut_off_from_the_broker_and_alone_keeps_its_shards(join: J
     async with within(10) as assert_soon:
         await assert_soon(shared_out(only, shares=[SHARDS]))
         epochs = {number: shard.claim.epoch for number, shard in only.loop.shards.items()}
-        only.lease.reached.clear()
+        only.membership.reached.clear()
         for _ in range(10):
-            only.loop.lost.set()
+            only.membership.wake.set()
             await asyncio.sleep(0.05)
         assert {number: shard.claim.epoch for number, shard in only.loop.shards.items()} == epochs
 
@@ -132,10 +133,10 @@ async def test_who_is_cut_off_from_the_broker_leaves_its_shards_to_others_until_
     cut_off, other = await join("cut off"), await join("other")
     async with within(10) as assert_soon:
         await assert_soon(shared_out(cut_off, other, shares=[3, 3]))
-        cut_off.lease.reached.clear()
+        cut_off.membership.reached.clear()
         await assert_soon(lambda: len(other.shards) == SHARDS and not cut_off.shards)
-        assert not cut_off.lease.complete.is_set()
-        cut_off.lease.reached.set()
+        assert not cut_off.membership.complete.is_set()
+        cut_off.membership.reached.set()
         await assert_soon(shared_out(cut_off, other, shares=[3, 3]))
 
 
@@ -151,7 +152,7 @@ async def test_members_share_fairly_as_they_come_and_go(join: Join, caplog: pyte
     async with within(SOON_SECONDS) as assert_soon:
         await second.leave()
         await assert_soon(shared_out(first, third, shares=[3, 3]))
-        await assert_soon(lambda: first.lease.complete.is_set() and third.lease.complete.is_set())
+        await assert_soon(lambda: first.membership.complete.is_set() and third.membership.complete.is_set())
     assert second.loop.shards == {}
     assert [record.getMessage() for record in caplog.records if record.name == "shared.runtime.membership"] == []
 
@@ -188,7 +189,7 @@ async def test_a_frozen_member_is_given_up_after_its_lease_and_fenced_when_it_th
     with pytest.raises(Fenced):
         await frozen.store.check(claims)
     async with within(5) as assert_soon:
-        frozen.task = asyncio.create_task(frozen.lease.keep())
+        frozen.task = asyncio.create_task(frozen.membership.keep())
         await assert_soon(shared_out(survivor, frozen, shares=[3, 3]))
 
 
@@ -196,8 +197,8 @@ async def test_a_member_that_lost_its_session_lives_on_with_a_new_one(join: Join
     async with within(5) as assert_soon:
         member = await join("a")
         await assert_soon(shared_out(member, shares=[6]))
-        assert member.lease.connection is not None
-        member.lease.connection.terminate()
+        assert member.membership.connection is not None
+        member.membership.connection.terminate()
         other = await join("b")
         await assert_soon(shared_out(member, other, shares=[3, 3]))
 
@@ -211,7 +212,7 @@ async def test_shards_whose_release_failed_are_not_lost_to_everybody(join: Join)
         await assert_soon(shared_out(first, second, shares=[3, 3]))
 
 
-class Failing(Agenda):
+class Failing(NoInputs):
     """Cannot be opened, so many times."""
 
     def __init__(self, errors: list[Exception]) -> None:
@@ -237,7 +238,7 @@ async def test_a_claim_that_meets_a_bug_ends_the_process(join: Join) -> None:
 
 
 async def test_a_member_whose_claim_takes_long_is_not_given_up(join: Join) -> None:
-    class Slow(Agenda):
+    class Slow(NoInputs):
         async def opened(self, shard: int) -> None:
             await asyncio.sleep(LEASE_SECONDS * 2 / SHARDS)
 

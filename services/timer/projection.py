@@ -1,6 +1,6 @@
-"""Which timers ring next: the near ones of each shard in a heap, all of them in a table.
+"""Which timers fire next: the near ones of each shard in a heap, all of them in a table.
 
-Everything at or before a shard's watermark has rung; what could not, for its order is parked, was moved behind it. The
+Everything at or before a shard's watermark has fired; what could not, for its order is parked, was moved behind it. The
 heap holds every timer after the watermark up to `covered`, so memory is bounded however many are pending, and the next
 page is read when the heap runs low. Heap and table move together: what is written in a commit is applied to the heap
 right after it, and nothing runs in between.
@@ -9,30 +9,28 @@ right after it, and nothing runs in between.
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol, cast
 
+from schemas.instants import from_ms, to_ms
 from schemas.timer.events import Elapsed, Scheduled, TimerCancelled
 from schemas.wire import Service
 from services.timer.domain import Due
-from shared.kernel.agenda import Agenda, Written
-from shared.kernel.decider import Input
-from shared.kernel.ports import EPOCH, Fenced
+from shared.kernel.ports import Fenced, Input, StoredEvent
 
 PAGE = 1_000
 """Of each shard a few times as many are held in memory at most."""
-RING_AT_ONCE_MAX = 500
+FIRE_AT_ONCE_MAX = 500
 SWEEP_EVERY = 1_000
 PAUSE = 1_000
-"""ms. A clock that is ahead rings too early, is asked again for an instant that it takes for past, rings, is asked
-again …: by its own measure the same timer then rings once in so long, until the clocks agree."""
-MILLISECOND = timedelta(milliseconds=1)
+"""ms. A clock that is ahead fires too early, is asked again for an instant that it takes for past; it fires, is asked
+again …: by its own measure the same timer then fires once in so long, until the clocks agree."""
 
 
 class Place(NamedTuple):
-    """Where a timer stands in the order of ringing."""
+    """Where a timer stands in the order of firing."""
 
-    ring_at: int
+    fire_at: int
     timer_id: str
 
 
@@ -43,7 +41,7 @@ END = Place(2**62, "")
 @dataclass(frozen=True, slots=True)
 class Timer:
     timer_id: str
-    ring_at: int
+    fire_at: int
     """ms. A millisecond after `due_at` at the earliest: at the instant itself the deadline has not passed (R0)."""
     due_at: int
     name: str
@@ -53,14 +51,14 @@ class Timer:
 
     @property
     def place(self) -> Place:
-        return Place(self.ring_at, self.timer_id)
+        return Place(self.fire_at, self.timer_id)
 
 
 @dataclass(slots=True)
 class Change:
     """What one commit does to one shard's timers."""
 
-    rung: set[str] = field(default_factory=set)
+    fired: set[str] = field(default_factory=set)
     armed: dict[str, Timer] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
     watermark: Place = BEGINNING
@@ -68,7 +66,7 @@ class Change:
     page: list[Timer] | None = None
 
 
-class Table(Protocol):
+class TimerTable(Protocol):
     """The durable side; its writes are part of the commit that `transaction` belongs to."""
 
     async def watermark(self, shard: int) -> Place: ...
@@ -84,10 +82,10 @@ class _Shard:
     covered: Place = END
     heap: list[Place] = field(default_factory=list)
     near: dict[str, Timer] = field(default_factory=dict)
-    ringing: dict[str, Timer] = field(default_factory=dict)
+    firing: dict[str, Timer] = field(default_factory=dict)
     """Handed out, and nothing committed of it."""
-    rung_since_sweep: int = 0
-    rung_at: dict[str, int] = field(default_factory=dict)
+    fired_since_sweep: int = 0
+    fired_at: dict[str, int] = field(default_factory=dict)
     """ms by our clock; of what was handed out within the last `PAUSE`, the oldest first."""
 
     def add(self, timers: Iterable[Timer]) -> None:
@@ -96,7 +94,7 @@ class _Shard:
             heapq.heappush(self.heap, timer.place)
 
     def first(self) -> Timer | None:
-        """The next to ring; places that moved or were cancelled are let go of on the way."""
+        """The next to fire; places that moved or were cancelled are let go of on the way."""
         while self.heap:
             place = self.heap[0]
             timer = self.near.get(place.timer_id)
@@ -105,34 +103,34 @@ class _Shard:
             heapq.heappop(self.heap)
         return None
 
-    def rings(self, timer: Timer, now: int) -> None:
+    def fires(self, timer: Timer, now: int) -> None:
         """It is handed out."""
         heapq.heappop(self.heap)
-        self.ringing[timer.timer_id] = self.near.pop(timer.timer_id)
-        self.rung_at.pop(timer.timer_id, None)
-        self.rung_at[timer.timer_id] = now
-        while not now - PAUSE < (oldest := next(iter(self.rung_at.items())))[1] <= now:  # our clock may step back
-            del self.rung_at[oldest[0]]
+        self.firing[timer.timer_id] = self.near.pop(timer.timer_id)
+        self.fired_at.pop(timer.timer_id, None)
+        self.fired_at[timer.timer_id] = now
+        while not now - PAUSE < (oldest := next(iter(self.fired_at.items())))[1] <= now:  # our clock may step back
+            del self.fired_at[oldest[0]]
 
     def left_behind(self, change: Change) -> dict[str, Timer]:
-        """Timers that were handed out and have not rung, for their order is parked, while later ones have: moved, or
-        they would be taken for rung."""
-        silent = self.ringing.keys() - change.rung - change.armed.keys() - change.cancelled
+        """Timers that were handed out and have not fired, for their order is parked, while later ones have: moved, or
+        they would be taken for fired."""
+        silent = self.firing.keys() - change.fired - change.armed.keys() - change.cancelled
         return {
-            timer.timer_id: replace(timer, ring_at=self.rings_from(timer.timer_id, timer.due_at, change.watermark))
-            for timer in map(self.ringing.__getitem__, sorted(silent))
+            timer.timer_id: replace(timer, fire_at=self.fires_from(timer.timer_id, timer.due_at, change.watermark))
+            for timer in map(self.firing.__getitem__, sorted(silent))
             if timer.place <= change.watermark
         }
 
-    def rings_from(self, timer_id: str, due_at: int, watermark: Place) -> int:
-        """A past instant rings at once: after what has rung already, or it would be taken for rung."""
-        rung_at = self.rung_at.get(timer_id)
-        pause_ends = rung_at + PAUSE if rung_at is not None and due_at < rung_at else 0
-        return max(due_at + 1, watermark.ring_at + 1, pause_ends)
+    def fires_from(self, timer_id: str, due_at: int, watermark: Place) -> int:
+        """A past instant fires at once: after what has fired already, or it would be taken for fired."""
+        fired_at = self.fired_at.get(timer_id)
+        pause_ends = fired_at + PAUSE if fired_at is not None and due_at < fired_at else 0
+        return max(due_at + 1, watermark.fire_at + 1, pause_ends)
 
 
-class TimerAgenda(Agenda):
-    def __init__(self, table: Table) -> None:
+class Timers:
+    def __init__(self, table: TimerTable) -> None:
         self.table = table
         self.shards: dict[int, _Shard] = {}
         self._changes: dict[int, Change] = {}
@@ -148,40 +146,40 @@ class TimerAgenda(Agenda):
         self.shards.pop(shard, None)
 
     def due(self, now: datetime, shard: int) -> Sequence[Input]:
-        opened, now_ms = self.shards[shard], (now - EPOCH) // MILLISECOND
-        ringing: list[Input] = []
-        while (timer := opened.first()) and timer.ring_at <= now_ms and len(ringing) < RING_AT_ONCE_MAX:
-            opened.rings(timer, now_ms)
-            due = Due(timer.timer_id, timer.name, EPOCH + timer.due_at * MILLISECOND, cast(Service, timer.deliver_to))
-            cause = f"{timer.timer_id}@{timer.ring_at}"  # unlike `due_at` never the same again after it has rung
-            ringing.append(Input(due, "timer.due", timer.order_id, cause, now, timer.correlation_id))
-        return ringing
+        opened, now_ms = self.shards[shard], to_ms(now)
+        firing: list[Input] = []
+        while (timer := opened.first()) and timer.fire_at <= now_ms and len(firing) < FIRE_AT_ONCE_MAX:
+            opened.fires(timer, now_ms)
+            due = Due(timer.timer_id, timer.name, from_ms(timer.due_at), cast(Service, timer.deliver_to))
+            cause = f"{timer.timer_id}@{timer.fire_at}"  # unlike `due_at` never the same again after it has fired
+            firing.append(Input(due, "timer.due", timer.order_id, cause, now, timer.correlation_id))
+        return firing
 
     def next_due(self) -> datetime | None:
-        firsts = [timer.ring_at for opened in self.shards.values() if (timer := opened.first())]
-        return EPOCH + min(firsts) * MILLISECOND if firsts else None
+        firsts = [timer.fire_at for opened in self.shards.values() if (timer := opened.first())]
+        return from_ms(min(firsts)) if firsts else None
 
-    async def write(self, transaction: Any, written: Sequence[Written]) -> None:
+    async def apply(self, transaction: Any, inputs: Sequence[tuple[int, Input]], events: Sequence[StoredEvent]) -> None:
         changes: dict[int, Change] = {}
         shards = dict(self.shards)
-        for one in written:
-            if one.shard not in shards:
+        for event in events:
+            if event.shard not in shards:
                 raise Fenced
-            opened = shards[one.shard]
-            change = changes.setdefault(one.shard, Change(watermark=opened.watermark))
-            match one.message:
+            opened = shards[event.shard]
+            change = changes.setdefault(event.shard, Change(watermark=opened.watermark))
+            match event.message:
                 case Elapsed(timer_id=timer_id):
-                    change.rung.add(timer_id)
-                    change.watermark = max(change.watermark, opened.ringing[timer_id].place)
+                    change.fired.add(timer_id)
+                    change.watermark = max(change.watermark, opened.firing[timer_id].place)
                 case Scheduled() as scheduled:
                     change.cancelled.discard(scheduled.timer_id)
-                    change.armed[scheduled.timer_id] = _timer(one, scheduled, opened, change.watermark)
+                    change.armed[scheduled.timer_id] = _timer(event, scheduled, opened, change.watermark)
                 case TimerCancelled(timer_id=timer_id):
                     change.armed.pop(timer_id, None)
                     change.cancelled.add(timer_id)
         for shard, change in changes.items():
             change.armed |= shards[shard].left_behind(change)
-            change.swept = shards[shard].rung_since_sweep >= SWEEP_EVERY
+            change.swept = shards[shard].fired_since_sweep >= SWEEP_EVERY
         await self.table.write(transaction, changes)
         for shard, change in changes.items():
             opened = shards[shard]
@@ -190,7 +188,7 @@ class TimerAgenda(Agenda):
                 change.page = await self.table.page(transaction, shard, opened.covered, PAGE)
         self._changes = changes
 
-    def committed(self, written: Sequence[Written]) -> None:
+    def committed(self, events: Sequence[StoredEvent]) -> None:
         changes, self._changes = self._changes, {}
         for shard, change in changes.items():
             opened = self.shards.get(shard)
@@ -199,13 +197,13 @@ class TimerAgenda(Agenda):
 
     @staticmethod
     def _apply(opened: _Shard, change: Change) -> None:
-        opened.rung_since_sweep = 0 if change.swept else opened.rung_since_sweep + len(change.rung)
+        opened.fired_since_sweep = 0 if change.swept else opened.fired_since_sweep + len(change.fired)
         opened.watermark = change.watermark
-        for timer_id in change.rung:
-            del opened.ringing[timer_id]
+        for timer_id in change.fired:
+            del opened.firing[timer_id]
         for timer_id in change.cancelled | change.armed.keys():
             opened.near.pop(timer_id, None)
-            opened.ringing.pop(timer_id, None)
+            opened.firing.pop(timer_id, None)
         opened.add(timer for timer in change.armed.values() if timer.place <= opened.covered)
         if change.page is not None:
             opened.covered = change.page[-1].place if len(change.page) == PAGE else END
@@ -216,21 +214,24 @@ class TimerAgenda(Agenda):
             opened.add(nearest)
             opened.covered = nearest[-1].place
 
+    async def stop(self) -> None:
+        """Nothing was started."""
 
-def _timer(one: Written, scheduled: Scheduled, opened: _Shard, watermark: Place) -> Timer:
-    due_at = (scheduled.due_at - EPOCH) // MILLISECOND
+
+def _timer(event: StoredEvent, scheduled: Scheduled, opened: _Shard, watermark: Place) -> Timer:
+    due_at = to_ms(scheduled.due_at)
     return Timer(
         scheduled.timer_id,
-        opened.rings_from(scheduled.timer_id, due_at, watermark),
+        opened.fires_from(scheduled.timer_id, due_at, watermark),
         due_at,
         scheduled.name,
         scheduled.deliver_to,
-        one.order_id,
-        one.correlation_id,
+        event.stream_id or "",
+        event.correlation_id or "",
     )
 
 
-class MemoryTable:
+class MemoryTimerTable:
     """The simulated durable side."""
 
     def __init__(self) -> None:

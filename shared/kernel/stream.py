@@ -1,0 +1,242 @@
+"""One order as one service sees it, and how one input turns it into the next.
+
+`handle` is all there is between a decoded record and the events to commit: the law of time (R0), one answer per
+command, one alarm per stream. It alone knows which of `decide`, `react` and `expire` is asked.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Any, Generic, TypeVar
+
+from schemas.timer.commands import Schedule
+from schemas.wire import Actor, Command, Event, Message, PrivateEvent, Rejected, Resume, Resumed
+from shared.kernel.decider import Decider, Output, Refusal, RefusedOnArrival, Send, WakeUp, role_may
+from shared.kernel.policies import Policies
+from shared.kernel.ports import Input, StoredEvent
+
+S = TypeVar("S")
+
+EARLY_WAKE_UP_DELAY = timedelta(seconds=1)
+DEADLINES_AT_ONCE_MAX = 1_000
+"""More overdue deadlines than this in one stream is a decider that does not let go of them: a bug."""
+
+CONFLICT = Refusal("idempotency_conflict", "this command id was used before, with another content")
+NOT_PARKED = Refusal("wrong_state", "Nothing of this order waits here.")
+
+
+class AlarmFired(PrivateEvent):
+    """A wake-up came and nothing is left to be woken for: the next deadline needs an alarm of its own."""
+
+    type = "alarm.rung.v1"
+
+
+@dataclass(slots=True)
+class Stream(Generic[S]):
+    """Folded from the service's own events."""
+
+    id: str
+    state: S | None = None
+    alarm: datetime | None = None
+    """The instant for which the timer service was last asked to wake us, None after any wake-up."""
+    answered: dict[str, set[bytes]] = field(default_factory=dict)
+    """Command id -> digests of the bodies answered under it."""
+    correlation_id: str | None = None
+    """Of the command that began the stream; what deadlines bring about belongs to the same story."""
+
+
+@dataclass(slots=True)
+class OutgoingMessage:
+    """One message decided on; the commit makes a `StoredEvent` of it. `topic` None stays private."""
+
+    message: Message
+    topic: str | None
+    id: str
+    causation_id: str
+    correlation_id: str
+    command_id: str | None = None
+    digest: bytes | None = None
+
+
+def may_resume(payload: object) -> bool:
+    """Whether it is a wish to let a parked stream go on, of somebody who may have it."""
+    return isinstance(payload, Resume) and role_may(payload) is None
+
+
+class Decision(Generic[S]):
+    """What one input makes of one stream; the stream itself is untouched until all is decided."""
+
+    def __init__(self, decider: Decider[S, Any, Any], stream: Stream[S], found: Input, policies: Policies) -> None:
+        self.decider, self.found, self.policies = decider, found, policies
+        self.state = stream.state
+        self.correlation_id = stream.correlation_id or found.correlation_id
+        self.outgoing: list[OutgoingMessage] = []
+
+    @property
+    def this_time(self) -> bytes:
+        """What tells the input from another one of its id: a wake-up that came twice, a command said again."""
+        return self.found.time.isoformat().encode() + (self.found.digest or b"")
+
+    def say(self, outputs: Sequence[Output], cause: str, unique: bytes = b"", actor: Actor | None = None) -> None:
+        """Same cause, same ids."""
+        seed = blake2b(f"{self.decider.service}|{self.found.stream_id}|{cause}|".encode() + unique, digest_size=16)
+        for number, output in enumerate(outputs):
+            topic, message = (output.topic, output.message) if isinstance(output, Send) else (None, output)
+            if isinstance(message, Refusal):
+                message = self._rejection(message)
+            if isinstance(message, Event):
+                message = self._fold(message, actor)
+            id_ = seed.copy()
+            id_.update(str(number).encode())
+            self.outgoing.append(
+                OutgoingMessage(message, topic or message.topic, id_.hexdigest(), cause, self.correlation_id)
+            )
+
+    def _rejection(self, refusal: Refusal) -> Rejected:
+        """Names what the command was about, as far as it could be read: its dispute, its timer."""
+        model, wish = self.decider.rejected, self.found.payload
+        names = [name for name in model.model_fields.keys() - Rejected.model_fields.keys() if name.endswith("_id")]
+        about: dict[str, Any] = {name: getattr(wish, name, None) for name in names}
+        return model(
+            **about,
+            refused=self.found.type,
+            command_id=self.found.id,
+            code=refusal.code,
+            message=refusal.message,
+            details=refusal.details,
+        )
+
+    def _fold(self, event: Event, actor: Actor | None) -> Event:
+        """The event as it is stored: whose it is, who caused it, and what the state it leads to stamps on it."""
+        event = event.model_copy(update={"order_id": self.found.stream_id, "actor": actor})
+        if not isinstance(event, Rejected | Resumed):
+            self.state = self.decider.evolve(self.state, event)
+        event.__dict__.update(self.decider.stamp(self.state, event))  # a copy of ours that nobody else has seen
+        return event
+
+    def pass_deadlines(self) -> None:
+        """What is overdue has happened before this input, the earliest first (R0). Its cause is its own name, but its
+        ids come from this input, too: what is held again after its deadline is due again for the very same instant."""
+        decider, now = self.decider, self.found.time
+        for _ in range(DEADLINES_AT_ONCE_MAX):
+            deadline = decider.earliest(self.state)
+            if deadline is None or deadline.due_at >= now:
+                return
+            outputs = decider.expire(self.state, deadline, now, self.policies)
+            cause = f"{decider.service}/{deadline.subject}/{deadline.name}"
+            self.say(outputs, cause, f"{deadline.due_at.isoformat()}|{self.found.id}|".encode() + self.this_time)
+        raise RuntimeError(f"the deadlines of {self.found.stream_id} do not pass")
+
+    def react(self) -> None:
+        found = self.found
+        payload = self.decider.identify(found.payload, found.id)
+        self.say(self.decider.react(self.state, payload, found.time, self.policies), found.id, found.digest or b"")
+
+    def answer(self, command: Command | RefusedOnArrival, answered: set[bytes]) -> None:
+        """Exactly one answer for a command: a repeat has had it, another body under a known id is refused."""
+        found, digest = self.found, self.found.digest
+        if digest is None or digest in answered:
+            return
+        before = len(self.outgoing)
+        self.say(self._answer(command, answered), found.id, digest, command.actor)
+        if len(self.outgoing) == before:
+            raise RuntimeError(f"no answer to {found.type} {found.id}")
+        first = self.outgoing[before]
+        first.command_id, first.digest = found.id, digest
+
+    def _answer(self, command: Command | RefusedOnArrival, answered: set[bytes]) -> Sequence[Output]:
+        match command:
+            case RefusedOnArrival(refusal=refusal):
+                return [CONFLICT if answered and refusal.code != "key_mismatch" else refusal]
+            case _ if answered:
+                return [CONFLICT]
+            case Resume():
+                return [self._resumption(command)]
+            case _:
+                return self.decider.decide(self.state, command, self.found.time, self.policies)
+
+    def _resumption(self, wish: Resume) -> Output:
+        """Whoever comes to hear the wish has handled all that waited before it."""
+        if refusal := role_may(wish):
+            return refusal
+        if not self.found.waited or self.decider.resumed is None:
+            return NOT_PARKED
+        return self.decider.resumed()
+
+    def next_alarm(self, alarm: datetime | None) -> datetime | None:
+        """One alarm per stream, for its earliest deadline; never cancelled, never moved later.
+
+        A wake-up at or before the alarm came early: the next is asked for at least a second later, else skewed clocks
+        would wake each other in a hot loop.
+        """
+        found, set_before = self.found, alarm
+        fired = isinstance(found.payload, WakeUp)
+        if fired:
+            alarm = None
+        deadline = self.decider.earliest(self.state)
+        if deadline is not None and (alarm is None or deadline.due_at < alarm):
+            alarm = deadline.due_at
+            if fired and set_before is not None and found.time <= set_before:
+                alarm = max(alarm, found.time + EARLY_WAKE_UP_DELAY)
+            schedule = Schedule(
+                order_id=found.stream_id,
+                actor=Actor(role="platform", id=self.decider.service),
+                timer_id=f"{self.decider.service}/{found.stream_id}",
+                name=deadline.name,
+                due_at=alarm,
+                deliver_to=self.decider.service,
+            )
+            self.say([schedule], found.id, b"alarm" + self.this_time)
+        elif fired and set_before is not None:
+            self.say([AlarmFired()], found.id, self.this_time)
+        return alarm
+
+
+def handle(decider: Decider[S, Any, Any], stream: Stream[S], found: Input, policies: Policies) -> list[OutgoingMessage]:
+    """Applies one input to one stream: returns what to store and moves `stream` on.
+
+    Raises only for a bug, and then leaves `stream` as it was.
+    """
+    decision = Decision(decider, stream, found, policies)
+    answered: set[bytes] = set()
+    if found.own:
+        decision.pass_deadlines()
+    match found.payload:
+        case Command() | RefusedOnArrival() as command:
+            answered = stream.answered.get(found.id, answered)
+            decision.answer(command, answered)
+        case WakeUp():
+            pass
+        case _:
+            decision.react()
+    alarm = decision.next_alarm(stream.alarm)
+
+    stream.state, stream.alarm, stream.correlation_id = decision.state, alarm, decision.correlation_id
+    if isinstance(found.payload, Command | RefusedOnArrival) and found.digest:
+        stream.answered[found.id] = answered | {found.digest}
+    return decision.outgoing
+
+
+def refold(decider: Decider[S, Any, Any], stream: Stream[S], stored: Message) -> None:
+    """Folds one stored message back in: the events are the state, there is nothing else."""
+    match stored:
+        case Schedule():
+            stream.alarm = stored.due_at
+        case AlarmFired():
+            stream.alarm = None
+        case Event() if not isinstance(stored, Rejected | Resumed):
+            stream.state = decider.evolve(stream.state, stored)
+
+
+def folded(decider: Decider[S, Any, Any], stream_id: str, events: Iterable[StoredEvent]) -> Stream[S]:
+    """A stream from its stored events in their order. Raises for one that cannot be read."""
+    stream: Stream[S] = Stream(stream_id)
+    for event in events:
+        stream.correlation_id = stream.correlation_id or event.correlation_id
+        if event.command_id is not None and event.digest is not None:
+            stream.answered.setdefault(event.command_id, set()).add(event.digest)
+        model = Message.MODELS[event.type]
+        if not issubclass(model, Rejected):  # no history, and it may stand under a key that is no order id
+            refold(decider, stream, model.read(event.data or b""))
+    return stream

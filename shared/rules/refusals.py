@@ -1,0 +1,58 @@
+"""Refusals that several services give: each has one text and one shape, whoever gives it.
+
+Codes in the contract's order of precedence (`schemas.wire.Code`); instants in `details` are RFC 3339.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from schemas.common import Offer
+from schemas.wire import Command, Role, rfc3339
+from shared.kernel.decider import Refusal, role_may
+
+NO_REPLACEMENTS = Refusal("not_allowed", "Replacements are not offered for this order.")
+OWN_OFFER = Refusal("not_allowed", "This is your own offer.")
+
+
+def who_may(command: Command, people: Mapping[Role, Collection[str]]) -> Refusal | None:
+    """The role by the command, the person by `people`: who may act in a role here; in one that is left out, anybody."""
+    if refusal := role_may(command):
+        return refusal
+    role, id_ = command.actor.role, command.actor.id
+    return not_the(role) if role in people and id_ not in people[role] else None
+
+
+def not_the(role: Role) -> Refusal:
+    return Refusal("not_allowed", f"You are not the {role} of this order.")
+
+
+def no_offer(offer_id: int) -> Refusal:
+    return Refusal("not_found", f"There is no offer {offer_id}.")
+
+
+def too_late(lost_at: datetime) -> Refusal:
+    """The act's own clock has run out, whatever the state is by now."""
+    return Refusal("too_late", "The time for this is over.", {"lost_at": rfc3339(lost_at)})
+
+
+def amount_exceeds(max_minor: int) -> Refusal:
+    return Refusal("amount_exceeds", "This is more than can be claimed.", {"max_minor": max_minor})
+
+
+def offer_superseded(current: Offer | None) -> Refusal:
+    """Nothing moves on terms that are not exactly those on the table (R21)."""
+    offer = current.model_dump(mode="json") if current else None
+    return Refusal("offer_superseded", "This is not the open offer of the other side.", {"offer": offer})
+
+
+def consequence_changed(message: str, actual: str, **details: str) -> Refusal:
+    """He expects another consequence than this act would have now (R29)."""
+    return Refusal("consequence_changed", message, {"actual": actual, **details})
+
+
+def paid_to_the_seller(**details: str) -> Refusal:
+    """He gives up and expects to keep his rights (R29)."""
+    return consequence_changed("Cancelling now pays the seller in full, for good.", "released_to_seller", **details)
+
+
+NOT_WITHOUT_SETTLING = consequence_changed("Accepting settles the dispute on these terms.", "settled_on_offer")
