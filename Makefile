@@ -99,7 +99,7 @@ mutants: venv ## Bugs put into the code, one at a time, and who notices: the tes
 bench: venv ## How many, how fast, at what cost
 	@$(PYTHON) -m tests.bench
 
-schemas: venv ## Publish JSON Schemas, golden samples and the AsyncAPI document from the message definitions
+schemas: venv ## Publish JSON Schemas, golden samples and the AsyncAPI document from the message definitions; register policy files
 	$(PYTHON) -m deploy.publish
 
 release: venv ## Publish the same, and promise it: no later schema may break what this one says

@@ -1,9 +1,11 @@
-"""`make schemas`: brings schemas/published, schemas/golden and schemas/asyncapi.json up to the message definitions.
+"""`make schemas`: brings schemas/published, schemas/golden and schemas/asyncapi.json up to the message definitions, and
+the manifest up to the policy files.
 
 `make release` promises what they say now for ever.
 """
 
 import argparse
+import hashlib
 from importlib import import_module
 from pathlib import Path
 
@@ -11,6 +13,10 @@ from schemas import asyncapi
 from schemas.publish import Broken, publish, release
 from schemas.topics import SERVICES
 from schemas.wire import AnyMessage, Message
+from shared.rules import policies
+
+MANIFEST = policies.PUBLISHED / "published.sha256"
+"""Every policy file ever published, a line each, as `sha256sum --check` reads it. Lines are only ever added."""
 
 
 def models() -> list[AnyMessage]:
@@ -27,11 +33,26 @@ def heard() -> dict[str, set[str]]:
     return {service: {model.type for model in decider.hears} for service, decider in deciders.items()}
 
 
+def manifest() -> dict[str, str]:
+    """sha256 of every policy file ever published, by the file's name."""
+    lines = MANIFEST.read_text("utf-8").splitlines() if MANIFEST.exists() else []
+    return {name: digest for digest, name in (line.split() for line in lines)}
+
+
+def register() -> list[Path]:
+    """Adds the policy files that the manifest does not hold; returns it, if there were any."""
+    known = manifest()
+    new = [path for path in sorted(policies.PUBLISHED.glob("*.yaml")) if path.name not in known]
+    with MANIFEST.open("a", encoding="utf-8") as lines:
+        lines.writelines(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in new)
+    return [MANIFEST] if new else []
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make schemas", description=__doc__)
     parser.add_argument("--release", action="store_true", help="promise what is published now")
     releases = parser.parse_args().release
-    written = [*publish(models()), asyncapi.write(asyncapi.document(models(), heard()))]
+    written = [*publish(models()), asyncapi.write(asyncapi.document(models(), heard())), *register()]
     if releases:
         try:
             written += release(models())
