@@ -31,7 +31,7 @@ def breaks(then: Mapping[str, Schema], now: Mapping[str, Schema]) -> Iterator[st
 def _message(then: Schema, now: Schema) -> Iterator[str]:
     yield from (f"its {name} was {then[name]}" for name in FOR_LIFE if now.get(name) != then[name])
     for role in sorted(set(then.get("x-by", ())) - set(now.get("x-by", ()))):
-        yield f"a {role} may not give it any more"
+        yield f"the {role} may not give it any more"
     comparison = _Comparison(then["x-kind"] == "command", then.get("$defs", {}), now.get("$defs", {}))
     yield from comparison.parts("", then, now)
 

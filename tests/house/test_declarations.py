@@ -77,7 +77,7 @@ class _Bare(Shape):
 
 class _Hushed(Event):
     type = "house.hushed.v1"
-    topic = "order.events"
+    topic = "timer.events"
     example = fields(at="tomorrow", bare={"sha256": "a"}, evidence=[PHOTO])
 
     at: Instant
@@ -90,7 +90,7 @@ class _Told(Event):
     """It is said whenever something is told; nothing follows."""
 
     type = "house.told.v1"
-    topic = "order.events"
+    topic = "timer.events"
     example = fields(at="2026-03-20T18:45:10.250Z", evidence=[PHOTO])
 
     at: Instant
