@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-docs demo run up down ps logs verify history simulate overload fuzz mutants bench schemas asyncapi lock clean
+.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-docs demo run up down ps logs verify history simulate overload fuzz mutants bench schemas release asyncapi lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
@@ -99,8 +99,11 @@ mutants: venv ## Bugs put into the code, one at a time, and who notices: the tes
 bench: venv ## How many, how fast, at what cost
 	@$(PYTHON) -m tests.bench
 
-schemas: venv ## Publish JSON Schemas and golden samples from the message definitions
+schemas: venv ## Publish JSON Schemas, golden samples and the AsyncAPI document from the message definitions; register policy files
 	$(PYTHON) -m deploy.publish
+
+release: venv ## Publish the same, and promise it: no later schema may break what this one says
+	$(PYTHON) -m deploy.publish --release
 
 asyncapi: schemas ## The contract as an AsyncAPI 3 document, schemas/asyncapi.json (make schemas writes it, too)
 

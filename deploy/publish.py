@@ -1,11 +1,21 @@
-"""`make schemas`: brings schemas/published, schemas/golden and schemas/asyncapi.json up to the message definitions."""
+"""`make schemas`: brings schemas/published, schemas/golden and schemas/asyncapi.json up to the message definitions, and
+the manifest up to the policy files.
 
+`make release` promises what they say now for ever.
+"""
+
+import argparse
+import hashlib
 from pathlib import Path
 
 from schemas import asyncapi
-from schemas.publish import publish
+from schemas.publish import Broken, publish, release
 from schemas.wire import AnyMessage, Message
 from services.composition import DECIDERS
+from shared.rules import policies
+
+MANIFEST = policies.PUBLISHED / "published.sha256"
+"""Every policy file ever published, a line each, as `sha256sum --check` reads it. Lines are only ever added."""
 
 
 def models() -> list[AnyMessage]:
@@ -19,6 +29,36 @@ def heard() -> dict[str, set[str]]:
     return {service: {model.type for model in decider.subscriptions} for service, decider in DECIDERS.items()}
 
 
-if __name__ == "__main__":
-    for path in [*publish(models()), asyncapi.write(asyncapi.document(models(), heard()))]:
+def manifest() -> dict[str, str]:
+    """sha256 of every policy file ever published, by the file's name."""
+    lines = MANIFEST.read_text("utf-8").splitlines() if MANIFEST.exists() else []
+    return {name: digest for digest, name in (line.split() for line in lines)}
+
+
+def register() -> list[Path]:
+    """Adds the policy files that the manifest does not hold; returns it, if there were any."""
+    known = manifest()
+    new = [path for path in sorted(policies.PUBLISHED.glob("*.yaml")) if path.name not in known]
+    with MANIFEST.open("a", encoding="utf-8") as lines:
+        lines.writelines(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in new)
+    return [MANIFEST] if new else []
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make schemas", description=__doc__)
+    parser.add_argument("--release", action="store_true", help="promise what is published now")
+    releases = parser.parse_args().release
+    written = [*publish(models()), asyncapi.write(asyncapi.document(models(), heard())), *register()]
+    if releases:
+        try:
+            written += release(models())
+        except Broken as broken:
+            raise SystemExit(
+                f"The last release promised otherwise; give the message a new version.\n{broken}"
+            ) from None
+    for path in written:
         print(path.relative_to(Path.cwd()))
+
+
+if __name__ == "__main__":
+    main()

@@ -49,11 +49,12 @@ is the same command: one effect, one answer. With another body it is refused: `i
 highest `ce_sequence` seen of its `ce_source`.
 
 **Limits.** A command has at most {COMMAND_BYTES_MAX // 1024} KiB, a record at most {HEADERS_MAX:,} headers. Unknown
-fields are refused in commands and may appear in events; money is integers in minor units; there are no floats. Not
-JSON, too long, or without key, `ce_id` or `ce_type`: it lands on `<service>.dead-letters`. Readable but wrong or
-unknown: it is refused as `invalid`.
+fields are refused in commands and may appear in events; money is integers in minor units, instants are RFC 3339 in UTC
+with milliseconds; there are no floats. Not JSON, too long, or without key, `ce_id` or `ce_type`: it lands on
+`<service>.dead-letters`. Readable but wrong or unknown: it is refused as `invalid`.
 
-**Versions.** A type ends in its version. Within a version only optional fields are added.
+**Versions.** A type ends in its version. Within a version fields are added that commands may leave out, choices and
+limits grow wider, and nothing goes: a reader must expect fields and words that he does not know.
 """
 
 PRINCIPALS = {

@@ -29,41 +29,53 @@ EVIDENCE_BYTES_MAX = 10 * 1024 * 1024
 EVIDENCE_FILES_MAX = 20
 """Files one party may show in one stage (R58)."""
 
+DisputeId = Annotated[Id, Field(description="chosen by the buyer's client, new in its order")]
+SettlementId = Annotated[Id, Field(description="names this split of money and, with a leg, each movement of it")]
+LineId = Annotated[Id, Field(description="of a line of the order, as it was placed")]
+Carrier = Annotated[Label, Field(description="who carries the parcel")]
+TrackingNumber = Annotated[Label, Field(description="the carrier's number of the parcel")]
+MediatorId = Annotated[Id, Field(description="of the mediator, as on the roster and in `actor`")]
+
 
 class Party(Shape):
     """A buyer or a seller. The e-mail address is for the notification service alone and is never logged."""
 
-    id: Id
-    email: Email
-    locale: Locale | None = None
+    id: Id = Field(description="the person, as in `actor`")
+    email: Email = Field(description="where his letters go")
+    locale: Locale | None = Field(default=None, description="the language of his letters; null: English")
 
 
 class PolicyRef(Shape):
     """Which rules an order lives under, for life."""
 
-    name: Id
-    version: Annotated[int, Field(ge=1)]
+    name: Id = Field(description="of the policy, such as `aliexpress`")
+    version: Annotated[int, Field(ge=1, description="the newest of that name when the order was placed")]
     hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of the policy file")]
 
 
 class Payment(Shape):
-    payment_id: Id
-    amount_minor: PositiveMinor
+    """How the buyer paid."""
+
+    payment_id: Id = Field(description="of the captured payment; refunds go back over it")
+    amount_minor: PositiveMinor = Field(description="captured, in minor units: the sum of the lines (R1)")
 
 
 class OrderLine(Shape):
     """`amount_minor` is the money of the whole line, not of one piece."""
 
-    line_id: Id
-    title: Label
-    quantity: Annotated[int, Field(ge=1, le=1_000_000)]
+    line_id: Id = Field(description="new in its order")
+    title: Label = Field(description="what was bought, for people")
+    quantity: Annotated[int, Field(ge=1, le=1_000_000, description="pieces")]
     amount_minor: PositiveMinor
 
 
 class Terms(Shape):
     """What one side proposes. A refund of 0 exactly for `none`, which only the seller offers."""
 
-    kind: Literal["refund", "return_and_refund", "replacement", "none"]
+    kind: Literal["refund", "return_and_refund", "replacement", "none"] = Field(
+        description="`return_and_refund`: the goods first, then the money (R51); `replacement`: a new parcel, or the "
+        "money (C10); `none`: nothing"
+    )
     refund_minor: Minor
 
     @model_validator(mode="after")
@@ -76,28 +88,35 @@ class Terms(Shape):
 class Evidence(Shape):
     """A file that lies elsewhere; bytes never travel on the bus (R58)."""
 
-    evidence_id: Id
-    kind: Literal["photo", "video", "document", "screenshot", "tracking", "chat"]
-    uri: Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^[^\x00-\x20]+$")]
-    media_type: Literal["image/jpeg", "image/png", "application/pdf", "video/mp4"]
-    size_bytes: Annotated[int, Field(ge=1, le=EVIDENCE_BYTES_MAX)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    note: Text | None = None
-    supersedes: Id | None = None
+    evidence_id: Id = Field(description="new in its dispute")
+    kind: Literal["photo", "video", "document", "screenshot", "tracking", "chat"] = Field(description="what it shows")
+    uri: Annotated[
+        str,
+        Field(min_length=1, max_length=2_000, pattern=r"^[^\x00-\x20]+$", description="where the platform keeps it"),
+    ]
+    media_type: Literal["image/jpeg", "image/png", "application/pdf", "video/mp4"] = Field(
+        description="what kind of file it is"
+    )
+    size_bytes: Annotated[int, Field(ge=1, le=EVIDENCE_BYTES_MAX, description="of the file")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="of the file: nobody exchanges it unnoticed")]
+    note: Text | None = Field(default=None, description="what its owner says about it")
+    supersedes: Id | None = Field(
+        default=None, description="the `evidence_id` that it replaces, of the same owner; that one stays visible"
+    )
 
 
 class Offer(Shape):
     """Terms with their number in the dispute; the claim itself is offer 1."""
 
-    offer_id: int
-    by: Literal["buyer", "seller"]
+    offer_id: int = Field(description="what accepting it names (R21)")
+    by: Literal["buyer", "seller"] = Field(description="whose offer it is")
     terms: Terms
 
 
 class FrozenLine(Shape):
     """A line in dispute: the whole of it is frozen, `quantity` bounds the claim (R18b)."""
 
-    line_id: Id
-    quantity: Annotated[int, Field(ge=1)]
-    amount_minor: PositiveMinor
-    released: bool
+    line_id: LineId
+    quantity: Annotated[int, Field(ge=1, description="pieces that the claim is about")]
+    amount_minor: PositiveMinor = Field(description="of the whole line, in minor units of the order's currency")
+    released: bool = Field(description="its money is the seller's already: a refund is charged back to him (R7)")

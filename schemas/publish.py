@@ -1,7 +1,8 @@
 """The contract as files: a JSON Schema of every message on the bus, a golden sample of every message ever stored.
 
-`make schemas` writes both. A schema follows its model, which may only gain optional fields; a golden sample is never
-written again: what it shows has been on the bus or in a database, and is readable for ever.
+`make schemas` writes both. A schema follows its model; a golden sample is written once, from the model's example, and
+never again: what it shows has been on the bus or in a database, and is readable for ever. `make release` keeps the
+schemas as they are: what was released is promised, and later schemas are compared with it (schemas/compatibility.py).
 """
 
 import json
@@ -12,12 +13,14 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
-from schemas.samples import sample
+from schemas.compatibility import breaks
+from schemas.example import example
 from schemas.topics import OUTSIDERS_WRITE
 from schemas.wire import MEDIATORS_KEY, AnyMessage, Command, Message, PrivateEvent
 
 PUBLISHED = Path(__file__).parent / "published"
 GOLDEN = Path(__file__).parent / "golden"
+RELEASED = Path(__file__).parent / "released"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PARTS = ("type", "properties", "required", "additionalProperties", "$defs")
 
@@ -72,7 +75,8 @@ def as_text(content: dict[str, Any]) -> str:
 
 
 def publish(models: Iterable[AnyMessage]) -> list[Path]:
-    """Writes what is new or has changed, and returns it."""
+    """Writes what is new or has changed, and returns it. Raises ValidationError where a new message's example is none
+    of its kind: its golden sample could never be mended."""
     written = []
     PUBLISHED.mkdir(exist_ok=True)
     GOLDEN.mkdir(exist_ok=True)
@@ -82,8 +86,34 @@ def publish(models: Iterable[AnyMessage]) -> list[Path]:
             schema.write_text(text, "utf-8")
             written.append(schema)
         if not golden.exists():
-            golden.write_text(as_text(sample(model)), "utf-8")
+            text = as_text(example(model))
+            model.model_validate_json(text)
+            golden.write_text(text, "utf-8")
             written.append(golden)
+    return written
+
+
+class Broken(Exception):
+    """The contract does not keep what the last release promised; its message says where, a line each."""
+
+
+def released() -> dict[str, dict[str, Any]]:
+    """What the last release promised, by wire type."""
+    return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(RELEASED.glob("*.json"))}
+
+
+def release(models: Iterable[AnyMessage]) -> list[Path]:
+    """Promises what the models say now; writes what is new or has changed, and returns it. Raises Broken."""
+    schemas = {model.type: json_schema(model) for model in models if is_public(model)}
+    if broken := list(breaks(released(), schemas)):
+        raise Broken("\n".join(broken))
+    written = []
+    RELEASED.mkdir(exist_ok=True)
+    for type_, schema in schemas.items():
+        path = RELEASED / f"{type_}.json"
+        if _changed(path, text := as_text(schema)):
+            path.write_text(text, "utf-8")
+            written.append(path)
     return written
 
 

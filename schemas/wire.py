@@ -73,6 +73,15 @@ Code = Literal[
 ]
 """Why a command was refused, in order of precedence: the first that applies is the answer."""
 
+RefusalCode = Annotated[
+    Code, Field(description="why, for programs: of all that apply the first in the order given here")
+]
+RefusalMessage = Annotated[str, Field(description="why, for people; its words may change")]
+DETAILS = (
+    "what to do about it, by `code`: `available_at` (too_early), `lost_at` (too_late), `max_minor` (amount_exceeds), "
+    "`max_days` (limit_exceeded), `offer` (offer_superseded: the open one), `actual` (consequence_changed)"
+)
+
 
 class Shape(BaseModel):
     """A part of a message: exact, immutable, without surprises."""
@@ -83,21 +92,23 @@ class Shape(BaseModel):
 class Actor(Shape):
     """Who acts. A gateway has authenticated him and vouches for it."""
 
-    role: Role
-    id: Id
+    role: Role = Field(description="as whom he acts: `x-by` of a command names the roles that may")
+    id: Id = Field(description="the person; checked against the buyer, the seller and the mediator of the order")
 
 
 class Message(Shape):
     """One record on the bus (or, without a topic, one private row of a service's stream).
 
-    `type` is a stored name: it is written by hand, never derived, and never changes its meaning.
+    `type` is a stored name: it is written by hand, never derived, and never changes its meaning. `example` holds what
+    schemas/example.py says about it.
     """
 
     type: ClassVar[str]
     topic: ClassVar[str | None] = None
+    example: ClassVar[Mapping[str, Any]] = {"order_id": "A-1001"}
     MODELS: ClassVar[dict[str, "AnyMessage"]] = {}
 
-    order_id: Id
+    order_id: Id = Field(description="the order it is about")
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -130,8 +141,13 @@ class Event(Message):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
-    order_id: Id = STAMPED
-    actor: Actor | None = STAMPED
+    example: ClassVar[Mapping[str, Any]] = {"actor": None}
+
+    order_id: Annotated[Id, Field(description="the order it is about")] = STAMPED
+    actor: Annotated[
+        Actor | None,
+        Field(description="who gave the command that it follows from; null: a deadline or another event brought it"),
+    ] = STAMPED
 
 
 class PrivateEvent(Event):
@@ -141,16 +157,26 @@ class PrivateEvent(Event):
 class Rejected(Event):
     """The refusal of a command; a refusal is an answer, not history, and changes no state."""
 
+    example: ClassVar[Mapping[str, Any]] = {
+        "command_id": "b1f0c2d4",
+        "code": "too_late",
+        "message": "The time to do this is over.",
+        "details": {"lost_at": "2026-05-03T15:30:00.000Z"},
+    }
+
     order_id: Annotated[str, Field(description="the refused record's key, whatever that was")] = STAMPED
     refused: str = Field(description="the wire type of the refused command")
-    command_id: str
-    code: Code
-    message: str
-    details: Mapping[str, Any] | None = None
+    command_id: str = Field(description="`ce_id` of the refused command")
+    code: RefusalCode
+    message: RefusalMessage
+    details: Annotated[Mapping[str, Any] | None, Field(description=DETAILS)] = None
 
 
 class Resume(Command):
-    """An operator's wish, once the cause is mended: what waits of a parked order is handled, in its order."""
+    """An operator's wish, once the cause is mended: what waits of a parked order is handled, in its order.
+
+    A record whose handling failed parks its order: it and all later ones of that order wait.
+    """
 
     by = frozenset({"operator"})
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.common import Reason
+from schemas.common import LineId, Reason
 from schemas.wire import Id, Shape
 
 DisputeStatus = Literal[
@@ -39,6 +39,8 @@ OfferNumber = Annotated[int, Field(ge=1, description="numbered per dispute; the 
 
 Round = Annotated[int, Field(ge=1, description="every escalation or appeal starts the next one")]
 
+ClaimReason = Annotated[Reason, Field(description="why the buyer disputes; `received` decides which he has (R11)")]
+
 REASONS_NOT_RECEIVED: frozenset[Reason] = frozenset({"not_received", "late", "wrong_tracking", "seller_did_not_ship"})
 """All other reasons say that something did arrive (R10, R11)."""
 
@@ -46,12 +48,14 @@ REASONS_NOT_RECEIVED: frozenset[Reason] = frozenset({"not_received", "late", "wr
 class FiledEvidence(Shape):
     """Who showed a file: nobody else supersedes it (R58)."""
 
-    evidence_id: Id
-    by: Side
+    evidence_id: Id = Field(description="of the file, as it was shown")
+    by: Side = Field(description="its owner")
 
 
 class ChosenLine(Shape):
     """Without a quantity the whole line."""
 
-    line_id: Id
-    quantity: Annotated[int, Field(ge=1)] | None = None
+    line_id: LineId
+    quantity: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="pieces that the claim is about; null: all of the line (R18)"
+    )

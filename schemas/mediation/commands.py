@@ -4,9 +4,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from schemas.common import Email, Evidence, Expectation, Locale, Terms
+from schemas.common import DisputeId, Evidence, Expectation, MediatorId, Terms
 from schemas.dispute.shapes import Round
+from schemas.example import BUYER, MEDIATOR, OPERATOR, PHOTO, PLATFORM, SELLER, TERMS, fields
+from schemas.mediation.shapes import Asked, MediatorEmail, MediatorLocale, QuestionId
 from schemas.wire import MEDIATORS_KEY, Command, Id, Label, Minor, Resume, Text
+
+RosterKey = Annotated[Literal["mediators"], Field(description="the roster's key: it is about no order")]
 
 
 class MediationCommand(Command):
@@ -14,26 +18,31 @@ class MediationCommand(Command):
 
 
 class RegisterMediator(MediationCommand):
-    """He gets cases from now on, the longest waiting first (R48). Registering him again replaces what was known."""
+    """He gets cases from now on, the longest waiting first (R48). Registering him again replaces what was known.
+    Answered by `mediation.mediator_registered`."""
 
     type = "mediation.register_mediator.v1"
     by = frozenset({"operator"})
+    example = fields(
+        order_id="mediators", actor=OPERATOR, mediator_id="mia", capacity=20, email="mia@example.com", locale="en"
+    )
 
-    order_id: Literal["mediators"]
-    mediator_id: Id
+    order_id: RosterKey
+    mediator_id: MediatorId
     capacity: Annotated[int, Field(ge=0, le=1_000, description="rounds at a time")] = 20
-    email: Email | None = None
-    locale: Locale | None = None
+    email: MediatorEmail = None
+    locale: MediatorLocale = None
 
 
 class RetireMediator(MediationCommand):
-    """He gets no new cases and keeps those he has (R48)."""
+    """He gets no new cases and keeps those he has (R48). Answered by `mediation.mediator_retired`."""
 
     type = "mediation.retire_mediator.v1"
     by = frozenset({"operator"})
+    example = fields(order_id="mediators", actor=OPERATOR, mediator_id="mia")
 
-    order_id: Literal["mediators"]
-    mediator_id: Id
+    order_id: RosterKey
+    mediator_id: MediatorId
 
 
 class Seat(MediationCommand):
@@ -43,11 +52,12 @@ class Seat(MediationCommand):
 
     type = "mediation.seat.v1"
     by = frozenset({"platform"})
+    example = fields(actor=PLATFORM, dispute_id="A-1001.d1", round=1, mediator_id=None, wanted=True, except_=["max"])
 
-    dispute_id: Id
+    dispute_id: DisputeId
     round: Round
-    mediator_id: Id | None = None
-    wanted: bool
+    mediator_id: MediatorId | None = Field(default=None, description="who has the seat; null: nobody")
+    wanted: bool = Field(description="a mediator is looked for: the roster answers with `mediation.assign`")
     except_: Annotated[tuple[Id, ...], Field(alias="except", description="who must not be assigned")]
 
     @property
@@ -56,82 +66,106 @@ class Seat(MediationCommand):
 
 
 class CaseCommand(MediationCommand):
-    dispute_id: Id
+    example = fields(dispute_id="A-1001.d1")
+
+    dispute_id: DisputeId
 
 
 class AssignMediator(CaseCommand):
-    """By the roster, which counts only while a mediator is wanted, or by hand (R48)."""
+    """By the roster, which counts only while a mediator is wanted, or by hand (R48). Answered by
+    `mediation.assigned`."""
 
     type = "mediation.assign.v1"
     by = frozenset({"operator", "platform"})
+    example = fields(actor=OPERATOR, mediator_id="mia", email="mia@example.com", locale="en")
 
-    mediator_id: Id
-    email: Email | None = None
-    locale: Locale | None = None
+    mediator_id: MediatorId
+    email: MediatorEmail = None
+    locale: MediatorLocale = None
 
 
 class AskQuestion(CaseCommand):
-    """Only the mediator asks (R39)."""
+    """Only the mediator asks (R39). Answered by `mediation.question_asked`; whoever is asked and silent bears the
+    consequence."""
 
     type = "mediation.ask.v1"
     by = frozenset({"mediator"})
+    example = fields(actor=MEDIATOR, question_id="q1", to="buyer", question="Was the parcel damaged when it arrived?")
 
     question_id: Id = Field(description="chosen by the mediator, new in its order")
-    to: Literal["buyer", "seller", "both"]
-    question: Text
+    to: Asked
+    question: Text = Field(description="what the mediator wants to know")
 
 
 class AnswerQuestion(CaseCommand):
-    """Once, and only a question put to him (R39)."""
+    """Once, and only a question put to him (R39). Answered by `mediation.answered`."""
 
     type = "mediation.answer.v1"
     by = frozenset({"buyer", "seller"})
+    example = fields(
+        actor=BUYER, question_id="q1", text="It was already broken when I opened the box.", evidence=[PHOTO]
+    )
 
-    question_id: Id
-    text: Text
+    question_id: QuestionId
+    text: Text = Field(description="the answer, for the mediator and the other side")
     evidence: Annotated[tuple[Evidence, ...], Field(max_length=100)] = ()
 
 
 class OfferSolution(CaseCommand):
-    """The seller puts a solution to the buyer (R42)."""
+    """The seller puts a solution to the buyer (R42). Answered by `mediation.offer_made`."""
 
     type = "mediation.offer.v1"
     by = frozenset({"seller"})
+    example = fields(actor=SELLER, terms=TERMS, message="Keep it and get 9.00 EUR back?")
 
     terms: Terms
-    message: Text | None = None
+    message: Text | None = Field(default=None, description="to the buyer")
 
 
 class AcceptSolution(CaseCommand):
-    """The other side's open offer is accepted: it settles, final (R42, R45)."""
+    """The other side's open offer is accepted: it settles, final (R42, R45). Answered by
+    `mediation.offer_accepted`."""
 
     type = "mediation.accept_offer.v1"
     by = frozenset({"buyer", "seller"})
+    example = fields(actor=BUYER, offer_id=3, expect="settled_on_offer")
 
-    offer_id: int
-    expect: Expectation | None = None
+    offer_id: int = Field(description="exactly the offer that is accepted (R21)")
+    expect: Expectation | None = Field(default=None, description="if given, only `settled_on_offer` is true (R29)")
 
 
 class DeclineSolution(CaseCommand):
-    """*No thanks*: for the mediator's eyes, never the seller's (R42)."""
+    """*No thanks*: for the mediator's eyes, never the seller's (R42). Answered by `mediation.offer_declined`; that
+    offer cannot be accepted any more."""
 
     type = "mediation.decline_offer.v1"
     by = frozenset({"buyer"})
+    example = fields(actor=BUYER, offer_id=3)
 
-    offer_id: int
+    offer_id: int = Field(description="exactly the offer that is declined")
 
 
 class Decide(CaseCommand):
-    """The mediator's decision (R46)."""
+    """The mediator's decision (R46). Answered by `mediation.decided`, which ends the round."""
 
     type = "mediation.decide.v1"
     by = frozenset({"mediator"})
+    example = fields(
+        actor=MEDIATOR,
+        refund_minor=900,
+        return_required=False,
+        rationale="The photo shows a broken shade; the lamp itself works.",
+        rules=["R46"],
+        evidence_ids=["e1"],
+    )
 
-    refund_minor: Minor
-    return_required: bool
-    rationale: Text
-    rules: Annotated[tuple[Label, ...], Field(max_length=100)]
-    evidence_ids: Annotated[tuple[Id, ...], Field(max_length=100)]
+    refund_minor: Minor = Field(description="to the buyer, in minor units: 0 to `claimed_minor`")
+    return_required: bool = Field(description="the goods go back first (R51); never for a refund of 0")
+    rationale: Text = Field(description="why, for the parties")
+    rules: Annotated[
+        tuple[Label, ...], Field(max_length=100, description="that it rests on, as the mediator names them")
+    ]
+    evidence_ids: Annotated[tuple[Id, ...], Field(max_length=100, description="files that it rests on")]
 
     @model_validator(mode="after")
     def _nothing_goes_back_for_nothing(self) -> Self:
@@ -141,14 +175,19 @@ class Decide(CaseCommand):
 
 
 class CancelArbitration(CaseCommand):
-    """The buyer gives up: everything to the seller at once, final (R44)."""
+    """The buyer gives up: everything to the seller at once, final (R44). Answered by `mediation.cancelled`."""
 
     type = "mediation.cancel.v1"
     by = frozenset({"buyer"})
+    example = fields(actor=BUYER, expect="released_to_seller")
 
-    expect: Expectation
+    expect: Expectation = Field(description="only `released_to_seller` is true (R29)")
 
 
 class MediationResume(Resume):
+    """An operator lets a parked order, or the roster, go on, once the cause is mended. Answered by
+    `mediation.resumed`, when everything that waited has been handled."""
+
     type = "mediation.resume.v1"
     topic = "mediation.commands"
+    example = fields(actor=OPERATOR)

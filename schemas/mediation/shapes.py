@@ -4,18 +4,25 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.common import Email, Locale
+from schemas.common import Email, Locale, MediatorId
 from schemas.wire import Id, Instant, Shape
 
 MediationStatus = Literal["processing", "waiting_buyer", "waiting_seller", "waiting_both", "decided", "closed"]
 
 
+MediatorEmail = Annotated[Email | None, Field(description="where his letters go; null: he gets none")]
+MediatorLocale = Annotated[Locale | None, Field(description="the language of his letters; null: English")]
+
+
 class Mediator(Shape):
     """Who sits in a round. The e-mail address is for the notification service alone and is never logged."""
 
-    id: Id
-    email: Email | None = None
-    locale: Locale | None = None
+    id: MediatorId
+    email: MediatorEmail = None
+    locale: MediatorLocale = None
 
+
+QuestionId = Annotated[Id, Field(description="of a question, as the mediator chose it")]
+Asked = Annotated[Literal["buyer", "seller", "both"], Field(description="who must answer")]
 
 DueBy = Annotated[Instant | None, Field(description="the mediator's next act; null while the parties are asked (R48)")]

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from schemas.common import Email, Locale, Party, PolicyRef, Reason
+from schemas.example import BEA, MIA, POLICY, SAM, fields
 from schemas.mediation.shapes import Mediator
 from schemas.notification.shapes import Attempts, Channel, Problem, Purchase, Recipient
 from schemas.wire import Event, Id, Instant, PrivateEvent, Role
@@ -14,15 +15,25 @@ class NotificationEvent(Event):
     """`delivery_id` is the same for the same event, recipient and channel; `visible_to` the recipient and operators."""
 
     topic = "notification.events"
+    example = fields(
+        delivery_id="9b2f6c1de04a4f7788d05c3b1a6e4f20",
+        event_type="dispute.opened.v1",
+        event_at="2026-03-20T18:45:10.250Z",
+        recipient={"role": "buyer", "id": "bea"},
+        channel="email",
+        template="dispute.opened",
+        attempts=1,
+        visible_to=["buyer", "operator"],
+    )
 
-    delivery_id: Id
+    delivery_id: Id = Field(description="a webhook carries it as `webhook-id`, an e-mail in its `Message-ID`")
     event_type: str = Field(description="the wire type of the event that is told")
-    event_at: Instant
+    event_at: Instant = Field(description="`ce_time` of the event that is told")
     recipient: Recipient
-    channel: Channel
-    template: str
+    channel: Channel = Field(description="`topic`: this very event is how he is told, by whoever reads it")
+    template: str = Field(description="which letter it is")
     attempts: Attempts
-    visible_to: tuple[Role, ...]
+    visible_to: tuple[Role, ...] = Field(description="nobody else is shown this event")
 
 
 class NotificationSent(NotificationEvent):
@@ -32,11 +43,15 @@ class NotificationSent(NotificationEvent):
 
 
 class NotificationFailed(NotificationEvent):
-    """Given up: the recipient has not been told by this channel."""
+    """Given up: the recipient has not been told by this channel. There is no further attempt."""
 
     type = "notification.failed.v1"
+    example = fields(attempts=9, problem="unreachable", smtp_status=450, http_status=None)
 
-    problem: Problem
+    problem: Problem = Field(
+        description="`unreachable`: no server, or not in time; `refused`: it said no; `bad_address`: nothing can or "
+        "may go there; `unwritable`: its words could not be written"
+    )
     smtp_status: int | None = Field(description="the mail server's reply code, if it gave one")
     http_status: int | None = Field(default=None, description="the webhook endpoint's status, if it gave one")
 
@@ -45,6 +60,9 @@ class Introduced(PrivateEvent):
     """The order and whom to write to; from now on its events are told."""
 
     type = "notification.introduced.v1"
+    example = fields(
+        buyer=BEA, seller=SAM, purchase={"currency": "EUR", "title": "Desk lamp, brass", "lines": 1}, policy=POLICY
+    )
 
     buyer: Party
     seller: Party
@@ -53,7 +71,10 @@ class Introduced(PrivateEvent):
 
 
 class MediatorIntroduced(PrivateEvent):
+    """Who sits in a round: what concerns him is told to him, too."""
+
     type = "notification.mediator_introduced.v1"
+    example = fields(dispute_id="A-1001.d1", mediator=MIA)
 
     dispute_id: Id
     mediator: Mediator
@@ -63,6 +84,7 @@ class ClaimHeard(PrivateEvent):
     """Why the buyer disputes: the letters about the dispute say it."""
 
     type = "notification.claim_heard.v1"
+    example = fields(dispute_id="A-1001.d1", reason="damaged")
 
     dispute_id: Id
     reason: Reason
@@ -72,6 +94,12 @@ class Held(PrivateEvent):
     """An event that came before its `order.placed` waits here (docs/RULES.md §7)."""
 
     type = "notification.held.v1"
+    example = fields(
+        event_id="3f0e8a52c7d14b6f",
+        event_type="dispute.opened.v1",
+        event_at="2026-03-20T18:45:10.250Z",
+        data='{"order_id":"A-1001","dispute_id":"A-1001.d1","status":"awaiting_seller"}',
+    )
 
     event_id: str = Field(default="", description="its `ce_id`; what was held before this field was there has none")
     event_type: str
@@ -83,6 +111,17 @@ class Queued(PrivateEvent):
     """A letter to be written and sent. Also a row of the queue."""
 
     type = "notification.queued.v1"
+    example = fields(
+        delivery_id="9b2f6c1de04a4f7788d05c3b1a6e4f20",
+        event_type="dispute.opened.v1",
+        event_at="2026-03-20T18:45:10.250Z",
+        recipient={"role": "buyer", "id": "bea"},
+        email="bea@example.com",
+        locale="en",
+        template="dispute.opened",
+        purchase={"currency": "EUR", "title": "Desk lamp, brass", "lines": 1},
+        facts={"status": "awaiting_seller", "claimed_minor": 1_250, "seller_silence": "refund"},
+    )
 
     delivery_id: Id
     event_type: str
@@ -100,6 +139,14 @@ class WebhookQueued(PrivateEvent):
     moment it is sent, so no secret is stored."""
 
     type = "notification.webhook_queued.v1"
+    example = fields(
+        delivery_id="9b2f6c1de04a4f7788d05c3b1a6e4f20",
+        event_type="dispute.opened.v1",
+        event_at="2026-03-20T18:45:10.250Z",
+        recipient={"role": "buyer", "id": "bea"},
+        template="dispute.opened",
+        facts={"status": "awaiting_seller", "claimed_minor": 1_250, "seller_silence": "refund"},
+    )
 
     delivery_id: Id
     event_type: str
@@ -113,6 +160,14 @@ class Postponed(PrivateEvent):
     """An attempt failed; there will be another."""
 
     type = "notification.postponed.v1"
+    example = fields(
+        delivery_id="9b2f6c1de04a4f7788d05c3b1a6e4f20",
+        attempts=1,
+        next_attempt_at="2026-03-20T18:45:40.250Z",
+        problem="unreachable",
+        smtp_status=450,
+        http_status=None,
+    )
 
     delivery_id: Id
     attempts: Attempts

@@ -15,12 +15,14 @@ RecipientRole = Literal["buyer", "seller", "mediator"]
 Problem = Literal["unreachable", "refused", "bad_address", "unwritable"]
 """No server, or not in time; it said no; an address nothing can or may go to; words that could not be written."""
 
-Attempts = Annotated[int, Field(ge=1)]
+Attempts = Annotated[int, Field(ge=1, description="made so far, this one too")]
 
 
 class Recipient(Shape):
-    role: RecipientRole
-    id: Id
+    """Whom it is told."""
+
+    role: RecipientRole = Field(description="as whom he hears of the order")
+    id: Id = Field(description="the person, as in `actor`")
 
 
 class Purchase(Shape):
@@ -28,4 +30,4 @@ class Purchase(Shape):
 
     currency: Currency
     title: Label = Field(description="of its first line")
-    lines: Annotated[int, Field(ge=1)]
+    lines: Annotated[int, Field(ge=1, description="how many it has")]

@@ -1,93 +1,188 @@
 """What it says."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from schemas.common import FrozenLine, OrderLine, Party, Payment, PolicyRef, TrackingStatus
+from schemas.common import (
+    DisputeId,
+    FrozenLine,
+    LineId,
+    OrderLine,
+    Party,
+    Payment,
+    PolicyRef,
+    SettlementId,
+    TrackingStatus,
+)
+from schemas.example import BEA, BUYER, OPERATOR, PLATFORM, POLICY, SAM, SELLER, fields
 from schemas.order.shapes import OrderStatus, ReleasedLine, SettledLine
-from schemas.wire import STAMPED, Code, Currency, Event, Id, Instant, Minor, PositiveMinor, Rejected, Resumed, Text
+from schemas.wire import (
+    DETAILS,
+    STAMPED,
+    Currency,
+    Event,
+    Instant,
+    Minor,
+    PositiveMinor,
+    RefusalCode,
+    RefusalMessage,
+    Rejected,
+    Resumed,
+    Text,
+)
+
+Status = Annotated[OrderStatus, Field(description="where the order stands after it")]
+StatusIfAny = Annotated[OrderStatus | None, Field(description="where the order stands; null: there is no such order")]
+ProtectionEndsAt = Annotated[Instant | None, Field(description="null: it is not shipped (R3)")]
+DisputableUntil = Annotated[Instant, Field(description="the last moment to dispute, itself included (C8)")]
 
 
 class OrderEvent(Event):
     """`status` and `protection_ends_at` are on every event: where the order stands after it (R3)."""
 
     topic = "order.events"
+    example = fields(protection_ends_at="2026-05-03T15:30:00.000Z")
 
-    status: OrderStatus = STAMPED
-    protection_ends_at: Instant | None = STAMPED
+    status: Status = STAMPED
+    protection_ends_at: ProtectionEndsAt = STAMPED
 
 
 class Placed(OrderEvent):
+    """The order exists and the escrow holds its money (R1). The seller ships by `processing_ends_at`, else it is
+    cancelled and refunded (R5b)."""
+
     type = "order.placed.v1"
+    example = fields(
+        actor=PLATFORM,
+        status="awaiting_shipment",
+        protection_ends_at=None,
+        buyer=BEA,
+        seller=SAM,
+        currency="EUR",
+        total_minor=1_250,
+        lines=[{"line_id": "lamp", "title": "Desk lamp, brass", "quantity": 1, "amount_minor": 1_250}],
+        payment={"payment_id": "pay-7f3a", "amount_minor": 1_250},
+        policy=POLICY,
+        processing_ends_at="2026-03-09T09:00:00.000Z",
+    )
 
     buyer: Party
     seller: Party
     currency: Currency
-    total_minor: PositiveMinor
+    total_minor: PositiveMinor = Field(description="captured, in minor units: the sum of the lines")
     lines: tuple[OrderLine, ...]
     payment: Payment
     policy: PolicyRef
-    processing_ends_at: Instant
+    processing_ends_at: Instant = Field(description="the seller ships at this instant at the latest")
 
 
 class Cancelled(OrderEvent):
     """Final. The refund runs beside it (R5, R5b)."""
 
     type = "order.cancelled.v1"
+    example = fields(
+        actor=BUYER,
+        status="cancelled",
+        protection_ends_at=None,
+        settlement_id="A-1001.s1",
+        refund_minor=1_250,
+        cause="buyer",
+        reason="Ordered by mistake.",
+    )
 
-    settlement_id: Id
-    refund_minor: PositiveMinor
-    cause: Literal["buyer", "not_shipped"]
-    reason: Text | None = None
+    settlement_id: SettlementId
+    refund_minor: PositiveMinor = Field(description="everything, in minor units of the order's currency")
+    cause: Literal["buyer", "not_shipped"] = Field(description="`not_shipped`: the time to ship ran out (R5b)")
+    reason: Text | None = Field(default=None, description="the buyer's, in his own words")
 
 
 class ProcessingExtended(OrderEvent):
-    type = "order.processing_extended.v1"
+    """The seller has until the new `processing_ends_at` to ship (R5b)."""
 
-    days: int
-    processing_ends_at: Instant
+    type = "order.processing_extended.v1"
+    example = fields(
+        actor=SELLER,
+        status="awaiting_shipment",
+        protection_ends_at=None,
+        days=10,
+        processing_ends_at="2026-03-09T09:00:00.000Z",
+    )
+
+    days: int = Field(description="added, as the order's policy counts them")
+    processing_ends_at: Instant = Field(description="the new end")
 
 
 class Shipped(OrderEvent):
-    type = "order.shipped.v1"
+    """Protection runs from now until `protection_ends_at` (R9); then what is held is released to the seller (R2),
+    unless it is disputed."""
 
-    carrier: str
-    tracking_number: str
-    shipped_at: Instant
-    disputable_from: Instant
-    disputable_until: Instant
+    type = "order.shipped.v1"
+    example = fields(
+        actor=SELLER,
+        status="awaiting_confirmation",
+        carrier="Post",
+        tracking_number="RR123456785DE",
+        shipped_at="2026-03-04T15:30:00.000Z",
+        disputable_from="2026-03-04T15:30:00.000Z",
+        disputable_until="2026-05-03T15:30:00.000Z",
+        reminder_at="2026-04-28T15:30:00.000Z",
+    )
+
+    carrier: str = Field(description="who carries the parcel")
+    tracking_number: str = Field(description="the carrier's number of the parcel")
+    shipped_at: Instant = Field(description="when the seller said so: protection counts from here")
+    disputable_from: Instant = Field(description="the first moment to dispute (R8)")
+    disputable_until: DisputableUntil
     reminder_at: Instant = Field(description="when both parties will be told what happens at the end (R4b)")
 
 
 class TrackingCorrected(OrderEvent):
-    type = "order.tracking_corrected.v1"
+    """The parcel's carrier and number are these; no deadline moved (R9)."""
 
-    carrier: str
-    tracking_number: str
+    type = "order.tracking_corrected.v1"
+    example = fields(actor=SELLER, status="awaiting_confirmation", carrier="Post", tracking_number="RR123456785DE")
+
+    carrier: str = Field(description="who carries the parcel")
+    tracking_number: str = Field(description="the carrier's number of the parcel")
 
 
 class TrackingReported(OrderEvent):
-    """What the carrier says happened (named apart from the order's own `status`)."""
+    """What the carrier says happened (named apart from the order's own `status`). It changes nothing (R9)."""
 
     type = "order.tracking_reported.v1"
+    example = fields(
+        actor=PLATFORM, status="awaiting_confirmation", tracking_status="delivered", at="2026-03-16T10:20:00.000Z"
+    )
 
-    tracking_status: TrackingStatus
-    at: Instant
+    tracking_status: TrackingStatus = Field(description="where the parcel is")
+    at: Instant = Field(description="when that was, as the carrier says")
 
 
 class ExtensionRequested(OrderEvent):
-    type = "order.extension_requested.v1"
+    """The buyer asks for longer protection; only the seller can grant it, and nothing is extended yet (R4)."""
 
-    days: int
-    message: str | None = None
+    type = "order.extension_requested.v1"
+    example = fields(actor=BUYER, status="awaiting_confirmation", days=10, message="Customs has had it for a week.")
+
+    days: int = Field(description="that the buyer asks for, as the order's policy counts them")
+    message: str | None = Field(default=None, description="to the seller")
 
 
 class ProtectionExtended(OrderEvent):
-    type = "order.protection_extended.v1"
+    """The seller gave the buyer more time: `protection_ends_at` and `disputable_until` are the new ones (R4)."""
 
-    days: int
-    disputable_until: Instant
+    type = "order.protection_extended.v1"
+    example = fields(
+        actor=SELLER,
+        status="awaiting_confirmation",
+        days=10,
+        disputable_until="2026-05-03T15:30:00.000Z",
+        reminder_at="2026-04-28T15:30:00.000Z",
+    )
+
+    days: int = Field(description="added, as the order's policy counts them")
+    disputable_until: DisputableUntil
     reminder_at: Instant | None = Field(
         description="null: they were told, and the new end is too near to tell them again"
     )
@@ -98,81 +193,133 @@ class ProtectionEnding(OrderEvent):
     cancelled later gives it to the seller for good (R31)."""
 
     type = "order.protection_ending.v1"
+    example = fields(status="disputed", held_minor=0, disputed_minor=1_250, disputable_until="2026-05-03T15:30:00.000Z")
 
-    held_minor: Minor
-    disputed_minor: Minor
-    disputable_until: Instant
+    held_minor: Minor = Field(description="goes to the seller at the end, in minor units of the order's currency")
+    disputed_minor: Minor = Field(description="waits for its disputes, in minor units of the order's currency")
+    disputable_until: DisputableUntil
 
 
 class ReceiptConfirmed(OrderEvent):
-    """Protection ends now; the buyer may still dispute until `disputable_until` (R6, R7)."""
+    """Protection ends now; the buyer may still dispute until `disputable_until` (R6, R7). `order.lines_released`
+    follows."""
 
     type = "order.receipt_confirmed.v1"
+    example = fields(actor=BUYER, status="awaiting_confirmation", disputable_until="2026-05-03T15:30:00.000Z")
 
-    disputable_until: Instant
+    disputable_until: DisputableUntil
 
 
 class LinesFrozen(OrderEvent):
     """These lines may be disputed and now are (R8); the dispute service opens the dispute."""
 
     type = "order.lines_frozen.v1"
+    example = fields(
+        status="disputed",
+        dispute_id="A-1001.d1",
+        lines=[{"line_id": "lamp", "quantity": 1, "amount_minor": 1_250, "released": False}],
+        claimed_minor=1_250,
+        buyer=BEA,
+        seller=SAM,
+        currency="EUR",
+        policy=POLICY,
+        disputable_until="2026-05-03T15:30:00.000Z",
+    )
 
-    dispute_id: Id
+    dispute_id: DisputeId
     lines: tuple[FrozenLine, ...]
-    claimed_minor: PositiveMinor
+    claimed_minor: PositiveMinor = Field(
+        description="the most that can be refunded, in minor units of the order's currency (R18b)"
+    )
     buyer: Party
     seller: Party
     currency: Currency
     policy: PolicyRef
-    disputable_until: Instant
+    disputable_until: DisputableUntil
 
 
 class FreezeRefused(Event):
-    """These lines may not be disputed. `status` is null where there is no such order."""
+    """These lines may not be disputed; the dispute service refuses the claim. `status` is null where there is no such
+    order."""
 
     type = "order.freeze_refused.v1"
     topic = "order.events"
+    example = fields(
+        status="completed",
+        protection_ends_at="2026-05-03T15:30:00.000Z",
+        dispute_id="A-1001.d1",
+        code="too_late",
+        message="The time to do this is over.",
+        details={"lost_at": "2026-05-03T15:30:00.000Z"},
+    )
 
-    status: OrderStatus | None = STAMPED
-    protection_ends_at: Instant | None = STAMPED
-    dispute_id: Id
-    code: Code
-    message: str
-    details: dict[str, Any] | None = None
+    status: StatusIfAny = STAMPED
+    protection_ends_at: ProtectionEndsAt = STAMPED
+    dispute_id: DisputeId
+    code: RefusalCode
+    message: RefusalMessage
+    details: dict[str, Any] | None = Field(default=None, description=DETAILS)
 
 
 class LinesUnfrozen(OrderEvent):
     """A dispute was cancelled in time: its lines are what they were before (R30)."""
 
     type = "order.lines_unfrozen.v1"
+    example = fields(
+        status="awaiting_confirmation",
+        dispute_id="A-1001.d1",
+        lines=["lamp"],
+        disputable_until="2026-05-03T15:30:00.000Z",
+    )
 
-    dispute_id: Id
-    lines: tuple[Id, ...]
-    disputable_until: Instant
+    dispute_id: DisputeId
+    lines: tuple[LineId, ...]
+    disputable_until: DisputableUntil
 
 
 class LinesReleased(OrderEvent):
     """`release_minor`, the sum of `lines`, is to be paid to the seller now."""
 
     type = "order.lines_released.v1"
+    example = fields(
+        status="completed",
+        settlement_id="A-1001.s1",
+        lines=[{"line_id": "lamp", "amount_minor": 1_250}],
+        release_minor=1_250,
+        final=True,
+        cause="dispute_cancelled",
+        dispute_id="A-1001.d1",
+    )
 
-    settlement_id: Id
+    settlement_id: SettlementId
     lines: tuple[ReleasedLine, ...]
-    release_minor: Minor
+    release_minor: Minor = Field(description="to move now, in minor units of the order's currency")
     final: bool = Field(description="these lines can never be disputed again (R31, R44)")
-    cause: Literal["receipt_confirmed", "protection_ended", "dispute_cancelled", "arbitration_cancelled"]
-    dispute_id: Id | None = None
+    cause: Literal["receipt_confirmed", "protection_ended", "dispute_cancelled", "arbitration_cancelled"] = Field(
+        description="R6, R2, R31, R44, in this order"
+    )
+    dispute_id: DisputeId | None = Field(default=None, description="the one that was cancelled; null: none was")
 
 
 class Settled(OrderEvent):
     """How a dispute split its lines, line by line, and what is to move now (R7, R18b)."""
 
     type = "order.settled.v1"
+    example = fields(
+        status="payment_processing",
+        settlement_id="A-1001.s1",
+        dispute_id="A-1001.d1",
+        refund_minor=900,
+        release_minor=350,
+        lines=[{"line_id": "lamp", "refund_minor": 900, "release_minor": 350}],
+        payout_minor=350,
+        chargeback_minor=0,
+    )
 
-    settlement_id: Id
-    dispute_id: Id
-    refund_minor: Minor
-    release_minor: Minor
+    settlement_id: SettlementId
+    dispute_id: DisputeId
+    refund_minor: Minor = Field(description="to the buyer, in minor units of the order's currency")
+    release_minor: Minor = Field(description="to the seller, in minor units of the order's currency")
     lines: tuple[SettledLine, ...]
     payout_minor: Minor = Field(description="from escrow to the seller now: his part of the lines that were held")
     chargeback_minor: Minor = Field(description="from the seller's balance now: the refund of lines released before")
@@ -182,22 +329,34 @@ class Completed(OrderEvent):
     """Nothing is held, disputed or being refunded. Totals of the order so far; a claim under R7 may reopen it."""
 
     type = "order.completed.v1"
+    example = fields(status="completed", refund_minor=900, release_minor=350)
 
-    refund_minor: Minor
-    release_minor: Minor
+    refund_minor: Minor = Field(description="to the buyer so far, in minor units of the order's currency")
+    release_minor: Minor = Field(description="to the seller so far, in minor units of the order's currency")
 
 
 class OrderRejected(Rejected):
+    """A command to the order service was refused, and nothing changed."""
+
     type = "order.rejected.v1"
     topic = "order.events"
+    example = fields(
+        actor=SELLER,
+        refused="order.extend_protection.v1",
+        status="completed",
+        protection_ends_at="2026-05-03T15:30:00.000Z",
+    )
 
-    status: OrderStatus | None = STAMPED
-    protection_ends_at: Instant | None = STAMPED
+    status: StatusIfAny = STAMPED
+    protection_ends_at: ProtectionEndsAt = STAMPED
 
 
 class OrderResumed(Resumed):
+    """Every record that waited has been handled: the order is parked no more. Like a refusal it is no history."""
+
     type = "order.resumed.v1"
     topic = "order.events"
+    example = fields(actor=OPERATOR, status="awaiting_shipment", protection_ends_at="2026-05-03T15:30:00.000Z")
 
-    status: OrderStatus | None = STAMPED
-    protection_ends_at: Instant | None = STAMPED
+    status: StatusIfAny = STAMPED
+    protection_ends_at: ProtectionEndsAt = STAMPED

@@ -1,6 +1,17 @@
 """What its messages are made of."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.payments.shapes import Leg
+from schemas.wire import Label
+
+MovementLeg = Annotated[
+    Leg,
+    Field(description="`refund`: to the buyer; `payout`: to the seller; `chargeback`: from his balance into escrow"),
+]
+ProviderReference = Annotated[Label, Field(description="the payment service's own name of the movement")]
 
 Stage = Literal["requested", "processing", "submitted", "settled", "failed", "retrying", "manual_review"]
 """Where a leg stands (R52). `submitted`: the provider was called for the first time; `processing`: it gave no answer

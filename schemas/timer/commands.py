@@ -1,26 +1,33 @@
 """What may be asked of it."""
 
-from schemas.wire import Command, Id, Instant, Label, Service
+from pydantic import Field
+
+from schemas.example import PLATFORM, fields
+from schemas.timer.shapes import DeadlineName, DeliverTo, TimerId
+from schemas.wire import Command, Instant
 
 
 class TimerCommand(Command):
     topic = "timer.commands"
     by = frozenset({"platform"})
+    example = fields(actor=PLATFORM, timer_id="dispute/A-1001")
 
-    timer_id: Label
+    timer_id: TimerId
 
 
 class Schedule(TimerCommand):
-    """Arms a timer, moves a known one, or arms it anew; a past instant rings at once."""
+    """Arms a timer, moves a known one, or arms it anew; a past instant rings at once. Answered by
+    `timer.scheduled`."""
 
     type = "timer.schedule.v1"
+    example = fields(name="seller_first_response", due_at="2026-04-04T18:45:10.250Z", deliver_to="dispute")
 
-    name: Id
-    due_at: Instant
-    deliver_to: Service
+    name: DeadlineName
+    due_at: Instant = Field(description="it rings after this instant, never before")
+    deliver_to: DeliverTo
 
 
 class CancelTimer(TimerCommand):
-    """Cancelling what is gone is no error."""
+    """It does not ring any more. Cancelling what is gone is no error. Answered by `timer.cancelled`."""
 
     type = "timer.cancel.v1"

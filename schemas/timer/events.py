@@ -1,20 +1,32 @@
 """What it says."""
 
-from schemas.wire import STAMPED, Event, Id, Instant, Label, Rejected, Service
+from typing import Annotated
+
+from pydantic import Field
+
+from schemas.example import PLATFORM, fields
+from schemas.timer.shapes import DeadlineName, DeliverTo, TimerId
+from schemas.wire import STAMPED, Event, Instant, Label, Rejected
 
 
 class TimerEvent(Event):
     topic = "timer.events"
+    example = fields(timer_id="dispute/A-1001")
 
-    timer_id: Label
+    timer_id: TimerId
 
 
 class Scheduled(TimerEvent):
-    type = "timer.scheduled.v1"
+    """The timer is kept durably: `timer.elapsed` follows after `due_at`, unless it is moved or cancelled."""
 
-    name: Id
-    due_at: Instant
-    deliver_to: Service
+    type = "timer.scheduled.v1"
+    example = fields(
+        actor=PLATFORM, name="seller_first_response", due_at="2026-04-04T18:45:10.250Z", deliver_to="dispute"
+    )
+
+    name: DeadlineName
+    due_at: Instant = Field(description="it rings after this instant, never before")
+    deliver_to: DeliverTo
 
 
 class Elapsed(TimerEvent):
@@ -22,17 +34,31 @@ class Elapsed(TimerEvent):
     the service knows itself."""
 
     type = "timer.elapsed.v1"
+    example = fields(name="seller_first_response", due_at="2026-04-04T18:45:10.250Z")
 
-    name: Id
-    due_at: Instant
+    name: DeadlineName
+    due_at: Instant = Field(description="as it was scheduled")
 
 
 class TimerCancelled(TimerEvent):
+    """The timer is gone, or was."""
+
     type = "timer.cancelled.v1"
+    example = fields(actor=PLATFORM)
 
 
 class TimerRejected(Rejected):
+    """A command to the timer service was refused, and nothing changed."""
+
     type = "timer.rejected.v1"
     topic = "timer.events"
+    example = fields(
+        actor=PLATFORM,
+        refused="timer.schedule.v1",
+        code="invalid",
+        message="due_at: Field required",
+        details=None,
+        timer_id="dispute/A-1001",
+    )
 
-    timer_id: Label | None = STAMPED
+    timer_id: Annotated[Label | None, Field(description="that it was about, as far as that could be read")] = STAMPED

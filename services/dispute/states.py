@@ -14,6 +14,7 @@ from typing import Any, Literal, assert_never
 from schemas.common import Evidence, FrozenLine, Offer, Party, PolicyRef, Terms
 from schemas.dispute import events
 from schemas.dispute.shapes import DisputeStatus, FiledEvidence, Outcome, Side
+from schemas.example import fields
 from schemas.wire import Actor, Event, Id, Instant, PrivateEvent
 from shared.kernel.decider import Deadline
 
@@ -33,6 +34,7 @@ class DisputableUntilMoved(PrivateEvent):
     """The seller extended the order's protection: cancelling leaves the buyer his rights for longer (R4, R30)."""
 
     type = "dispute.disputable_until_moved.v1"
+    example = fields(disputable_until="2026-05-03T15:30:00.000Z")
 
     disputable_until: Instant
 
@@ -41,6 +43,7 @@ class EvidenceNoted(PrivateEvent):
     """Shown to the mediator who asked: a file of this dispute as any other (R58)."""
 
     type = "dispute.evidence_noted.v1"
+    example = fields(dispute_id="A-1001.d1", filed=[{"evidence_id": "e1", "by": "buyer"}])
 
     dispute_id: Id
     filed: tuple[FiledEvidence, ...]

@@ -7,6 +7,7 @@ from typing import Literal
 
 from schemas.common import Offer, Party, PolicyRef, Terms
 from schemas.dispute.shapes import FiledEvidence, Side
+from schemas.example import fields
 from schemas.mediation.commands import CaseCommand
 from schemas.mediation.events import (
     AnswerMissed,
@@ -59,6 +60,7 @@ class EvidenceNoted(PrivateEvent):
     """Filed with the dispute service while the round goes on, without having been asked for."""
 
     type = "mediation.evidence_noted.v1"
+    example = fields(dispute_id="A-1001.d1", filed=[{"evidence_id": "e1", "by": "buyer"}])
 
     dispute_id: Id
     filed: tuple[FiledEvidence, ...]

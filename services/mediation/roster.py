@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from schemas.example import fields
 from schemas.mediation.commands import AssignMediator, RegisterMediator, RetireMediator, Seat
 from schemas.mediation.events import MediatorRegistered, MediatorRetired
 from schemas.wire import Command, Event, Id, PrivateEvent
@@ -19,6 +20,15 @@ class SeatNoted(PrivateEvent):
     """A case told where its seat stands: wanted, taken by somebody, or free and not wanted."""
 
     type = "mediation.seat_noted.v1"
+    example = fields(
+        order_id="mediators",
+        actor={"role": "platform", "id": "shop"},
+        case_order_id="A-1001",
+        dispute_id="A-1001.d1",
+        mediator_id=None,
+        wanted=True,
+        not_these=["max"],
+    )
 
     case_order_id: Id
     dispute_id: Id
@@ -31,6 +41,7 @@ class SeatGiven(PrivateEvent):
     """A waiting case was given to somebody; he has it unless the case says otherwise."""
 
     type = "mediation.seat_given.v1"
+    example = fields(order_id="mediators", case_order_id="A-1001", dispute_id="A-1001.d1", mediator_id="mia")
 
     case_order_id: Id
     dispute_id: Id

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from schemas.common import Party, PolicyRef
+from schemas.example import fields
 from schemas.order import events, shapes
 from schemas.wire import Event, Id, PrivateEvent
 from services.order.lines import Disputed, Held, Line, Released, Settled, money_of
@@ -19,6 +20,7 @@ class RefundCompleted(PrivateEvent):
     """The buyer has the refund of this settlement: it no longer holds up the order (R52)."""
 
     type = "order.refund_completed.v1"
+    example = fields(settlement_id="A-1001.s1")
 
     settlement_id: Id
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from schemas.common import PolicyRef
+from schemas.example import POLICY, fields
 from schemas.payments.shapes import Leg
 from schemas.refund.events import (
     DoneEvent,
@@ -45,6 +46,9 @@ class Captured(PrivateEvent):
     """The buyer's money is in escrow, as the order service told: the first entry of the order's ledger."""
 
     type = "refund.captured.v1"
+    example = fields(
+        payment_id="pay-7f3a", amount_minor=1_250, currency="EUR", buyer_id="bea", seller_id="sam", policy=POLICY
+    )
 
     payment_id: Id
     amount_minor: PositiveMinor
@@ -58,6 +62,7 @@ class MovementsNoted(PrivateEvent):
     """Movements of an order that has not been heard to be placed: they wait for that."""
 
     type = "refund.movements_noted.v1"
+    example = fields(movements=[{"settlement_id": "A-1001.s1", "leg": "refund", "amount_minor": 900}])
 
     movements: tuple[Movement, ...]
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from deploy.publish import models
+from schemas.example import example
 from schemas.publish import GOLDEN, PUBLISHED, as_text, is_public, json_schema
 
 MODELS = {model.type: model for model in models()}
@@ -44,6 +45,14 @@ def test_a_golden_sample_can_be_read_and_keeps_all_it_says(type_: str) -> None:
     assert _keeps(json.loads(again), json.loads(text)), (
         f"{type_} cannot say any more what it once said: undo the change or give the message a new version; "
         "a golden sample is never edited"
+    )
+
+
+@pytest.mark.parametrize("type_", STORED)
+def test_an_example_goes_on_telling_what_its_golden_sample_tells(type_: str) -> None:
+    """So that all of them tell one story, and what is added since has a place in it."""
+    assert _keeps(example(MODELS[type_]), json.loads(STORED[type_].read_text("utf-8"))), (
+        f"the example of {type_} only gains fields: what it said once is published as {STORED[type_].name}"
     )
 
 
