@@ -65,7 +65,7 @@ from services.dispute.subscriptions import SUBSCRIPTIONS, Foreign
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
 from shared.kernel.policies import Policies
 from shared.rules.evidence import reject_evidence
-from shared.rules.refusals import NO_REPLACEMENTS, too_late, who_may
+from shared.rules.refusals import NO_REPLACEMENTS, NOTHING_IS_THE_SELLERS, too_late, who_may
 
 NOTHING = Terms(kind="none", refund_minor=0)
 WRONG_STATE = Refusal("wrong_state", "This is not possible in the dispute's present state.")
@@ -234,7 +234,7 @@ def _wrong_terms(dispute: Dispute, command: Act, policies: Policies) -> Refusal 
     match command:
         case ModifyDispute(terms=Terms(kind=kind)) | MakeOffer(terms=Terms(kind=kind)):
             if kind == "none" and command.actor.role == "buyer":
-                return Refusal("not_allowed", "Only the seller can offer nothing.")
+                return NOTHING_IS_THE_SELLERS
             if kind == "replacement" and not _replaceable(dispute, policies):
                 return NO_REPLACEMENTS
     return None

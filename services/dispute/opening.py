@@ -14,7 +14,7 @@ from services.dispute.states import Disputes, Refused, Requested
 from shared.kernel.decider import Output, Refusal
 from shared.rules.calendar import after
 from shared.rules.evidence import reject_evidence
-from shared.rules.refusals import who_may
+from shared.rules.refusals import NOTHING_IS_THE_SELLERS, who_may
 
 CLAIM_NUMBER = 1
 
@@ -28,7 +28,7 @@ def request(known: Disputes, command: OpenDispute, time: datetime) -> list[Outpu
     if refusal := who_may(command, _known_buyer(known)):
         return [refusal]
     if command.terms.kind == "none":
-        return [Refusal("not_allowed", "Only the seller can offer nothing.")]
+        return [NOTHING_IS_THE_SELLERS]
     if refusal := evidence.too_much((), "buyer", "negotiation", command.evidence):
         return [refusal]
     return [

@@ -13,6 +13,8 @@ from shared.kernel.decider import Refusal
 from shared.kernel.policies import Policies
 from shared.rules.refusals import NO_REPLACEMENTS, amount_exceeds, not_the, too_late
 
+NO_ORDER = Refusal("not_found", "There is no such order.")
+
 
 def requested(order: Order | None, claim: DisputeRequested, policies: Policies) -> list[Event]:
     """Freezes the claimed lines or says why not (R7, R8). A dispute that was frozen once is never frozen again."""
@@ -34,7 +36,7 @@ def requested(order: Order | None, claim: DisputeRequested, policies: Policies) 
 def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> events.LinesFrozen | Refusal:
     """The first refusal that applies, in the contract's order of codes; the buyer's own time counts (R0)."""
     if order is None:
-        return Refusal("not_found", "There is no such order.")
+        return NO_ORDER
     sale = order.sale
     chosen = _chosen(order.lines, claim)
     if isinstance(chosen, Refusal):

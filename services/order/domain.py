@@ -11,6 +11,7 @@ from schemas.policy import Policy
 from schemas.refund.events import RefundSettled
 from schemas.wire import MEDIATORS_KEY, Event
 from services.order import disputing
+from services.order.disputing import NO_ORDER
 from services.order.lines import Held, money_of, settlement_id
 from services.order.policy import disputable_until, extension_days_max, notice_at
 from services.order.states import (
@@ -48,7 +49,7 @@ def decide(order: Order | None, command: Commands, now: datetime, policies: Poli
     if isinstance(command, commands.Place):
         return [_place(order, command, now, policies)]
     if order is None:
-        return [Refusal("not_found", "There is no such order.")]
+        return [NO_ORDER]
     if refusal := who_may(command, {"buyer": {order.sale.buyer.id}, "seller": {order.sale.seller.id}}):
         return [refusal]
     return _with_completion(order, _obey(order, command, now, policies.of(order.sale.policy)))

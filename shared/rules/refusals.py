@@ -11,6 +11,7 @@ from schemas.wire import Command, Role, rfc3339
 from shared.kernel.decider import Refusal, role_may
 
 NO_REPLACEMENTS = Refusal("not_allowed", "Replacements are not offered for this order.")
+NOTHING_IS_THE_SELLERS = Refusal("not_allowed", "Only the seller can offer nothing.")
 OWN_OFFER = Refusal("not_allowed", "This is your own offer.")
 
 

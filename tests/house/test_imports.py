@@ -1,19 +1,45 @@
-"""Who may know whom: `schemas` nobody of ours, `shared` the schemas, a service both and no other service."""
+"""Who may know whom: each floor only what lies below it, a service no other service."""
 
 import sys
+from collections.abc import Iterator, Sequence
 
-from tests.house.reading import OURS, modules
+from tests.house.reading import OURS, Module, modules
+
+FLOORS: dict[str, frozenset[str]] = {
+    "schemas": frozenset({"schemas", "pydantic"}),
+    "shared.kernel": frozenset({"schemas", "shared.kernel", "pydantic", "pydantic_core"}),
+    "shared.rules": frozenset({"schemas", "shared.kernel", "shared.rules", "pydantic", "yaml", "holidays"}),
+}
+"""All that each may import, besides the standard library; what stands higher may import what it needs."""
+ADVICE = {
+    "schemas": "the contract stands alone: what needs more than pydantic belongs in shared/",
+    "shared.kernel": "the kernel is pure and knows no client: what acts belongs in shared/runtime, what rules need in "
+    "shared/rules",
+    "shared.rules": "rules are pure: what acts belongs in shared/runtime",
+}
+GROUND = "shared.kernel.ports"
+COMPOSITION = "services.composition"
+"""The one module that names all services; whoever wants them all reads its list."""
 
 
-def test_schemas_import_nothing_but_pydantic() -> None:
-    allowed = {"schemas", "pydantic"} | sys.stdlib_module_names
-    wrong = [
-        f"{module.at(node)} imports {name}"
-        for module in modules("schemas")
-        for node, name in module.imports()
-        if name.split(".")[0] not in allowed
-    ]
-    assert not wrong, _message(wrong, "the contract stands alone; what needs more than pydantic belongs in shared/")
+def above(floor: str, found: Sequence[Module]) -> Iterator[str]:
+    for module in found:
+        if f"{module.name}.".startswith(f"{floor}."):
+            for node, name in module.imports():
+                if not _is_of(name, FLOORS[floor] | sys.stdlib_module_names):
+                    yield f"{module.at(node)} imports {name}"
+
+
+def test_each_floor_knows_only_what_lies_below_it() -> None:
+    for floor, advice in ADVICE.items():
+        wrong = [*above(floor, modules(floor.split(".")[0]))]
+        assert not wrong, _message(wrong, advice)
+
+
+def test_the_ground_floor_knows_nothing_of_ours() -> None:
+    (ground,) = (module for module in modules("shared") if module.name == GROUND)
+    wrong = [f"{ground.at(node)} imports {name}" for node, name in ground.imports() if name.split(".")[0] in OURS]
+    assert not wrong, _message(wrong, "ports say what passes through them in words of their own")
 
 
 def test_the_kit_knows_no_service() -> None:
@@ -31,9 +57,25 @@ def test_a_service_knows_no_other_service() -> None:
         f"{module.at(node)} imports {name}"
         for module in modules("services")
         for node, name in module.imports()
-        if name.split(".")[0] in OURS - {"schemas", "shared"} and name.split(".")[:2] != module.name.split(".")[:2]
+        if name.split(".")[0] in OURS - {"schemas", "shared"}
+        and name.split(".")[:2] != module.name.split(".")[:2]
+        and not (module.name == COMPOSITION and name.startswith("services."))
     ]
     assert not wrong, _message(wrong, "services talk by messages; a shape that two of them need belongs in schemas/")
+
+
+def test_all_services_are_named_by_the_composition_alone() -> None:
+    wrong = [
+        module.name
+        for module in modules("deploy", "tests", "services")
+        if module.name != COMPOSITION
+        and len({name.split(".")[1] for _, name in module.imports() if name.endswith(".domain.DECIDER")}) > 3
+    ]
+    assert not wrong, f"{wrong}: read services.composition.DECIDERS instead of naming the services again"
+
+
+def _is_of(name: str, allowed: frozenset[str]) -> bool:
+    return any(f"{name}.".startswith(f"{one}.") for one in allowed)
 
 
 def _message(wrong: list[str], advice: str) -> str:
