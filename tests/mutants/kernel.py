@@ -1,367 +1,212 @@
 """Bugs of the kernel, the shard loop, the codec and what stands in for the servers."""
 
+from shared.kernel import codec, decider
+from shared.rules import calendar, evidence, policies
+from shared.runtime import batch, memory, shard_loop
+from tests.mutants.changes import change, drop, flip, negate
 from tests.mutants.mutant import Mutant
 
 MUTANTS = (
     # -- the kernel ----------------------------------------------------------------------------------------------------
-    Mutant(
-        "a deadline strikes at its own instant",
-        "shared/kernel/decider.py",
-        "deadline.due_at >= self.record.time",
-        "deadline.due_at > self.record.time",
-    ),
-    Mutant(
-        "other services' events bring deadlines about",
-        "shared/kernel/decider.py",
-        "    if record.own:\n        turn.pass_deadlines()\n",
-        "    turn.pass_deadlines()\n",
-    ),
-    Mutant(
-        "only a bell brings deadlines about",
-        "shared/kernel/decider.py",
-        "    if record.own:\n",
-        "    if isinstance(record.heard, Bell):\n",
-    ),
+    Mutant("a deadline strikes at its own instant", lambda: decider, flip("__.due_at >= __")),
+    Mutant("other services' events bring deadlines about", lambda: decider, change("if __.own: ...", "...")),
+    Mutant("only a bell brings deadlines about", lambda: decider, change("__a.own", "isinstance(__a.heard, Bell)")),
     Mutant(
         "a window counts from the deadline that opened it, however late that struck",
-        "shared/kernel/decider.py",
-        "self.decider.decide(self.state, heard, self.record.time, self.policies)",
-        "self.decider.decide(\n"
-        "            self.state,\n"
-        "            heard,\n"
-        "            heard.due_at if isinstance(heard, Deadline) else self.record.time,\n"
-        "            self.policies,\n"
-        "        )",
+        lambda: decider,
+        change(
+            "__d.decide(__s, __h, __t, __p)",
+            "__d.decide(__s, __h, __h.due_at if isinstance(__h, Deadline) else __t, __p)",
+        ),
     ),
-    Mutant(
-        "of two deadlines of one instant the alphabet decides",
-        "shared/kernel/decider.py",
-        "deadline.due_at, decider.deadline_names.index(deadline.name), deadline.subject",
-        "deadline.due_at, deadline.name, deadline.subject",
-    ),
-    Mutant(
-        "a repeat is answered like a conflict",
-        "shared/kernel/decider.py",
-        "if digest is None or digest in answered:",
-        "if digest is None:",
-    ),
-    Mutant(
-        "another command under a known id is obeyed",
-        "shared/kernel/decider.py",
-        "        elif answered:\n            self.say([CONFLICT], record.id, digest, record.actor)\n",
-        "",
-    ),
-    Mutant(
-        "a refused copy makes the first one forgotten",
-        "shared/kernel/decider.py",
-        "stream.answered[record.id] = answered | {record.digest}",
-        "stream.answered[record.id] = {record.digest}",
-    ),
-    Mutant(
-        "the messages of one answer share an id",
-        "shared/kernel/decider.py",
-        "            id_.update(str(number).encode())\n",
-        "",
-    ),
+    Mutant("of two deadlines of one instant the alphabet decides", lambda: decider, change("__.index(__a)", "__a")),
+    Mutant("a repeat is answered like a conflict", lambda: decider, change("__a is None or __a in __", "__a is None")),
+    Mutant("another command under a known id is obeyed", lambda: decider, drop("if __: __.say([CONFLICT], ...)")),
+    Mutant("a refused copy makes the first one forgotten", lambda: decider, change("__ | {__a}", "{__a}")),
+    Mutant("the messages of one answer share an id", lambda: decider, drop("__.update(str(__).encode())")),
     Mutant(
         "what a deadline brings about begins a story of its own",
-        "shared/kernel/decider.py",
-        "self.correlation_id = stream.correlation_id or record.correlation_id",
-        "self.correlation_id = record.correlation_id or stream.correlation_id",
+        lambda: decider,
+        change("__a.correlation_id or __b.correlation_id", "__b.correlation_id or __a.correlation_id"),
     ),
     Mutant(
-        "the alarm is moved later and never earlier",
-        "shared/kernel/decider.py",
-        "(alarm is None or deadline.due_at < alarm)",
-        "(alarm is None or deadline.due_at > alarm)",
+        "the alarm is moved later and never earlier", lambda: decider, change("__a.due_at < __b", "__a.due_at > __b")
     ),
-    Mutant(
-        "a bell at the very instant is asked for again at once",
-        "shared/kernel/decider.py",
-        "record.time <= set_before",
-        "record.time < set_before",
-    ),
+    Mutant("a bell at the very instant is asked for again at once", lambda: decider, flip("__.time <= __")),
     Mutant(
         "an early bell is rung again every second until it is late enough",
-        "shared/kernel/decider.py",
-        "alarm = max(alarm, record.time + EARLY_BELL_DELAY)",
-        "alarm = record.time + EARLY_BELL_DELAY",
+        lambda: decider,
+        change("max(__, __a + __b)", "__a + __b"),
     ),
-    Mutant(
-        "the last bell leaves no trace in the stream",
-        "shared/kernel/decider.py",
-        "        elif rang and set_before is not None:\n"
-        "            self.say([AlarmRung()], record.id, self.this_time)\n",
-        "",
-    ),
+    Mutant("the last bell leaves no trace in the stream", lambda: decider, drop("if __: __.say([AlarmRung()], ...)")),
     Mutant(
         "what is due again for the same instant has the ids of the first time",
-        "shared/kernel/decider.py",
-        'self.ask(deadline, cause, f"{deadline.due_at.isoformat()}|{self.record.id}|".encode() + self.this_time)',
-        "self.ask(deadline, cause, deadline.due_at.isoformat().encode())",
+        lambda: decider,
+        change("f'{__a.due_at.isoformat()}|{__}|'.encode() + __", "__a.due_at.isoformat().encode()"),
     ),
-    Mutant(
-        "anybody lets a parked order go on",
-        "shared/kernel/decider.py",
-        "isinstance(heard, Resume) and heard.actor.role in heard.by",
-        "isinstance(heard, Resume)",
-    ),
+    Mutant("anybody lets a parked order go on", lambda: decider, drop("__.role in __.by")),
     # -- the shard loop ------------------------------------------------------------------------------------------------
     Mutant(
         "events are published before they are committed",
-        "shared/runtime/shard_loop.py",
-        "        if not batch.claims:\n            return\n",
-        "        if not batch.claims:\n            return\n"
-        "        await self.publisher.send([row for row in batch.rows if row.topic is not None])\n",
+        lambda: shard_loop.ShardLoop._settle,
+        change(
+            "await __s.store.commit(__b.commit())",
+            "await __s.publisher.send([row for row in __b.rows if row.topic is not None])\n"
+            "await __s.store.commit(__b.commit())",
+        ),
     ),
     Mutant(
         "rows count as published before the broker has them",
-        "shared/runtime/shard_loop.py",
-        "        await self.publisher.send(wave)\n"
-        "        for shard, count in shares:\n"
-        "            for _ in range(count):\n"
-        "                shard.claim.published = shard.pending.popleft().position\n",
-        "        for shard, count in shares:\n"
-        "            for _ in range(count):\n"
-        "                shard.claim.published = shard.pending.popleft().position\n"
-        "        await self.publisher.send(wave)\n",
+        lambda: shard_loop,
+        change("await __p.send(__w)\nfor __a in __b: ...", "for __a in __b: ...\nawait __p.send(__w)"),
     ),
     Mutant(
         "what a dead process committed and did not publish stays unsaid",
-        "shared/runtime/shard_loop.py",
-        "                await self._drain(shard)\n",
-        "",
+        lambda: shard_loop.ShardLoop.claim,
+        drop("await __._drain(__)"),
     ),
     Mutant(
-        "the cursor stays on the record that was handled",
-        "shared/runtime/shard_loop.py",
-        "cursor.offset = record.offset + 1",
-        "cursor.offset = record.offset",
+        "the cursor stays on the record that was handled", lambda: shard_loop, change("__a.offset + 1", "__a.offset")
     ),
-    Mutant(
-        "a record below the cursor is handled again",
-        "shared/runtime/shard_loop.py",
-        "if record.offset < cursor.offset or log_read in batch.suspended:",
-        "if log_read in batch.suspended:",
-    ),
-    Mutant(
-        "a gap in the log is believed at first sight",
-        "shared/runtime/shard_loop.py",
-        "shard.gaps.get(record.topic) != record.offset",
-        "shard.gaps.get(record.topic) == record.offset",
-    ),
-    Mutant(
-        "a real gap in the log is looked at for ever",
-        "shared/runtime/shard_loop.py",
-        "            shard.gaps[record.topic] = record.offset\n",
-        "",
-    ),
-    Mutant(
-        "what was published twice is heard twice",
-        "shared/runtime/shard_loop.py",
-        "found.sequence <= claim.marks.get(place, 0)",
-        "found.sequence < claim.marks.get(place, 0)",
-    ),
+    Mutant("a record below the cursor is handled again", lambda: shard_loop, drop("__.offset < __.offset")),
+    Mutant("a gap in the log is believed at first sight", lambda: shard_loop, negate("__.gaps.get(__) != __")),
+    Mutant("a real gap in the log is looked at for ever", lambda: shard_loop, drop("__.gaps[__] = __")),
+    Mutant("what was published twice is heard twice", lambda: shard_loop, flip("__.sequence <= __")),
     Mutant(
         "all who write to a topic share one high-water mark",
-        "shared/runtime/shard_loop.py",
-        "place = (record.topic, found.source)",
-        'place = (record.topic, "")',
+        lambda: shard_loop,
+        change("(__a.topic, __.source)", "(__a.topic, '')"),
     ),
     Mutant(
         "a broker's clock that steps back takes the inputs with it",
-        "shared/runtime/shard_loop.py",
-        "if record.timestamp < cursor.time:",
-        "if record.timestamp < 0:",
+        lambda: shard_loop,
+        change("__a.timestamp < __", "__a.timestamp < 0"),
     ),
     Mutant(
         "after a doubtful commit it goes on with what it believes",
-        "shared/runtime/shard_loop.py",
-        "            self._drop(list(batch.claims))\n            return False\n",
-        "            return False\n",
+        lambda: shard_loop,
+        drop("__._drop(list(__.claims))"),
     ),
-    Mutant(
-        "what follows a parked record is lost",
-        "shared/runtime/shard_loop.py",
-        "                batch.park(work.shard, order_id, work.record)\n            if may_resume",
-        "                pass\n            if may_resume",
-    ),
+    Mutant("what follows a parked record is lost", lambda: shard_loop, drop("if __: __.park(...)")),
     Mutant(
         "a thawed process cries that an order is parked which another one has gone on with",
-        "shared/runtime/shard_loop.py",
-        "            await self.store.check([work.shard.claim])\n",
-        "",
+        lambda: shard_loop,
+        drop("await __.store.check(__)"),
     ),
     Mutant(
-        "an order whose policy is not here yet is parked",
-        "shared/runtime/shard_loop.py",
-        '        except PolicyMissing as missing:\n            raise Outage(f"waiting for {missing}") from missing\n',
-        "",
+        "an order whose policy is not here yet is parked", lambda: shard_loop, drop("except PolicyMissing as __: ...")
     ),
     Mutant(
         "one stream that cannot be read ends the process",
-        "shared/runtime/shard_loop.py",
-        "                batch.unreadable[shard, order_id] = bug\n",
-        "                raise\n",
+        lambda: shard_loop,
+        change("__.unreadable[__] = __", "raise"),
     ),
-    Mutant(
-        "nothing holds back what the broker cannot take",
-        "shared/runtime/shard_loop.py",
-        "            await self._room.wait()\n",
-        "",
-    ),
+    Mutant("nothing holds back what the broker cannot take", lambda: shard_loop, drop("await __._room.wait()")),
     Mutant(
         "private rows take a number of the published ones",
-        "shared/runtime/batch.py",
-        "sequence += one.topic is not None",
-        "sequence += 1",
+        lambda: batch,
+        change("__a += __.topic is not None", "__a += 1"),
     ),
-    Mutant(
-        "a dead letter takes no number",
-        "shared/runtime/batch.py",
-        "        claim.sequence += 1\n",
-        "",
-    ),
+    Mutant("a dead letter takes no number", lambda: batch, drop("__.sequence += 1")),
     Mutant(
         "a message larger than a topic takes is stored and blocks the rest",
-        "shared/runtime/batch.py",
-        "> BATCH_BYTES_MAX:",
-        "> 2 * BATCH_BYTES_MAX:",
+        lambda: batch,
+        change("__a > BATCH_BYTES_MAX", "__a > 2 * BATCH_BYTES_MAX"),
     ),
     Mutant(
         "what stands under another key lies where its cause lay",
-        "shared/runtime/batch.py",
-        "                partition = codec.partition_of(key, self.partitions)\n",
-        "",
+        lambda: batch,
+        drop("__ = __.partition_of(...)"),
         ask=("tests/flows/test_stories.py",),
     ),
     Mutant(
         "a cursor is stored only where there was one before",
-        "shared/runtime/batch.py",
-        "            if cursor != shard.claim.cursors.get(topic)\n",
-        "            if cursor != shard.claim.cursors.get(topic, cursor)\n",
+        lambda: batch,
+        change("__c != __a.cursors.get(__b)", "__c != __a.cursors.get(__b, __c)"),
     ),
     Mutant(
         "marks are stored only where there was one before",
-        "shared/runtime/batch.py",
-        "            if sequence != shard.claim.marks.get(place)\n",
-        "            if sequence != shard.claim.marks.get(place, sequence)\n",
+        lambda: batch,
+        change("__c != __a.marks.get(__b)", "__c != __a.marks.get(__b, __c)"),
     ),
     Mutant(
-        "who asks for a parked order to go on waits with it",
-        "shared/runtime/shard_loop.py",
-        "            if self._owned(shard):\n                await self._resume(shard, order_id, aloud=True)\n",
-        "            pass\n",
+        "who asks for a parked order to go on waits with it", lambda: shard_loop, drop("if __: await __._resume(...)")
     ),
     Mutant(
         "every shard keeps as many orders as a process may",
-        "shared/runtime/shard_loop.py",
-        "STREAMS_CACHED_MAX // len(self.shards)",
-        "STREAMS_CACHED_MAX",
+        lambda: shard_loop,
+        change("STREAMS_CACHED_MAX // __", "STREAMS_CACHED_MAX"),
     ),
     # -- the codec -----------------------------------------------------------------------------------------------------
     Mutant(
         "two bells of one instant set alarms of one id",
-        "shared/kernel/codec.py",
-        "own=record.partition == home, digest=_place(record)",
-        "own=record.partition == home",
+        lambda: codec,
+        change("__f(..., Bell(), ..., digest=__)", "__f(..., Bell(), ...)"),
     ),
     Mutant(
         "a flood of headers is read like any record",
-        "shared/kernel/codec.py",
-        "if len(record.headers) > HEADERS_MAX:",
-        "if len(record.headers) > HEADERS_MAX * HEADERS_MAX:",
+        lambda: codec,
+        change("len(__a.headers) > HEADERS_MAX", "len(__a.headers) > HEADERS_MAX * HEADERS_MAX"),
     ),
     Mutant(
-        "a record under another key than its data's is obeyed",
-        "shared/kernel/codec.py",
-        "if heard.key != key:",
-        "if not heard.key:",
+        "a record under another key than its data's is obeyed", lambda: codec, change("__a.key != __", "not __a.key")
     ),
     Mutant(
         "a record on another partition than its key's is obeyed",
-        "shared/kernel/codec.py",
-        "        if record.partition != home:\n",
-        "        if record.partition >= self.partitions:\n",
+        lambda: codec,
+        change("__a.partition != __", "__a.partition >= self.partitions"),
     ),
     Mutant(
         "spelling out a default makes it another command",
-        "shared/kernel/codec.py",
-        "heard.model_dump_json(exclude_defaults=True)",
-        "heard.model_dump_json(exclude_unset=True)",
+        lambda: codec,
+        change("__a.model_dump_json(exclude_defaults=True)", "__a.model_dump_json(exclude_unset=True)"),
     ),
     Mutant(
         "two commands of the same content and different type are the same",
-        "shared/kernel/codec.py",
-        'blake2b(type_.encode() + b"|" + content, digest_size=16)',
-        "blake2b(content, digest_size=16)",
+        lambda: codec,
+        change("blake2b(__ + b'|' + __a, ...)", "blake2b(__a, ...)"),
     ),
     Mutant(
         "an outsider's event is known by a sequence that he chose",
-        "shared/kernel/codec.py",
-        "if record.topic in OUTSIDERS_WRITE or not written_by_us:",
-        "if not written_by_us:",
+        lambda: codec,
+        change("__ in OUTSIDERS_WRITE or __a", "__a"),
     ),
+    Mutant("a sequence may be longer than a table can hold", lambda: codec, drop("len(__) <= SEQUENCE_DIGITS_MAX")),
+    Mutant("the longest command there may be is too long", lambda: codec, flip("len(__) > COMMAND_BYTES_MAX")),
+    Mutant("a name may hold a NUL, which no table takes", lambda: codec, drop(r"b'\0' in __")),
     Mutant(
-        "a sequence may be longer than a table can hold",
-        "shared/kernel/codec.py",
-        " and len(sequence) <= SEQUENCE_DIGITS_MAX",
-        "",
-    ),
-    Mutant(
-        "the longest command there may be is too long",
-        "shared/kernel/codec.py",
-        "len(value) > COMMAND_BYTES_MAX:",
-        "len(value) >= COMMAND_BYTES_MAX:",
-    ),
-    Mutant(
-        "a name may hold a NUL, which no table takes",
-        "shared/kernel/codec.py",
-        r' or b"\0" in raw',
-        "",
-    ),
-    Mutant(
-        "headers are stored as text",
-        "shared/kernel/codec.py",
-        'value.decode("latin-1")',
-        'value.decode(errors="replace")',
+        "headers are stored as text", lambda: codec, change("__a.decode('latin-1')", "__a.decode(errors='replace')")
     ),
     # -- what policies and calendars say -------------------------------------------------------------------------------
     Mutant(
         "holidays are working days",
-        "shared/rules/calendar.py",
-        "n -= holidays.is_working_day(day)",
-        "n -= day.weekday() < 5",
+        lambda: calendar.after_business_days,
+        change("__.is_working_day(__a)", "__a.weekday() < 5"),
     ),
     Mutant(
         "working days are counted by the calendar of Greenwich",
-        "shared/rules/calendar.py",
-        "local = start.astimezone(ZoneInfo(time_zone))",
-        "local = start",
+        lambda: calendar.after_business_days,
+        change("__a.astimezone(ZoneInfo(__))", "__a"),
     ),
     Mutant(
         "an order is placed under the oldest version of its policy",
-        "shared/rules/policies.py",
-        "        return max(\n",
-        "        return min(\n",
+        lambda: policies.Policies.newest,
+        change("max(...)", "min(...)"),
     ),
     Mutant(
         "a party may supersede the other's evidence",
-        "shared/rules/evidence.py",
-        "if one.supersedes is not None and owners[one.supersedes] != by:",
-        "if one.supersedes is not None and not owners[one.supersedes]:",
+        lambda: evidence,
+        change("__a[__b.supersedes] != __", "not __a[__b.supersedes]"),
     ),
     # -- the simulated store -------------------------------------------------------------------------------------------
     Mutant(
         "the simulated store takes commits of whoever had the shard",
-        "shared/runtime/memory.py",
-        "stored.claim.epoch == claim.epoch",
-        "stored.claim.epoch >= claim.epoch",
+        lambda: memory,
+        change("__a.epoch == __b.epoch", "__a.epoch >= __b.epoch"),
     ),
     Mutant(
         "in the simulated store what is published is taken back by a late commit",
-        "shared/runtime/memory.py",
-        "            stored.published = max(stored.published, claim.published)\n        for shard",
-        "            stored.published = claim.published\n        for shard",
+        lambda: memory.MemoryStore.commit,
+        change("max(__.published, __a.published)", "__a.published"),
     ),
 )
