@@ -21,8 +21,9 @@ from typing import TypeVar
 
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.checks import Check, NoVerdict, checks, only_the_simulation, unbroken
-from tests.mutants.copies import ROOT, copied, planted
+from tests.mutants.copies import copied, planted
 from tests.mutants.mutant import Mutant, Rotten
+from tests.mutants.places import ROOT
 
 Ask = Callable[[Mutant, Path], Iterator[Check]]
 T = TypeVar("T")

@@ -4,7 +4,6 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tests.mutants import patterns
 from tests.mutants.patterns import Entry, Site
@@ -144,33 +143,3 @@ def _negated(site: Site) -> list[ast.AST]:
             except Unfit:
                 return [ast.UnaryOp(ast.Not(), condition)]
     raise Unfit("this is no condition")
-
-
-def put(site: Site, instead: list[Any]) -> None:
-    """Into the tree, in the place of what was found."""
-    parent = site.parent
-    if site.start is not None:
-        getattr(parent, site.field)[site.start : site.stop] = instead
-    else:
-        setattr(parent, site.field, instead[0] if instead else None)
-
-
-def tidy(tree: ast.AST) -> ast.AST:
-    """Python again after something was dropped: no empty suite, no statement of nothing, no `and` of one."""
-
-    class Tidy(ast.NodeTransformer):
-        def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-            return self.generic_visit(node) if getattr(node, "value", None) else None
-
-        def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
-            self.generic_visit(node)
-            return node.values[0] if len(node.values) == 1 else node
-
-        def generic_visit(self, node: ast.AST) -> ast.AST:
-            super().generic_visit(node)
-            if getattr(node, "body", None) == []:
-                node.body = [ast.Pass()]  # type: ignore[attr-defined]
-            return node
-
-    tidied: ast.AST = Tidy().visit(tree)
-    return tidied

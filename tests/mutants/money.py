@@ -1,10 +1,9 @@
 """Bugs of the services that hold and move money: order and refund."""
 
-from services.order import disputing, lines, states
-from services.order import domain as order
-from services.order import policy as order_policy
-from services.refund import calling, gateway, ledger, subscriptions
-from services.refund import domain as refund
+from services import order, refund
+from services.order import disputing, lines
+from services.order import domain as order_domain
+from services.refund import calling
 from tests.mutants.changes import change, drop, flip
 from tests.mutants.mutant import Mutant
 
@@ -12,7 +11,7 @@ MUTANTS = (
     # -- order ---------------------------------------------------------------------------------------------------------
     Mutant(
         "the odd cents go to the last lines",
-        lambda: lines.split,
+        lambda: order,
         change(
             "[__s + (__n < __o) for __n, __s in enumerate(__l)]",
             "[__s + (__n >= len(__l) - __o) for __n, __s in enumerate(__l)]",
@@ -20,7 +19,7 @@ MUTANTS = (
     ),
     Mutant(
         "what can be claimed for a piece is rounded down",
-        lambda: lines.claimable_minor,
+        lambda: order,
         change("-(-__a * __b // __c)", "__a * __b // __c"),
     ),
     Mutant(
@@ -30,7 +29,7 @@ MUTANTS = (
     ),
     Mutant(
         "the money of a released line leaves it while it is disputed",
-        lambda: lines.money_of,
+        lambda: order,
         change("case Disputed(was=Held()): ...", "case Disputed(): ..."),
     ),
     Mutant(
@@ -41,7 +40,7 @@ MUTANTS = (
     Mutant("the release is forgotten when receipt is confirmed", lambda: order, drop("__(__, 'receipt_confirmed')")),
     Mutant(
         "two releases of an order share a name",
-        lambda: order._release,
+        lambda: order_domain._release,
         change("settlement_id(__a, __ + 1)", "settlement_id(__a, 1)"),
     ),
     Mutant(
@@ -53,34 +52,34 @@ MUTANTS = (
     Mutant("the time to ship can be extended once more than allowed", lambda: order, flip("__.extensions >= __")),
     Mutant("receipt can be confirmed while a line is disputed", lambda: order, drop("status(__) != 'disputed'")),
     Mutant("a completed order is completed by every event again", lambda: order, drop("status(__) == 'completed'")),
-    Mutant("protection can be extended to a day less than allowed", lambda: order_policy, flip("after(...) <= __")),
+    Mutant("protection can be extended to a day less than allowed", lambda: order, flip("after(...) <= __")),
     Mutant(
         "an order is completed while its refund is on the way",
-        lambda: states,
+        lambda: order,
         change("__.refunding | {__} if __ else __a", "__a"),
     ),
     Mutant(
         "a line of a cancelled dispute is held again, whatever it was",
-        lambda: states,
+        lambda: order,
         change("__f(__a, standing=__.standing.was)", "__f(__a, standing=Held())"),
     ),
     Mutant(
         "a released line is paid out again when its dispute is given up",
-        lambda: disputing,
+        lambda: order,
         change("__a.amount_minor if isinstance(__, Held) else 0", "__a.amount_minor"),
     ),
     Mutant(
         "payout and chargeback are told the wrong way round",
-        lambda: disputing,
+        lambda: order,
         change("__f(..., payout_minor=__a, chargeback_minor=__b)", "__f(..., payout_minor=__b, chargeback_minor=__a)"),
     ),
-    Mutant("a claim at the last instant is too late", lambda: disputing, flip("__.received_at > __.disputable_until")),
-    Mutant("what was settled can be disputed again", lambda: disputing._hindrance, drop("case Settled(): ...")),
-    Mutant("lines are frozen for somebody who is not the buyer", lambda: disputing, drop("__.id != __.buyer.id")),
+    Mutant("a claim at the last instant is too late", lambda: order, flip("__.received_at > __.disputable_until")),
+    Mutant("what was settled can be disputed again", lambda: order, drop("case Settled(): ...")),
+    Mutant("lines are frozen for somebody who is not the buyer", lambda: disputing, drop("__.actor.id != __.buyer.id")),
     # -- refund --------------------------------------------------------------------------------------------------------
     Mutant(
         "a payment is tried again under a new key",
-        lambda: calling._call,
+        lambda: refund,
         change(
             "_payment(__a, __m)",
             "_payment(__a, __m).model_copy(update={'payment_key':"
@@ -89,7 +88,7 @@ MUTANTS = (
     ),
     Mutant(
         "a payment that was not answered is asked for again instead of being asked about",
-        lambda: calling.time_is_up,
+        lambda: refund,
         change("__f(..., asking=True)", "__f(..., asking=False)"),
     ),
     Mutant(
@@ -99,35 +98,35 @@ MUTANTS = (
     ),
     Mutant(
         "a final no is taken for a passing one",
-        lambda: calling.failed,
+        lambda: refund,
         change("not __a.retryable", "leg.attempt > 1 and not __a.retryable"),
     ),
     Mutant(
         "a payment is tried once more than allowed",
-        lambda: calling,
+        lambda: refund,
         change("__a.attempt == __b.attempts_max", "__a.attempt > __b.attempts_max"),
     ),
     Mutant(
         "the first retry waits as long as the second should",
-        lambda: calling,
+        lambda: refund,
         change("__a ** (__b - 1)", "__a ** __b"),
     ),
     Mutant(
         "money that moved a second time is nobody's business",
-        lambda: calling,
+        lambda: refund,
         drop("__.provider_reference != __.provider_reference"),
     ),
     Mutant(
         "an operator's retry never begins with a question",
-        lambda: calling,
+        lambda: refund,
         change("__a = isinstance(__, InReview) and __.outcome_unknown", "__a = False"),
     ),
     Mutant(
         "the seller is paid again for what was released before",
-        lambda: subscriptions,
+        lambda: refund,
         change("'payout': __a.payout_minor", "'payout': __a.release_minor"),
     ),
-    Mutant("the chargeback is forgotten", lambda: subscriptions, drop("'chargeback': __")),
+    Mutant("the chargeback is forgotten", lambda: refund, drop("'chargeback': __")),
     Mutant(
         "movements that were heard of before the order are forgotten",
         lambda: refund,
@@ -140,7 +139,7 @@ MUTANTS = (
     ),
     Mutant(
         "an operator may pay by hand while the provider may still answer",
-        lambda: refund._operate,
+        lambda: refund,
         drop("if isinstance(__.at, Called): ..."),
     ),
     Mutant(
@@ -153,12 +152,12 @@ MUTANTS = (
     ),
     Mutant(
         "a refund is booked from the buyer to the escrow",
-        lambda: ledger.entry,
+        lambda: refund,
         change("Entry(__a, f'escrow:{__e}', f'buyer:{__b}', __c)", "Entry(__a, f'buyer:{__b}', f'escrow:{__e}', __c)"),
     ),
     Mutant(
         "the sandbox pays another amount under a known key",
-        lambda: gateway,
+        lambda: refund,
         change("__a not in (None, __b)", "__a is not None and __a.currency != __b.currency"),
     ),
 )

@@ -97,7 +97,8 @@ def names(nodes: Sequence[ast.AST]) -> tuple[set[str], set[str]]:
                 parts.add(name)
             case ast.MatchClass(kwd_attrs=attributes):
                 parts.update(attributes)
-    return tuple({name for name in some if not _HOLE.fullmatch(name)} for some in (variables, parts))  # type: ignore[return-value]
+    holes = {name for name in variables | parts if _HOLE.fullmatch(name)}
+    return variables - holes, parts - holes
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,7 @@ def _stands_for(hole: str, node: Any, found: Found) -> Found | None:
         return None
     if hole == "__":
         return found
-    return found | {hole: node} if hole not in found else _same(found[hole], node, found)  # type: ignore[operator]
+    return _same(found[hole], node, found) if hole in found else {**found, hole: node}
 
 
 def _all(wanted: Sequence[Any], nodes: Sequence[Any], found: Found) -> Found | None:

@@ -9,15 +9,17 @@ from typing import Any
 
 from tests.mutants.patterns import Site, parsed
 
+ROOT = Path(__file__).parents[2]
 CODE = ("schemas", "services", "shared", "deploy")
 Reference = Callable[[], object]
 """`lambda: domain.decide`: never called, it is how a name of a module is said so that editors and mypy follow it."""
 
 
-def file_of(at: Reference) -> str:
+def path_of(at: Reference) -> str:
+    """The module's file, or the package's folder."""
     module = at.__globals__[at.__code__.co_names[0]]
     assert isinstance(module, ModuleType), f"a place begins with its module: {at.__code__.co_names}"
-    return module.__name__.replace(".", "/") + ".py"
+    return module.__name__.replace(".", "/") + ("" if hasattr(module, "__path__") else ".py")
 
 
 def names_of(at: Reference) -> tuple[str, ...]:
@@ -78,15 +80,15 @@ def bound(tree: ast.AST) -> Iterator[str]:
 
 
 @cache
-def trees(root: Path) -> list[tuple[str, ast.Module]]:
-    """All of the code as it is."""
+def trees(root: Path) -> dict[str, ast.Module]:
+    """All of the code as it is, by file; to be looked at only."""
     paths = (path for folder in CODE for path in sorted((root / folder).rglob("*.py")))
-    return [(str(path.relative_to(root)), parsed(path.read_text())) for path in paths]
+    return {str(path.relative_to(root)): parsed(path.read_text()) for path in paths}
 
 
 @cache
 def words(root: Path) -> set[str]:
     """All names in the code, of whatever kind."""
-    nodes = [node for _, tree in trees(root) for node in ast.walk(tree)]
+    nodes = [node for tree in trees(root).values() for node in ast.walk(tree)]
     parts = {name for node in nodes for name in (getattr(node, "attr", None), getattr(node, "arg", None)) if name}
-    return parts | {name for _, tree in trees(root) for name in bound(tree)}
+    return parts | {name for tree in trees(root).values() for name in bound(tree)}

@@ -1,40 +1,40 @@
 """Bugs of the services that run the quarrel: dispute and mediation."""
 
-from services.dispute import cancelling, history, negotiating, returning, rulings, settling
-from services.dispute import domain as dispute
-from services.dispute import evidence as dispute_evidence
+from services import dispute, mediation
+from services.dispute import cancelling, negotiating, returning, rulings, settling
+from services.dispute import domain as dispute_domain
 from services.dispute import policy as dispute_policy
 from services.dispute import states as dispute_states
-from services.mediation import asking, case, deciding, offers, roster, seating
+from services.mediation import case, deciding, offers, seating
 from services.mediation import policy as mediation_policy
 from tests.mutants.changes import change, drop, flip, negate
 from tests.mutants.mutant import Mutant
 
 MUTANTS = (
     # -- dispute -------------------------------------------------------------------------------------------------------
-    Mutant("a superseded offer is accepted", lambda: negotiating, drop("__.offer_id != __.offer_id")),
+    Mutant("a superseded offer is accepted", lambda: dispute, drop("__.offer_id != __.offer_id")),
     Mutant(
         "a seller may offer more than can be claimed",
-        lambda: negotiating,
+        lambda: dispute,
         change("__a <= __c.claimed_minor", "__a <= sum(line.amount_minor for line in __c.lines)"),
     ),
     Mutant(
         "repeating a claim gives the seller his time anew",
-        lambda: negotiating,
+        lambda: dispute,
         flip("__.refund_minor > __.claim.terms.refund_minor"),
     ),
     Mutant(
         "a rejected buyer must wait before he escalates",
-        lambda: negotiating,
+        lambda: dispute,
         change("None if __a is None else min(__a, __)", "__a"),
     ),
     Mutant("escalating at the first instant is too early", lambda: negotiating.escalate, flip("__ < __")),
     Mutant(
         "a silent seller is judged where his silence should cost him, and the other way round",
-        lambda: negotiating,
+        lambda: dispute,
         negate("__.seller_silence == 'escalate'"),
     ),
-    Mutant("the last instant of a clock is too late", lambda: dispute._too_late, flip("__ <= __")),
+    Mutant("the last instant of a clock is too late", lambda: dispute_domain._too_late, flip("__ <= __")),
     Mutant(
         "anybody who says that he is the buyer is",
         lambda: dispute,
@@ -52,21 +52,17 @@ MUTANTS = (
     ),
     Mutant(
         "a seller who answered is still counted silent",
-        lambda: history._negotiated,
+        lambda: dispute,
         change("__f(_answer(__a), last_offer_id=__b)", "__f(__a, last_offer_id=__b)"),
     ),
-    Mutant(
-        "a dispute that was decided can be reopened once it is cancelled", lambda: cancelling, drop("not __.decided")
-    ),
-    Mutant(
-        "cancelling at the last instant gives the lines away", lambda: cancelling, flip("__ <= __.disputable_until")
-    ),
+    Mutant("a dispute that was decided can be reopened once it is cancelled", lambda: dispute, drop("not __.decided")),
+    Mutant("cancelling at the last instant gives the lines away", lambda: dispute, flip("__ <= __.disputable_until")),
     Mutant(
         "two outputs are swapped: closed first, then given up",
         lambda: cancelling,
         change("[__a, closed(...)]", "[closed(...), __a]"),
     ),
-    Mutant("lines may be disputed once more than the policy says", lambda: dispute_policy, flip("__ < __.max_reopens")),
+    Mutant("lines may be disputed once more than the policy says", lambda: dispute, flip("__ < __.max_reopens")),
     Mutant(
         "the verdict on appeal can be appealed",
         lambda: dispute_policy.appeal_until,
@@ -77,14 +73,14 @@ MUTANTS = (
         lambda: rulings.waive,
         change("[__a, *__b] if __ else [__a]", "[__a, *__b]"),
     ),
-    Mutant("what came back broken must be sent back again", lambda: rulings, drop("not __.return_contested")),
+    Mutant("what came back broken must be sent back again", lambda: dispute, drop("not __.return_contested")),
     Mutant(
         "a decision of an earlier round counts",
-        lambda: rulings,
+        lambda: dispute,
         change("case MediationDecided(round=__) | __a: ...", "case MediationDecided() | __a: ..."),
     ),
-    Mutant("the twentieth file is one too many", lambda: dispute_evidence, flip("__ <= EVIDENCE_FILES_MAX")),
-    Mutant("each report of delivery gives the seller his days anew", lambda: returning, drop("not __.delivered")),
+    Mutant("the twentieth file is one too many", lambda: dispute, flip("__ <= EVIDENCE_FILES_MAX")),
+    Mutant("each report of delivery gives the seller his days anew", lambda: dispute, drop("not __.delivered")),
     Mutant(
         "a replacement that is never sent costs the seller nothing",
         lambda: returning.replacement_not_shipped,
@@ -102,15 +98,17 @@ MUTANTS = (
     ),
     # -- mediation -----------------------------------------------------------------------------------------------------
     Mutant("in mediation a superseded offer is accepted", lambda: offers.accept, drop("__.offer_id != __.offer_id")),
-    Mutant("an offer can be accepted after no thanks", lambda: offers, change("None if __.declined else __a", "__a")),
+    Mutant(
+        "an offer can be accepted after no thanks", lambda: mediation, change("None if __.declined else __a", "__a")
+    ),
     Mutant(
         "no thanks is shown to the seller",
-        lambda: offers,
+        lambda: mediation,
         change("('buyer', 'mediator', 'operator')", "('buyer', 'seller', 'mediator', 'operator')"),
     ),
     Mutant(
         "a new offer after no thanks is declined already",
-        lambda: case,
+        lambda: mediation,
         change("__f(..., solution=__a, declined=False)", "__f(..., solution=__a)"),
     ),
     Mutant(
@@ -118,10 +116,10 @@ MUTANTS = (
         lambda: case.due_unless_asked,
         change("None if __ else __a", "__a"),
     ),
-    Mutant("answering at the last instant is too late", lambda: asking, flip("__ > __.answer_by")),
+    Mutant("answering at the last instant is too late", lambda: mediation, flip("__ > __.answer_by")),
     Mutant(
         "a question can be answered twice",
-        lambda: asking,
+        lambda: mediation,
         change("(__q, __) not in __c.awaited", "__q not in __c.file.questions"),
     ),
     Mutant(
@@ -136,7 +134,7 @@ MUTANTS = (
     ),
     Mutant(
         "an appeal that takes too long takes back what was decided",
-        lambda: deciding.run_out,
+        lambda: mediation,
         drop("if __.appeal: ..."),
     ),
     Mutant(
@@ -146,16 +144,16 @@ MUTANTS = (
     ),
     Mutant(
         "on appeal an operator may seat who decided first",
-        lambda: seating,
+        lambda: mediation,
         change("__.sat_before if __ else set()", "set()"),
     ),
     Mutant("the case of a mediator who did not act waits for nobody", lambda: seating.overdue, drop("_wanted(...)")),
     Mutant("a closed round keeps its seat", lambda: seating.ended, drop("_taken(...)")),
-    Mutant("a mediator gets one case more than he has room for", lambda: roster, flip("__ < __.capacity")),
+    Mutant("a mediator gets one case more than he has room for", lambda: mediation, flip("__ < __.capacity")),
     Mutant(
         "cases go by the mediators' names, not by their load",
-        lambda: roster,
+        lambda: mediation,
         change("(__l[__o], __o)", "(__o, __l[__o])"),
     ),
-    Mutant("of two rounds that wait the same mediator gets both", lambda: roster, drop("__[__] += 1")),
+    Mutant("of two rounds that wait the same mediator gets both", lambda: mediation, drop("__[__] += 1")),
 )

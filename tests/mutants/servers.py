@@ -1,9 +1,8 @@
 """Bugs that only a real PostgreSQL or Kafka can show."""
 
-from services.notification import agenda as deliveries
-from services.refund import store as ledger
-from services.timer import store as timers
-from shared.runtime import membership
+from services import notification, refund, timer
+from services.timer import store as timer_store
+from shared import runtime
 from shared.runtime.kafka import publisher, source
 from shared.runtime.postgres import store
 from tests.mutants.changes import change, drop, flip, negate, words
@@ -23,7 +22,7 @@ MUTANTS = (
     ),
     Mutant(
         "a shard is taken from a living member",
-        lambda: store.CLAIM,
+        lambda: runtime,
         words("AND (owner IS NULL OR owner = $2 OR owner NOT IN (SELECT id FROM member))", ""),
         STORE,
     ),
@@ -41,14 +40,14 @@ MUTANTS = (
     ),
     Mutant(
         "the last published row is published once more by each owner",
-        lambda: store.UNPUBLISHED,
+        lambda: runtime,
         words("position > $2", "position >= $2"),
         STORE,
     ),
-    Mutant("private rows wait to be published", lambda: store.UNPUBLISHED, words("AND topic IS NOT NULL", ""), STORE),
+    Mutant("private rows wait to be published", lambda: runtime, words("AND topic IS NOT NULL", ""), STORE),
     Mutant(
         "parked records come back in the order of their offsets",
-        lambda: store.PARKED,
+        lambda: runtime,
         words("ORDER BY shard, number", 'ORDER BY shard, "offset"'),
         STORE,
     ),
@@ -84,56 +83,56 @@ MUTANTS = (
     ),
     Mutant(
         "both postings of an entry have the same sign",
-        lambda: ledger.BOOK,
+        lambda: refund,
         words("SELECT entry_id, side, account, side * amount_minor", "SELECT entry_id, side, account, amount_minor"),
         LEDGER,
     ),
     Mutant(
         "the last timer that rang rings again after a restart",
-        lambda: timers.PAGE,
+        lambda: timer,
         words("> ($2, $3)", ">= ($2, $3)"),
         TIMERS,
     ),
     Mutant(
         "a timer that is moved rings at its old instant",
-        lambda: timers.ARM,
+        lambda: timer_store.ARM,
         words("SET ring_at = excluded.ring_at,", "SET"),
         TIMERS,
     ),
     Mutant(
         "a letter that was handed out is taken from the queue again",
-        lambda: deliveries,
+        lambda: notification,
         change("__t.next(__a, __b, __c + __, __d)", "__t.next(__a, __b, __c, __d)"),
         ("tests/kit/test_mail.py",),
     ),
     Mutant(
         "a frozen member keeps its shards for an hour",
-        lambda: membership.LOOK,
+        lambda: runtime,
         words("make_interval(secs => $2)", "make_interval(secs => $2 * 1000)"),
         LEASE,
     ),
     Mutant(
         "a killed member is given up only after its lease",
-        lambda: membership.LOOK,
+        lambda: runtime,
         words("OR pid NOT IN (SELECT pid FROM pg_stat_activity WHERE pid IS NOT NULL)", ""),
         LEASE,
     ),
-    Mutant("shares are rounded up for everybody", lambda: membership, flip("__.index(__) < __"), LEASE),
+    Mutant("shares are rounded up for everybody", lambda: runtime, flip("__.index(__) < __"), LEASE),
     Mutant(
         "a thawed member goes on with shards that others own",
-        lambda: membership,
+        lambda: runtime,
         drop("if __: __.loop.drop(__)"),
         LEASE,
     ),
     Mutant(
         "whoever cannot reach the broker keeps its shards idle",
-        lambda: membership.Lease.keep,
+        lambda: runtime,
         negate("not __._alone"),
         LEASE,
     ),
     Mutant(
         "a small event overtakes a large one before it",
-        lambda: publisher,
+        lambda: runtime,
         change(
             "if __ not in __ and __a + __o.size > BATCH_BYTES_MAX: __.add(__)",
             "if __a + __o.size > BATCH_BYTES_MAX:\n    left.append(__o)\n    continue",
@@ -154,7 +153,7 @@ MUTANTS = (
     ),
     Mutant(
         "commands of a transaction that was aborted are obeyed",
-        lambda: source,
+        lambda: runtime,
         change("'read_committed'", "'read_uncommitted'"),
         SOURCE,
     ),

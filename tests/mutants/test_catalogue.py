@@ -8,13 +8,14 @@ import pytest
 
 from tests.mutants import places
 from tests.mutants.catalogue import MUTANTS
-from tests.mutants.copies import ROOT
 from tests.mutants.mutant import Mutant
+from tests.mutants.places import ROOT
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_every_mutant_fits_the_code_and_changes_its_place_alone(mutant: Mutant) -> None:
-    whole, broken = (ROOT / mutant.file).read_text(), mutant.patched(ROOT)
+    file, broken = mutant.patched(ROOT)
+    whole = (ROOT / file).read_text()
     assert broken != whole
     if not isinstance(mutant.at, str):
         before, after = Counter(_definitions(ast.parse(whole).body)), Counter(_definitions(ast.parse(broken).body))

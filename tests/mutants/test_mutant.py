@@ -5,6 +5,7 @@ from textwrap import dedent
 
 import pytest
 
+from shared import rules
 from shared.rules import calendar
 from tests.mutants.changes import Change, Words, change, drop, flip, negate, words
 from tests.mutants.mutant import Mutant, Rotten
@@ -19,7 +20,7 @@ def _patched(
     file = folder / FILE
     file.parent.mkdir(parents=True)
     file.write_text(dedent(code))
-    return Mutant("it is late", at, what).patched(folder)
+    return Mutant("it is late", at, what).patched(folder)[1]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_what_is_around_the_place_stays_as_it_is(tmp_path: Path) -> None:
         ("def after_business_days(a): return a.b", change("__a.b", "__a.b"), "changes nothing"),
         ("def after_business_days(a): return a + 1", flip("a + 1"), "no comparison of that kind"),
         ("def after_business_days(a): return a + 1", drop("1"), "only a statement"),
-        ("def after_business_days(a): return a", change("return a", "continue"), "no Python any more"),
+        ("def after_business_days(a): return a", change("return a", "continue"), "it is no Python then"),
         ("def after_business_days(a): return ' a'", words("b", ""), "nothing like it"),
     ],
 )
@@ -113,8 +114,18 @@ def test_a_mutant_that_does_not_fit_says_so_and_where_to_look(
         _patched(tmp_path, code, what)
 
 
+def test_in_a_package_code_may_move(tmp_path: Path) -> None:
+    (tmp_path / "shared/rules").mkdir(parents=True)
+    (tmp_path / "shared/rules/another.py").write_text("def after(a):\n    return a < 1\n")
+    (tmp_path / "shared/other.py").write_text("def after(a):\n    return a < 1\n")
+    late = Mutant("it is late", lambda: rules, flip("__ < 1"))
+    assert late.patched(tmp_path) == ("shared/rules/another.py", "def after(a):\n    return a <= 1\n")
+
+
 def test_words_of_a_file_that_is_no_python_stand_there_once(tmp_path: Path) -> None:
     (tmp_path / "a.sql").write_text("a   b\n\na c")
-    assert Mutant("it is late", "a.sql", words("a b a", "a")).patched(tmp_path) == "a c"
+    assert Mutant("it is late", "a.sql", words("a b a", "a")).patched(tmp_path) == ("a.sql", "a c")
     with pytest.raises(Rotten, match="2 times, not once"):
         Mutant("it is late", "a.sql", words("a", "b")).patched(tmp_path)
+    with pytest.raises(Rotten, match="there is no such file"):
+        Mutant("it is late", "b.sql", words("a", "b")).patched(tmp_path)
