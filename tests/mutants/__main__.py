@@ -6,6 +6,7 @@ that does not fit the code any more, and one whose check falls over instead of f
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
 from time import monotonic
@@ -21,8 +21,9 @@ from typing import TypeVar
 
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.checks import Check, NoVerdict, checks, only_the_simulation, unbroken
-from tests.mutants.copies import ROOT, copied, planted
+from tests.mutants.copies import copied, planted
 from tests.mutants.mutant import Mutant, Rotten
+from tests.mutants.places import ROOT
 
 Ask = Callable[[Mutant, Path], Iterator[Check]]
 T = TypeVar("T")
@@ -93,10 +94,10 @@ def look(mutant: Mutant, copy: Path, ask: Ask) -> Outcome:
 
 
 def simulated(mutants: Sequence[Mutant]) -> list[Mutant]:
-    """Those in the code that the simulation runs at all."""
-    import_module("tests.simulation.history")
-    loaded = {getattr(module, "__file__", None) for module in sys.modules.values()}
-    return [one for one in mutants if str(ROOT / one.file) in loaded]
+    """Those in the code that the simulation runs at all; asked of a process that has loaded nothing else."""
+    ask = "import sys, tests.simulation.history; print(*(getattr(one, '__file__', 0) for one in sys.modules.values()))"
+    loaded = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [one for one in mutants if str(ROOT / one.file) in loaded.split()]
 
 
 def run(mutants: Sequence[Mutant], number: int, ask: Ask) -> bool:

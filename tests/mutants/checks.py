@@ -21,10 +21,10 @@ PLUGINS = ("-p", "no:cacheprovider", "-p", "tests.mutants.drawing")
 QUICK = ("-m", "not stack", "--timeout=60")
 """Without servers; the slowest of these tests takes four seconds, so after a minute one hangs."""
 NEAREST: dict[str, tuple[str, ...]] = {
-    "shared/kernel/decider.py": ("tests/kit/test_decider.py",),
     "shared/runtime/shard_loop.py": ("tests/kit/test_shard_loop.py",),
     "shared/runtime/batch.py": ("tests/kit/test_shard_loop.py",),
     "shared/kernel/codec.py": ("tests/kit/test_codec.py",),
+    "shared/kernel": ("tests/kit/test_decider.py",),
     "shared/rules/evidence.py": ("tests/domain/test_rules_evidence.py", "tests/domain/test_dispute_opening.py"),
     "shared/runtime/memory.py": ("tests/contract/test_store.py", "tests/contract/test_source.py"),
     "shared": ("tests/domain/test_policies.py",),

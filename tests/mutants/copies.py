@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tests.mutants.checks import importing
 from tests.mutants.mutant import Mutant
+from tests.mutants.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 NOT_CODE = shutil.ignore_patterns(".git", ".venv", ".recourse", ".*_cache", ".hypothesis", "__pycache__")
 
 
@@ -21,10 +21,11 @@ def copied(to: Path) -> Path:
 @contextmanager
 def planted(mutant: Mutant, copy: Path) -> Iterator[None]:
     """The bug is in the copy for so long. Raises Rotten, or NoVerdict where nothing can be imported any more."""
-    file = copy / mutant.file
+    where, broken = mutant.patched(copy)
+    file = copy / where
     whole = file.read_text()
     try:
-        file.write_text(mutant.patched(copy))
+        file.write_text(broken)
         importing(mutant).run(copy)
         yield
     finally:

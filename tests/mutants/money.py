@@ -1,232 +1,163 @@
 """Bugs of the services that hold and move money: order and refund."""
 
+from services import order, refund
+from services.order import disputing, lines
+from services.order import domain as order_domain
+from services.refund import calling
+from tests.mutants.changes import change, drop, flip
 from tests.mutants.mutant import Mutant
 
 MUTANTS = (
     # -- order ---------------------------------------------------------------------------------------------------------
     Mutant(
         "the odd cents go to the last lines",
-        "services/order/lines.py",
-        "share + (number < odd_cents)",
-        "share + (number >= len(shares) - odd_cents)",
+        lambda: order,
+        change(
+            "[__s + (__n < __o) for __n, __s in enumerate(__l)]",
+            "[__s + (__n >= len(__l) - __o) for __n, __s in enumerate(__l)]",
+        ),
     ),
     Mutant(
         "what can be claimed for a piece is rounded down",
-        "services/order/lines.py",
-        "-(-line.amount_minor * quantity // line.quantity)",
-        "line.amount_minor * quantity // line.quantity",
+        lambda: order,
+        change("-(-__a * __b // __c)", "__a * __b // __c"),
     ),
     Mutant(
         "what is refunded of a line counts as released, too",
-        "services/order/lines.py",
-        "released += line.amount_minor - refund_minor",
-        "released += line.amount_minor",
+        lambda: lines.money_of,
+        change("__a += __b - __", "__a += __b"),
     ),
     Mutant(
         "the money of a released line leaves it while it is disputed",
-        "services/order/lines.py",
-        "            case Disputed(was=Held()):\n",
-        "            case Disputed():\n",
+        lambda: order,
+        change("case Disputed(was=Held()): ...", "case Disputed(): ..."),
     ),
     Mutant(
         "a dispute may give back more than was claimed",
-        "services/order/lines.py",
-        "refund_minor = min(refund_minor, claimed_minor)",
-        "refund_minor = min(refund_minor, sum(line.amount_minor for line, _ in lines))",
+        lambda: lines.split,
+        change("min(__a, __)", "min(__a, sum(line.amount_minor for line, _ in lines))"),
     ),
-    Mutant(
-        "the release is forgotten when receipt is confirmed",
-        "services/order/domain.py",
-        'return [confirmed, _release(order, "receipt_confirmed")]',
-        "return [confirmed]",
-    ),
+    Mutant("the release is forgotten when receipt is confirmed", lambda: order, drop("__(__, 'receipt_confirmed')")),
     Mutant(
         "two releases of an order share a name",
-        "services/order/domain.py",
-        "settlement_id(order.sale.order_id, order.settlements + 1)",
-        "settlement_id(order.sale.order_id, 1)",
+        lambda: order_domain._release,
+        change("settlement_id(__a, __ + 1)", "settlement_id(__a, 1)"),
     ),
     Mutant(
         "the lines need not add up to the payment",
-        "services/order/domain.py",
-        "if sum(line.amount_minor for line in wish.lines) != wish.payment.amount_minor:",
-        "if sum(line.amount_minor for line in wish.lines) > wish.payment.amount_minor:",
+        lambda: order,
+        change("__a != __b.payment.amount_minor", "__a > __b.payment.amount_minor"),
     ),
-    Mutant(
-        "shipping at the last instant is too late",
-        "services/order/domain.py",
-        "if time > order.processing_ends_at:",
-        "if time >= order.processing_ends_at:",
-    ),
-    Mutant(
-        "the time to ship can be extended once more than allowed",
-        "services/order/domain.py",
-        "order.extensions >= policy.max_processing_extensions",
-        "order.extensions > policy.max_processing_extensions",
-    ),
-    Mutant(
-        "receipt can be confirmed while a line is disputed",
-        "services/order/domain.py",
-        'commands.ConfirmReceipt() if status(order) != "disputed" and order.protects:',
-        "commands.ConfirmReceipt() if order.protects:",
-    ),
-    Mutant(
-        "a completed order is completed by every event again",
-        "services/order/domain.py",
-        ' or status(order) == "completed":',
-        ":",
-    ),
-    Mutant(
-        "protection can be extended to a day less than allowed",
-        "services/order/policy.py",
-        "times=days) <= latest",
-        "times=days) < latest",
-    ),
+    Mutant("shipping at the last instant is too late", lambda: order, flip("__ > __.processing_ends_at")),
+    Mutant("the time to ship can be extended once more than allowed", lambda: order, flip("__.extensions >= __")),
+    Mutant("receipt can be confirmed while a line is disputed", lambda: order, drop("status(__) != 'disputed'")),
+    Mutant("a completed order is completed by every event again", lambda: order, drop("status(__) == 'completed'")),
+    Mutant("protection can be extended to a day less than allowed", lambda: order, flip("after(...) <= __")),
     Mutant(
         "an order is completed while its refund is on the way",
-        "services/order/states.py",
-        "refunding = order.refunding | {event.settlement_id} if event.refund_minor else order.refunding",
-        "refunding = order.refunding",
+        lambda: order,
+        change("__.refunding | {__} if __ else __a", "__a"),
     ),
     Mutant(
         "a line of a cancelled dispute is held again, whatever it was",
-        "services/order/states.py",
-        "replace(line, standing=line.standing.was)",
-        "replace(line, standing=Held())",
+        lambda: order,
+        change("__f(__a, standing=__.standing.was)", "__f(__a, standing=Held())"),
     ),
     Mutant(
         "a released line is paid out again when its dispute is given up",
-        "services/order/disputing.py",
-        "amount_minor=line.amount_minor if isinstance(standing.was, Held) else 0,",
-        "amount_minor=line.amount_minor,",
+        lambda: order,
+        change("__a.amount_minor if isinstance(__, Held) else 0", "__a.amount_minor"),
     ),
     Mutant(
         "payout and chargeback are told the wrong way round",
-        "services/order/disputing.py",
-        "payout_minor=sum(share.release_minor for share in shares if share.line_id not in released_before),\n"
-        "            chargeback_minor=sum(share.refund_minor for share in shares if",
-        "chargeback_minor=sum(share.release_minor for share in shares if share.line_id not in released_before),\n"
-        "            payout_minor=sum(share.refund_minor for share in shares if",
+        lambda: order,
+        change("__f(..., payout_minor=__a, chargeback_minor=__b)", "__f(..., payout_minor=__b, chargeback_minor=__a)"),
     ),
-    Mutant(
-        "a claim at the last instant is too late",
-        "services/order/disputing.py",
-        "claim.received_at > order.disputable_until:",
-        "claim.received_at >= order.disputable_until:",
-    ),
-    Mutant(
-        "what was settled can be disputed again",
-        "services/order/disputing.py",
-        "        case Settled():\n"
-        '            return Refusal("wrong_state", "What was settled cannot be disputed again.")\n',
-        "",
-    ),
-    Mutant(
-        "lines are frozen for somebody who is not the buyer",
-        "services/order/disputing.py",
-        " or claim.actor.id != sale.buyer.id:",
-        ":",
-    ),
+    Mutant("a claim at the last instant is too late", lambda: order, flip("__.received_at > __.disputable_until")),
+    Mutant("what was settled can be disputed again", lambda: order, drop("case Settled(): ...")),
+    Mutant("lines are frozen for somebody who is not the buyer", lambda: disputing, drop("__.actor.id != __.buyer.id")),
     # -- refund --------------------------------------------------------------------------------------------------------
     Mutant(
         "a payment is tried again under a new key",
-        "services/refund/calling.py",
-        "    return [submitted, _question(capture, movement) if asking else _payment(capture, movement)]\n",
-        "    if asking:\n"
-        "        return [submitted, _question(capture, movement)]\n"
-        '    key = movement.payment_key if attempt == 1 else f"{movement.payment_key}/{attempt}"\n'
-        '    return [submitted, _payment(capture, movement).model_copy(update={"payment_key": key})]\n',
+        lambda: refund,
+        change(
+            "_payment(__a, __m)",
+            "_payment(__a, __m).model_copy(update={'payment_key':"
+            " __m.payment_key if attempt == 1 else f'{__m.payment_key}/{attempt}'})",
+        ),
     ),
     Mutant(
         "a payment that was not answered is asked for again instead of being asked about",
-        "services/refund/calling.py",
-        "next_call(capture, leg, asking=True, time=time)",
-        "next_call(capture, leg, asking=False, time=time)",
+        lambda: refund,
+        change("__f(..., asking=True)", "__f(..., asking=False)"),
     ),
     Mutant(
         "an answer about another amount counts",
-        "services/refund/calling.py",
-        "        case Pending() if as_asked:\n",
-        "        case Pending():\n",
+        lambda: calling.settled,
+        change("case Pending() if __: ...", "case Pending(): ..."),
     ),
     Mutant(
         "a final no is taken for a passing one",
-        "services/refund/calling.py",
-        "case Pending(at=Called() | Failed()) if not answer.retryable:",
-        "case Pending(at=Called() | Failed()) if leg.attempt > 1 and not answer.retryable:",
+        lambda: refund,
+        change("not __a.retryable", "leg.attempt > 1 and not __a.retryable"),
     ),
     Mutant(
         "a payment is tried once more than allowed",
-        "services/refund/calling.py",
-        "        case Pending(at=Called()) if leg.attempt == leg.attempts_max:\n",
-        "        case Pending(at=Called()) if leg.attempt > leg.attempts_max:\n",
+        lambda: refund,
+        change("__a.attempt == __b.attempts_max", "__a.attempt > __b.attempts_max"),
     ),
     Mutant(
         "the first retry waits as long as the second should",
-        "services/refund/calling.py",
-        "BACK_OFF_FACTOR ** (attempts_made - 1)",
-        "BACK_OFF_FACTOR**attempts_made",
+        lambda: refund,
+        change("__a ** (__b - 1)", "__a ** __b"),
     ),
     Mutant(
         "money that moved a second time is nobody's business",
-        "services/refund/calling.py",
-        " or answer.provider_reference != leg.provider_reference:",
-        ":",
+        lambda: refund,
+        drop("__.provider_reference != __.provider_reference"),
     ),
     Mutant(
         "an operator's retry never begins with a question",
-        "services/refund/calling.py",
-        "    asking = isinstance(leg.at, InReview) and leg.at.outcome_unknown\n",
-        "    asking = False\n",
+        lambda: refund,
+        change("__a = isinstance(__, InReview) and __.outcome_unknown", "__a = False"),
     ),
     Mutant(
         "the seller is paid again for what was released before",
-        "services/refund/subscriptions.py",
-        '"payout": event.payout_minor,',
-        '"payout": event.release_minor,',
+        lambda: refund,
+        change("'payout': __a.payout_minor", "'payout': __a.release_minor"),
     ),
-    Mutant(
-        "the chargeback is forgotten",
-        "services/refund/subscriptions.py",
-        '                "chargeback": event.chargeback_minor,\n',
-        "",
-    ),
+    Mutant("the chargeback is forgotten", lambda: refund, drop("'chargeback': __")),
     Mutant(
         "movements that were heard of before the order are forgotten",
-        "services/refund/domain.py",
-        "*_request(captured, state.movements if state else (), time, policies)",
-        "*_request(captured, (), time, policies)",
+        lambda: refund,
+        change("__a.movements if __a else ()", "()"),
     ),
     Mutant(
         "a settlement that is told twice is paid out under the same name anew",
-        "services/refund/domain.py",
-        "new = [movement for movement in movements(message) if movement.payment_key not in state.legs]",
-        "new = list(movements(message))",
+        lambda: refund,
+        change("[__a for __a in __b if __ not in __.legs]", "list(__b)"),
     ),
     Mutant(
         "an operator may pay by hand while the provider may still answer",
-        "services/refund/domain.py",
-        "    if isinstance(leg.at, Called):\n"
-        '        return [Refusal("wrong_state", "the payment provider was called and may still answer")]\n',
-        "",
+        lambda: refund,
+        drop("if isinstance(__.at, Called): ..."),
     ),
     Mutant(
         "what waits in the operator's queue is never overdue",
-        "services/refund/domain.py",
-        '            yield Deadline("refund_due", key, leg.overdue_at)\n',
-        '            if stage(leg) != "manual_review":\n'
-        '                yield Deadline("refund_due", key, leg.overdue_at)\n',
+        lambda: refund,
+        change(
+            "yield Deadline('refund_due', __a, __l.overdue_at)",
+            "if stage(__l) != 'manual_review': yield Deadline('refund_due', __a, __l.overdue_at)",
+        ),
     ),
     Mutant(
         "a refund is booked from the buyer to the escrow",
-        "services/refund/ledger.py",
-        'f"escrow:{event.order_id}", f"buyer:{event.buyer_id}", event.refund_minor',
-        'f"buyer:{event.buyer_id}", f"escrow:{event.order_id}", event.refund_minor',
+        lambda: refund,
+        change("Entry(__a, f'escrow:{__e}', f'buyer:{__b}', __c)", "Entry(__a, f'buyer:{__b}', f'escrow:{__e}', __c)"),
     ),
     Mutant(
         "the sandbox pays another amount under a known key",
-        "services/refund/gateway.py",
-        "if known not in (None, asked):",
-        "if known is not None and known.currency != asked.currency:",
+        lambda: refund,
+        change("__a not in (None, __b)", "__a is not None and __a.currency != __b.currency"),
     ),
 )
