@@ -9,10 +9,7 @@ import yaml
 
 from deploy.stories.book import STORIES
 from schemas.policy import Policy
-from services.dispute.domain import DECIDER as DISPUTE
-from services.mediation.domain import DECIDER as MEDIATION
-from services.order.domain import DECIDER as ORDER
-from services.refund.domain import DECIDER as REFUND
+from services.composition import DECIDERS
 from tests.house.reading import ROOT, files, lines, relative
 from tests.house.rules import BOOK, proofs, rules
 
@@ -61,7 +58,7 @@ def test_code_and_pages_name_no_rule_that_is_not_in_the_book() -> None:
 
 def test_the_book_lists_every_deadline_in_its_order() -> None:
     listed = [(service, name.strip("`")) for service, name, *_ in _table("| service |")[1:]]
-    deciders = (ORDER, DISPUTE, MEDIATION, REFUND)
+    deciders = [decider for decider in DECIDERS.values() if decider.deadline_names]
     assert listed == [(decider.service, name) for decider in deciders for name in decider.deadline_names]
 
 

@@ -1,7 +1,9 @@
 """Bugs of the kernel, the shard loop, the codec and what stands in for the servers."""
 
 from shared import kernel, rules, runtime
-from shared.rules import calendar, policies
+from shared.kernel import policies as kernel_policies
+from shared.kernel import stream
+from shared.rules import calendar
 from shared.runtime import batch, memory, shard_loop
 from tests.mutants.changes import change, drop, flip, negate
 from tests.mutants.mutant import Mutant
@@ -10,23 +12,23 @@ MUTANTS = (
     # -- the kernel ----------------------------------------------------------------------------------------------------
     Mutant("a deadline strikes at its own instant", lambda: kernel, flip("__.due_at >= __")),
     Mutant("other services' events bring deadlines about", lambda: kernel, change("if __.own: ...", "...")),
-    Mutant("only a bell brings deadlines about", lambda: kernel, change("__a.own", "isinstance(__a.heard, Bell)")),
+    Mutant("only a bell brings deadlines about", lambda: kernel, change("__a.own", "isinstance(__a.payload, WakeUp)")),
     Mutant(
         "a window counts from the deadline that opened it, however late that struck",
         lambda: kernel,
         change(
-            "__d.decide(__s, __h, __t, __p)",
-            "__d.decide(__s, __h, __h.due_at if isinstance(__h, Deadline) else __t, __p)",
+            "__d.expire(__s, __deadline, __now, __p)",
+            "__d.expire(__s, __deadline, __deadline.due_at, __p)",
         ),
     ),
     Mutant("of two deadlines of one instant the alphabet decides", lambda: kernel, change("__.index(__a)", "__a")),
     Mutant("a repeat is answered like a conflict", lambda: kernel, change("__a is None or __a in __", "__a is None")),
-    Mutant("another command under a known id is obeyed", lambda: kernel, drop("if __: __.say([CONFLICT], ...)")),
+    Mutant("another command under a known id is obeyed", lambda: kernel, drop("case _ if __: return [CONFLICT]")),
     Mutant("a refused copy makes the first one forgotten", lambda: kernel, change("__ | {__a.digest}", "{__a.digest}")),
     Mutant("the messages of one answer share an id", lambda: kernel, drop("__.update(str(__).encode())")),
     Mutant(
         "what a deadline brings about begins a story of its own",
-        lambda: kernel,
+        lambda: stream.Decision,
         change("__a.correlation_id or __b.correlation_id", "__b.correlation_id or __a.correlation_id"),
     ),
     Mutant(
@@ -44,14 +46,14 @@ MUTANTS = (
         lambda: kernel,
         change("f'{__a.due_at.isoformat()}|{__}|'.encode() + __", "__a.due_at.isoformat().encode()"),
     ),
-    Mutant("anybody lets a parked order go on", lambda: kernel, drop("__.role in __.by")),
+    Mutant("anybody lets a parked order go on", lambda: kernel, change("__ and role_may(__) is None", "True")),
     # -- the shard loop ------------------------------------------------------------------------------------------------
     Mutant(
         "events are published before they are committed",
         lambda: shard_loop.ShardLoop._settle,
         change(
             "await __s.store.commit(__b.commit())",
-            "await __s.publisher.send([row for row in __b.rows if row.topic is not None])\n"
+            "await __s.outbox.publisher.send([event for event in __b.events if event.topic is not None])\n"
             "await __s.store.commit(__b.commit())",
         ),
     ),
@@ -63,7 +65,7 @@ MUTANTS = (
     Mutant(
         "what a dead process committed and did not publish stays unsaid",
         lambda: runtime,
-        drop("await __._drain(__)"),
+        drop("await __.drain(__)"),
     ),
     Mutant("the cursor stays on the record that was handled", lambda: runtime, change("__a.offset + 1", "__a.offset")),
     Mutant("a record below the cursor is handled again", lambda: runtime, drop("__.offset < __.offset")),
@@ -107,12 +109,12 @@ MUTANTS = (
     Mutant(
         "a message larger than a topic takes is stored and blocks the rest",
         lambda: batch,
-        change("__a > BATCH_BYTES_MAX", "__a > 2 * BATCH_BYTES_MAX"),
+        change("__a > codec.OWN_DATA_BYTES_MAX", "__a > 2 * codec.OWN_DATA_BYTES_MAX"),
     ),
     Mutant(
         "what stands under another key lies where its cause lay",
         lambda: batch,
-        drop("__ = __.partition_of(...)"),
+        drop("__ = __.home(__)"),
         ask=("tests/flows/test_stories.py",),
     ),
     Mutant(
@@ -184,7 +186,7 @@ MUTANTS = (
     ),
     Mutant(
         "an order is placed under the oldest version of its policy",
-        lambda: policies.Policies.newest,
+        lambda: kernel_policies.Policies.newest,
         change("max(...)", "min(...)"),
     ),
     Mutant(

@@ -7,6 +7,7 @@ from services.dispute import policy as dispute_policy
 from services.dispute import states as dispute_states
 from services.mediation import case, deciding, offers, seating
 from services.mediation import policy as mediation_policy
+from shared.rules import refusals
 from tests.mutants.changes import change, drop, flip, negate
 from tests.mutants.mutant import Mutant
 
@@ -37,8 +38,8 @@ MUTANTS = (
     Mutant("the last instant of a clock is too late", lambda: dispute_domain._too_late, flip("__ <= __")),
     Mutant(
         "anybody who says that he is the buyer is",
-        lambda: dispute,
-        change("__a.get(__b, __c) != __c", "__b not in __a"),
+        lambda: refusals.who_may,
+        drop("__ not in __"),
     ),
     Mutant(
         "evidence shown to a mediator who asked may be filed again as another",

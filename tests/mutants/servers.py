@@ -3,7 +3,8 @@
 from services import notification, refund, timer
 from services.timer import store as timer_store
 from shared import runtime
-from shared.runtime.kafka import publisher, source
+from shared.kernel import codec
+from shared.runtime.kafka import source
 from shared.runtime.postgres import store
 from tests.mutants.changes import change, drop, flip, negate, words
 from tests.mutants.mutant import Mutant
@@ -141,8 +142,8 @@ MUTANTS = (
     ),
     Mutant(
         "everything goes out under its order's key",
-        lambda: publisher,
-        change("__a.key if __ else __a.order_id.encode()", "(__a.order_id or '').encode()"),
+        lambda: codec.record_key,
+        change("__a.key if __ else __a.stream_id.encode()", "(__a.stream_id or '').encode()"),
         PUBLISHER,
     ),
     Mutant(

@@ -109,7 +109,7 @@ MUTANTS = (
         lambda: timer,
         drop("__.armed |= __"),
     ),
-    Mutant("anybody may set a timer", lambda: timer, drop("case TimerCommand(actor=__) if __: ...")),
+    Mutant("anybody may set a timer", lambda: timer, drop("if __ := who_may(...): ...")),
     Mutant(
         "an alarm that is asked for again after it rang has the id of its first ring",
         lambda: timer,
