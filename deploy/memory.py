@@ -7,7 +7,7 @@ from itertools import islice
 
 from deploy.payments.provider import Answer, Provider
 from deploy.payments.records import heard, written
-from deploy.stories.dialogue import EVENT_TOPICS, Case, Seen, hire_mediators
+from deploy.stories.dialogue import EVENT_TOPICS, PlayedOrder, Seen, hire_mediators
 from schemas.payments.commands import PaymentCommand
 from schemas.payments.events import PaymentEvent
 from services.dispute.domain import DECIDER as DISPUTE
@@ -76,16 +76,16 @@ class MemoryStage:
         newest = world.policies.newest(policy)
         assert newest is not None
         self.world, self.rules = world, newest[1]
-        self.cases: dict[str, Case] = {}
+        self.cases: dict[str, PlayedOrder] = {}
         self._read: dict[tuple[str, int], int] = {}
 
-    def follow(self, case: Case) -> None:
+    def follow(self, case: PlayedOrder) -> None:
         self.cases[case.order_id] = case
 
     async def say(self, topic: str, key: str, headers: Sequence[tuple[str, bytes]], value: bytes) -> None:
         self.world.bus.append(topic, key.encode(), value, headers)
 
-    async def until(self, condition: Callable[[], bool], case: Case, within: timedelta) -> bool:
+    async def until(self, condition: Callable[[], bool], case: PlayedOrder, within: timedelta) -> bool:
         end = self.world.bus.now + within
         await self.world.settle()
         self._listen()

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from deploy.setup import access, broker, databases, topics
-from deploy.setup.job import Finding, Kind, SetUpFailed, read_password
+from deploy.setup.job import Drift, Kind, SetUpFailed, read_password
 from deploy.setup.settings import SetupSettings
 from schemas.topics import all_topics
 
@@ -30,7 +30,7 @@ async def run(settings: SetupSettings, wait_seconds: float, *, check: bool, prun
     database_passwords = settings.database_passwords() if admin_url else {}
     counted: Counter[Kind] = Counter()
 
-    def say(findings: Sequence[Finding]) -> None:
+    def say(findings: Sequence[Drift]) -> None:
         counted.update(finding.kind for finding in findings)
         for finding in findings:
             print(finding.text, flush=True)

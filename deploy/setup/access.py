@@ -24,7 +24,7 @@ from confluent_kafka.admin import (
 )
 
 from deploy.setup.broker import answers
-from deploy.setup.job import Finding, Kind, SetUpFailed
+from deploy.setup.job import Drift, Kind, SetUpFailed
 from schemas.topics import OUTSIDERS, SERVICES, Topic, consumer_group
 
 PRINCIPALS = (*SERVICES, *OUTSIDERS)
@@ -64,27 +64,27 @@ def grants(topics: Iterable[Topic], prefix: str) -> set[AclBinding]:
 
 async def set_up(
     admin: AdminClient, topics: Sequence[Topic], prefix: str, *, check: bool = False, prune: bool = False
-) -> list[Finding]:
+) -> list[Drift]:
     """Grants what is declared and not granted yet. What somebody else granted on our topics and groups, or to ours on
     the cluster or on transactional ids, is reported; with `prune` it is taken back. With `check` nothing is changed."""
     declared, granted = grants(topics, prefix), await _granted(admin, topics, prefix)
     missing, undeclared = sorted(declared - granted), sorted(granted - declared)
     if check:
-        findings = [Finding(Kind.DRIFT, f"{_said(binding)}: declared, not granted") for binding in missing]
+        findings = [Drift(Kind.DRIFT, f"{_said(binding)}: declared, not granted") for binding in missing]
     else:
         if missing:
             await answers(admin.create_acls(missing))
-        findings = [Finding(Kind.DONE, f"granted: {_said(binding)}") for binding in missing]
+        findings = [Drift(Kind.DONE, f"granted: {_said(binding)}") for binding in missing]
     gone: set[AclBinding] = set()
     if prune and undeclared and not check:
         gone = set(undeclared)
         await answers(admin.delete_acls([exactly(binding) for binding in undeclared]))
-        findings += [Finding(Kind.DONE, f"taken back: {_said(binding)}") for binding in undeclared]
+        findings += [Drift(Kind.DONE, f"taken back: {_said(binding)}") for binding in undeclared]
     else:
-        findings += [Finding(Kind.DRIFT, f"{_said(binding)}: not declared") for binding in undeclared]
+        findings += [Drift(Kind.DRIFT, f"{_said(binding)}: not declared") for binding in undeclared]
     if not check:
         await until_known(admin, topics, prefix, there=declared, gone=gone)
-    return findings or [Finding(Kind.AS_DECLARED, f"access: {len(declared)} grants as declared")]
+    return findings or [Drift(Kind.AS_DECLARED, f"access: {len(declared)} grants as declared")]
 
 
 async def until_known(
@@ -98,7 +98,7 @@ async def until_known(
         await asyncio.sleep(0.05)
 
 
-async def set_passwords(admin: AdminClient, passwords: Mapping[str, str], *, check: bool = False) -> list[Finding]:
+async def set_passwords(admin: AdminClient, passwords: Mapping[str, str], *, check: bool = False) -> list[Drift]:
     """A SCRAM-SHA-512 credential for each principal. A password cannot be read back and compared, so it is set at every
     run: what `passwords` say now is the truth."""
     asked: Any = admin.describe_user_scram_credentials(list(passwords))
@@ -109,9 +109,9 @@ async def set_passwords(admin: AdminClient, passwords: Mapping[str, str], *, che
     }
     if check:
         return [
-            Finding(Kind.AS_DECLARED, f"credential of {who}: there")
+            Drift(Kind.AS_DECLARED, f"credential of {who}: there")
             if who in known
-            else Finding(Kind.DRIFT, f"credential of {who}: missing")
+            else Drift(Kind.DRIFT, f"credential of {who}: missing")
             for who in passwords
         ]
     how = ScramCredentialInfo(mechanism, SCRAM_ITERATIONS)
@@ -121,9 +121,9 @@ async def set_passwords(admin: AdminClient, passwords: Mapping[str, str], *, che
         )
     )
     return [
-        Finding(Kind.AS_DECLARED, f"credential of {who}: there, its password set again")
+        Drift(Kind.AS_DECLARED, f"credential of {who}: there, its password set again")
         if who in known
-        else Finding(Kind.DONE, f"created credential of {who}")
+        else Drift(Kind.DONE, f"created credential of {who}")
         for who in passwords
     ]
 

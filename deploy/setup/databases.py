@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from deploy.setup.job import Finding, Kind, SetUpFailed, until_there
+from deploy.setup.job import Drift, Kind, SetUpFailed, until_there
 from schemas.topics import SERVICES
 from shared.runtime.postgres.database import ERRORS
 
@@ -31,7 +31,7 @@ ORDER BY datname, rolname
 
 async def set_up(
     admin_url: str, passwords: Mapping[str, str], prefix: str, seconds: float, *, check: bool = False
-) -> list[Finding]:
+) -> list[Drift]:
     """Role and database `<prefix><service>` of each service, and what differs. Several may do this at the same time.
 
     The administrator needs CREATEROLE and CREATEDB, no more. A password cannot be read back and compared, so
@@ -81,7 +81,7 @@ async def _make(admin: Any, passwords: Mapping[str, str]) -> dict[str, list[str]
     return made
 
 
-async def _compared(admin: Any, names: Sequence[str], made: Mapping[str, Sequence[str]]) -> list[Finding]:
+async def _compared(admin: Any, names: Sequence[str], made: Mapping[str, Sequence[str]]) -> list[Drift]:
     roles = {row[0] for row in await admin.fetch(ROLES, names)}
     owners = dict(await admin.fetch(OWNERS, names))
     is_open = {row[0] for row in await admin.fetch(OPEN, names)}
@@ -104,8 +104,8 @@ async def _compared(admin: Any, names: Sequence[str], made: Mapping[str, Sequenc
         done = made.get(name, ())
         if not drift and not done:
             again = ", the password of its role set again" if name in made else ""
-            findings.append(Finding(Kind.AS_DECLARED, f"database {name}: as declared{again}"))
-        findings += [Finding(Kind.DONE, text) for text in done] + [Finding(Kind.DRIFT, text) for text in drift]
+            findings.append(Drift(Kind.AS_DECLARED, f"database {name}: as declared{again}"))
+        findings += [Drift(Kind.DONE, text) for text in done] + [Drift(Kind.DRIFT, text) for text in drift]
     return findings
 
 

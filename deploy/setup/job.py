@@ -20,7 +20,7 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class Drift:
     """One line about one thing, for the person who reads the job's output."""
 
     kind: Kind

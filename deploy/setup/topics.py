@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from deploy.setup.broker import answers, connect
-from deploy.setup.job import Finding, Kind, SetUpFailed
+from deploy.setup.job import Drift, Kind, SetUpFailed
 from schemas.topics import Topic
 
 BROKERS_DEFAULT = -1
@@ -17,7 +17,7 @@ LEADERS_SECONDS = 60
 TIME_TYPE = "message.timestamp.type"
 
 
-async def create_topics(bootstrap_servers: str, topics: Sequence[Topic]) -> list[Finding]:
+async def create_topics(bootstrap_servers: str, topics: Sequence[Topic]) -> list[Drift]:
     """Topics alone, on a broker that asks nobody who he is. What differs is returned; what services would refuse to
     start on is raised as SetUpFailed."""
     admin = await connect({"bootstrap.servers": bootstrap_servers}, seconds=10)
@@ -30,7 +30,7 @@ async def create_topics(bootstrap_servers: str, topics: Sequence[Topic]) -> list
 
 async def set_up(
     admin: AdminClient, topics: Sequence[Topic], replication_factor: int = BROKERS_DEFAULT, *, check: bool = False
-) -> list[Finding]:
+) -> list[Drift]:
     """Creates what is missing, returns when all have leaders, and says of each how it compares to what is declared.
 
     With `check` nothing is created. Several may do this at the same time.
@@ -50,29 +50,29 @@ async def set_up(
     findings = []
     for topic in topics:
         if topic.name in missing:
-            findings.append(Finding(Kind.DRIFT, f"{topic.name}: missing"))
+            findings.append(Drift(Kind.DRIFT, f"{topic.name}: missing"))
             continue
         if topic.name in created:
-            findings.append(Finding(Kind.DONE, f"created {topic.name} ({topic.partitions} partitions)"))
+            findings.append(Drift(Kind.DONE, f"created {topic.name} ({topic.partitions} partitions)"))
         drift = _drift(topic, *found[topic.name])
         if not drift and topic.name not in created:
-            findings.append(Finding(Kind.AS_DECLARED, f"{topic.name}: as declared"))
+            findings.append(Drift(Kind.AS_DECLARED, f"{topic.name}: as declared"))
         findings += drift
     return findings
 
 
-def _drift(topic: Topic, partitions: int, config: dict[str, str | None]) -> list[Finding]:
+def _drift(topic: Topic, partitions: int, config: dict[str, str | None]) -> list[Drift]:
     drift = []
     if partitions != topic.partitions:
         text = f"{topic.name}: partitions is {partitions}, declared {topic.partitions}; services refuse to start"
-        drift.append(Finding(Kind.FATAL, text))
+        drift.append(Drift(Kind.FATAL, text))
     for name, declared in topic.config.items():
         if config.get(name) != declared:
             text = f"{topic.name}: {name} is {config.get(name)}, declared {declared}"
             if name == TIME_TYPE:
-                drift.append(Finding(Kind.FATAL, f"{text}; services refuse to start"))
+                drift.append(Drift(Kind.FATAL, f"{text}; services refuse to start"))
             else:
-                drift.append(Finding(Kind.DRIFT, text))
+                drift.append(Drift(Kind.DRIFT, text))
     return drift
 
 

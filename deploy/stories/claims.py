@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deploy.stories.dialogue import Case, Person, refund
+from deploy.stories.dialogue import Person, PlayedOrder, refund
 
 NOTHING_CAME: dict[str, Any] = {"received": False, "reason": "not_received", "description": "The parcel never came."}
 BROKEN: dict[str, Any] = {
@@ -12,13 +12,13 @@ BROKEN: dict[str, Any] = {
 }
 
 
-async def disputed(case: Case, minor: int, dispute_id: str = "d1", **claim: Any) -> None:
+async def disputed(case: PlayedOrder, minor: int, dispute_id: str = "d1", **claim: Any) -> None:
     """The buyer claims a refund because it came broken, unless he claims something else, and the dispute is open."""
     await case.buyer.says("dispute.open", **{"dispute_id": dispute_id, "terms": refund(minor)} | (BROKEN | claim))
     await case.hears("dispute.opened", dispute_id=dispute_id)
 
 
-async def nobody_answers(case: Case, minor: int, dispute_id: str = "d1") -> None:
+async def nobody_answers(case: PlayedOrder, minor: int, dispute_id: str = "d1") -> None:
     """What the seller's silence brings: the refund by itself, or a mediator who grants it."""
     waited: dict[str, Any] = {"after": "seller_first_response", "since": "dispute.opened", "dispute_id": dispute_id}
     if case.stage.rules.seller_silence == "refund":
@@ -31,13 +31,13 @@ async def nobody_answers(case: Case, minor: int, dispute_id: str = "d1") -> None
     await stands(case)
 
 
-async def before_a_mediator(case: Case) -> Person:
+async def before_a_mediator(case: PlayedOrder) -> Person:
     """The seller wants to hear nothing of it, and it comes to a mediator."""
     await case.seller.says("dispute.reject", dispute_id="d1", message="It was whole when it left us.")
     return await escalated(case)
 
 
-async def escalated(case: Case) -> Person:
+async def escalated(case: PlayedOrder) -> Person:
     """The buyer asks the platform; where nobody may, it comes to that by itself when the time to agree is over."""
     if case.stage.rules.manual_escalation is not None:
         await case.buyer.says("dispute.escalate", dispute_id="d1")
@@ -47,7 +47,7 @@ async def escalated(case: Case) -> Person:
     return await case.mediator()
 
 
-async def stands(case: Case, outcome: str = "decided") -> None:
+async def stands(case: PlayedOrder, outcome: str = "decided") -> None:
     """Nobody appeals, if anybody could, and what was decided is carried out."""
     wait = "appeal_window" if case.stage.rules.appeals else None
     await case.hears("dispute.closed", after=wait, outcome=outcome)

@@ -66,13 +66,13 @@ class Stage(Protocol):
 
     async def say(self, topic: str, key: str, headers: Sequence[tuple[str, bytes]], value: bytes) -> None: ...
 
-    async def until(self, condition: Callable[[], bool], case: "Case", within: timedelta) -> bool:
+    async def until(self, condition: Callable[[], bool], case: "PlayedOrder", within: timedelta) -> bool:
         """Lets time pass until the condition holds; False if it does not within about that time."""
         ...
 
     async def sleep(self, duration: timedelta) -> None: ...
 
-    def follow(self, case: "Case") -> None:
+    def follow(self, case: "PlayedOrder") -> None:
         """From now on whatever is said of this order is added to `case.seen`."""
         ...
 
@@ -82,7 +82,7 @@ class Stage(Protocol):
 
 
 @dataclass
-class Case:
+class PlayedOrder:
     """One order, from its payment to its end."""
 
     stage: Stage
@@ -174,7 +174,7 @@ class Case:
 class Person:
     """Somebody who acts on an order."""
 
-    case: Case
+    case: PlayedOrder
     role: str
     id: str
 
@@ -226,13 +226,13 @@ class Scene:
 
     stage: Stage
     name: str
-    cases: list[Case] = field(default_factory=list)
+    cases: list[PlayedOrder] = field(default_factory=list)
 
-    async def order(self, **lines: "int | Pieces") -> Case:
+    async def order(self, **lines: "int | Pieces") -> PlayedOrder:
         """An order is placed: paid, and not yet shipped. A line is one piece, or so many, for so much money."""
         wares = {name: line if isinstance(line, Pieces) else Pieces(1, line) for name, line in lines.items()}
         captured = sum(line.minor for line in wares.values())
-        case = Case(self.stage, f"{self.name}-{len(self.cases) + 1}", captured)
+        case = PlayedOrder(self.stage, f"{self.name}-{len(self.cases) + 1}", captured)
         self.cases.append(case)
         self.stage.follow(case)
         await case.platform.says(
@@ -249,12 +249,12 @@ class Scene:
         )
         return case
 
-    async def shipped_order(self, **lines: "int | Pieces") -> Case:
+    async def shipped_order(self, **lines: "int | Pieces") -> PlayedOrder:
         case = await self.order(**lines)
         await case.seller.says("order.ship", carrier="Cainiao", tracking_number=f"LP-{case.order_id}")
         return case
 
-    async def disputable_order(self, **lines: "int | Pieces") -> Case:
+    async def disputable_order(self, **lines: "int | Pieces") -> PlayedOrder:
         """Shipped, and long enough ago that the buyer may dispute."""
         case = await self.shipped_order(**lines)
         await case.days(self.lasts("open_from"))
@@ -329,7 +329,7 @@ def photo(evidence_id: str) -> dict[str, Any]:
 
 async def hire_mediators(stage: Stage, run: str) -> None:
     """Somebody must be there to judge; registering again changes nothing that matters."""
-    roster = Case(stage, MEDIATORS_KEY, 0)
+    roster = PlayedOrder(stage, MEDIATORS_KEY, 0)
     stage.follow(roster)
     for name in MEDIATORS:
         headers = [

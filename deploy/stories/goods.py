@@ -1,7 +1,7 @@
 """Goods that go back, break later, or were many."""
 
 from deploy.stories.claims import BROKEN, decision, disputed, stands
-from deploy.stories.dialogue import Case, Pieces, Scene, goods_back, photo, refund, story
+from deploy.stories.dialogue import Pieces, PlayedOrder, Scene, goods_back, photo, refund, story
 
 
 @story(10, "Return and refund")
@@ -45,14 +45,14 @@ async def return_and_refund(s: Scene) -> None:
     await kept.ends(buyer=0, seller=30_00)
 
 
-async def to_be_returned(case: Case, minor: int) -> Case:
+async def to_be_returned(case: PlayedOrder, minor: int) -> PlayedOrder:
     await disputed(case, minor, terms=goods_back(minor), reason="wrong_variant", description="A size too small.")
     await case.seller.says("dispute.accept_offer", dispute_id="d1", offer_id=1)
     await case.hears("dispute.return_awaited", refund_minor=minor)
     return case
 
 
-async def returned(case: Case) -> None:
+async def returned(case: PlayedOrder) -> None:
     await case.buyer.says(
         "dispute.ship_return", dispute_id="d1", carrier="Hermes", tracking_number=f"H-{case.order_id}"
     )

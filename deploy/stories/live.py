@@ -8,7 +8,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from deploy.stories.dialogue import EVENT_TOPICS, Case, Seen, StoryFailed
+from deploy.stories.dialogue import EVENT_TOPICS, PlayedOrder, Seen, StoryFailed
 from schemas.policy import Policy
 from shared.rules import policies
 
@@ -34,7 +34,7 @@ class LiveStage:
         self.seen = 0
         self._prefix = prefix
         self._policies_folder = policies_folder
-        self._cases: dict[str, Case] = {}
+        self._cases: dict[str, PlayedOrder] = {}
         self._heard = asyncio.Condition()
         connection = {"bootstrap_servers": bootstrap_servers, **(security or {})}
         self._producer = AIOKafkaProducer(**connection, enable_idempotence=True, acks="all")
@@ -56,13 +56,13 @@ class LiveStage:
         await self._consumer.stop()
         await self._producer.stop()
 
-    def follow(self, case: Case) -> None:
+    def follow(self, case: PlayedOrder) -> None:
         self._cases[case.order_id] = case
 
     async def say(self, topic: str, key: str, headers: Sequence[tuple[str, bytes]], value: bytes) -> None:
         await self._producer.send_and_wait(self._prefix + topic, value, key=key.encode(), headers=list(headers))
 
-    async def until(self, condition: Callable[[], bool], case: Case, within: timedelta) -> bool:
+    async def until(self, condition: Callable[[], bool], case: PlayedOrder, within: timedelta) -> bool:
         try:
             async with asyncio.timeout((within + PATIENCE).total_seconds()), self._heard:
                 await self._heard.wait_for(condition)

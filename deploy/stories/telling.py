@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from deploy.stories.dialogue import Case, Seen
+from deploy.stories.dialogue import PlayedOrder, Seen
 
 SILENT = ("timer.", "notification.")
 """The machine's own bookkeeping is no part of a story."""
@@ -29,7 +29,7 @@ AMOUNTS = ("refund_minor", "release_minor", "amount_minor", "held_minor", "total
 PLAIN = ("cause", "outcome", "code", "leg", "to")
 
 
-def told(case: Case, day: timedelta) -> Iterator[str]:
+def told(case: PlayedOrder, day: timedelta) -> Iterator[str]:
     """One line for each event of the order, in order of time."""
     return retold(case.seen, day)
 

@@ -8,7 +8,7 @@ from schemas.policy import Policy
 from schemas.wire import rfc3339
 from services.dispute.policy import may_reopen
 from services.dispute.settling import closed
-from services.dispute.states import AwaitingReplacement, AwaitingReturn, Case, Closed, Disputes, Open
+from services.dispute.states import AwaitingReplacement, AwaitingReturn, Case, ClosedDispute, Disputes, Open
 from shared.kernel.decider import Output
 from shared.rules.refusals import consequence_changed, paid_to_the_seller
 
@@ -45,7 +45,7 @@ def _reopenable(known: Disputes, case: Case, time: datetime, policy: Policy) -> 
     """Earlier disputes over these lines were all cancelled in time, else there would not be this one."""
     lines = {line.line_id for line in case.lines}
     cancelled_before = sum(
-        isinstance(other, Closed) and not lines.isdisjoint(line.line_id for line in other.case.lines)
+        isinstance(other, ClosedDispute) and not lines.isdisjoint(line.line_id for line in other.case.lines)
         for other in known.values()
     )
     return time <= case.disputable_until and not case.decided and may_reopen(cancelled_before, policy)

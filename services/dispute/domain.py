@@ -43,19 +43,19 @@ from services.dispute.states import (
     AwaitingReplacement,
     AwaitingReturn,
     AwaitingSeller,
-    Closed,
-    Decided,
+    ClosedDispute,
+    DecidedDispute,
     DisputableUntilMoved,
     Dispute,
     DisputeDeadline,
+    DisputeEvidenceNoted,
     Disputes,
-    EvidenceNoted,
     InMediation,
     Open,
     Opened,
     Refused,
     ReplacementUnderway,
-    Requested,
+    RequestedDispute,
     ReturnUnderway,
     deadlines,
     evolve,
@@ -124,7 +124,7 @@ def decide(disputes: Disputes | None, command: Commands, now: datetime, policies
     )
     if refusal:
         return [refusal]
-    if isinstance(dispute, Requested | Refused):
+    if isinstance(dispute, RequestedDispute | Refused):
         return [WRONG_STATE]
     return _obey(known, dispute, command, by, now, policies.of(dispute.case.policy))
 
@@ -136,10 +136,10 @@ def _obey(known: Disputes, dispute: Opened, command: Act, by: Side, now: datetim
             if isinstance(dispute, Open):
                 return negotiating.modify(dispute, command, now, policy)
         case AddEvidence():
-            if not isinstance(dispute, Decided | Closed):
+            if not isinstance(dispute, DecidedDispute | ClosedDispute):
                 return evidence.add(dispute, command, by, policy)
         case SendMessage():
-            if not isinstance(dispute, InMediation | Decided | Closed):
+            if not isinstance(dispute, InMediation | DecidedDispute | ClosedDispute):
                 return [MessageSent(dispute_id=command.dispute_id, by=by, text=command.text)]
         case MakeOffer():
             if isinstance(dispute, Open):
@@ -177,10 +177,10 @@ def _obey(known: Disputes, dispute: Opened, command: Act, by: Side, now: datetim
             if isinstance(dispute, ReplacementUnderway):
                 return returning.replaced(dispute)
         case Appeal():
-            if isinstance(dispute, Decided):
+            if isinstance(dispute, DecidedDispute):
                 return rulings.appeal(dispute, command, by)
         case WaiveAppeal():
-            if isinstance(dispute, Decided):
+            if isinstance(dispute, DecidedDispute):
                 return rulings.waive(dispute, command, by, now, policy)
         case _:
             assert_never(command)
@@ -188,7 +188,7 @@ def _obey(known: Disputes, dispute: Opened, command: Act, by: Side, now: datetim
 
 
 def _owners(dispute: Dispute) -> Mapping[str, Side]:
-    filed = dispute.filed if isinstance(dispute, Requested | Refused) else dispute.case.filed
+    filed = dispute.filed if isinstance(dispute, RequestedDispute | Refused) else dispute.case.filed
     return {one.evidence_id: one.by for one in filed}
 
 
@@ -205,7 +205,7 @@ def _senseless(dispute: Dispute, command: Act) -> Refusal | None:
     match dispute:
         case Refused():
             return None
-        case Requested(received=received, terms=claimed):
+        case RequestedDispute(received=received, terms=claimed):
             pass
         case _:
             received, claimed = dispute.case.received, dispute.case.claim.terms
@@ -224,7 +224,7 @@ def _senseless(dispute: Dispute, command: Act) -> Refusal | None:
 
 def _people(dispute: Dispute) -> Mapping[Role, Collection[str]]:
     """The order's parties; the seller is known once the dispute is open."""
-    if isinstance(dispute, Requested | Refused):
+    if isinstance(dispute, RequestedDispute | Refused):
         return {"buyer": {dispute.buyer_id}}
     return {"buyer": {dispute.case.buyer.id}, "seller": {dispute.case.seller.id}}
 
@@ -242,7 +242,7 @@ def _wrong_terms(dispute: Dispute, command: Act, policies: Policies) -> Refusal 
 
 def _replaceable(dispute: Dispute, policies: Policies) -> bool:
     """As far as is known: the policy comes with the frozen lines."""
-    return isinstance(dispute, Requested | Refused) or policies.of(dispute.case.policy).replacement
+    return isinstance(dispute, RequestedDispute | Refused) or policies.of(dispute.case.policy).replacement
 
 
 def _too_late(dispute: Dispute, command: Act, by: Side, now: datetime) -> Refusal | None:
@@ -250,7 +250,7 @@ def _too_late(dispute: Dispute, command: Act, by: Side, now: datetime) -> Refusa
     clock = OWN_CLOCKS.get(type(command))
     if (
         clock is None
-        or isinstance(dispute, Requested | Refused)
+        or isinstance(dispute, RequestedDispute | Refused)
         or (clock == "seller_first_response" and by == "buyer")
     ):
         return None
@@ -265,10 +265,10 @@ def react(disputes: Disputes | None, event: Foreign, now: datetime, policies: Po
         case ProtectionExtended():
             return _extended(known, event)
         case LinesFrozen():
-            if isinstance(dispute := known.get(event.dispute_id), Requested):
+            if isinstance(dispute := known.get(event.dispute_id), RequestedDispute):
                 return opening.opened(dispute, event, now, policies.of(event.policy))
         case FreezeRefused():
-            if isinstance(known.get(event.dispute_id), Requested):
+            if isinstance(known.get(event.dispute_id), RequestedDispute):
                 return opening.refused(event)
         case MediationDecided() | MediationDefaulted() | MediationOfferAccepted() | MediationCancelled():
             if isinstance(dispute := known.get(event.dispute_id), InMediation):
@@ -276,7 +276,7 @@ def react(disputes: Disputes | None, event: Foreign, now: datetime, policies: Po
         case QuestionAnswered():
             if event.evidence and isinstance(known.get(event.dispute_id), InMediation):
                 filed = tuple(FiledEvidence(evidence_id=one.evidence_id, by=event.by) for one in event.evidence)
-                return [EvidenceNoted(dispute_id=event.dispute_id, filed=filed)]
+                return [DisputeEvidenceNoted(dispute_id=event.dispute_id, filed=filed)]
         case _:
             assert_never(event)
     return []
@@ -284,7 +284,7 @@ def react(disputes: Disputes | None, event: Foreign, now: datetime, policies: Po
 
 def _extended(known: Disputes, extended: ProtectionExtended) -> list[Output]:
     """A dispute that is not open yet is told by its frozen lines."""
-    if any(not isinstance(dispute, Requested | Refused | Closed) for dispute in known.values()):
+    if any(not isinstance(dispute, RequestedDispute | Refused | ClosedDispute) for dispute in known.values()):
         return [DisputableUntilMoved(disputable_until=extended.disputable_until)]
     return []
 
@@ -294,7 +294,7 @@ def expire(
 ) -> Sequence[Output]:
     """What happens because nothing else did (docs/RULES.md, timer service)."""
     dispute = (disputes or {})[deadline.subject]
-    assert not isinstance(dispute, Requested | Refused)  # they hold no deadline
+    assert not isinstance(dispute, RequestedDispute | Refused)  # they hold no deadline
     policy = policies.of(dispute.case.policy)
     match deadline.name:
         case "seller_first_response":
@@ -310,7 +310,7 @@ def expire(
         case "replacement_confirm":
             return returning.replaced(dispute) if isinstance(dispute, ReplacementUnderway) else []
         case "appeal_window":
-            return rulings.unappealed(dispute, now, policy) if isinstance(dispute, Decided) else []
+            return rulings.unappealed(dispute, now, policy) if isinstance(dispute, DecidedDispute) else []
         case _:
             assert_never(deadline.name)
 

@@ -7,12 +7,12 @@ from schemas.dispute.commands import AddEvidence
 from schemas.dispute.events import EvidenceAdded
 from schemas.dispute.shapes import Side
 from schemas.policy import Policy
-from services.dispute.states import Filed, InMediation, Opened, stage
+from services.dispute.states import FiledInStage, InMediation, Opened, stage
 from shared.kernel.decider import Output, Refusal
 from shared.rules.evidence import TOO_MANY_FILES
 
 
-def too_much(filed: Sequence[Filed], by: Side, stage: str, evidence: Sequence[Evidence]) -> Refusal | None:
+def too_much(filed: Sequence[FiledInStage], by: Side, stage: str, evidence: Sequence[Evidence]) -> Refusal | None:
     shown = sum(one.by == by and one.stage == stage for one in filed)
     if shown + len(evidence) <= EVIDENCE_FILES_MAX:
         return None

@@ -10,7 +10,7 @@ from schemas.policy import Policy
 from schemas.wire import Role
 from services.dispute import evidence
 from services.dispute.policy import escalatable_from
-from services.dispute.states import Disputes, Refused, Requested
+from services.dispute.states import Disputes, Refused, RequestedDispute
 from shared.kernel.decider import Output, Refusal
 from shared.rules.calendar import after
 from shared.rules.evidence import reject_evidence
@@ -47,11 +47,13 @@ def request(known: Disputes, command: OpenDispute, time: datetime) -> list[Outpu
 
 def _known_buyer(known: Disputes) -> Mapping[Role, Collection[str]]:
     """Whoever asks may be the buyer, until a first dispute of the order was opened."""
-    opened = {dispute.case.buyer.id for dispute in known.values() if not isinstance(dispute, Requested | Refused)}
+    opened = {
+        dispute.case.buyer.id for dispute in known.values() if not isinstance(dispute, RequestedDispute | Refused)
+    }
     return {"buyer": opened} if opened else {}
 
 
-def opened(claim: Requested, event: LinesFrozen, time: datetime, policy: Policy) -> list[Output]:
+def opened(claim: RequestedDispute, event: LinesFrozen, time: datetime, policy: Policy) -> list[Output]:
     """The order service, which knows lines and policy, has found nothing against the claim."""
     return [
         DisputeOpened(

@@ -13,7 +13,7 @@ from services.dispute import evidence
 from services.dispute.cancelling import cancelled
 from services.dispute.policy import appeal_until
 from services.dispute.settling import amount_minor, closed, settle
-from services.dispute.states import Case, Decided, Disputes, InMediation, file, outcome, round_name, ruling
+from services.dispute.states import Case, DecidedDispute, Disputes, InMediation, file, outcome, round_name, ruling
 from shared.kernel.decider import Output, Refusal
 
 Cause = Literal["rejected", "window", "no_agreement", "seller_silent", "return_contested", "replacement_failed"]
@@ -82,7 +82,7 @@ def _decided(
     return [decision, *settle(case, terms, outcome(decision), time, policy)]
 
 
-def appeal(dispute: Decided, command: Appeal, by: Side) -> list[Output]:
+def appeal(dispute: DecidedDispute, command: Appeal, by: Side) -> list[Output]:
     if by in dispute.waived:
         return [Refusal("not_allowed", "You have waived your appeal.")]
     if refusal := evidence.too_much(dispute.case.filed, by, round_name(dispute.case.round + 1), command.evidence):
@@ -99,7 +99,7 @@ def appeal(dispute: Decided, command: Appeal, by: Side) -> list[Output]:
     ]
 
 
-def waive(dispute: Decided, command: WaiveAppeal, by: Side, time: datetime, policy: Policy) -> list[Output]:
+def waive(dispute: DecidedDispute, command: WaiveAppeal, by: Side, time: datetime, policy: Policy) -> list[Output]:
     """Once both have waived there is nothing to wait for."""
     if by in dispute.waived:
         return [Refusal("wrong_state", "You have waived your appeal already.")]
@@ -107,6 +107,6 @@ def waive(dispute: Decided, command: WaiveAppeal, by: Side, time: datetime, poli
     return [waived, *unappealed(dispute, time, policy)] if dispute.waived else [waived]
 
 
-def unappealed(dispute: Decided, time: datetime, policy: Policy) -> list[Output]:
+def unappealed(dispute: DecidedDispute, time: datetime, policy: Policy) -> list[Output]:
     """The decision is final: then comes the return, if any, then the settlement (C4)."""
     return settle(dispute.case, dispute.terms, dispute.outcome, time, policy)

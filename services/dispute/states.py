@@ -1,8 +1,8 @@
 """What a dispute is: a union of states, which of its clocks run, its name for the outside, and how its own events make
 it what it is. They have happened: `evolve` neither refuses nor raises.
 
-Requested -> Refused
-Requested -> AwaitingSeller -> Negotiating -> InMediation -> Decided -> Closed
+RequestedDispute -> Refused
+RequestedDispute -> AwaitingSeller -> Negotiating -> InMediation -> DecidedDispute -> ClosedDispute
              AwaitingReturn -> ReturnUnderway, AwaitingReplacement -> ReplacementUnderway
 """
 
@@ -39,7 +39,7 @@ class DisputableUntilMoved(PrivateEvent):
     disputable_until: Instant
 
 
-class EvidenceNoted(PrivateEvent):
+class DisputeEvidenceNoted(PrivateEvent):
     """Shown to the mediator who asked: a file of this dispute as any other (R58)."""
 
     type = "dispute.evidence_noted.v1"
@@ -50,7 +50,7 @@ class EvidenceNoted(PrivateEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class FiledInStage:
     """A file that was shown; each party may show so many in one stage (R58)."""
 
     evidence_id: str
@@ -73,7 +73,7 @@ class Case:
     claim: Offer
     """What the buyer asks for: his open offer, or what was agreed and not kept."""
     last_offer_id: int
-    filed: tuple[Filed, ...]
+    filed: tuple[FiledInStage, ...]
     clocks: Mapping[DisputeDeadline, datetime]
     """Every clock that was ever started, by the name of its deadline. Which of them run, the state says (`RUNS`)."""
     round: int = 0
@@ -84,13 +84,13 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Requested:
+class RequestedDispute:
     """The order service is asked whether these lines may be disputed."""
 
     buyer_id: str
     received: bool
     terms: Terms
-    filed: tuple[Filed, ...]
+    filed: tuple[FiledInStage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Refused:
     """They may not."""
 
     buyer_id: str
-    filed: tuple[Filed, ...]
+    filed: tuple[FiledInStage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class InMediation:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class DecidedDispute:
     """The money stays put while there may be an appeal (C4)."""
 
     case: Case
@@ -161,35 +161,42 @@ class ReplacementUnderway:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedDispute:
     case: Case
 
 
 Open = AwaitingSeller | Negotiating
 Opened = (
-    Open | InMediation | Decided | AwaitingReturn | ReturnUnderway | AwaitingReplacement | ReplacementUnderway | Closed
+    Open
+    | InMediation
+    | DecidedDispute
+    | AwaitingReturn
+    | ReturnUnderway
+    | AwaitingReplacement
+    | ReplacementUnderway
+    | ClosedDispute
 )
-Dispute = Requested | Refused | Opened
+Dispute = RequestedDispute | Refused | Opened
 Disputes = Mapping[str, Dispute]
 """All disputes of one order, by `dispute_id`."""
 
 STATUS: Mapping[type[Dispute], DisputeStatus] = {
-    Requested: "requested",
+    RequestedDispute: "requested",
     Refused: "closed",
     AwaitingSeller: "awaiting_seller",
     Negotiating: "negotiating",
     InMediation: "in_mediation",
-    Decided: "decided",
+    DecidedDispute: "decided",
     AwaitingReturn: "awaiting_return",
     ReturnUnderway: "return_shipped",
     AwaitingReplacement: "awaiting_replacement",
     ReplacementUnderway: "replacement_shipped",
-    Closed: "closed",
+    ClosedDispute: "closed",
 }
 RUNS: Mapping[type[Dispute], tuple[DisputeDeadline, ...]] = {
     AwaitingSeller: ("seller_first_response", "auto_escalation"),
     Negotiating: ("auto_escalation",),
-    Decided: ("appeal_window",),
+    DecidedDispute: ("appeal_window",),
     AwaitingReturn: ("return_ship",),
     ReturnUnderway: ("return_confirm",),
     AwaitingReplacement: ("replacement_ship",),
@@ -200,7 +207,7 @@ RUNS: Mapping[type[Dispute], tuple[DisputeDeadline, ...]] = {
 
 def deadlines(disputes: Disputes | None) -> Iterable[Deadline[DisputeDeadline]]:
     for dispute in (disputes or {}).values():
-        if isinstance(dispute, Requested | Refused):
+        if isinstance(dispute, RequestedDispute | Refused):
             continue
         for name in RUNS.get(type(dispute), ()):
             if name in dispute.case.clocks:  # a final decision has no window
@@ -222,15 +229,15 @@ def round_name(number: int) -> str:
 def stage(dispute: Dispute) -> str:
     """In each stage a party may show so many files (R58)."""
     match dispute:
-        case Requested() | Refused() | AwaitingSeller() | Negotiating():
+        case RequestedDispute() | Refused() | AwaitingSeller() | Negotiating():
             return "negotiation"
-        case InMediation(case=case) | Decided(case=case):
+        case InMediation(case=case) | DecidedDispute(case=case):
             return round_name(case.round)
         case AwaitingReturn() | ReturnUnderway():
             return "return"
         case AwaitingReplacement() | ReplacementUnderway():
             return "replacement"
-        case Closed():
+        case ClosedDispute():
             return "closed"
         case _:
             assert_never(dispute)
@@ -242,14 +249,14 @@ def evolve(disputes: Disputes | None, event: Event) -> Disputes | None:
         case DisputableUntilMoved():
             return {
                 dispute_id: dispute
-                if isinstance(dispute, Requested | Refused | Closed)
+                if isinstance(dispute, RequestedDispute | Refused | ClosedDispute)
                 else replace(dispute, case=replace(dispute.case, disputable_until=event.disputable_until))
                 for dispute_id, dispute in known.items()
             }
         case events.DisputeRequested(actor=Actor(id=buyer_id)):
-            filed = tuple(Filed(one.evidence_id, "buyer", "negotiation") for one in event.evidence)
-            return {**known, event.dispute_id: Requested(buyer_id, event.received, event.terms, filed)}
-        case EvidenceNoted() if event.dispute_id in known:
+            filed = tuple(FiledInStage(one.evidence_id, "buyer", "negotiation") for one in event.evidence)
+            return {**known, event.dispute_id: RequestedDispute(buyer_id, event.received, event.terms, filed)}
+        case DisputeEvidenceNoted() if event.dispute_id in known:
             return {**known, event.dispute_id: _noted(known[event.dispute_id], event)}
         case events.DisputeEvent() if event.dispute_id in known:
             return {**known, event.dispute_id: _next(known[event.dispute_id], event)}
@@ -259,9 +266,9 @@ def evolve(disputes: Disputes | None, event: Event) -> Disputes | None:
 
 def _next(dispute: Dispute, event: events.DisputeEvent) -> Dispute:
     match dispute:
-        case Requested():
+        case RequestedDispute():
             return _answered(dispute, event)
-        case Refused() | Closed():
+        case Refused() | ClosedDispute():
             return dispute
         case AwaitingSeller() | Negotiating():
             return _negotiated(dispute, event)
@@ -269,7 +276,7 @@ def _next(dispute: Dispute, event: events.DisputeEvent) -> Dispute:
             return _proceeded(dispute, event)
 
 
-def _answered(dispute: Requested, event: events.DisputeEvent) -> Dispute:
+def _answered(dispute: RequestedDispute, event: events.DisputeEvent) -> Dispute:
     match event:
         case events.DisputeOpened():
             case = Case(
@@ -326,11 +333,11 @@ def _proceeded(dispute: Opened, event: events.DisputeEvent) -> Dispute:
             return InMediation(replace(case, round=event.round, claim=claim))
         case events.DisputeDecided():
             case = replace(_started(case, "appeal_window", event.appeal_until), decided=True)
-            return Decided(case, ruling(event.refund_minor, event.return_required), outcome(event))
+            return DecidedDispute(case, ruling(event.refund_minor, event.return_required), outcome(event))
         case events.DisputeAppealed():
             reviewed = InMediation(replace(case, round=event.round, appealed=True))
             return file(reviewed, event.by, event.evidence)
-        case events.AppealWaived() if isinstance(dispute, Decided):
+        case events.AppealWaived() if isinstance(dispute, DecidedDispute):
             return replace(dispute, waived=dispute.waived | {event.by})
         case events.ReturnAwaited():
             case = _started(case, "return_ship", event.return_ship_by)
@@ -350,7 +357,7 @@ def _proceeded(dispute: Opened, event: events.DisputeEvent) -> Dispute:
         case events.ReplacementShipped():
             return ReplacementUnderway(_started(case, "replacement_confirm", event.replacement_confirm_by))
         case events.DisputeClosed():
-            return Closed(case)
+            return ClosedDispute(case)
         case _:
             return dispute
 
@@ -372,14 +379,14 @@ def outcome(decision: events.DisputeDecided) -> Outcome:
 
 
 def file(dispute: Opened, by: Side, evidence: Iterable[Evidence]) -> Opened:
-    filed = tuple(Filed(one.evidence_id, by, stage(dispute)) for one in evidence)
+    filed = tuple(FiledInStage(one.evidence_id, by, stage(dispute)) for one in evidence)
     return replace(dispute, case=replace(dispute.case, filed=dispute.case.filed + filed))
 
 
-def _noted(dispute: Dispute, event: EvidenceNoted) -> Dispute:
-    if isinstance(dispute, Requested | Refused):
+def _noted(dispute: Dispute, event: DisputeEvidenceNoted) -> Dispute:
+    if isinstance(dispute, RequestedDispute | Refused):
         return dispute
-    filed = tuple(Filed(one.evidence_id, one.by, stage(dispute)) for one in event.filed)
+    filed = tuple(FiledInStage(one.evidence_id, one.by, stage(dispute)) for one in event.filed)
     return replace(dispute, case=replace(dispute.case, filed=dispute.case.filed + filed))
 
 

@@ -47,7 +47,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class FiledInRound:
     """A file of the dispute, and in which round it was shown; each party may show so many in one (R58)."""
 
     round: int
@@ -56,7 +56,7 @@ class Filed:
     evidence_id: str
 
 
-class EvidenceNoted(PrivateEvent):
+class CaseEvidenceNoted(PrivateEvent):
     """Filed with the dispute service while the round goes on, without having been asked for."""
 
     type = "mediation.evidence_noted.v1"
@@ -82,7 +82,7 @@ class CaseFile:
     last_offer_id: int
     return_contested: bool = False
     questions: Mapping[str, Question] = field(default_factory=dict)
-    filed: tuple[Filed, ...] = ()
+    filed: tuple[FiledInRound, ...] = ()
     sat: tuple[tuple[int, str], ...] = ()
     """(round, mediator) of everybody who ever had the case."""
 
@@ -102,7 +102,7 @@ class CaseFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Appeal:
+class AppealedRuling:
     by: Side
     standing: Ruling
     """What was decided, and stands if the appeal runs out of time."""
@@ -122,11 +122,11 @@ class InRound:
     """The seller's newest offer."""
     declined: bool = False
     """The buyer said *no thanks* to it: it is not open any more, but the seller is not told (C9)."""
-    appeal: Appeal | None = None
+    appeal: AppealedRuling | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class DecidedCase:
     """The round gave a ruling; an appeal opens the next."""
 
     file: CaseFile
@@ -134,20 +134,20 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedCase:
     """The round ended without a ruling: settled, or given up by the buyer."""
 
     file: CaseFile
 
 
-Case = InRound | Decided | Closed
+Case = InRound | DecidedCase | ClosedCase
 
 
 def status(case: Case) -> MediationStatus:
     match case:
-        case Decided():
+        case DecidedCase():
             return "decided"
-        case Closed():
+        case ClosedCase():
             return "closed"
         case InRound(awaited=awaited):
             match {side for _, side in awaited}:
@@ -213,7 +213,7 @@ def evolve(case: Case | None, event: CaseEvent) -> Case | None:
             awaited = case.awaited | {(question_id, side) for side in question.to}
             return replace(case, file=file, awaited=awaited, mediator_due_by=None)
         case InRound(file=file), QuestionAnswered():
-            shown = tuple(Filed(file.round, event.by, evidence.evidence_id) for evidence in event.evidence)
+            shown = tuple(FiledInRound(file.round, event.by, evidence.evidence_id) for evidence in event.evidence)
             return _heard_from(replace(case, file=replace(file, filed=file.filed + shown)), event)
         case InRound(), AnswerMissed():
             return _heard_from(case, event)
@@ -225,14 +225,14 @@ def evolve(case: Case | None, event: CaseEvent) -> Case | None:
         case InRound(file=file), MediationOfferAccepted() | MediationCancelled() | MediationDefaulted(
             effect="cancelled"
         ):
-            return Closed(file)
+            return ClosedCase(file)
         case InRound(file=file), MediationDecided() | MediationDefaulted():
-            return Decided(file, Ruling(event.refund_minor, event.return_required))
+            return DecidedCase(file, Ruling(event.refund_minor, event.return_required))
     return case
 
 
-def noted(case: Case, event: EvidenceNoted) -> Case:
-    filed = tuple(Filed(case.file.round, one.by, one.evidence_id) for one in event.filed)
+def noted(case: Case, event: CaseEvidenceNoted) -> Case:
+    filed = tuple(FiledInRound(case.file.round, one.by, one.evidence_id) for one in event.filed)
     return replace(case, file=replace(case.file, filed=case.file.filed + filed))
 
 
@@ -241,7 +241,7 @@ def _opened(case: Case | None, event: MediationOpened) -> InRound:
     before = case.file if case else None
     known = before.filed if before else ()
     known_ids = {one.evidence_id for one in known}
-    handed_over = (Filed(0, one.by, one.evidence_id) for one in event.filed if one.evidence_id not in known_ids)
+    handed_over = (FiledInRound(0, one.by, one.evidence_id) for one in event.filed if one.evidence_id not in known_ids)
     file = CaseFile(
         order_id=event.order_id,
         dispute_id=event.dispute_id,
@@ -262,7 +262,9 @@ def _opened(case: Case | None, event: MediationOpened) -> InRound:
         event.round_ends_by,
         event.mediator_due_by,
         solution=open_offer(event.offers, "seller"),
-        appeal=Appeal(event.appealed_by, case.ruling) if event.appealed_by and isinstance(case, Decided) else None,
+        appeal=AppealedRuling(event.appealed_by, case.ruling)
+        if event.appealed_by and isinstance(case, DecidedCase)
+        else None,
     )
 
 

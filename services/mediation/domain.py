@@ -28,7 +28,7 @@ from schemas.policy import Policy
 from schemas.wire import MEDIATORS_KEY
 from services.mediation import asking, deciding, offers, roster, seating
 from services.mediation import case as cases
-from services.mediation.case import Case, EvidenceNoted, InRound, MediationDeadline
+from services.mediation.case import Case, CaseEvidenceNoted, InRound, MediationDeadline
 from services.mediation.roster import Roster
 from services.mediation.states import Cases, State, deadlines, evolve, stamp
 from services.mediation.subscriptions import SUBSCRIPTIONS, Foreign
@@ -125,7 +125,7 @@ def _noted(case: Case | None, event: EvidenceAdded) -> Sequence[Output]:
     if not isinstance(case, InRound):
         return []
     filed = tuple(FiledEvidence(evidence_id=one.evidence_id, by=event.by) for one in event.evidence)
-    return [EvidenceNoted(dispute_id=event.dispute_id, filed=filed)]
+    return [CaseEvidenceNoted(dispute_id=event.dispute_id, filed=filed)]
 
 
 DECIDER: Decider[State, Commands, Foreign] = Decider(

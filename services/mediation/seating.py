@@ -8,7 +8,7 @@ from schemas.mediation.events import CaseEvent, MediationAssigned, MediationOpen
 from schemas.mediation.shapes import Mediator
 from schemas.policy import Policy
 from schemas.wire import Actor
-from services.mediation.case import ROUND_OVER, Case, CaseFile, Decided, InRound, due_unless_asked, no_right
+from services.mediation.case import ROUND_OVER, Case, CaseFile, DecidedCase, InRound, due_unless_asked, no_right
 from services.mediation.policy import mediator_due_by, round_ends_by
 from shared.kernel.decider import Output, Refusal
 from shared.kernel.policies import Policies
@@ -39,7 +39,7 @@ def escalated(case: Case | None, event: DisputeEscalated, time: datetime, polici
 
 
 def appealed(case: Case | None, event: DisputeAppealed, time: datetime, policies: Policies) -> list[Output]:
-    if not isinstance(case, Decided):
+    if not isinstance(case, DecidedCase):
         return []  # only a ruling can be appealed
     file = case.file
     policy = policies.of(file.policy)

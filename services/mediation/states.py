@@ -11,7 +11,7 @@ from schemas.mediation.events import CaseEvent, MediationRejected, RosterEvent
 from schemas.wire import Event
 from services.mediation import case as cases
 from services.mediation import roster
-from services.mediation.case import Case, EvidenceNoted, MediationDeadline
+from services.mediation.case import Case, CaseEvidenceNoted, MediationDeadline
 from services.mediation.roster import Roster, SeatGiven, SeatNoted
 from shared.kernel.decider import Deadline
 
@@ -32,7 +32,7 @@ def evolve(state: State | None, event: Event) -> State | None:
             known = state.of if isinstance(state, Cases) else {}
             case = cases.evolve(known.get(dispute_id), event)
             return Cases({**known, dispute_id: case}) if case else state
-        case EvidenceNoted(dispute_id=dispute_id) if isinstance(state, Cases) and dispute_id in state.of:
+        case CaseEvidenceNoted(dispute_id=dispute_id) if isinstance(state, Cases) and dispute_id in state.of:
             return Cases({**state.of, dispute_id: cases.noted(state.of[dispute_id], event)})
         case RosterEvent() | SeatNoted() | SeatGiven():
             return roster.evolve(state if isinstance(state, Roster) else Roster(), event)

@@ -7,8 +7,8 @@ from schemas.common import FrozenLine
 from schemas.dispute.events import DisputeClosed, DisputeRequested
 from schemas.order import events, shapes
 from schemas.wire import Code, Event, rfc3339
-from services.order.lines import Disputed, Held, Line, Released, Settled, claimable_minor, settlement_id, split
-from services.order.states import AwaitingShipment, Cancelled, Order, Shipped
+from services.order.lines import Disputed, Final, Held, Line, Released, claimable_minor, settlement_id, split
+from services.order.states import AwaitingShipment, CancelledOrder, Order, ShippedOrder
 from shared.kernel.decider import Refusal
 from shared.kernel.policies import Policies
 from shared.rules.refusals import NO_REPLACEMENTS, amount_exceeds, not_the, too_late
@@ -18,7 +18,7 @@ NO_ORDER = Refusal("not_found", "There is no such order.")
 
 def requested(order: Order | None, claim: DisputeRequested, policies: Policies) -> list[Event]:
     """Freezes the claimed lines or says why not (R7, R8). A dispute that was frozen once is never frozen again."""
-    if isinstance(order, Shipped) and claim.dispute_id in order.disputes:
+    if isinstance(order, ShippedOrder) and claim.dispute_id in order.disputes:
         return []
     verdict = _judge(order, claim, policies)
     if not isinstance(verdict, Refusal):
@@ -48,7 +48,7 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
     match order:
         case AwaitingShipment():
             return Refusal("too_early", "The order is not shipped yet; until then it can be cancelled.")
-        case Cancelled():
+        case CancelledOrder():
             return Refusal("wrong_state", "The order is cancelled and refunded in full.")
     if claim.received_at < order.disputable_from:
         available_at = {"available_at": rfc3339(order.disputable_from)}
@@ -100,7 +100,7 @@ def _chosen(lines: Sequence[Line], claim: DisputeRequested) -> list[tuple[Line, 
 
 def _hindrance(line: Line) -> Refusal | None:
     match line.standing:
-        case Settled():
+        case Final():
             return Refusal("wrong_state", "What was settled cannot be disputed again.")
         case Disputed():
             return Refusal("already_disputed", "A dispute about this is already open.")
@@ -109,7 +109,7 @@ def _hindrance(line: Line) -> Refusal | None:
 
 def closed(order: Order | None, end: DisputeClosed) -> list[Event]:
     """How the dispute ended decides where its lines go; how the money is split is decided here alone."""
-    if not isinstance(order, Shipped) or not (disputed := order.disputed(end.dispute_id)):
+    if not isinstance(order, ShippedOrder) or not (disputed := order.disputed(end.dispute_id)):
         return []  # none of ours, or told before
     if end.outcome == "cancelled" and not end.final:
         return [

@@ -19,7 +19,7 @@ from services.order.states import (
     Order,
     OrderDeadline,
     RefundCompleted,
-    Shipped,
+    ShippedOrder,
     deadlines,
     evolve,
     stamp,
@@ -70,18 +70,18 @@ def _obey(order: Order, command: Act, now: datetime, policy: Policy) -> Sequence
             if isinstance(order, AwaitingShipment):
                 return [_ship(command, now, policy)]
         case commands.CorrectTracking():
-            if isinstance(order, Shipped) and status(order) != "completed":
+            if isinstance(order, ShippedOrder) and status(order) != "completed":
                 return [events.TrackingCorrected(carrier=command.carrier, tracking_number=command.tracking_number)]
         case commands.ReportTracking():
-            if isinstance(order, Shipped):
+            if isinstance(order, ShippedOrder):
                 return [events.TrackingReported(tracking_status=command.status, at=command.at)]
         case commands.RequestExtension() | commands.ExtendProtection():
-            if isinstance(order, Shipped) and now > order.protection_ends_at:
+            if isinstance(order, ShippedOrder) and now > order.protection_ends_at:
                 return [too_late(order.protection_ends_at)]
-            if isinstance(order, Shipped) and order.protects:
+            if isinstance(order, ShippedOrder) and order.protects:
                 return [_extend(order, command, now, policy)]
         case commands.ConfirmReceipt():
-            if isinstance(order, Shipped) and status(order) != "disputed" and order.protects:
+            if isinstance(order, ShippedOrder) and status(order) != "disputed" and order.protects:
                 disputable = after(now, policy.post_receipt_window, policy)
                 confirmed = events.ReceiptConfirmed(protection_ends_at=now, disputable_until=disputable)
                 return [confirmed, _release(order, "receipt_confirmed")]
@@ -98,7 +98,7 @@ def react(order: Order | None, event: Foreign, now: datetime, policies: Policies
             said = disputing.closed(order, event)
         case RefundSettled(settlement_id=settlement):
             # A cancelled order waits for nothing: its refund runs beside it (R5).
-            refunding = isinstance(order, Shipped) and settlement in order.refunding
+            refunding = isinstance(order, ShippedOrder) and settlement in order.refunding
             said = [RefundCompleted(settlement_id=settlement)] if refunding else []
         case _:
             assert_never(event)
@@ -112,9 +112,9 @@ def expire(
         case "processing_ends":
             said = [_cancel(order, "not_shipped")] if isinstance(order, AwaitingShipment) else []
         case "protection_reminder":
-            said = [_ending(order)] if isinstance(order, Shipped) else []
+            said = [_ending(order)] if isinstance(order, ShippedOrder) else []
         case "protection_ends":
-            said = [_release(order, "protection_ended")] if isinstance(order, Shipped) else []
+            said = [_release(order, "protection_ended")] if isinstance(order, ShippedOrder) else []
         case _:
             assert_never(deadline.name)
     return _with_completion(order, said)
@@ -122,7 +122,7 @@ def expire(
 
 def _with_completion(order: Order | None, said: Sequence[Output]) -> Sequence[Output]:
     """What is said, and, whenever it leads there, that the order is completed (R52)."""
-    if not isinstance(order, Shipped):
+    if not isinstance(order, ShippedOrder):
         return said  # it cannot be completed by this
     before: Order | None = order
     then = reduce(evolve, [output for output in said if isinstance(output, Event)], before)
@@ -182,7 +182,7 @@ def _extend_processing(order: AwaitingShipment, wish: commands.ExtendProcessing,
     return events.ProcessingExtended(days=wish.days, processing_ends_at=ends_at)
 
 
-def _ending(order: Shipped) -> Output:
+def _ending(order: ShippedOrder) -> Output:
     """Both parties are told what will happen (R4b)."""
     money = money_of(order.lines)
     return events.ProtectionEnding(
@@ -205,7 +205,7 @@ def _ship(wish: commands.Ship, time: datetime, policy: Policy) -> Output:
 
 
 def _extend(
-    order: Shipped, wish: commands.RequestExtension | commands.ExtendProtection, time: datetime, policy: Policy
+    order: ShippedOrder, wish: commands.RequestExtension | commands.ExtendProtection, time: datetime, policy: Policy
 ) -> Output:
     """The seller extends, the buyer can ask for no more than the seller could grant (R4)."""
     days_max = extension_days_max(order.shipped_at, order.protection_ends_at, policy)
@@ -224,7 +224,7 @@ def _extend(
     )
 
 
-def _release(order: Shipped, cause: Literal["receipt_confirmed", "protection_ended"]) -> Output:
+def _release(order: ShippedOrder, cause: Literal["receipt_confirmed", "protection_ended"]) -> Output:
     """What is held is the seller's now (R2, R6)."""
     released = [
         shapes.ReleasedLine(line_id=line.line_id, amount_minor=line.amount_minor)

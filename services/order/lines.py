@@ -29,7 +29,7 @@ class Disputed:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Final:
     """Final: what is not refunded is the seller's, and there is no dispute any more."""
 
     refund_minor: int
@@ -40,7 +40,7 @@ class Line:
     line_id: str
     quantity: int
     amount_minor: int
-    standing: Held | Released | Disputed | Settled = Held()
+    standing: Held | Released | Disputed | Final = Held()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def money_of(lines: Sequence[Line]) -> Money:
                 disputed += line.amount_minor
             case Released() | Disputed():
                 released += line.amount_minor
-            case Settled(refund_minor=refund_minor):
+            case Final(refund_minor=refund_minor):
                 refunded += refund_minor
                 released += line.amount_minor - refund_minor
     return Money(held, disputed, released, refunded)

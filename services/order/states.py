@@ -9,7 +9,7 @@ from schemas.common import Party, PolicyRef
 from schemas.example import fields
 from schemas.order import events, shapes
 from schemas.wire import Event, Id, PrivateEvent
-from services.order.lines import Disputed, Held, Line, Released, Settled, money_of
+from services.order.lines import Disputed, Final, Held, Line, Released, money_of
 from shared.kernel.decider import Deadline
 
 OrderDeadline = Literal["processing_ends", "protection_reminder", "protection_ends"]
@@ -45,14 +45,14 @@ class AwaitingShipment:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
+class CancelledOrder:
     sale: Sale
     lines: tuple[Line, ...]
     processing_ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Shipped:
+class ShippedOrder:
     """Everything after shipping: its lines and running refunds say whether it is disputed, waiting or completed."""
 
     sale: Sale
@@ -86,23 +86,23 @@ class Shipped:
         return money.held_minor > 0 or money.disputed_minor > 0
 
 
-Order = AwaitingShipment | Cancelled | Shipped
+Order = AwaitingShipment | CancelledOrder | ShippedOrder
 
 
 def status(order: Order) -> shapes.OrderStatus:
     """The first that holds (R52)."""
     match order:
-        case Cancelled():
+        case CancelledOrder():
             return "cancelled"
         case AwaitingShipment():
             return "awaiting_shipment"
-        case Shipped(lines=lines) if any(isinstance(line.standing, Disputed) for line in lines):
+        case ShippedOrder(lines=lines) if any(isinstance(line.standing, Disputed) for line in lines):
             return "disputed"
-        case Shipped(refunding=refunding) if refunding:
+        case ShippedOrder(refunding=refunding) if refunding:
             return "payment_processing"
-        case Shipped(lines=lines) if any(isinstance(line.standing, Held) for line in lines):
+        case ShippedOrder(lines=lines) if any(isinstance(line.standing, Held) for line in lines):
             return "awaiting_confirmation"
-        case Shipped():
+        case ShippedOrder():
             return "completed"
 
 
@@ -110,7 +110,7 @@ def deadlines(order: Order | None) -> Iterable[Deadline[OrderDeadline]]:
     match order:
         case AwaitingShipment():
             yield Deadline("processing_ends", order.sale.order_id, order.processing_ends_at)
-        case Shipped():
+        case ShippedOrder():
             if order.reminder_at is not None and order.protects:
                 yield Deadline("protection_reminder", order.sale.order_id, order.reminder_at)
             if any(isinstance(line.standing, Held) for line in order.lines):
@@ -124,7 +124,7 @@ def stamp(order: Order | None, event: Event) -> Mapping[str, Any]:
         return {}
     return {
         "status": order and status(order),
-        "protection_ends_at": order.protection_ends_at if isinstance(order, Shipped) else None,
+        "protection_ends_at": order.protection_ends_at if isinstance(order, ShippedOrder) else None,
     }
 
 
@@ -139,10 +139,10 @@ def evolve(order: Order | None, event: Event) -> Order | None:
         case AwaitingShipment(), events.ProcessingExtended():
             return replace(order, processing_ends_at=event.processing_ends_at, extensions=order.extensions + 1)
         case AwaitingShipment(), events.Cancelled():
-            refunded = tuple(replace(line, standing=Settled(line.amount_minor)) for line in order.lines)
-            return Cancelled(order.sale, refunded, order.processing_ends_at)
+            refunded = tuple(replace(line, standing=Final(line.amount_minor)) for line in order.lines)
+            return CancelledOrder(order.sale, refunded, order.processing_ends_at)
         case AwaitingShipment(), events.Shipped(protection_ends_at=datetime() as protection_ends_at):
-            return Shipped(
+            return ShippedOrder(
                 sale=order.sale,
                 lines=order.lines,
                 processing_ends_at=order.processing_ends_at,
@@ -152,13 +152,13 @@ def evolve(order: Order | None, event: Event) -> Order | None:
                 protection_ends_at=protection_ends_at,
                 reminder_at=event.reminder_at,
             )
-        case Shipped(), _:
+        case ShippedOrder(), _:
             return _evolve_shipped(order, event)
         case _:
             return order
 
 
-def _evolve_shipped(order: Shipped, event: Event) -> Shipped:
+def _evolve_shipped(order: ShippedOrder, event: Event) -> ShippedOrder:
     match event:
         case events.ProtectionExtended(protection_ends_at=datetime() as ends_at):
             return replace(
@@ -178,13 +178,13 @@ def _evolve_shipped(order: Shipped, event: Event) -> Shipped:
         case events.LinesUnfrozen():
             return _changed(order, event.lines, _back)
         case events.LinesReleased():
-            standing = Settled(refund_minor=0) if event.final else Released()
+            standing = Final(refund_minor=0) if event.final else Released()
             names = [line.line_id for line in event.lines]
             released = _changed(order, names, lambda line: replace(line, standing=standing))
             return replace(released, settlements=order.settlements + 1)
         case events.Settled():
             refunds = {line.line_id: line.refund_minor for line in event.lines}
-            settled = _changed(order, refunds, lambda line: replace(line, standing=Settled(refunds[line.line_id])))
+            settled = _changed(order, refunds, lambda line: replace(line, standing=Final(refunds[line.line_id])))
             refunding = order.refunding | {event.settlement_id} if event.refund_minor else order.refunding
             return replace(settled, settlements=order.settlements + 1, refunding=refunding)
         case RefundCompleted():
@@ -206,6 +206,6 @@ def _back(line: Line) -> Line:
     return replace(line, standing=line.standing.was)
 
 
-def _changed(order: Shipped, line_ids: Iterable[str], change: Callable[[Line], Line]) -> Shipped:
+def _changed(order: ShippedOrder, line_ids: Iterable[str], change: Callable[[Line], Line]) -> ShippedOrder:
     chosen = frozenset(line_ids)
     return replace(order, lines=tuple(change(line) if line.line_id in chosen else line for line in order.lines))

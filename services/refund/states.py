@@ -123,7 +123,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Unplaced:
+class UnplacedOrder:
     """Not heard to be placed; waits for the order service."""
 
     movements: tuple[Movement, ...]
@@ -137,17 +137,17 @@ class Order:
     legs: Mapping[str, Pending | Done]
 
 
-State = Unplaced | Order
+State = UnplacedOrder | Order
 RefundDeadline = Literal["refund_retry", "refund_due"]
 """Those of one instant happen in this order (docs/RULES.md, timer service)."""
 
 
 def evolve(state: State | None, event: Event) -> State | None:
     match state, event:
-        case Unplaced(), MovementsNoted():
-            return Unplaced(state.movements + event.movements)
+        case UnplacedOrder(), MovementsNoted():
+            return UnplacedOrder(state.movements + event.movements)
         case None, MovementsNoted():
-            return Unplaced(event.movements)
+            return UnplacedOrder(event.movements)
         case _, Captured():
             return Order(event, {})
         case Order(), RefundEvent():

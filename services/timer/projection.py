@@ -27,15 +27,15 @@ PAUSE = 1_000
 again …: by its own measure the same timer then fires once in so long, until the clocks agree."""
 
 
-class Place(NamedTuple):
+class TimerPlace(NamedTuple):
     """Where a timer stands in the order of firing."""
 
     fire_at: int
     timer_id: str
 
 
-BEGINNING = Place(0, "")
-END = Place(2**62, "")
+BEGINNING = TimerPlace(0, "")
+END = TimerPlace(2**62, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +50,18 @@ class Timer:
     correlation_id: str
 
     @property
-    def place(self) -> Place:
-        return Place(self.fire_at, self.timer_id)
+    def place(self) -> TimerPlace:
+        return TimerPlace(self.fire_at, self.timer_id)
 
 
 @dataclass(slots=True)
-class Change:
+class TimerChange:
     """What one commit does to one shard's timers."""
 
     fired: set[str] = field(default_factory=set)
     armed: dict[str, Timer] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
-    watermark: Place = BEGINNING
+    watermark: TimerPlace = BEGINNING
     swept: bool = False
     page: list[Timer] | None = None
 
@@ -69,18 +69,18 @@ class Change:
 class TimerTable(Protocol):
     """The durable side; its writes are part of the commit that `transaction` belongs to."""
 
-    async def watermark(self, shard: int) -> Place: ...
+    async def watermark(self, shard: int) -> TimerPlace: ...
 
-    async def page(self, transaction: Any, shard: int, after: Place, limit: int) -> list[Timer]: ...
+    async def page(self, transaction: Any, shard: int, after: TimerPlace, limit: int) -> list[Timer]: ...
 
-    async def write(self, transaction: Any, changes: dict[int, Change]) -> None: ...
+    async def write(self, transaction: Any, changes: dict[int, TimerChange]) -> None: ...
 
 
 @dataclass(slots=True)
 class _Shard:
-    watermark: Place
-    covered: Place = END
-    heap: list[Place] = field(default_factory=list)
+    watermark: TimerPlace
+    covered: TimerPlace = END
+    heap: list[TimerPlace] = field(default_factory=list)
     near: dict[str, Timer] = field(default_factory=dict)
     firing: dict[str, Timer] = field(default_factory=dict)
     """Handed out, and nothing committed of it."""
@@ -112,7 +112,7 @@ class _Shard:
         while not now - PAUSE < (oldest := next(iter(self.fired_at.items())))[1] <= now:  # our clock may step back
             del self.fired_at[oldest[0]]
 
-    def left_behind(self, change: Change) -> dict[str, Timer]:
+    def left_behind(self, change: TimerChange) -> dict[str, Timer]:
         """Timers that were handed out and have not fired, for their order is parked, while later ones have: moved, or
         they would be taken for fired."""
         silent = self.firing.keys() - change.fired - change.armed.keys() - change.cancelled
@@ -122,7 +122,7 @@ class _Shard:
             if timer.place <= change.watermark
         }
 
-    def fires_from(self, timer_id: str, due_at: int, watermark: Place) -> int:
+    def fires_from(self, timer_id: str, due_at: int, watermark: TimerPlace) -> int:
         """A past instant fires at once: after what has fired already, or it would be taken for fired."""
         fired_at = self.fired_at.get(timer_id)
         pause_ends = fired_at + PAUSE if fired_at is not None and due_at < fired_at else 0
@@ -133,7 +133,7 @@ class Timers:
     def __init__(self, table: TimerTable) -> None:
         self.table = table
         self.shards: dict[int, _Shard] = {}
-        self._changes: dict[int, Change] = {}
+        self._changes: dict[int, TimerChange] = {}
 
     async def opened(self, shard: int) -> None:
         opened = _Shard(await self.table.watermark(shard))
@@ -160,13 +160,13 @@ class Timers:
         return from_ms(min(firsts)) if firsts else None
 
     async def apply(self, transaction: Any, inputs: Sequence[tuple[int, Input]], events: Sequence[StoredEvent]) -> None:
-        changes: dict[int, Change] = {}
+        changes: dict[int, TimerChange] = {}
         shards = dict(self.shards)
         for event in events:
             if event.shard not in shards:
                 raise Fenced
             opened = shards[event.shard]
-            change = changes.setdefault(event.shard, Change(watermark=opened.watermark))
+            change = changes.setdefault(event.shard, TimerChange(watermark=opened.watermark))
             match event.message:
                 case Elapsed(timer_id=timer_id):
                     change.fired.add(timer_id)
@@ -196,7 +196,7 @@ class Timers:
                 self._apply(opened, change)
 
     @staticmethod
-    def _apply(opened: _Shard, change: Change) -> None:
+    def _apply(opened: _Shard, change: TimerChange) -> None:
         opened.fired_since_sweep = 0 if change.swept else opened.fired_since_sweep + len(change.fired)
         opened.watermark = change.watermark
         for timer_id in change.fired:
@@ -218,7 +218,7 @@ class Timers:
         """Nothing was started."""
 
 
-def _timer(event: StoredEvent, scheduled: Scheduled, opened: _Shard, watermark: Place) -> Timer:
+def _timer(event: StoredEvent, scheduled: Scheduled, opened: _Shard, watermark: TimerPlace) -> Timer:
     due_at = to_ms(scheduled.due_at)
     return Timer(
         scheduled.timer_id,
@@ -236,16 +236,16 @@ class MemoryTimerTable:
 
     def __init__(self) -> None:
         self.timers: dict[int, dict[str, Timer]] = {}
-        self.watermarks: dict[int, Place] = {}
+        self.watermarks: dict[int, TimerPlace] = {}
 
-    async def watermark(self, shard: int) -> Place:
+    async def watermark(self, shard: int) -> TimerPlace:
         return self.watermarks.get(shard, BEGINNING)
 
-    async def page(self, transaction: Any, shard: int, after: Place, limit: int) -> list[Timer]:
+    async def page(self, transaction: Any, shard: int, after: TimerPlace, limit: int) -> list[Timer]:
         timers = [timer for timer in self.timers.get(shard, {}).values() if timer.place > after]
         return sorted(timers, key=lambda timer: timer.place)[:limit]
 
-    async def write(self, transaction: Any, changes: dict[int, Change]) -> None:
+    async def write(self, transaction: Any, changes: dict[int, TimerChange]) -> None:
         for shard, change in changes.items():
             timers = self.timers.setdefault(shard, {})
             timers |= change.armed

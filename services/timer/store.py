@@ -4,7 +4,7 @@ from typing import Any
 
 import asyncpg
 
-from services.timer.projection import BEGINNING, Change, Place, Timer
+from services.timer.projection import BEGINNING, Timer, TimerChange, TimerPlace
 
 PAGE = """
 SELECT timer_id, ring_at, due_at, name, deliver_to, order_id, correlation_id FROM timer
@@ -31,14 +31,14 @@ class PostgresTimerTable:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
 
-    async def watermark(self, shard: int) -> Place:
+    async def watermark(self, shard: int) -> TimerPlace:
         row = await self.pool.fetchrow("SELECT ring_at, timer_id FROM watermark WHERE shard = $1", shard)
-        return Place(*row) if row else BEGINNING
+        return TimerPlace(*row) if row else BEGINNING
 
-    async def page(self, transaction: Any, shard: int, after: Place, limit: int) -> list[Timer]:
+    async def page(self, transaction: Any, shard: int, after: TimerPlace, limit: int) -> list[Timer]:
         return [Timer(*row) for row in await (transaction or self.pool).fetch(PAGE, shard, *after, limit)]
 
-    async def write(self, transaction: Any, changes: dict[int, Change]) -> None:
+    async def write(self, transaction: Any, changes: dict[int, TimerChange]) -> None:
         armed = [
             (shard, t.timer_id, t.fire_at, t.due_at, t.name, t.deliver_to, t.order_id, t.correlation_id)
             for shard, change in changes.items()

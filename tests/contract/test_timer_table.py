@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local.stack import Stack
 from services import timer
-from services.timer.projection import BEGINNING, Change, MemoryTimerTable, Place, Timer, TimerTable
+from services.timer.projection import BEGINNING, MemoryTimerTable, Timer, TimerChange, TimerPlace, TimerTable
 from services.timer.store import PostgresTimerTable
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import migrate
@@ -21,7 +21,7 @@ class Bench:
     table: TimerTable
     pool: asyncpg.Pool | None
 
-    async def write(self, change: Change, shard: int = 0) -> None:
+    async def write(self, change: TimerChange, shard: int = 0) -> None:
         if self.pool is None:
             await self.table.write(None, {shard: change})
             return
@@ -45,8 +45,8 @@ async def bench(real: Stack | None) -> AsyncIterator[Bench]:
     await pool.close()
 
 
-def armed(*timers: Timer, watermark: Place = BEGINNING) -> Change:
-    return Change(armed={timer.timer_id: timer for timer in timers}, watermark=watermark)
+def armed(*timers: Timer, watermark: TimerPlace = BEGINNING) -> TimerChange:
+    return TimerChange(armed={timer.timer_id: timer for timer in timers}, watermark=watermark)
 
 
 def due(timer_id: str, ring_at: int, name: str = "n") -> Timer:
@@ -55,8 +55,8 @@ def due(timer_id: str, ring_at: int, name: str = "n") -> Timer:
 
 async def test_before_anything_has_rung_the_watermark_is_the_beginning(bench: Bench) -> None:
     assert await bench.table.watermark(0) == BEGINNING
-    await bench.write(Change(watermark=Place(7, "t")))
-    assert await bench.table.watermark(0) == Place(7, "t")
+    await bench.write(TimerChange(watermark=TimerPlace(7, "t")))
+    assert await bench.table.watermark(0) == TimerPlace(7, "t")
     assert await bench.table.watermark(1) == BEGINNING
 
 
@@ -98,15 +98,15 @@ async def test_arming_a_known_timer_moves_it(bench: Bench) -> None:
 async def test_a_cancelled_timer_is_gone_and_cancelling_what_is_gone_is_no_error(bench: Bench) -> None:
     await bench.write(armed(due("a", 100), due("b", 200)))
     for _ in range(2):
-        await bench.write(Change(cancelled={"a"}))
+        await bench.write(TimerChange(cancelled={"a"}))
     assert await bench.all() == ["b"]
 
 
 async def test_a_sweep_removes_what_has_rung_and_nothing_else(bench: Bench) -> None:
     await bench.write(armed(due("a", 100), due("b", 100), due("c", 100), due("d", 101)))
     await bench.write(armed(due("a", 100)), shard=1)
-    await bench.write(Change(watermark=Place(100, "b")))
+    await bench.write(TimerChange(watermark=TimerPlace(100, "b")))
     assert await bench.all() == ["a", "b", "c", "d"]
-    await bench.write(Change(watermark=Place(100, "b"), swept=True))
+    await bench.write(TimerChange(watermark=TimerPlace(100, "b"), swept=True))
     assert await bench.all() == ["c", "d"]
     assert await bench.all(shard=1) == ["a"]

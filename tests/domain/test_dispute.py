@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemas.dispute.events import DisputeClosed, DisputeEvent, DisputeRejected, OfferMade
 from schemas.wire import Actor
 from services.dispute.settling import amount_minor
-from services.dispute.states import Closed, InMediation, Refused, Requested
+from services.dispute.states import ClosedDispute, InMediation, Refused, RequestedDispute
 from tests.domain.dispute_desk import (
     BUYER,
     CLAIMED_MINOR,
@@ -279,7 +279,7 @@ def test_whatever_is_said_and_whenever(
         assert desk.refolded() == desk.state
         for dispute_id, dispute in (desk.state or {}).items():
             held = [one for one in desk.decider.deadlines(desk.state) if one.subject == dispute_id]
-            assert bool(held) != isinstance(dispute, Requested | Refused | InMediation | Closed)
+            assert bool(held) != isinstance(dispute, RequestedDispute | Refused | InMediation | ClosedDispute)
         desk.wait(days=wait)
     events = [event for event in desk.history if isinstance(event, DisputeEvent)]
     for dispute_id, dispute in (desk.state or {}).items():
@@ -288,7 +288,7 @@ def test_whatever_is_said_and_whenever(
             range(2, 2 + sum(isinstance(event, OfferMade) for event in said))
         )
         ends = [event for event in said if isinstance(event, DisputeClosed)]
-        assert len(ends) == isinstance(dispute, Closed)
+        assert len(ends) == isinstance(dispute, ClosedDispute)
         for end in ends:
             assert said[-1] is end
             assert end.refund_minor <= CLAIMED_MINOR

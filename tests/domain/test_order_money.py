@@ -12,7 +12,7 @@ from schemas.order import commands
 from schemas.order import events as order_events
 from schemas.wire import Actor, Event, Rejected
 from services.order.lines import Disputed, money_of
-from services.order.states import AwaitingShipment, Shipped, deadlines, status
+from services.order.states import AwaitingShipment, ShippedOrder, deadlines, status
 from tests.domain.order_desk import OrderDesk
 from tests.domain.table import NOON
 
@@ -129,7 +129,7 @@ def somebody_is_waited_for(desk: OrderDesk) -> None:
     match desk.state:
         case AwaitingShipment():
             assert [deadline.name for deadline in held] == ["processing_ends"]
-        case Shipped():
+        case ShippedOrder():
             names = {deadline.name for deadline in held}
             assert ("protection_ends" in names) == (money_of(desk.state.lines).held_minor > 0)
             assert held or status(desk.state) in ("disputed", "payment_processing", "completed")

@@ -14,7 +14,7 @@ import pytest_asyncio
 from deploy.local.stack import Stack
 from deploy.setup.topics import create_topics
 from deploy.stories.claims import disputed
-from deploy.stories.dialogue import Case as Order
+from deploy.stories.dialogue import PlayedOrder as Order
 from deploy.stories.dialogue import Scene, hire_mediators
 from deploy.stories.live import LiveStage
 from schemas.topics import SERVICES, Topic

@@ -10,7 +10,7 @@ from typing import Any
 
 from deploy.memory import MemoryStage, open_stage
 from deploy.stories.claims import before_a_mediator, decision, disputed
-from deploy.stories.dialogue import Case, Scene, goods_back, new_parcel, refund
+from deploy.stories.dialogue import PlayedOrder, Scene, goods_back, new_parcel, refund
 from deploy.verify.purse import Purse
 from schemas.topics import SERVICES
 from shared.kernel.codec import header
@@ -89,7 +89,7 @@ def say(stage: MemoryStage, schema: dict[str, Any], content: Any, order_id: str,
     stage.world.bus.append(schema["x-topic"], key, value, headers)
 
 
-async def many_situations(scene: Scene) -> Sequence[Case]:
+async def many_situations(scene: Scene) -> Sequence[PlayedOrder]:
     """An order in about every state there is; how it came there is told in the stories."""
     await scene.order(lamp=10_00)
     cancelled = await scene.order(lamp=10_00)
@@ -128,7 +128,7 @@ async def many_situations(scene: Scene) -> Sequence[Case]:
     return scene.cases
 
 
-async def in_mediation(case: Case, step: str) -> None:
+async def in_mediation(case: PlayedOrder, step: str) -> None:
     await disputed(case, 10_00)
     mediator = await before_a_mediator(case)
     if step == "asked":

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import NamedTuple
 
-from deploy.stories.dialogue import Case, Person, Seen, Stage, StoryFailed
+from deploy.stories.dialogue import Person, PlayedOrder, Seen, Stage, StoryFailed
 from schemas.payments.events import PaymentSettled
 from schemas.payments.shapes import Leg
 
@@ -66,9 +66,9 @@ def _read(table: str) -> Iterator[Scenario]:
 SCENARIOS = list(_read(TABLE))
 
 
-async def placed(stage: Stage, order_id: str, payment: str = "answer", seller: str = "answer") -> Case:
+async def placed(stage: Stage, order_id: str, payment: str = "answer", seller: str = "answer") -> PlayedOrder:
     """A paid order whose money is moved as these scripts say: back to the buyer, or to the seller and back."""
-    case = Case(stage, order_id, CAPTURED)
+    case = PlayedOrder(stage, order_id, CAPTURED)
     stage.follow(case)
     await case.platform.says(
         "order.place",
@@ -82,19 +82,19 @@ async def placed(stage: Stage, order_id: str, payment: str = "answer", seller: s
     return case
 
 
-def seller_of(case: Case, script: str) -> Person:
+def seller_of(case: PlayedOrder, script: str) -> Person:
     """He is paid as the script says."""
     return Person(case, "seller", f"sam:{script}")
 
 
-async def refunded(stage: Stage, order_id: str, script: str) -> Case:
+async def refunded(stage: Stage, order_id: str, script: str) -> PlayedOrder:
     """All the money goes back to the buyer, by such a provider."""
     case = await placed(stage, order_id, payment=script)
     await case.buyer.says("order.cancel", reason="Found one next door.")
     return case
 
 
-async def paid_out(stage: Stage, order_id: str, script: str) -> Case:
+async def paid_out(stage: Stage, order_id: str, script: str) -> PlayedOrder:
     """All the money goes to the seller, by such a provider."""
     case = await placed(stage, order_id, seller=script)
     await seller_of(case, script).says("order.ship", carrier="Cainiao", tracking_number="LP-1")
@@ -102,7 +102,7 @@ async def paid_out(stage: Stage, order_id: str, script: str) -> Case:
     return case
 
 
-async def ended(case: Case, leg: Leg, within: timedelta, retries_max: int = 1) -> None:
+async def ended(case: PlayedOrder, leg: Leg, within: timedelta, retries_max: int = 1) -> None:
     """Until the leg is done or nobody will do anything about it: an operator has it tried again so often."""
     for retries in range(retries_max + 1):
 
@@ -119,13 +119,13 @@ async def ended(case: Case, leg: Leg, within: timedelta, retries_max: int = 1) -
         await Person(case, "operator", "olga").says("refund.retry", **names)
 
 
-def said(case: Case, leg: Leg) -> list[Seen]:
+def said(case: PlayedOrder, leg: Leg) -> list[Seen]:
     """What the refund service said of how the leg gets on; that it is overdue is another matter."""
     ours = [event for event in case.seen if event.type.startswith("refund.") and event.data.get("leg") == leg]
     return [event for event in ours if event.type != "refund.overdue"]
 
 
-def assert_as_told(scenario: Scenario, case: Case, leg: Leg, moved: Iterable[PaymentSettled]) -> None:
+def assert_as_told(scenario: Scenario, case: PlayedOrder, leg: Leg, moved: Iterable[PaymentSettled]) -> None:
     events = said(case, leg)
     assert [event.data["stage"] for event in events] == list(scenario.stages)
     assert events[-1].data.get("reason", "settled") == scenario.ends

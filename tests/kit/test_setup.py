@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from deploy.local.processes import free_port
 from deploy.local.stack import Stack
 from deploy.setup import broker, databases, topics
-from deploy.setup.job import Finding, Kind, SetUpFailed
+from deploy.setup.job import Drift, Kind, SetUpFailed
 from schemas.topics import SERVICES, Topic, all_topics
 from shared.runtime.membership import LOOK
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
@@ -258,7 +258,7 @@ async def test_a_database_that_was_opened_is_closed_and_what_else_differs_is_rep
         *differing[1:],
     ]
     assert differing_in(ended) == differing
-    assert Finding(Kind.DONE, f"database {order}: closed to everybody but its owner") in ended
+    assert Drift(Kind.DONE, f"database {order}: closed to everybody but its owner") in ended
 
 
 async def test_an_administrator_needs_no_more_than_to_create_roles_and_databases(stack: Stack, names: str) -> None:
@@ -307,15 +307,15 @@ async def test_a_member_of_its_own_role_sees_that_another_has_died(stack: Stack,
 
 async def set_up_databases(
     stack: Stack, names: str, passwords: dict[str, str] = PASSWORDS, *, check: bool = False
-) -> list[Finding]:
+) -> list[Drift]:
     return await databases.set_up(stack.database_url, passwords, names, WAIT_SECONDS, check=check)
 
 
-def is_well(findings: Sequence[Finding]) -> bool:
+def is_well(findings: Sequence[Drift]) -> bool:
     return not differing_in(findings)
 
 
-def differing_in(findings: Sequence[Finding]) -> list[str]:
+def differing_in(findings: Sequence[Drift]) -> list[str]:
     return [finding.text for finding in findings if finding.kind in (Kind.DRIFT, Kind.FATAL)]
 
 

@@ -44,7 +44,7 @@ MUTANTS = (
     Mutant(
         "evidence shown to a mediator who asked may be filed again as another",
         lambda: dispute,
-        drop("EvidenceNoted(...)"),
+        drop("DisputeEvidenceNoted(...)"),
     ),
     Mutant(
         "the protection that was extended does not reach the open disputes",
