@@ -23,19 +23,20 @@ from deploy.stories.book import STORIES
 from deploy.stories.claims import disputed, escalated
 from deploy.stories.dialogue import Scene, hire_mediators, refund
 from deploy.stories.live import LiveStage
-from deploy.verify import looking
-from deploy.verify.case import Moment
-from deploy.verify.facts import ALARMS, LATER, LEDGER, Fact, Reader
-from deploy.verify.judging import judged
-from deploy.verify.purse import Purse
+from deploy.verify import collect
+from deploy.verify.check import check
+from deploy.verify.checks.order_balance import OrderBalance
+from deploy.verify.checks.order_history import Snapshot
+from deploy.verify.observation import LATER, Observation, Reader
 from deploy.verify.report import PROMISES, Report, money
-from deploy.verify.spool import Spool
+from deploy.verify.sorted_facts import SortedFacts
 from schemas.topics import SERVICES, all_topics
 from schemas.wire import Message
 from services.refund.ledger import entry
 from services.timer.agenda import TimerAgenda
 from shared.kernel.codec import header, partition_of
 from shared.kernel.ports import EPOCH, Record
+from tests.simulation.observed import alarms_observed, entry_observed
 
 MILLISECOND = timedelta(milliseconds=1)
 MINUTE = 60_000
@@ -46,54 +47,38 @@ class Written:
     """What a system has written: all there is to prove anything on."""
 
     records: Sequence[Record]
-    entries: Sequence[Fact]
-    alarms: Sequence[Fact]
+    entries: Sequence[Observation]
+    alarms: Sequence[Observation]
     partitions: int
     at: int
     begins: tuple[tuple[str, int], ...] = ()
     """Logs whose first record is not the first there ever was."""
 
-    def verified(self, grace: int = 0, later: Sequence[Fact] = ()) -> Report:
+    def verified(self, grace: int = 0, later: Sequence[Observation] = ()) -> Report:
         reader, report = Reader(self.partitions), Report()
         begins = {
             log: min(record.timestamp for record in self.records if (record.topic, record.partition) == log)
             for log in self.begins
         }
-        with Spool() as spool:
-            spool.add(reader.fact(record) for record in self.records)
-            spool.add([*self.entries, *self.alarms, *later])
-            judged(spool, Moment(self.at, self.at, grace, begins), report)
+        with SortedFacts() as facts:
+            facts.add(reader.observation(record) for record in self.records)
+            facts.add([*self.entries, *self.alarms, *later])
+            check(facts.by_order(), facts.by_source(), Snapshot(self.at, self.at, grace, begins), report)
         return report
 
 
 def written(stage: MemoryStage) -> Written:
     world = stage.world
     (timers,) = (loop.agenda for loop in world.loops if isinstance(loop.agenda, TimerAgenda))
-    table: Any = timers.table
     return Written(
         records=[record for log in world.bus.logs.values() for record in log],
         entries=[
-            Fact(
-                row.order_id or "",
-                LEDGER,
-                at=row.time,
-                type=row.type,
-                id=header(row.headers, "ce_id") or "",
-                data={
-                    "currency": made.currency,
-                    "postings": [[-1, made.from_account, -made.amount_minor], [1, made.to_account, made.amount_minor]],
-                },
-            )
+            entry_observed(header(row.headers, "ce_id") or "", row.order_id or "", made, row.time)
             for shard in world.stores["refund"].shards.values()
             for row in shard.rows
             if (made := entry(Message.MODELS[row.type].read(row.data or b"")))
         ],
-        alarms=[
-            Fact(timer.order_id, ALARMS, at=timer.due_at, id=timer.timer_id)
-            for shard, armed in table.timers.items()
-            for timer in armed.values()
-            if timer.place > table.watermarks[shard]
-        ],
+        alarms=list(alarms_observed(timers.table)),
         partitions=world.bus.partitions,
         at=(world.bus.now - EPOCH) // MILLISECOND,
     )
@@ -384,7 +369,7 @@ def test_every_promise_was_broken() -> None:
     assert {promise for found, *_ in PLANTED for promise in found.split()} == set(PROMISES)
 
 
-# -- the purse of one order -------------------------------------------------------------------------------------------
+# -- the balance of one order ------------------------------------------------------------------------------------------
 
 PLACED = (
     "placed",
@@ -441,9 +426,9 @@ def settled(dispute_id: str, line_id: str, minor: int, payout: int) -> tuple[str
         ),
     ],
 )
-def test_a_purse_says_what_cannot_be(events: list[tuple[str, dict[str, Any]]], words: str) -> None:
-    purse = Purse()
-    *before, last = ([*purse.hears(f"order.{type_}.v1", data)] for type_, data in events)
+def test_a_balance_says_what_cannot_be(events: list[tuple[str, dict[str, Any]]], words: str) -> None:
+    balance = OrderBalance()
+    *before, last = (balance.follow(f"order.{type_}.v1", data) for type_, data in events)
     assert not any(before)
     assert any(words in wrong for wrong in last)
 
@@ -472,14 +457,14 @@ def test_what_is_published_again_is_no_problem_but_counted(market: Written) -> N
 def test_what_has_just_happened_is_in_flight(market: Written, promise: str, plant: Plant) -> None:
     world = plant(market)
     report = world.verified(grace=MINUTE)
-    assert report.in_flight[promise] > 0
+    assert report.excused["in flight"][promise] > 0
     assert promise not in report.found
     assert promise in replace(world, at=world.at + MINUTE).verified(grace=MINUTE).found
 
 
 def test_what_is_booked_is_said_beyond_the_end_that_was_read(market: Written) -> None:
     world = booked("refund.settled.v1", "o-1", {}, {"id": "later"})(market)
-    assert world.verified(later=[Fact("o-1", LATER, id="later")]).problems() == []
+    assert world.verified(later=[Observation("o-1", LATER, id="later")]).problems() == []
 
 
 def test_an_alarm_that_has_just_rung_is_in_flight(market: Written) -> None:
@@ -497,13 +482,13 @@ def test_commands_past_their_retention_are_not_missed(market: Written) -> None:
     world = replace(market, records=kept, begins=cut)
     report = world.verified()
     assert report.problems() == []
-    assert report.counts["expired"] > 10
+    assert report.excused["expired"]["S4"] > 10
     assert copied("order.shipped.v1", "o-2", sequence="1000", causationid="")(world).verified().found == {"S4": 1}
 
 
 def test_what_waits_in_a_parked_order_is_counted(market: Written) -> None:
     report = all_of(UNANSWERED, unarmed("order/o-2"), parked("order", "o-2"))(market).verified()
-    assert (report.parked["S1"], report.parked["S3"]) == (1, 1)
+    assert (report.excused["parked"]["S1"], report.excused["parked"]["S3"]) == (1, 1)
     assert set(report.found) == {"S4"}  # the letter was planted with a number far too high
 
 
@@ -575,10 +560,10 @@ PARTITIONS = 2
 class Planter:
     """Writes what no service would write."""
 
-    settings: looking.VerifySettings
+    settings: collect.VerifySettings
 
     async def found(self) -> Report:
-        return await looking.verify(self.settings)
+        return await collect.verify(self.settings)
 
     async def at_rest(self) -> Report:
         """Looks until the last letter and the last alarm are through, or so often that they will not be."""
@@ -625,7 +610,7 @@ async def test_a_running_system_is_verified_and_a_planted_difference_found(
             await hire_mediators(stage, prefix)
             await asyncio.gather(*(STORIES[number].play(Scene(stage, f"s{number}")) for number in (2, 9)))
             waiting = await Scene(stage, "open").shipped_order(lamp=70_00)
-        planter = Planter(looking.VerifySettings())
+        planter = Planter(collect.VerifySettings())
 
         report = await planter.at_rest()
         assert report.problems() == []

@@ -14,6 +14,7 @@ from shared.kernel.ports import Record
 from shared.runtime.memory import START, MemoryBus
 from tests.simulation.coverage import NONE, Visited
 from tests.simulation.group import NEVER, Booked, Flaw, Group
+from tests.simulation.observed import Observed
 from tests.simulation.plan import Fault, Plan
 from tests.simulation.process import Process
 
@@ -75,6 +76,7 @@ class World:
         self.calm = self.clock_went_back = False
         self.mails: list[Queued] = []
         self.ledger: dict[str, Booked] = {}
+        self.observed = Observed(self)
         self.findings: list[str] = []
         self.story: list[tuple[datetime, str]] = []
         self.broken: set[tuple[str, str]] = set()

@@ -1,0 +1,89 @@
+"""What the verifier finds of a simulated world: its records, its ledger, its pending alarms."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from deploy.verify.check import check
+from deploy.verify.checks.order_history import Snapshot
+from deploy.verify.observation import ALARMS, LEDGER, Observation, Reader
+from deploy.verify.report import Report
+from services.refund.ledger import Entry
+from shared.kernel.ports import EPOCH
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+EVENT_OF = {
+    ("buyer", "escrow"): "refund.captured.v1",
+    ("escrow", "buyer"): "refund.settled.v1",
+    ("escrow", "seller"): "refund.paid_out.v1",
+    ("seller", "escrow"): "refund.charged_back.v1",
+}
+"""(from, to) -> what an entry of the ledger follows from."""
+FOR_EVER = 10**15
+
+
+class Observed:
+    """Every record is read once, however often it is looked."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self._records: list[Observation] = []
+        self.rested_at = 0
+        """So many records there were at the last quiet moment."""
+
+    @property
+    def records(self) -> list[Observation]:
+        """In the order in which they came."""
+        new = self.world.bus.heard[self.read :]
+        self._records += map(_reader(self.world.bus.partitions).observation, new)
+        return self._records
+
+    @property
+    def read(self) -> int:
+        """So many there were at the last look."""
+        return len(self._records)
+
+    def verified(self) -> Report:
+        """Where the broker's clock went back, nothing can be told by its times."""
+        by_order: defaultdict[str, list[Observation]] = defaultdict(list)
+        by_source: defaultdict[str, list[Observation]] = defaultdict(list)
+        for one in self.records:
+            by_order[one.order_id].append(one)
+            if one.sequence is not None:
+                by_source[one.source].append(one)
+        for booked in self.world.ledger.values():
+            by_order[booked.order_id].append(entry_observed(booked.id, booked.order_id, booked.entry))
+        for one in alarms_observed(self.world.groups["timer"].table):
+            by_order[one.order_id].append(one)
+        for written in by_source.values():
+            written.sort(key=lambda one: one.sequence or 0)
+        now = (self.world.bus.clock() - EPOCH) // timedelta(milliseconds=1)
+        snapshot = Snapshot(now, now, FOR_EVER if self.world.clock_went_back else 0)
+        report = Report()
+        check(by_order.items(), by_source.items(), snapshot, report)
+        return report
+
+
+@cache
+def _reader(partitions: int) -> Reader:
+    return Reader(partitions)
+
+
+def entry_observed(id_: str, order_id: str, entry: Entry, at: int = 0) -> Observation:
+    from_, to = (account.partition(":")[0] for account in (entry.from_account, entry.to_account))
+    postings = [[-1, entry.from_account, -entry.amount_minor], [1, entry.to_account, entry.amount_minor]]
+    data: Mapping[str, Any] = {"currency": entry.currency, "postings": postings}
+    return Observation(order_id, LEDGER, at=at, type=EVENT_OF[from_, to], id=id_, data=data)
+
+
+def alarms_observed(table: Any) -> Iterator[Observation]:
+    """What a timer service's table in memory will still ring."""
+    for shard, armed in table.timers.items():
+        rung = table.watermarks.get(shard)
+        for timer in armed.values():
+            if rung is None or timer.place > rung:
+                yield Observation(timer.order_id, ALARMS, at=timer.due_at, id=timer.timer_id)
