@@ -62,14 +62,16 @@ class OrderHistory:
         }
 
     def _once(self, lying: Iterable[Observation], known: dict[str, Observation]) -> Iterator[Observation]:
+        here: dict[str, Observation] = {}
         for one in lying:
-            # Several services may set one record aside: a letter is named after that.
-            name = f"{one.topic}: {one.id}" if one.type == DEAD_LETTER else one.id
-            first = known.setdefault(name, one)
-            if first is one:
-                yield one
-            else:
+            first = here.setdefault(one.id, one)
+            if first is not one:
                 self.again.append((first, one))
+                continue
+            yield one
+            # A dead letter is named after the record, which several services may set aside.
+            if one.type != DEAD_LETTER and (elsewhere := known.setdefault(one.id, one)) is not one:
+                self.again.append((elsewhere, one))
 
     def of(self, topic: str) -> Sequence[Observation]:
         """What lies in a topic that outsiders cannot write, each event once; what lies in another as it lies there."""
