@@ -18,18 +18,7 @@ from deploy.verify.checks.order_history import OrderHistory, Snapshot
 from deploy.verify.observation import UNREADABLE, Observation
 from deploy.verify.report import Report
 
-CHECKS = (
-    sequences.check,
-    order_balance.check,
-    movements.check,
-    calls.check,
-    ledger.check,
-    answers.check,
-    rights.check,
-    disputes.check,
-    letters.check,
-    liveness.check,
-)
+CHECKS = (sequences, order_balance, movements, calls, ledger, answers, rights, disputes, letters, liveness)
 
 
 def check(
@@ -42,7 +31,7 @@ def check(
     for order_id, observations in by_order:
         history = OrderHistory(order_id, observations, snapshot)
         for one in CHECKS:
-            report.add(one(history))
+            report.add(one.check(history))
         _count(history, report)
     for source, written in by_source:
         report.add(sequences.check_shard(source, _counted(written, report), snapshot))
@@ -66,7 +55,7 @@ def _count(history: OrderHistory, report: Report) -> None:
     done, entries = len(history.movements.done), len(history.entries)
     report.counts.update(orders=balance.captured > 0, commands=commands, movements=done, entries=entries)
     report.checked.update(
-        M1=sum(one.type != UNREADABLE for one in history.said_by("order")),
+        M1=len(history.said_by("order")),
         M2=done,
         M3=entries,
         M4=done,

@@ -198,24 +198,17 @@ async def _database(dsn: str, schema: str) -> AsyncIterator[Any]:
 async def _ledger(dsn: str, facts: SortedFacts, report: Report) -> None:
     async with _database(dsn, "refund") as database:
         there = {row[0] for row in await database.fetch(GUARDS)}
-        for guard in GUARDED:
-            if guard not in there:
-                table, _, name = guard.partition(".")
-                sentence = f"the database does not guard {table} any more: its trigger {name} is gone or switched off"
-                report.add([Violation("M3", sentence)])
+        gone = "the database does not guard its ledger any more: the trigger {} is gone or switched off"
+        report.add(Violation("M3", gone.format(guard)) for guard in GUARDED if guard not in there)
         # The indexes give entries and postings in order: nothing is sorted, nothing is held in memory.
         await database.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_sort = off")
         entry: list[Any] = []
-        entries: list[Observation] = []
         async for row in database.cursor(ENTRIES, prefetch=ROWS_MAX):
             if entry and entry[0][0] != row[0]:
-                entries.append(_entry(entry))
+                facts.add([_entry(entry)])
                 entry = []
-                if len(entries) == ROWS_MAX:
-                    facts.add(entries)
-                    entries = []
             entry.append(row)
-        facts.add([*entries, *([_entry(entry)] if entry else [])])
+        facts.add([_entry(entry)] if entry else [])
 
 
 def _entry(rows: Sequence[Any]) -> Observation:
@@ -234,10 +227,5 @@ def _entry(rows: Sequence[Any]) -> Observation:
 
 async def _alarms(dsn: str, facts: SortedFacts) -> None:
     async with _database(dsn, "timer") as database:
-        alarms: list[Observation] = []
         async for timer_id, order_id, due_at in database.cursor(PENDING, prefetch=ROWS_MAX):
-            alarms.append(Observation(order_id, ALARMS, at=due_at, id=timer_id))
-            if len(alarms) == ROWS_MAX:
-                facts.add(alarms)
-                alarms = []
-        facts.add(alarms)
+            facts.add([Observation(order_id, ALARMS, at=due_at, id=timer_id)])

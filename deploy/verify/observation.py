@@ -34,6 +34,7 @@ LATER = "refund.events, beyond the end that was read"
 
 BELL, SEAT = Elapsed.type, Seat.type
 UNREADABLE = "unreadable"
+UNANSWERED = (BELL, SEAT, UNREADABLE)
 DEAD_LETTER = "dead-letter"
 
 FIELDS = frozenset(

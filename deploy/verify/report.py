@@ -3,10 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, NamedTuple
 
-from shared.kernel.ports import EPOCH
 from shared.rules.money import in_major_units
 
 PROMISES = {
@@ -27,16 +26,13 @@ KEPT_MAX = 100
 """Violations of one promise that are kept in words; the others are counted."""
 SHOWN_MAX = 20
 ORDERS = ("held", "disputed", "released", "refunded")
-EXCUSES = {"in flight": "in flight", "parked": "parked for a fix", "in review": "with an operator"}
+Excuse = Literal["", "in flight", "parked for a fix", "with an operator", "expired"]
+"""Why a violation is none: what is missing may come, or is past its retention."""
 BOOKS = {"escrow": "in escrow", "paid_out": "paid out", "paid_back": "paid back"}
 
 
 def money(minor: int, currency: str) -> str:
     return f"{in_major_units(minor, currency)} {currency}".rstrip()
-
-
-def instant(milliseconds: int) -> str:
-    return f"{EPOCH + timedelta(milliseconds=milliseconds):%Y-%m-%d %H:%M:%S}Z"
 
 
 class Violation(NamedTuple):
@@ -46,8 +42,7 @@ class Violation(NamedTuple):
     sentence: str
     order_id: str = ""
     place: str = ""
-    excuse: Literal["", "in flight", "parked", "in review", "expired"] = ""
-    """Why it is none: what is missing may come, waits for a fix, is in an operator's queue, or past its retention."""
+    excuse: Excuse = ""
     times: int = 1
     """How much is missing."""
 
@@ -122,6 +117,6 @@ class Report:
         return ", ".join(words)
 
     def _waiting(self, *promises: str) -> str:
-        sums = {words: sum(self.excused[excuse][one] for one in promises) for excuse, words in EXCUSES.items()}
-        words = [f"{times:,} {words}" for words, times in sums.items() if times]
+        sums = {excuse: sum(by[one] for one in promises) for excuse, by in sorted(self.excused.items())}
+        words = [f"{times:,} {excuse}" for excuse, times in sums.items() if times and excuse != "expired"]
         return f" ({', '.join(words)})" if words else ""

@@ -31,12 +31,8 @@ class World:
     mails: Sequence[EmailMessage] = ()
 
     def events(self) -> list[Observation]:
-        """Each as it was first seen."""
-        first: dict[str, Observation] = {}
-        for one in self.records:
-            if one.topic.endswith(".events"):
-                first.setdefault(one.id, one)
-        return list(first.values())
+        """Each once, in the order in which they came first."""
+        return list({one.id: one for one in self.records if one.topic.endswith(".events")}.values())
 
 
 def every_order_ends(world: World) -> list[str]:

@@ -318,7 +318,7 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
     ("M1", "o-2", booked("refund.captured.v1", "o-2", {}, {"id": "again"}), "70.00 EUR captured, and booked 2 times"),
     ("M1 M2 M4 S4", "o-5", without("refund.requested.v1", order="o-5"), "o-5:1/refund over 20.00 EUR was never req"),
     ("M1", "o-1", changed("order.settled.v1", "o-1", payout_minor=50_00), "but 50.00 EUR is asked to be moved"),
-    ("M1 M2", "o-1", copied("order.settled.v1", "o-1"), "o-1:1/refund is asked for twice, over 40.00 EUR"),
+    ("M1 M2", "o-1", copied("order.settled.v1", "o-1"), "o-1:1/refund is asked for twice: 40.00 EUR"),
     (
         "M1 M2 M4",
         "o-1",
@@ -341,7 +341,7 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
     ("M2 M3", "o-1", copied("refund.settled.v1", "o-1"), "o-1:1/refund left twice: 40.00 EUR again"),
     ("M2 M3 M4", "o-1", copied("refund.settled.v1", "o-1", data={"settlement_id": "s9"}), "s9/refund: 40.00 EUR left"),
     ("M2", "o-1", copied("payment.settled.v1", "o-1", data={"provider_reference": "twice"}), "40.00 EUR again, as"),
-    ("M2", "o-1", copied("refund.requested.v1", "o-1"), "o-1:1/refund is requested twice, over 40.00 EUR"),
+    ("M2", "o-1", copied("refund.requested.v1", "o-1"), "o-1:1/refund is requested twice: 40.00 EUR"),
     ("M1 M3", "o-1", booked("refund.settled.v1", "o-1"), "over 40.00 EUR is not in the ledger"),
     ("M1 M3", "o-1", booked("refund.settled.v1", "o-1", pair(ESCROW, f"buyer:{BUYER}", 41_00)), "-41.00 EUR"),
     ("M3", "o-1", booked("refund.settled.v1", "o-1", pair(ESCROW, f"buyer:{BUYER}", 40_00, 39_99)), "to -0.01 EUR"),
@@ -643,13 +643,13 @@ def test_commands_past_their_retention_are_not_missed(market: Written) -> None:
 
 def test_what_waits_in_a_parked_order_is_counted(market: Written) -> None:
     report = all_of(UNANSWERED, unarmed("order/o-2"), parked("order", "o-2"))(market).verified()
-    assert (report.excused["parked"]["S1"], report.excused["parked"]["S3"]) == (1, 1)
+    assert (report.excused["parked for a fix"]["S1"], report.excused["parked for a fix"]["S3"]) == (1, 1)
     assert set(report.found) == {"S4"}  # the letter was planted with a number far too high
 
 
 def test_who_has_no_alarm_may_wait_for_the_timer_service(market: Written) -> None:
     report = all_of(unarmed("order/o-2"), parked("timer", "o-2"))(market).verified()
-    assert report.excused["parked"]["S3"] == 1
+    assert report.excused["parked for a fix"]["S3"] == 1
     assert "S3" not in report.found
 
 

@@ -8,22 +8,24 @@ M2 and M4 the provider's own book is the ledger
 S1 what was handled is what lies in the topics, once
 S3 at every quiet moment what can still change by time has an alarm for it, early enough
 S4 what was committed is on the bus
-D2 nobody is shown what he may not see (visibility.py)
+D2 nobody is shown what he may not see
 E1 a letter goes out once in effect
 S2 is determinism.py
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from deploy.verify.checks import letters
 from deploy.verify.checks.movements import DONE, key_of
+from deploy.verify.checks.rights import NEVER_FOR_SELLERS
 from schemas.topics import SERVICES
-from schemas.wire import Service
+from schemas.visibility import Viewer, may_see, view
+from schemas.wire import Event, Message, Rejected, Service
 from shared.kernel.codec import header
 from shared.kernel.decider import EARLY_BELL_DELAY, Stream, earliest
-from tests.simulation.visibility import unseen
+from tests.simulation.observed import alarms_observed
 
 if TYPE_CHECKING:
     from tests.simulation.group import Group
@@ -37,7 +39,9 @@ LOOK_AFTER = 60
 
 def problems(played: "Played") -> list[str]:
     report = played.world.observed.verified()
-    left = {excuse: +promises for excuse, promises in report.excused.items() if excuse in ("in flight", "parked")}
+    left = {
+        excuse: +promises for excuse, promises in report.excused.items() if excuse in ("in flight", "parked for a fix")
+    }
     return [
         *played.world.findings,
         *report.problems(),
@@ -48,12 +52,12 @@ def problems(played: "Played") -> list[str]:
 
 def at_rest(world: "World") -> Iterator[str]:
     """What is wrong at a quiet moment; nothing new if nothing was said since the last."""
-    said = len(world.bus.heard)
-    if world.observed.rested_at < said:
-        world.observed.rested_at = said
+    observed, said = world.observed, len(world.bus.heard)
+    if observed.rested_at < said:
+        observed.rested_at = said
         yield from nobody_is_stranded(world)
-    if world.observed.read <= said - LOOK_AFTER:
-        yield from world.observed.verified().problems()
+    if said - len(observed.seen) >= LOOK_AFTER:
+        yield from observed.verified().problems()
 
 
 def the_provider_moved_what_is_booked(played: "Played") -> Iterator[str]:
@@ -67,14 +71,10 @@ def the_provider_moved_what_is_booked(played: "Played") -> Iterator[str]:
         leg = key.rpartition("/")[2]
         moved[order_id, "buyer" if leg == "refund" else "seller"] += -minor if leg == "chargeback" else minor
     for order_id, minor in played.captured.items():
-        to_buyer, to_seller = booked[order_id, "buyer"] + minor, booked[order_id, "seller"]
-        if (to_buyer, to_seller) != (moved[order_id, "buyer"], moved[order_id, "seller"]):
-            yield (
-                f"{order_id}: by the ledger the buyer got {to_buyer}, the seller {to_seller}; really moved were"
-                f" {moved[order_id, 'buyer']} and {moved[order_id, 'seller']}"
-            )
-        if moved[order_id, "buyer"] + moved[order_id, "seller"] != minor:
-            yield f"{order_id}: {minor} captured, moved {moved[order_id, 'buyer']} and {moved[order_id, 'seller']}"
+        by_ledger = booked[order_id, "buyer"] + minor, booked[order_id, "seller"]
+        really = moved[order_id, "buyer"], moved[order_id, "seller"]
+        if by_ledger != really or sum(really) != minor:
+            yield f"{order_id}: of {minor} buyer and seller got {by_ledger} by the ledger, and really {really}"
 
 
 def _moved(played: "Played") -> Iterator[tuple[str, str, int]]:
@@ -82,7 +82,7 @@ def _moved(played: "Played") -> Iterator[tuple[str, str, int]]:
         yield said.order_id, said.payment_key, said.amount_minor
     by_hand = {
         one.id: one
-        for one in played.world.observed.records
+        for one in played.world.observed.records()
         if one.type in DONE and one.data["provider_reference"].startswith("by hand ")
     }
     for one in by_hand.values():
@@ -111,50 +111,38 @@ def _lying(group: "Group") -> dict[tuple[int, str], dict[str, list[str]]]:
     """(shard, order) -> topic -> ids of what is for this service, repeats of our own publications left out."""
     lying: dict[tuple[int, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     heard = {(model.topic, model.type) for model in group.decider.hears}
-    for topic in group.topics:
-        for shard in range(group.world.bus.partitions):
-            highest: Counter[str] = Counter()
-            for record in group.world.bus.logs.get((topic, shard), ()):
-                headers = dict(record.headers)
-                type_ = (headers["ce_type"] or b"").decode()
-                if topic != f"{group.service}.commands" and (topic, type_) not in heard:
-                    continue
-                source = (headers["ce_source"] or b"").decode()
-                if topic.endswith(".events") and topic != "payments.events":
-                    sequence = int(headers["ce_sequence"] or b"0")
-                    if sequence <= highest[source]:
-                        continue
-                    highest[source] = sequence
-                lying[shard, (record.key or b"").decode()][topic].append((headers["ce_id"] or b"").decode())
+    highest: Counter[tuple[str, str]] = Counter()
+    for record, one in zip(group.world.bus.heard, group.world.observed.records(), strict=True):
+        if one.topic != f"{group.service}.commands" and (one.topic, one.type) not in heard:
+            continue
+        if one.trusted and one.sequence is not None:
+            if one.sequence <= highest[one.topic, one.source]:
+                continue
+            highest[one.topic, one.source] = one.sequence
+        lying[one.partition, (record.key or b"").decode()][one.topic].append(one.id)
     return lying
 
 
 def what_was_committed_is_on_the_bus(played: "Played") -> Iterator[str]:
-    """S4: all of it, to the last header, and under ids and positions that nothing else has."""
-    sent: defaultdict[str, dict[int, Any]] = defaultdict(dict)
-    for record in played.world.bus.heard:
-        headers = dict(record.headers)
-        kind = "x-dead-letter-" if record.topic.endswith(".dead-letters") else "ce_"
-        if sequence := headers.get(f"{kind}sequence"):
-            source = (headers[f"{kind}source"] or b"").decode()
-            place = record.topic, record.partition, record.value, record.headers
-            sent[source].setdefault(int(sequence), place)
-            if sent[source][int(sequence)] != place:
-                yield f"{int(sequence)} of {source} is there with two contents"
+    """S4: all of it and nothing else, to the last header; under ids and positions that nothing else has."""
+    stored: dict[tuple[str, int | None], Any] = {}
     for service in SERVICES:
-        for shard in range(played.world.bus.partitions):
-            rows = played.world.groups[service].rows(shard)
-            if [row.position for row in rows] != list(range(1, len(rows) + 1)):
-                yield f"{service}/{shard}: positions {[row.position for row in rows]}"
-            ids = Counter(header(row.headers, "ce_id") for row in rows if row.order_id is not None)
-            yield from (f"{service} said {times} things under the id {id_}" for id_, times in ids.items() if times > 1)
-            stored = {
-                row.sequence: (row.topic, row.partition, row.data, tuple(row.headers))
-                for row in rows
-                if row.sequence is not None
-            }
-            if stored != sent[f"recourse/{service}/{shard}"]:
-                yield f"{service}/{shard}: stored {sorted(stored)}, sent {sorted(sent[f'recourse/{service}/{shard}'])}"
+        rows = list(played.rows(service))
+        if len({(row.shard, row.position) for row in rows}) < len(rows):
+            yield f"{service}: positions {[(row.shard, row.position) for row in rows]}"
+        ids = Counter(header(row.headers, "ce_id") for row in rows if row.order_id is not None)
+        yield from (f"{service} said {times} things under the id {id_}" for id_, times in ids.items() if times > 1)
+        for row in rows:
+            if row.topic is not None:
+                content = row.topic, row.partition, row.data, tuple(row.headers)
+                stored[f"recourse/{service}/{row.shard}", row.sequence] = content
+    sent: set[tuple[str, int | None]] = set()
+    for record, one in zip(played.world.bus.heard, played.world.observed.records(), strict=True):
+        if one.sequence is not None:
+            sent.add((one.source, one.sequence))
+            if stored.get((one.source, one.sequence)) != (record.topic, record.partition, record.value, record.headers):
+                yield f"{one} at {one.place} is not what was committed"
+    yield from (f"number {number} of {source} was never sent" for source, number in stored.keys() - sent)
 
 
 def an_order_tells_one_story(played: "Played") -> Iterator[str]:
@@ -178,7 +166,7 @@ def nothing_was_set_aside(played: "Played") -> Iterator[str]:
 
 def letters_are_sent_once(played: "Played") -> Iterator[str]:
     """E1: what the mail server took is what is said to be sent, and nobody has two letters of one event."""
-    mails, records = played.world.mails, played.world.observed.records
+    mails, records = played.world.mails, played.world.observed.records()
     for wrong in letters.check_received("email", records, ((mail.delivery_id, mail) for mail in mails)):
         yield wrong.sentence
     handled = played.world.groups["notification"].handled
@@ -191,33 +179,68 @@ def letters_are_sent_once(played: "Played") -> Iterator[str]:
 
 
 def nobody_sees_what_he_may_not(played: "Played") -> Iterator[str]:
-    """D2."""
-    yield from unseen(played)
+    """D2, by the projection of the history (schemas/visibility.py) and by letter. Looks only at what holds an address,
+    a refusal, or names who may see it: all else is for everybody."""
+    for letter in played.world.mails:
+        if not letter.email.startswith(
+            ("mara@", "noel@", "otto@") if letter.recipient.role == "mediator" else letter.recipient.role
+        ):
+            yield f"the letter of {letter.event_type} to the {letter.recipient.role} goes to {letter.email}"
+        if letter.recipient.role == "seller" and letter.event_type == NEVER_FOR_SELLERS:
+            yield "the seller has a letter about his declined solution"
+        if "@" in str(letter.facts):
+            yield f"a letter about {letter.event_type} tells an address"
+    for (topic, _), log in played.world.bus.logs.items():
+        if not topic.endswith(".events") or topic == "payments.events":
+            continue
+        for record in log:
+            value = record.value or b""
+            type_ = header(record.headers, "ce_type") or ""
+            if b"@" in value or b'"visible_to"' in value or type_.endswith(".rejected.v1"):
+                model = Message.MODELS[type_]
+                event = model.read(value)
+                assert isinstance(event, Event)
+                yield from _shown_wrongly(event)
+
+
+def _shown_wrongly(event: Event) -> Iterator[str]:
+    for viewer in get_args(Viewer):
+        if viewer == "operator" or not may_see(event, viewer):
+            continue
+        text = str(view(event, viewer).data)
+        addresses = [f"{other}-o" for other in ("buyer", "seller") if other != viewer]
+        if any(f"'{one}" in text and f"{one}1@" in text for one in addresses) or "mara@" in text:
+            yield f"the {viewer} sees an address in {event.type}"
+        if viewer == "seller" and event.type == NEVER_FOR_SELLERS:
+            yield "the seller sees that his solution was declined"
+        if isinstance(event, Rejected) and event.actor is not None and event.actor.role != viewer:
+            yield f"the {viewer} sees a refusal that was the {event.actor.role}'s"
 
 
 def nobody_is_stranded(world: "World") -> Iterator[str]:
     """S3: each state that changes by time has an alarm for it, early enough, and the timer service holds it."""
     parked = set().union(*(group.parked() for group in world.groups.values()))
+    alarms = {one.id for one in alarms_observed(world.groups["timer"].table)}
     for service in STREAMS:
         group = world.groups[service]
-        for order_id, shard, stream in _streams(group):
+        for order_id, stream in _streams(group):
             if order_id in parked or stream is None:
                 continue
             if (due := earliest(group.decider, stream.state)) is not None:
                 if stream.alarm is None or stream.alarm > due.due_at + EARLY_BELL_DELAY:
                     yield f"{service} holds {due.name} of {order_id} for {due.due_at}, its alarm is {stream.alarm}"
-                elif not world.groups["timer"].holds_alarm(shard, f"{service}/{order_id}"):
+                elif f"{service}/{order_id}" not in alarms:
                     yield f"{service} holds {due.name} of {order_id}, and the timer service knows of no alarm"
 
 
-def _streams(group: "Group") -> Iterator[tuple[str, int, Stream[Any] | None]]:
-    """(order, shard, its stream as its owner holds it); None where that is not in memory."""
+def _streams(group: "Group") -> Iterator[tuple[str, Stream[Any] | None]]:
+    """(order, its stream as its owner holds it); None where that is not in memory."""
     for number, stored in group.shards.items():
         held = [process.loop.shards[number] for process in group.living() if number in process.loop.shards]
         owners = [shard for shard in held if shard.claim.epoch == stored.claim.epoch]
         streams: Mapping[str, Stream[Any]] = owners[0].streams if owners else {}
         for order_id in {row.order_id: None for row in stored.rows if row.order_id is not None}:
-            yield order_id, number, streams.get(order_id)
+            yield order_id, streams.get(order_id)
 
 
 CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (

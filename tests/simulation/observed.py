@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cache
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from deploy.verify.check import check
@@ -24,6 +26,7 @@ EVENT_OF = {
 }
 """(from, to) -> what an entry of the ledger follows from."""
 FOR_EVER = 10**15
+reader = cache(Reader)
 
 
 class Observed:
@@ -31,46 +34,28 @@ class Observed:
 
     def __init__(self, world: "World") -> None:
         self.world = world
-        self._records: list[Observation] = []
+        self.seen: list[Observation] = []
+        """The records that were there at the last look, in the order in which they came."""
         self.rested_at = 0
         """So many records there were at the last quiet moment."""
 
-    @property
     def records(self) -> list[Observation]:
-        """In the order in which they came."""
-        new = self.world.bus.heard[self.read :]
-        self._records += map(_reader(self.world.bus.partitions).observation, new)
-        return self._records
-
-    @property
-    def read(self) -> int:
-        """So many there were at the last look."""
-        return len(self._records)
+        new = self.world.bus.heard[len(self.seen) :]
+        self.seen += map(reader(self.world.bus.partitions).observation, new)
+        return self.seen
 
     def verified(self) -> Report:
         """Where the broker's clock went back, nothing can be told by its times."""
+        entries = (entry_observed(one.id, one.order_id, one.entry) for one in self.world.ledger.values())
         by_order: defaultdict[str, list[Observation]] = defaultdict(list)
-        by_source: defaultdict[str, list[Observation]] = defaultdict(list)
-        for one in self.records:
+        for one in (*self.records(), *entries, *alarms_observed(self.world.groups["timer"].table)):
             by_order[one.order_id].append(one)
-            if one.sequence is not None:
-                by_source[one.source].append(one)
-        for booked in self.world.ledger.values():
-            by_order[booked.order_id].append(entry_observed(booked.id, booked.order_id, booked.entry))
-        for one in alarms_observed(self.world.groups["timer"].table):
-            by_order[one.order_id].append(one)
-        for written in by_source.values():
-            written.sort(key=lambda one: one.sequence or 0)
+        numbered = sorted((one for one in self.seen if one.sequence is not None), key=attrgetter("source", "sequence"))
         now = (self.world.bus.clock() - EPOCH) // timedelta(milliseconds=1)
         snapshot = Snapshot(now, now, FOR_EVER if self.world.clock_went_back else 0)
         report = Report()
-        check(by_order.items(), by_source.items(), snapshot, report)
+        check(by_order.items(), groupby(numbered, attrgetter("source")), snapshot, report)
         return report
-
-
-@cache
-def _reader(partitions: int) -> Reader:
-    return Reader(partitions)
 
 
 def entry_observed(id_: str, order_id: str, entry: Entry, at: int = 0) -> Observation:

@@ -7,16 +7,13 @@ What could not be read has a dead letter instead. Of commands past their retenti
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import UNREADABLE, Observation
 from deploy.verify.report import Violation
 
-if TYPE_CHECKING:
-    from deploy.verify.checks.order_history import OrderHistory
 
-
-def check(history: "OrderHistory") -> Iterator[Violation]:
+def check(history: OrderHistory) -> Iterator[Violation]:
     for one in history.commands:
         if one.type == UNREADABLE:
             service = one.topic.partition(".")[0]
@@ -39,7 +36,7 @@ def _by_cause(caused: Iterable[Observation]) -> dict[tuple[str, str], list[Obser
 
 
 def _is_answered(
-    history: "OrderHistory", service: str, same: Sequence[Observation], said: Sequence[Observation]
+    history: OrderHistory, service: str, same: Sequence[Observation], said: Sequence[Observation]
 ) -> Iterator[Violation]:
     first = same[0]
     bodies = {one.digest for one in same}
@@ -72,7 +69,7 @@ def _answers(said: Iterable[Observation]) -> list[list[Observation]]:
     return answers
 
 
-def _is_older(history: "OrderHistory", command: Observation, said: Iterable[Observation]) -> bool:
+def _is_older(history: OrderHistory, command: Observation, said: Iterable[Observation]) -> bool:
     """Some of it answers bodies that are past their retention."""
     begins_at = history.snapshot.begins.get((command.topic, command.partition), 0)
     return any(one.at <= begins_at for one in said)

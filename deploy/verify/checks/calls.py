@@ -2,14 +2,11 @@
 and never under another key or for something else (M4)."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from deploy.verify.checks.movements import DONE, REVIEW, key_of
+from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
 from deploy.verify.report import Violation
-
-if TYPE_CHECKING:
-    from deploy.verify.checks.order_history import OrderHistory
 
 CALL, FAILED = "refund.submitted.v1", "refund.failed.v1"
 TOLD = (*DONE, "refund.requested.v1", CALL, FAILED, REVIEW)
@@ -18,12 +15,12 @@ NOBODY_KNOWS = ("no_answer", "mismatch")
 """Whether the money moved: why the operator was called."""
 
 
-def check(history: "OrderHistory") -> Iterator[Violation]:
+def check(history: OrderHistory) -> Iterator[Violation]:
     yield from _one_key_is_one_movement(history)
     yield from _who_does_not_know_asks(history)
 
 
-def _one_key_is_one_movement(history: "OrderHistory") -> Iterator[Violation]:
+def _one_key_is_one_movement(history: OrderHistory) -> Iterator[Violation]:
     firsts: dict[str, Observation] = {}
     for one in history.of("payments.commands"):
         if one.type not in PAYMENTS:
@@ -37,7 +34,7 @@ def _one_key_is_one_movement(history: "OrderHistory") -> Iterator[Violation]:
             yield history.violated("M4", f"{key} asks for two things: {one} and {first}", one)
 
 
-def _who_does_not_know_asks(history: "OrderHistory") -> Iterator[Violation]:
+def _who_does_not_know_asks(history: OrderHistory) -> Iterator[Violation]:
     """What may have moved is asked about before it is sent again, a no that is final is believed, and nobody pays
     beside a provider who may still answer."""
     answers = {one.id: one for one in history.of("payments.events")}

@@ -3,19 +3,16 @@ it than was claimed (M2)."""
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
 from deploy.verify.report import Violation
-
-if TYPE_CHECKING:
-    from deploy.verify.checks.order_history import OrderHistory
 
 QUARRELLING = ("dispute", "mediation")
 NO_HISTORY = (".rejected.v1", ".resumed.v1")
 
 
-def check(history: "OrderHistory") -> Iterator[Violation]:
+def check(history: OrderHistory) -> Iterator[Violation]:
     yield from _what_is_final_stays_final(history)
     yield from _the_last_round_decides(history)
     yield from _what_was_decided_stands(history)
@@ -23,14 +20,14 @@ def check(history: "OrderHistory") -> Iterator[Violation]:
     yield from _nobody_gets_more_than_he_claimed(history)
 
 
-def told(history: "OrderHistory", service: str) -> Iterator[tuple[Observation, str, str]]:
+def told(history: OrderHistory, service: str) -> Iterator[tuple[Observation, str, str]]:
     """(event, its name, its dispute) of the history of disputes, in order."""
     for one in history.said_by(service):
         if one.data.get("dispute_id") and not one.type.endswith(NO_HISTORY):
             yield one, one.type.split(".")[1], one.data["dispute_id"]
 
 
-def _what_is_final_stays_final(history: "OrderHistory") -> Iterator[Violation]:
+def _what_is_final_stays_final(history: OrderHistory) -> Iterator[Violation]:
     """Closed is closed, one appeal, and what was agreed is what comes of it."""
     closed: set[str] = set()
     appealed: set[str] = set()
@@ -52,7 +49,7 @@ def _what_is_final_stays_final(history: "OrderHistory") -> Iterator[Violation]:
                 appealed.add(dispute)
 
 
-def _the_last_round_decides(history: "OrderHistory") -> Iterator[Violation]:
+def _the_last_round_decides(history: OrderHistory) -> Iterator[Violation]:
     """An appeal is heard by somebody else, for want of time the first decision stands, and a question is answered
     once."""
     rulings: defaultdict[str, list[tuple[str | None, int]]] = defaultdict(list)
@@ -77,7 +74,7 @@ def _the_last_round_decides(history: "OrderHistory") -> Iterator[Violation]:
                 answered.add(answer)
 
 
-def _what_was_decided_stands(history: "OrderHistory") -> Iterator[Violation]:
+def _what_was_decided_stands(history: OrderHistory) -> Iterator[Violation]:
     """It is the last round's, and neither giving up nor one party alone undoes it."""
     rounds: dict[str, int] = {}
     waived: dict[str, dict[str, str]] = {}
@@ -101,7 +98,7 @@ def _what_was_decided_stands(history: "OrderHistory") -> Iterator[Violation]:
                     yield history.violated("D1", sentence, one)
 
 
-def _what_is_accepted_stood_last(history: "OrderHistory") -> Iterator[Violation]:
+def _what_is_accepted_stood_last(history: OrderHistory) -> Iterator[Violation]:
     """Who accepts gets what he named, which the other side offered last, and not what he said no thanks to. Of offers
     in mediation the dispute hears when they are accepted."""
     for service in QUARRELLING:
@@ -124,7 +121,7 @@ def _what_is_accepted_stood_last(history: "OrderHistory") -> Iterator[Violation]
                         yield history.violated("D1", f"{dispute}: offer {meant} was meant, {offer} accepted", one)
 
 
-def _nobody_gets_more_than_he_claimed(history: "OrderHistory") -> Iterator[Violation]:
+def _nobody_gets_more_than_he_claimed(history: OrderHistory) -> Iterator[Violation]:
     """What is offered and what is settled stays within the claim, and all of the disputed lines goes somewhere."""
     frozen = {
         one.data["dispute_id"]: (one.data["claimed_minor"], sum(line["amount_minor"] for line in one.data["lines"]))

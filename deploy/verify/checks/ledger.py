@@ -2,14 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from deploy.verify.checks.movements import DONE, totals_by_leg
+from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
 from deploy.verify.report import Violation
-
-if TYPE_CHECKING:
-    from deploy.verify.checks.order_history import OrderHistory
 
 CAPTURED = "refund.captured.v1"
 
@@ -17,7 +14,7 @@ Postings = set[tuple[int, str, int]]
 """(side, account, amount in minor units)"""
 
 
-def check(history: "OrderHistory") -> Iterator[Violation]:
+def check(history: OrderHistory) -> Iterator[Violation]:
     said = {one.id: one for one in history.said_by("refund") if one.type in DONE}
     for id_, one in said.items():
         minor = one.data[DONE[one.type]]
@@ -41,7 +38,7 @@ def _pair(one: Observation, minor: int) -> Postings:
     return {(-1, from_, -minor), (1, to, minor)}
 
 
-def _is_captured(history: "OrderHistory") -> Iterator[Violation]:
+def _is_captured(history: OrderHistory) -> Iterator[Violation]:
     """What the buyer paid is booked once, by an entry that no published event tells of."""
     placed = next((one for one in history.said_by("order") if one.type == "order.placed.v1"), None)
     captures = [entry for entry in history.entries.values() if entry.type == CAPTURED]
@@ -61,7 +58,7 @@ def _is_captured(history: "OrderHistory") -> Iterator[Violation]:
         yield history.missing("M1", placed, f"{captured}, and never booked", "refund")
 
 
-def _is_as_said(history: "OrderHistory", entry: Observation, type_: str, expected: Postings) -> Iterator[Violation]:
+def _is_as_said(history: OrderHistory, entry: Observation, type_: str, expected: Postings) -> Iterator[Violation]:
     postings = [(side, account, minor) for side, account, minor in entry.data["postings"]]
     books = f"{entry} books {_shown(history, entry)}"
     if total := sum(minor for _, _, minor in postings):
@@ -77,11 +74,11 @@ def _is_as_said(history: "OrderHistory", entry: Observation, type_: str, expecte
         yield history.violated("M3", sentence, entry)
 
 
-def _shown(history: "OrderHistory", entry: Observation) -> str:
+def _shown(history: OrderHistory, entry: Observation) -> str:
     return ", ".join(f"{account} {history.money(minor)}" for _, account, minor in entry.data["postings"]) or "nothing"
 
 
-def sums(history: "OrderHistory") -> Counter[str]:
+def sums(history: OrderHistory) -> Counter[str]:
     """What is booked, in escrow, with buyers and with sellers, in minor units."""
     sums: Counter[str] = Counter()
     for entry in history.entries.values():
@@ -93,12 +90,12 @@ def sums(history: "OrderHistory") -> Counter[str]:
     return sums
 
 
-def _adds_up(history: "OrderHistory") -> Iterator[Violation]:
+def _adds_up(history: OrderHistory) -> Iterator[Violation]:
     """What is in escrow is held, disputed or on its way."""
     books = sums(history)
     if books["booked"] != history.balance.captured:
         return  # said above
-    asked, _, done, _ = history.movements
+    asked, _, done = history.movements
     under_way = totals_by_leg({key: moving for key, moving in asked.items() if key not in done})
     places = {
         "held": history.balance.held,

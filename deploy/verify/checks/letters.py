@@ -2,19 +2,16 @@
 what came, it may have come again, but as the very same, and what is said to be sent is what came."""
 
 from collections.abc import Hashable, Iterable, Iterator
-from typing import TYPE_CHECKING
 
+from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
 from deploy.verify.report import Violation
-
-if TYPE_CHECKING:
-    from deploy.verify.checks.order_history import OrderHistory
 
 SENT = "notification.sent.v1"
 ENDED = (SENT, "notification.failed.v1")
 
 
-def check(history: "OrderHistory") -> Iterator[Violation]:
+def check(history: OrderHistory) -> Iterator[Violation]:
     ended: dict[str, Observation] = {}
     for one in history.said_by("notification"):
         if one.type in ENDED:

@@ -3,19 +3,16 @@ service whose turn it is, or is parked for a fix. What is in an operator's queue
 """
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
+from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import ALARMED, Observation, milliseconds
 from deploy.verify.report import Violation
-
-if TYPE_CHECKING:
-    from deploy.verify.checks.order_history import OrderHistory
 
 WITHOUT_CLOCK = ("requested", "in_mediation", "closed")
 CASE_OVER = ("decided", "closed")
 
 
-def check(history: "OrderHistory") -> Iterator[Violation]:
+def check(history: OrderHistory) -> Iterator[Violation]:
     waits, disputes, cases = waiting(history), _stand(history, "dispute"), _stand(history, "mediation")
     for service in ALARMED:
         if service in waits:
@@ -31,10 +28,10 @@ def check(history: "OrderHistory") -> Iterator[Violation]:
     yield from _is_completed(history)
 
 
-def waiting(history: "OrderHistory") -> Mapping[str, str]:
+def waiting(history: OrderHistory) -> Mapping[str, str]:
     """Service -> what waits there for an instant, in words."""
     disputes, cases = _stand(history, "dispute"), _stand(history, "mediation")
-    _, requested, done, _ = history.movements
+    _, requested, done = history.movements
     quarrels = [
         f"{id_} is {one.data['status']}" for id_, one in disputes.items() if one.data["status"] not in WITHOUT_CLOCK
     ]
@@ -47,7 +44,7 @@ def waiting(history: "OrderHistory") -> Mapping[str, str]:
     return {service: ", ".join(what) for service, what in waits.items() if what}
 
 
-def _stand(history: "OrderHistory", service: str) -> dict[str, Observation]:
+def _stand(history: OrderHistory, service: str) -> dict[str, Observation]:
     """Dispute -> the last that the service said of it."""
     last: dict[str, Observation] = {}
     for one in history.said_by(service):
@@ -57,7 +54,7 @@ def _stand(history: "OrderHistory", service: str) -> dict[str, Observation]:
 
 
 def _has_its_turn(
-    history: "OrderHistory", dispute_id: str, last: Observation, case: Observation | None
+    history: OrderHistory, dispute_id: str, last: Observation, case: Observation | None
 ) -> Iterator[Violation]:
     """States without a deadline of their own: another service must say something."""
     status = last.data["status"]
@@ -74,10 +71,10 @@ def _has_its_turn(
         yield history.missing("S3", since, sentence, "dispute", "mediation")
 
 
-def _is_completed(history: "OrderHistory") -> Iterator[Violation]:
+def _is_completed(history: OrderHistory) -> Iterator[Violation]:
     """A shipped order that has nothing left to wait for says so."""
     told = [one for one in history.said_by("order") if ".rejected." not in one.type and one.data.get("status")]
-    asked, _, done, _ = history.movements
+    asked, _, done = history.movements
     refunds = {key for key in asked if key.endswith("/refund")}
     if (
         told
@@ -91,7 +88,7 @@ def _is_completed(history: "OrderHistory") -> Iterator[Violation]:
         yield history.missing("S3", since, sentence, "order")
 
 
-def _is_armed(history: "OrderHistory", service: str, waits: str) -> Iterator[Violation]:
+def _is_armed(history: OrderHistory, service: str, waits: str) -> Iterator[Violation]:
     timer_id = f"{service}/{history.order_id}"
     if timer_id in history.alarms:
         return

@@ -31,56 +31,40 @@ DIFFERS = ("mismatch", "settled_again")
 
 
 class Moving(NamedTuple):
-    """A movement at one of its steps."""
+    """A movement at one of its steps, as it was told first."""
 
     minor: int
     told: Observation
+    again: list[tuple[int, Observation]]
+    """What was told of it once more, and over how much."""
 
 
 class Movements(NamedTuple):
-    """By payment key, each as it was first told, as far as it has come."""
+    """By payment key, as far as each has come."""
 
     asked: Mapping[str, Moving]
     requested: Mapping[str, Moving]
     done: Mapping[str, Moving]
-    again: Sequence[tuple[str, str, Moving]]
-    """(step, key, how it was told) of what was told once more."""
 
     @staticmethod
-    def of(history: "OrderHistory") -> "Movements":
-        again: list[tuple[str, str, Moving]] = []
-
-        def first(step: str, told: Iterable[tuple[str, Moving]]) -> dict[str, Moving]:
-            known: dict[str, Moving] = {}
-            for key, moving in told:
-                if known.setdefault(key, moving) is not moving:
-                    again.append((step, key, moving))
-            return known
-
-        refund = history.said_by("refund")
+    def of(order: Sequence[Observation], refund: Sequence[Observation]) -> "Movements":
+        asked = [(one, leg, field) for one in order for leg, field in LEGS.get(one.type, {}).items()]
+        requested = [one for one in refund if one.type == "refund.requested.v1"]
         return Movements(
-            asked=first(
-                "asked for",
-                (
-                    (f"{one.data['settlement_id']}/{leg}", Moving(one.data[field], one))
-                    for one in history.said_by("order")
-                    for leg, field in LEGS.get(one.type, {}).items()
-                    if one.data[field]
-                ),
-            ),
-            requested=first(
-                "requested",
-                (
-                    (key_of(one), Moving(one.data["amount_minor"], one))
-                    for one in refund
-                    if one.type == "refund.requested.v1"
-                ),
-            ),
-            done=first(
-                "done", ((key_of(one), Moving(one.data[DONE[one.type]], one)) for one in refund if one.type in DONE)
-            ),
-            again=again,
+            _by_key((f"{one.data['settlement_id']}/{leg}", one, one.data[field]) for one, leg, field in asked),
+            _by_key((key_of(one), one, one.data["amount_minor"]) for one in requested),
+            _by_key((key_of(one), one, one.data[DONE[one.type]]) for one in refund if one.type in DONE),
         )
+
+
+def _by_key(steps: Iterable[tuple[str, Observation, int]]) -> dict[str, Moving]:
+    moving: dict[str, Moving] = {}
+    for key, told, minor in steps:
+        if key in moving:
+            moving[key].again.append((minor, told))
+        elif minor:
+            moving[key] = Moving(minor, told, [])
+    return moving
 
 
 def key_of(one: Observation) -> str:
@@ -95,9 +79,10 @@ def totals_by_leg(movements: Mapping[str, Moving]) -> Counter[str]:
 
 
 def check(history: "OrderHistory") -> Iterator[Violation]:
-    for step, key, moving in history.movements.again:
-        words = f"left twice: {{}} again, by {moving.told}" if step == "done" else f"is {step} twice, over {{}}"
-        yield history.violated("M2", f"{key} {words.format(history.money(moving.minor))}", moving.told)
+    for step, moved in zip(("is asked for twice", "is requested twice", "left twice"), history.movements, strict=True):
+        for key, moving in moved.items():
+            for minor, told in moving.again:
+                yield history.violated("M2", f"{key} {step}: {history.money(minor)} again, by {told}", told)
     yield from _asked(history)
     yield from _completed(history)
     yield from _requested(history)
@@ -118,7 +103,7 @@ def _asked(history: "OrderHistory") -> Iterator[Violation]:
 
 def _completed(history: "OrderHistory") -> Iterator[Violation]:
     """By then the buyer has all that he is to have. Two logs are compared: by their clock, as far as it can be."""
-    asked, _, done, _ = history.movements
+    asked, _, done = history.movements
     for completed in (one for one in history.said_by("order") if one.type == "order.completed.v1"):
         for key, moving in asked.items():
             if not key.endswith("/refund") or moving.told.offset > completed.offset:
@@ -131,8 +116,8 @@ def _completed(history: "OrderHistory") -> Iterator[Violation]:
 
 
 def _requested(history: "OrderHistory") -> Iterator[Violation]:
-    asked, requested, _, _ = history.movements
-    for key, (minor, told) in requested.items():
+    asked, requested, _ = history.movements
+    for key, (minor, told, _) in requested.items():
         if key not in asked:
             over = history.money(minor)
             yield history.missing("M2", told, f"{key} over {over} is requested, but the order never asked for it")
@@ -145,8 +130,8 @@ def _requested(history: "OrderHistory") -> Iterator[Violation]:
 
 
 def _done(history: "OrderHistory") -> Iterator[Violation]:
-    _, requested, done, _ = history.movements
-    for key, (minor, told) in done.items():
+    _, requested, done = history.movements
+    for key, (minor, told, _) in done.items():
         if key not in requested:
             yield history.missing("M2", told, f"{key}: {history.money(minor)} left unasked, by {told}")
         elif minor != requested[key].minor:
@@ -164,13 +149,13 @@ def _done(history: "OrderHistory") -> Iterator[Violation]:
 def _provided(history: "OrderHistory") -> Iterator[Violation]:
     """M4, by the provider's own word; and M2 where he says that he moved something under two references. Where he says
     something else than was asked, a person must have been told."""
-    currency, (_, requested, done, _) = history.balance.currency, history.movements
+    currency, (_, requested, done) = history.balance.currency, history.movements
     reviews = (one for one in history.said_by("refund") if one.type == REVIEW)
     reviewed = {key_of(one) for one in reviews if one.data["reason"] in DIFFERS}
 
     def differs(promise: str, key: str, sentence: str, at: Observation) -> Violation:
         found = history.missing(promise, at, sentence, "refund")
-        return found._replace(excuse="in review") if key in reviewed else found
+        return found._replace(excuse="with an operator") if key in reviewed else found
 
     references: defaultdict[str, dict[str, Observation]] = defaultdict(dict)
     said: defaultdict[str, set[tuple[int, str, str]]] = defaultdict(set)
@@ -188,7 +173,7 @@ def _provided(history: "OrderHistory") -> Iterator[Violation]:
             yield differs("M4", key, f"{moved}, requested was {wanted}, and nobody was told", one)
         elif key not in done:
             yield differs("M4", key, f"{moved}, the books know nothing of it", one)
-    for key, (minor, told) in done.items():
+    for key, (minor, told, _) in done.items():
         reference, by_hand = told.data["provider_reference"], bool(told.data.get("note"))
         if not by_hand and (minor, currency, reference) not in said[key]:
             left = f"{key}: {history.money(minor)} left as {reference}"

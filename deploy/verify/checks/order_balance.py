@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from deploy.verify.observation import UNREADABLE
 from deploy.verify.report import Violation
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ def check(history: "OrderHistory") -> Iterator[Violation]:
     balance = OrderBalance()
     completed = False
     for one in history.said_by("order"):
-        if one.type == UNREADABLE:
-            continue
         for wrong in balance.follow(one.type, one.data, history.money):
             yield history.violated("M1", wrong, one)
         if one.type == "order.completed.v1":

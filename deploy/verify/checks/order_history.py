@@ -7,17 +7,7 @@ from functools import cached_property
 
 from deploy.verify.checks.movements import Movements
 from deploy.verify.checks.order_balance import OrderBalance
-from deploy.verify.observation import (
-    ALARMS,
-    BELL,
-    COMMAND_TOPICS,
-    DEAD_LETTER,
-    LATER,
-    LEDGER,
-    SEAT,
-    UNREADABLE,
-    Observation,
-)
+from deploy.verify.observation import ALARMS, COMMAND_TOPICS, DEAD_LETTER, LATER, LEDGER, UNANSWERED, Observation
 from deploy.verify.report import Violation, money
 
 
@@ -95,20 +85,19 @@ class OrderHistory:
         """As it stands after all that the order service said."""
         balance = OrderBalance()
         for one in self.said_by("order"):
-            if one.type != UNREADABLE:
-                balance.follow(one.type, one.data)
+            balance.follow(one.type, one.data)
         return balance
 
     @cached_property
     def movements(self) -> Movements:
-        return Movements.of(self)
+        return Movements.of(self.said_by("order"), self.said_by("refund"))
 
     @cached_property
     def given(self) -> Mapping[tuple[str, int, str], Sequence[Observation]]:
         """(inbox, partition, id) -> the commands that came under it, as they lie there."""
         given: defaultdict[tuple[str, int, str], list[Observation]] = defaultdict(list)
         for one in self.commands:
-            if one.type not in (BELL, SEAT, UNREADABLE):
+            if one.type not in UNANSWERED:
                 given[one.topic, one.partition, one.id].append(one)
         return given
 
@@ -125,7 +114,7 @@ class OrderHistory:
         """Something should have followed from `since`, and one of these services would have said it."""
         found = self.violated(promise, sentence, since)
         if any(self.is_parked(service) for service in turn_of):
-            return found._replace(excuse="parked")
+            return found._replace(excuse="parked for a fix")
         return found if self.snapshot.is_late(since.at) else found._replace(excuse="in flight")
 
     def money(self, minor: int) -> str:

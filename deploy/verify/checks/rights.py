@@ -1,20 +1,18 @@
 """Who may (D2), and until when (S2): who is obeyed is who he says, and up to its last instant a right lasts."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation, milliseconds
 from deploy.verify.report import Violation
-
-if TYPE_CHECKING:
-    from deploy.verify.checks.order_history import OrderHistory
 
 SPEAKING = ("order", "dispute", "mediation", "refund")
 REFUSED = ("rejected.v1", "freeze_refused.v1")
 NEVER_FOR_SELLERS = "mediation.offer_declined.v1"
 
 
-def check(history: "OrderHistory") -> Iterator[Violation]:
+def check(history: OrderHistory) -> Iterator[Violation]:
     yield from _nobody_acts_for_another(history)
     for one in history.said_by("mediation"):
         if one.type == NEVER_FOR_SELLERS and "seller" in one.data["visible_to"]:
@@ -22,7 +20,7 @@ def check(history: "OrderHistory") -> Iterator[Violation]:
     yield from _who_is_too_late_or_too_early_is(history)
 
 
-def acts(history: "OrderHistory") -> Iterator[tuple[Observation, dict[str, Any]]]:
+def acts(history: OrderHistory) -> Iterator[tuple[Observation, dict[str, Any]]]:
     """(event, actor) of what was obeyed. Who asks for a dispute is known when the order answers."""
     asked: dict[str, dict[str, Any] | None] = {}
     for service in SPEAKING:
@@ -36,7 +34,7 @@ def acts(history: "OrderHistory") -> Iterator[tuple[Observation, dict[str, Any]]
                 yield one, actor
 
 
-def _nobody_acts_for_another(history: "OrderHistory") -> Iterator[Violation]:
+def _nobody_acts_for_another(history: OrderHistory) -> Iterator[Violation]:
     placed = next((one for one in history.said_by("order") if one.type == "order.placed.v1"), None)
     if placed is None:
         return
@@ -46,11 +44,11 @@ def _nobody_acts_for_another(history: "OrderHistory") -> Iterator[Violation]:
             yield history.violated("D2", sentence, one)
 
 
-def refusals(history: "OrderHistory") -> Iterator[Observation]:
+def refusals(history: OrderHistory) -> Iterator[Observation]:
     yield from (one for service in SPEAKING for one in history.said_by(service) if one.type.endswith(REFUSED))
 
 
-def _who_is_too_late_or_too_early_is(history: "OrderHistory") -> Iterator[Violation]:
+def _who_is_too_late_or_too_early_is(history: OrderHistory) -> Iterator[Violation]:
     """By the time of the command; a claim by when the dispute service had it (R0)."""
     received = {
         one.data["dispute_id"]: one.data["received_at"]

@@ -7,16 +7,13 @@ may write fill gaps but prove nothing: their numbers may be made up.
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING
 
+from deploy.verify.checks.order_history import OrderHistory, Snapshot
 from deploy.verify.observation import UNREADABLE, Observation
 from deploy.verify.report import Violation
 
-if TYPE_CHECKING:
-    from deploy.verify.checks.order_history import OrderHistory, Snapshot
 
-
-def check(history: "OrderHistory") -> Iterator[Violation]:
+def check(history: OrderHistory) -> Iterator[Violation]:
     """What an order's events say of themselves, one by one."""
     for one in history.firsts():
         if not one.of_its_shard:
@@ -34,7 +31,7 @@ def _said(one: Observation) -> tuple[str, str, int | None, bytes]:
     return one.topic, one.source, one.sequence, one.digest
 
 
-def check_shard(source: str, written: Iterable[Observation], snapshot: "Snapshot") -> Iterator[Violation]:
+def check_shard(source: str, written: Iterable[Observation], snapshot: Snapshot) -> Iterator[Violation]:
     """`written` by number, of one number as they lie."""
     expected = 1
     gaps: list[tuple[int, int]] = []
@@ -55,14 +52,14 @@ def check_shard(source: str, written: Iterable[Observation], snapshot: "Snapshot
         yield from _is_in_order(trusted[0], latest)
 
 
-def check_beginnings(snapshot: "Snapshot") -> Iterator[Violation]:
+def check_beginnings(snapshot: Snapshot) -> Iterator[Violation]:
     for topic, partition in snapshot.begins:
         if not topic.endswith(".commands"):
             gone = f"{topic}/{partition} does not begin at its beginning: events are for ever, and its first are gone"
             yield Violation("S4", gone)
 
 
-def _missing(source: str, gap: tuple[int, int], before: Observation, snapshot: "Snapshot") -> Violation:
+def _missing(source: str, gap: tuple[int, int], before: Observation, snapshot: Snapshot) -> Violation:
     first, last = gap
     numbers = f"number {first} of {source} is" if first == last else f"numbers {first} to {last} of {source} are"
     sentence = f"{numbers} nowhere; the next is {before} of {before.order_id}"
