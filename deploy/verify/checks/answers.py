@@ -41,13 +41,14 @@ def _is_answered(
     first = same[0]
     bodies = {one.digest for one in same}
     answers = _answers(said)
+    begins_at = history.snapshot.begins.get((first.topic, first.partition), 0)  # what is older had other bodies, too
     if not any(one.topic == f"{service}.events" for one in said):
         yield history.missing("S1", first, f"the {service} service never answered {first}", service)
     elif len(answers) < len(bodies):
         newest = min((one for one in same if one.digest != first.digest), key=lambda one: one.at)
         sentence = f"{first} came with {len(bodies)} bodies and has {len(answers)} answers"
         yield history.missing("S1", newest, sentence, service)
-    elif len(answers) > len(bodies) and not _is_older(history, first, said):
+    elif len(answers) > len(bodies) and all(one.at > begins_at for one in said):
         words = "; ".join(", ".join(f"{one} at {one.place}" for one in answer) for answer in answers)
         sentence = f"the {service} service answered {first} {len(answers)} times: {words}"
         yield history.violated("S1", sentence, first)
@@ -67,9 +68,3 @@ def _answers(said: Iterable[Observation]) -> list[list[Observation]]:
             continue
         end = one.sequence or 0
     return answers
-
-
-def _is_older(history: OrderHistory, command: Observation, said: Iterable[Observation]) -> bool:
-    """Some of it answers bodies that are past their retention."""
-    begins_at = history.snapshot.begins.get((command.topic, command.partition), 0)
-    return any(one.at <= begins_at for one in said)
