@@ -31,7 +31,7 @@ from deploy.stories.live import LiveStage
 from deploy.stories.scaled import published, scaled
 from deploy.stories.telling import money, told
 from deploy.verify import addresses
-from deploy.verify.looking import CannotVerify, VerifySettings, verify
+from deploy.verify.collect import CannotVerify, VerifySettings, verify
 from schemas.policy import Policy
 from schemas.topics import SERVICES
 from shared.rules import policies

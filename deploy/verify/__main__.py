@@ -15,7 +15,7 @@ import os
 import sys
 from datetime import UTC, datetime
 
-from deploy.verify.looking import CannotVerify, VerifySettings, verify
+from deploy.verify.collect import CannotVerify, VerifySettings, verify
 
 CANNOT_TELL = 2
 

@@ -3,7 +3,7 @@
 import os
 
 from deploy.local.run import default_folder
-from deploy.verify.looking import CannotVerify, VerifySettings
+from deploy.verify.collect import CannotVerify, VerifySettings
 
 
 def kept() -> VerifySettings:

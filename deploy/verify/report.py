@@ -1,12 +1,11 @@
 """What was looked at, what was proved on it, and what was found to be wrong."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime
+from typing import Literal, NamedTuple
 
-from schemas.instants import EPOCH
 from shared.rules.money import in_major_units
 
 PROMISES = {
@@ -15,14 +14,20 @@ PROMISES = {
     "M3": ("ledger entries are what was said, sum to zero and never change", "entries"),
     "M4": ("the payment provider moved what the ledger says", "movements of money"),
     "S1": ("every command has exactly one answer", "commands"),
+    "S2": ("what is refused as too late or too early was", "refusals"),
     "S3": ("no order waits for nothing", "orders that are not at their end"),
     "S4": ("sequences have no gaps, and what is published keeps its order", "records"),
+    "D1": ("what is final stays final, and the last word is the last", "disputes"),
+    "D2": ("nobody acts for another, or is told what is not for him", "acts of people"),
+    "E1": ("a delivery is made once", "deliveries"),
 }
 """Promise -> what it says, and on what it is proved."""
 KEPT_MAX = 100
 """Violations of one promise that are kept in words; the others are counted."""
 SHOWN_MAX = 20
 ORDERS = ("held", "disputed", "released", "refunded")
+Excuse = Literal["", "in flight", "parked for a fix", "with an operator", "expired"]
+"""Why a violation is none: what is missing may come, or is past its retention."""
 BOOKS = {"escrow": "in escrow", "paid_out": "paid out", "paid_back": "paid back"}
 
 
@@ -30,16 +35,16 @@ def money(minor: int, currency: str) -> str:
     return f"{in_major_units(minor, currency)} {currency}".rstrip()
 
 
-def instant(milliseconds: int) -> str:
-    return f"{EPOCH + timedelta(milliseconds=milliseconds):%Y-%m-%d %H:%M:%S}Z"
-
-
 class Violation(NamedTuple):
     """`order_id` is empty for what concerns a whole shard, `place` where nothing lies that could be looked at."""
 
-    order_id: str
+    promise: str
     sentence: str
-    place: str
+    order_id: str = ""
+    place: str = ""
+    excuse: Excuse = ""
+    times: int = 1
+    """How much is missing."""
 
     def __str__(self) -> str:
         order = f"{self.order_id}: " if self.order_id else ""
@@ -49,24 +54,27 @@ class Violation(NamedTuple):
 @dataclass
 class Report:
     counts: Counter[str] = field(default_factory=Counter)
-    """orders, events, repeats, commands, movements, entries, expired sequence numbers."""
+    """orders, events, repeats, commands, movements, entries."""
     money: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """Currency -> captured, held, disputed, released, refunded by the orders; escrow, paid_out, paid_back by the
     ledger; in minor units."""
     checked: Counter[str] = field(default_factory=Counter)
-    in_flight: Counter[str] = field(default_factory=Counter)
-    parked: Counter[str] = field(default_factory=Counter)
-    """What waits in a parked order for a fix."""
+    excused: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Excuse -> by promise, what it excuses."""
     found: Counter[str] = field(default_factory=Counter)
     """Violations by promise, all of them."""
     violations: dict[str, list[Violation]] = field(default_factory=lambda: defaultdict(list))
     """The first KEPT_MAX of each promise."""
     seconds: float = 0.0
 
-    def violated(self, promise: str, violation: Violation) -> None:
-        self.found[promise] += 1
-        if len(self.violations[promise]) < KEPT_MAX:
-            self.violations[promise].append(violation)
+    def add(self, violations: Iterable[Violation]) -> None:
+        for one in violations:
+            if one.excuse:
+                self.excused[one.excuse][one.promise] += one.times
+                continue
+            self.found[one.promise] += 1
+            if len(self.violations[one.promise]) < KEPT_MAX:
+                self.violations[one.promise].append(one)
 
     @property
     def holds(self) -> bool:
@@ -79,7 +87,7 @@ class Report:
         """All of it in one line."""
         looked = f"{self._looked()} in {self.seconds:.1f} s"
         if self.holds:
-            return f"verified: {', '.join(PROMISES)} hold for {looked}{self._waiting(self.in_flight.total())}"
+            return f"verified: {', '.join(PROMISES)} hold for {looked}{self._waiting(*PROMISES)}"
         broken = ", ".join(f"{promise} {self.found[promise]} times" for promise in PROMISES if self.found[promise])
         return f"NOT verified: {broken} violated; {looked}"
 
@@ -90,13 +98,12 @@ class Report:
             yield f"  by the orders: captured {money(sums['captured'], currency)} = {places}"
             places = " + ".join(f"{words} {money(sums[name], currency)}" for name, words in BOOKS.items())
             yield f"  by the ledger: captured {money(sums['booked'], currency)} = {places}"
-        if self.counts["expired"]:
-            yield f"  {self.counts['expired']:,} numbers lay in command topics and are past their retention"
+        if expired := self.excused["expired"]["S4"]:
+            yield f"  {expired:,} numbers lay in command topics and are past their retention"
         yield ""
         for promise, (words, of) in PROMISES.items():
             if not self.found[promise]:
-                waiting = self._waiting(self.in_flight[promise], self.parked[promise])
-                yield f"  {promise}  {words}: holds for {self.checked[promise]:,} {of}{waiting}"
+                yield f"  {promise}  {words}: holds for {self.checked[promise]:,} {of}{self._waiting(promise)}"
                 continue
             yield f"  {promise}  {words}: VIOLATED {self.found[promise]:,} times"
             yield from (f"        {one}" for one in self.violations[promise][:SHOWN_MAX])
@@ -109,7 +116,7 @@ class Report:
         words[1] += f" ({self.counts['repeats']:,} of them twice)" if self.counts["repeats"] else ""
         return ", ".join(words)
 
-    @staticmethod
-    def _waiting(in_flight: int, parked: int = 0) -> str:
-        words = [f"{in_flight:,} in flight"] * bool(in_flight) + [f"{parked:,} parked for a fix"] * bool(parked)
+    def _waiting(self, *promises: str) -> str:
+        sums = {excuse: sum(by[one] for one in promises) for excuse, by in sorted(self.excused.items())}
+        words = [f"{times:,} {excuse}" for excuse, times in sums.items() if times and excuse != "expired"]
         return f" ({', '.join(words)})" if words else ""

@@ -26,7 +26,7 @@ from testcontainers.core.network import Network
 
 from deploy.local.processes import free_port
 from deploy.local.stack import REPO
-from deploy.verify.looking import VerifySettings
+from deploy.verify.collect import VerifySettings
 from schemas.topics import PARTITIONS, SERVICES
 
 DEFAULT = re.compile(r"\$\{\w+:-([^}]*)\}")

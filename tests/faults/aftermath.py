@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from email.message import EmailMessage
 
 from deploy.local.stack import Stack
-from deploy.verify.looking import VerifySettings, verify
+from deploy.verify.collect import VerifySettings, verify
+from deploy.verify.observation import Reader
 from schemas.topics import PARTITIONS, all_topics
 from tests.faults import checks
 from tests.faults.market import PAID, Market
@@ -48,8 +49,8 @@ async def what_is_left(system: VerifySettings, market: Market, mails: Sequence[E
 async def _what_is_left(system: VerifySettings, market: Market, mails: Sequence[EmailMessage]) -> checks.World:
     topics = [topic.name for topic in all_topics()]
     records = await read_all(system.kafka_bootstrap_servers, topics, PARTITIONS)
-    paid = dict.fromkeys(market.orders, PAID)
-    return checks.World(paid, [checks.Seen.of(record) for record in records], await verify(system), mails)
+    reader, paid = Reader(PARTITIONS), dict.fromkeys(market.orders, PAID)
+    return checks.World(paid, [reader.observation(record) for record in records], await verify(system), mails)
 
 
 def figures(market: Market, world: checks.World, problems: Iterable[str]) -> str:

@@ -21,6 +21,7 @@ import pytest
 import pytest_asyncio
 
 from deploy.local.stack import ServiceProcess, Stack
+from deploy.verify.checks import letters
 from schemas.topics import PARTITIONS, SERVICES
 from shared.kernel.ports import InputSource, Projection, Publisher, Source, Store
 from tests.faults import aftermath, checks, kill_points
@@ -198,18 +199,8 @@ def last_word(process: ServiceProcess) -> dict[str, Any]:
 
 def no_webhook_says_two_things(requests: Sequence[Request], world: checks.World) -> list[str]:
     """It may come again, as the very same; and what is said to be sent came, and the other way round."""
-    by_id: dict[str, bytes] = {}
-    wrong = []
-    for request in requests:
-        id_ = request.headers["webhook-id"]
-        if by_id.setdefault(id_, request.body) != request.body:
-            wrong.append(f"webhook {id_} says two things")
-    sent = [seen for seen in world.once() if seen.type == "notification.sent.v1"]
-    times = Counter(str(seen.data["delivery_id"]) for seen in sent if seen.data["channel"] == "webhook")
-    wrong += [f"webhook {id_} is said to be sent {count} times" for id_, count in times.items() if count > 1]
-    wrong += [f"webhook {id_} is said to be sent, but never came" for id_ in times.keys() - by_id.keys()]
-    wrong += [f"webhook {id_} came, but nothing says so" for id_ in by_id.keys() - times.keys()]
-    return wrong
+    received = [(request.headers["webhook-id"], request.body) for request in requests]
+    return [str(one) for one in letters.check_received("webhook", world.events(), received)]
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 from deploy.memory import MemoryStage, open_stage
 from deploy.stories.claims import before_a_mediator, decision, disputed
 from deploy.stories.dialogue import PlayedOrder, Scene, goods_back, new_parcel, refund
-from deploy.verify.purse import Purse
+from deploy.verify.checks.order_balance import OrderBalance
 from schemas.topics import SERVICES
 from shared.kernel.codec import header
 from shared.kernel.ports import StoredEvent
@@ -145,11 +145,11 @@ async def in_mediation(case: PlayedOrder, step: str) -> None:
 
 def money_is_wrong(stage: MemoryStage) -> list[str]:
     """M1: after every event of every order captured = held + disputed + released + refunded."""
-    purses: defaultdict[bytes, Purse] = defaultdict(Purse)
+    balances: defaultdict[bytes, OrderBalance] = defaultdict(OrderBalance)
     return [
         f"{record.key!r}, offset {record.offset}: {wrong}"
         for record in stage.world.bus.records("order.events")
-        for wrong in purses[record.key or b""].hears(
+        for wrong in balances[record.key or b""].follow(
             header(record.headers, "ce_type") or "", json.loads(record.value or b"")
         )
     ]

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.processes import free_port
 from deploy.local.stack import REPO, Stack
-from deploy.verify.looking import verify
+from deploy.verify.collect import verify
 from deploy.verify.report import Report
 from schemas.instants import EPOCH
 from schemas.topics import PARTITIONS, SERVICES

@@ -201,11 +201,6 @@ class Group:
                 return False
         return True
 
-    def holds_alarm(self, shard: int, timer_id: str) -> bool:
-        """Of the timer service: whether it will ring."""
-        timer, rung = self.table.timers.get(shard, {}).get(timer_id), self.table.watermarks.get(shard)
-        return timer is not None and (rung is None or timer.place > rung)
-
     def rows(self, shard: int) -> list[StoredEvent]:
         rows: list[StoredEvent] = self.shards[shard].events if shard in self.shards else []
         return rows

@@ -28,7 +28,6 @@ class Dispute:
     mediator: str | None = None
     questions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     evidence: list[str] = field(default_factory=list)
-    reopenable_until: datetime | None = None
 
 
 @dataclass
@@ -48,8 +47,6 @@ class Order:
     """(settlement_id, leg) of money on its way."""
     in_review: dict[tuple[str, str], None] = field(default_factory=dict)
     """(settlement_id, leg) of what waits for an operator."""
-    answered: set[str] = field(default_factory=set)
-    """Ids of commands and events that something was said to."""
     ids: set[str] = field(default_factory=set)
 
     def ended(self) -> bool:
@@ -138,5 +135,4 @@ class Talk:
         id_ = header(record.headers, "ce_id") or ""
         if id_ not in order.ids:
             order.ids.add(id_)
-            order.answered.add(header(record.headers, "ce_causationid") or "")
             order.hears(header(record.headers, "ce_type") or "", json.loads(record.value or b"{}"))

@@ -15,7 +15,7 @@ from shared.kernel.ports import Record, StoredEvent
 from tests.simulation import virtual_time
 from tests.simulation.actors import MEDIATORS, Wish, babel, wish, work_off
 from tests.simulation.coverage import NONE, Visited
-from tests.simulation.invariants import nobody_is_stranded
+from tests.simulation.invariants import at_rest
 from tests.simulation.known import Order, Talk
 from tests.simulation.plan import Deal, Manner, Plan, Turn
 from tests.simulation.strangers import PaymentService
@@ -162,7 +162,7 @@ class _Stage:
                 return False
             await asyncio.sleep(nap)
             nap = min(nap * 2, 3600)
-        for sentence in nobody_is_stranded(self.world, self.talk.orders.values()):
+        for sentence in at_rest(self.world):
             self.world.finds(sentence)
         return True
 

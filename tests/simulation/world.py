@@ -15,6 +15,7 @@ from shared.kernel.ports import Record
 from shared.runtime.memory import START, MemoryBus
 from tests.simulation.coverage import NONE, Visited
 from tests.simulation.group import NEVER, Flaw, Group
+from tests.simulation.observed import Observed
 from tests.simulation.plan import Fault, Plan
 from tests.simulation.process import Process
 
@@ -76,6 +77,7 @@ class World:
         self.calm = self.clock_went_back = False
         self.mails: list[Queued] = []
         self.ledger: dict[str, BookedEntry] = {}
+        self.observed = Observed(self)
         self.findings: list[str] = []
         self.story: list[tuple[datetime, str]] = []
         self.broken: set[tuple[str, str]] = set()

@@ -1,8 +1,8 @@
-"""Looking at a running system: its topics, then the ledger, then the pending alarms.
+"""Collects what a running system has written: its topics, then the ledger, then the pending alarms.
 
-Memory is bounded whatever lies there: one partition of every topic is fetched at a time, facts go to a spool on disk,
-and one order is judged at a time; so it is the fetch buffers, the spool's cache and the largest single order. Measured:
-150 MiB at 22,000 records, 240 MiB at 900,000, 260 MiB at 2.7 million of 60,000 orders; 75 µs of CPU a record.
+Memory is bounded whatever lies there: one partition of every topic is fetched at a time, observations go to disk,
+and one order is checked at a time; so it is the fetch buffers, the cache of that file and the largest single order.
+Measured: 150 MiB at 22,000 records, 240 MiB at 900,000, 260 MiB at 2.7 million of 60,000 orders; 75 µs of CPU a record.
 """
 
 import time
@@ -15,11 +15,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import Field
 
-from deploy.verify.case import Moment
-from deploy.verify.facts import ALARMS, LATER, LEDGER, Fact, Reader
-from deploy.verify.judging import judged
+from deploy.verify.check import check
+from deploy.verify.checks.order_history import Snapshot
+from deploy.verify.observation import ALARMS, LATER, LEDGER, Observation, Reader
 from deploy.verify.report import Report, Violation
-from deploy.verify.spool import Spool
+from deploy.verify.sorted_facts import SortedFacts
 from schemas.topics import all_topics
 from shared.kernel.ports import Record
 from shared.runtime.kafka import internals
@@ -74,20 +74,21 @@ async def verify(settings: VerifySettings) -> Report:
     internals.install()
     began = time.monotonic()
     report = Report()
-    with Spool() as spool:
+    with SortedFacts() as facts:
         try:
             async with _topics(settings) as topics:
-                await topics.read_into(spool)
-                await _books(settings.refund_url, spool, report)
+                await topics.read_into(facts)
+                await _ledger(settings.refund_url, facts, report)
                 alarms_at = _now()
-                await _alarms(settings.timer_url, spool)
-                await topics.read_on("refund.events", spool)
+                await _alarms(settings.timer_url, facts)
+                await topics.read_on("refund.events", facts)
         except KafkaError as error:
             raise CannotVerify(f"Kafka, {settings.kafka_bootstrap_servers}: {error}") from error
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise CannotVerify(f"PostgreSQL: {type(error).__name__}: {error}") from error
         grace = int(settings.verify_grace_seconds * 1000)
-        judged(spool, Moment(topics.ends_at, alarms_at, grace, topics.begins), report)
+        snapshot = Snapshot(topics.ends_at, alarms_at, grace, topics.begins)
+        check(facts.by_order(), facts.by_source(), snapshot, report)
     report.seconds = time.monotonic() - began
     return report
 
@@ -130,7 +131,7 @@ class Topics:
         self._ends: dict[TopicPartition, int] = {}
         self.begins: dict[tuple[str, int], int] = {}
 
-    async def read_into(self, spool: Spool) -> None:
+    async def read_into(self, facts: SortedFacts) -> None:
         self.ends_at = _now()
         self._ends = await self._consumer.end_offsets(self._places)
         starts = await self._consumer.beginning_offsets(self._places)
@@ -144,15 +145,15 @@ class Topics:
                     log = record.topic, record.partition
                     if log in self.begins:
                         self.begins[log] = min(self.begins[log], record.timestamp)
-                spool.add(self._reader.fact(record) for record in records)
+                facts.add(self._reader.observation(record) for record in records)
 
-    async def read_on(self, topic: str, spool: Spool) -> None:
+    async def read_on(self, topic: str, facts: SortedFacts) -> None:
         """What was appended since."""
         places = [place for place in self._places if self._name(place) == topic]
         ends = await self._consumer.end_offsets(places)
         async for records in self._read(places, self._ends, ends):
-            facts = [self._reader.fact(record) for record in records]
-            spool.add(Fact(fact.order_id, LATER, fact.partition, fact.offset, id=fact.id) for fact in facts)
+            found = [self._reader.observation(record) for record in records]
+            facts.add(Observation(one.order_id, LATER, one.partition, one.offset, id=one.id) for one in found)
 
     def _name(self, place: TopicPartition) -> str:
         return str(place.topic[len(self._prefix) :])
@@ -194,34 +195,27 @@ async def _database(dsn: str, schema: str) -> AsyncIterator[Any]:
         await database.close()
 
 
-async def _books(dsn: str, spool: Spool, report: Report) -> None:
+async def _ledger(dsn: str, facts: SortedFacts, report: Report) -> None:
     async with _database(dsn, "refund") as database:
         there = {row[0] for row in await database.fetch(GUARDS)}
-        for guard in GUARDED:
-            if guard not in there:
-                table, _, name = guard.partition(".")
-                sentence = f"the database does not guard {table} any more: its trigger {name} is gone or switched off"
-                report.violated("M3", Violation("", sentence, ""))
+        gone = "the database does not guard its ledger any more: the trigger {} is gone or switched off"
+        report.add(Violation("M3", gone.format(guard)) for guard in GUARDED if guard not in there)
         # The indexes give entries and postings in order: nothing is sorted, nothing is held in memory.
         await database.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_sort = off")
         entry: list[Any] = []
-        facts: list[Fact] = []
         async for row in database.cursor(ENTRIES, prefetch=ROWS_MAX):
             if entry and entry[0][0] != row[0]:
-                facts.append(_entry(entry))
+                facts.add([_entry(entry)])
                 entry = []
-                if len(facts) == ROWS_MAX:
-                    spool.add(facts)
-                    facts = []
             entry.append(row)
-        spool.add([*facts, *([_entry(entry)] if entry else [])])
+        facts.add([_entry(entry)] if entry else [])
 
 
-def _entry(rows: Sequence[Any]) -> Fact:
+def _entry(rows: Sequence[Any]) -> Observation:
     entry_id, order_id, event_type, booked_at, currency = rows[0][:5]
     postings = [(side, account, minor) for *_, side, account, minor in rows if side is not None]
     about = next((account.partition(":")[2] for _, account, _ in postings if account.startswith("escrow:")), "")
-    return Fact(
+    return Observation(
         order_id or about,
         LEDGER,
         at=booked_at or 0,
@@ -231,12 +225,7 @@ def _entry(rows: Sequence[Any]) -> Fact:
     )
 
 
-async def _alarms(dsn: str, spool: Spool) -> None:
+async def _alarms(dsn: str, facts: SortedFacts) -> None:
     async with _database(dsn, "timer") as database:
-        facts: list[Fact] = []
         async for timer_id, order_id, due_at in database.cursor(PENDING, prefetch=ROWS_MAX):
-            facts.append(Fact(order_id, ALARMS, at=due_at, id=timer_id))
-            if len(facts) == ROWS_MAX:
-                spool.add(facts)
-                facts = []
-        spool.add(facts)
+            facts.add([Observation(order_id, ALARMS, at=due_at, id=timer_id)])

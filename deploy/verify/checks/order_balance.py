@@ -5,13 +5,32 @@ Money moves by the amounts the events state, lines by their names; where the two
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from deploy.verify.report import Violation
+
+if TYPE_CHECKING:
+    from deploy.verify.checks.order_history import OrderHistory
 
 PLACES = ("held", "disputed", "released", "refunded")
 
 
+def check(history: "OrderHistory") -> Iterator[Violation]:
+    balance = OrderBalance()
+    completed = False
+    for one in history.said_by("order"):
+        for wrong in balance.follow(one.type, one.data, history.money):
+            yield history.violated("M1", wrong, one)
+        if one.type == "order.completed.v1":
+            if completed:
+                yield history.violated("M1", "completed again, and nothing came between", one)
+            completed = True
+        elif one.data.get("status", "completed") != "completed":
+            completed = False
+
+
 @dataclass
-class Purse:
+class OrderBalance:
     """In minor units. A released line's money stays released while the line is disputed (R7)."""
 
     captured: int = 0
@@ -28,13 +47,14 @@ class Purse:
     final: set[str] = field(default_factory=set)
     """Lines that can never be disputed again."""
 
-    def hears(self, type_: str, data: Mapping[str, Any], say: Callable[[int], str] = str) -> Iterator[str]:
-        """One event of the order; yields what cannot be. `say` makes words of an amount."""
-        yield from self._moves(type_, data, say)
+    def follow(self, type_: str, data: Mapping[str, Any], say: Callable[[int], str] = str) -> list[str]:
+        """One event of the order; gives back what cannot be. `say` makes words of an amount."""
+        wrong = list(self._moves(type_, data, say))
         places = {name: getattr(self, name) for name in PLACES}
         if sum(places.values()) != self.captured or min(places.values()) < 0:
             where = " + ".join(f"{name} {say(minor)}" for name, minor in places.items())
-            yield f"{type_}: captured {say(self.captured)}, but {where}"
+            wrong.append(f"{type_}: captured {say(self.captured)}, but {where}")
+        return wrong
 
     def _moves(self, type_: str, data: Mapping[str, Any], say: Callable[[int], str]) -> Iterator[str]:
         match type_:

@@ -7,6 +7,7 @@ since "the same command" is what that takes for the same.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -14,10 +15,10 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from schemas.catalogue import CONTRACT
-from schemas.instants import EPOCH
+from schemas.instants import EPOCH, to_ms
 from schemas.mediation.commands import Seat
 from schemas.timer.events import Elapsed
-from schemas.topics import OUTSIDERS_WRITE, SERVICES
+from schemas.topics import OUTSIDERS_WRITE
 from services.composition import DECIDERS
 from shared.kernel.codec import DeadLetter, Decoder
 from shared.kernel.ports import Record
@@ -36,20 +37,25 @@ LATER = "refund.events, beyond the end that was read"
 
 BELL, SEAT = Elapsed.type, Seat.type
 UNREADABLE = "unreadable"
+UNANSWERED = (BELL, SEAT, UNREADABLE)
 DEAD_LETTER = "dead-letter"
 
 FIELDS = frozenset(
     {
-        *("status", "currency", "total_minor", "payment", "lines", "final"),
+        *("status", "currency", "total_minor", "payment", "lines", "final", "actor", "code", "details", "visible_to"),
         *("settlement_id", "leg", "amount_minor", "refund_minor", "release_minor", "payout_minor", "chargeback_minor"),
         *("held_minor", "disputed_minor", "dispute_id", "buyer_id", "seller_id", "provider_reference", "note"),
-        *("payment_key", "timer_id", "due_at"),
+        *("claimed_minor", "offer_id", "terms", "by", "round", "outcome", "cause", "mediator_id", "question_id"),
+        *("payment_key", "payment_id", "asking", "attempt", "attempts_max", "retryable"),
+        *("timer_id", "due_at", "received_at", "delivery_id", "channel"),
     }
 )
+PEOPLE = ("buyer", "seller", "mediator")
+"""Of whom an event has an address, too: only their ids are kept."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class Observation:
     """`at` is the broker's append time, of a ledger entry when it was booked, of an alarm when it is due; ms."""
 
     order_id: str
@@ -61,6 +67,8 @@ class Fact:
     id: str = ""
     cause: str = ""
     source: str = ""
+    time: str = ""
+    """Of what brought the event about, RFC 3339: its `ce_time`."""
     sequence: int | None = None
     """Of what one of our shards says it wrote."""
     digest: bytes = b""
@@ -93,13 +101,13 @@ class Fact:
 
 
 class Reader:
-    """Makes facts of records; never raises, whatever lies in a topic."""
+    """Makes observations of records; never raises, whatever lies in a topic."""
 
     def __init__(self, partitions: int) -> None:
-        decoders = [Decoder(DECIDERS[service], home_among(partitions)) for service in SERVICES]
+        decoders = [Decoder(decider, home_among(partitions)) for decider in DECIDERS.values()]
         self._inboxes = {decoder.inbox: decoder for decoder in decoders if decoder.commands}
 
-    def fact(self, record: Record) -> Fact:
+    def observation(self, record: Record) -> Observation:
         headers = {name: (raw or b"").decode(errors="replace") for name, raw in record.headers}
         if record.topic.endswith(".dead-letters"):
             return _dead_letter(record, headers)
@@ -107,18 +115,27 @@ class Reader:
             return self._command(record, headers)
         return _event(record, headers)
 
-    def _command(self, record: Record, headers: Mapping[str, str]) -> Fact:
+    def _command(self, record: Record, headers: Mapping[str, str]) -> Observation:
         found = self._inboxes[record.topic].decode(record, EPOCH)
         if found is None or isinstance(found, DeadLetter):
-            return _fact(record, headers, type=UNREADABLE, id=_place(record.topic, record.partition, record.offset))
+            place = _place(record.topic, record.partition, record.offset)
+            return _observation(record, headers, type=UNREADABLE, id=place)
         command = found.input
         # The roster answers nobody; to what a case said it belongs under the order of the case.
         about = headers.get("ce_subject", "") if command.type == SEAT else command.stream_id
-        digest = command.digest or b""
-        return _fact(record, headers, order_id=about, type=command.type, id=command.id, digest=digest)
+        offer_id = getattr(command.payload, "offer_id", None)
+        return _observation(
+            record,
+            headers,
+            order_id=about,
+            type=command.type,
+            id=command.id,
+            digest=command.digest or b"",
+            data={} if offer_id is None else {"offer_id": offer_id},
+        )
 
 
-def _fact(record: Record, headers: Mapping[str, str], **known: Any) -> Fact:
+def _observation(record: Record, headers: Mapping[str, str], **known: Any) -> Observation:
     sequence = headers.get("ce_sequence", "")
     source = headers.get("ce_source", "")
     ours = SOURCE.fullmatch(source) and sequence.isascii() and sequence.isdigit() and len(sequence) <= 18
@@ -128,31 +145,34 @@ def _fact(record: Record, headers: Mapping[str, str], **known: Any) -> Fact:
         "id": headers.get("ce_id", ""),
         "cause": headers.get("ce_causationid", ""),
         "source": source,
+        "time": headers.get("ce_time", ""),
         "sequence": int(sequence) if ours else None,
     }
     place = (record.topic, record.partition, record.offset, record.timestamp)
-    return Fact(**{**dict(zip(("topic", "partition", "offset", "at"), place, strict=True)), **about, **known})
+    return Observation(**{**dict(zip(("topic", "partition", "offset", "at"), place, strict=True)), **about, **known})
 
 
-def _event(record: Record, headers: Mapping[str, str]) -> Fact:
+def _event(record: Record, headers: Mapping[str, str]) -> Observation:
     value = record.value or b""
     names = ("ce_id", "ce_type", "ce_causationid")
-    content = "|".join(headers.get(name, "") for name in names).encode() + b"|" + (record.key or b"") + b"|" + value
-    digest = blake2b(content, digest_size=8).digest()
-    if record.topic == "notification.events":
-        return _fact(record, headers, digest=digest)  # nothing but its place is asked for
+    all_of_it = "|".join(headers.get(name, "") for name in names).encode() + b"|" + (record.key or b"") + b"|" + value
+    digest = blake2b(all_of_it, digest_size=8).digest()
     model = CONTRACT.get(headers.get("ce_type", ""))
     if model is None:
-        return _fact(record, headers, digest=digest)  # a newer service's
+        return _observation(record, headers, digest=digest)  # a newer service's
     try:
         model.read(value)
     except ValidationError:
-        return _fact(record, headers, digest=digest, type=UNREADABLE)
-    data = {name: said for name, said in from_json(value).items() if name in FIELDS}
-    return _fact(record, headers, digest=digest, data=data)
+        return _observation(record, headers, digest=digest, type=UNREADABLE)
+    content = from_json(value)
+    data = {name: said for name, said in content.items() if name in FIELDS}
+    data |= {name: content[name].get("id") for name in PEOPLE if isinstance(content.get(name), dict)}
+    if record.topic == "refund.events" and "reason" in content:  # elsewhere people's own words
+        data["reason"] = content["reason"]
+    return _observation(record, headers, digest=digest, data=data)
 
 
-def _dead_letter(record: Record, headers: Mapping[str, str]) -> Fact:
+def _dead_letter(record: Record, headers: Mapping[str, str]) -> Observation:
     place = [headers.get(f"kafka_dlt-original-{name}", "") for name in ("topic", "partition", "offset")]
     letter = {
         "ce_source": headers.get("x-dead-letter-source", ""),
@@ -161,7 +181,15 @@ def _dead_letter(record: Record, headers: Mapping[str, str]) -> Fact:
     id_ = _place(*place)
     digest = blake2b(f"{id_}|".encode() + (record.value or b""), digest_size=8).digest()
     reason = headers.get("x-dead-letter-reason", "").partition(":")[0]
-    return _fact(record, letter, type=DEAD_LETTER, id=id_, digest=digest, data={"reason": reason})
+    return _observation(record, letter, type=DEAD_LETTER, id=id_, digest=digest, data={"reason": reason})
+
+
+def milliseconds(instant: object) -> int | None:
+    """Of an instant as it is written; None: it is none."""
+    try:
+        return to_ms(datetime.fromisoformat(str(instant)))
+    except (ValueError, TypeError):  # no instant, or one without a zone
+        return None
 
 
 def _place(topic: str, partition: object, offset: object) -> str:

@@ -1,0 +1,75 @@
+"""From observations to a report; nothing here asks for anything."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from deploy.verify.checks import (
+    answers,
+    calls,
+    disputes,
+    ledger,
+    letters,
+    liveness,
+    movements,
+    order_balance,
+    rights,
+    sequences,
+)
+from deploy.verify.checks.order_history import OrderHistory, Snapshot
+from deploy.verify.observation import UNREADABLE, Observation
+from deploy.verify.report import Report
+
+CHECKS = (sequences, order_balance, movements, calls, ledger, answers, rights, disputes, letters, liveness)
+
+
+def check(
+    by_order: Iterable[tuple[str, Sequence[Observation]]],
+    by_source: Iterable[tuple[str, Iterable[Observation]]],
+    snapshot: Snapshot,
+    report: Report,
+) -> None:
+    """`by_order`: all of one order, each log's in its order. `by_source`: what each shard wrote, by its numbers."""
+    for order_id, observations in by_order:
+        history = OrderHistory(order_id, observations, snapshot)
+        for one in CHECKS:
+            report.add(one.check(history))
+        _count(history, report)
+    for source, written in by_source:
+        report.add(sequences.check_shard(source, _counted(written, report), snapshot))
+    report.add(sequences.check_beginnings(snapshot))
+
+
+def _counted(written: Iterable[Observation], report: Report) -> Iterator[Observation]:
+    latest: int | None = None
+    for one in written:
+        if one.trusted:
+            report.checked["S4"] += 1
+            report.counts["repeats" if one.sequence == latest else "events"] += 1
+            latest = one.sequence
+        yield one
+
+
+def _count(history: OrderHistory, report: Report) -> None:
+    """How much there was to check."""
+    balance, books = history.balance, ledger.sums(history)
+    commands = len(history.given) + sum(one.type == UNREADABLE for one in history.commands)
+    done, entries = len(history.movements.done), len(history.entries)
+    report.counts.update(orders=balance.captured > 0, commands=commands, movements=done, entries=entries)
+    report.checked.update(
+        M1=len(history.said_by("order")),
+        M2=done,
+        M3=entries,
+        M4=done,
+        S1=commands,
+        S2=sum(1 for _ in rights.refusals(history)),
+        S3=bool(liveness.waiting(history)) or balance.disputed > 0,
+        D1=len({dispute for _, _, dispute in disputes.told(history, "dispute")}),
+        D2=sum(1 for _ in rights.acts(history)),
+        E1=sum(one.type in letters.ENDED for one in history.said_by("notification")),
+    )
+    currency = balance.currency or next((str(entry.data["currency"]) for entry in history.entries.values()), "")
+    if currency:
+        sums = report.money[currency]
+        for name in ("captured", "held", "disputed", "released", "refunded"):
+            sums[name] += getattr(balance, name)
+        for name, kind in {"booked": "booked", "escrow": "escrow", "paid_out": "seller", "paid_back": "buyer"}.items():
+            sums[name] += books[kind]

@@ -1,0 +1,70 @@
+"""How the refund service deals with the payment provider (N7), by what both of them said: who does not know asks (M2),
+and never under another key or for something else (M4)."""
+
+from collections.abc import Iterator
+
+from deploy.verify.checks.movements import DONE, REVIEW, key_of
+from deploy.verify.checks.order_history import OrderHistory
+from deploy.verify.observation import Observation
+from deploy.verify.report import Violation
+
+CALL, FAILED = "refund.submitted.v1", "refund.failed.v1"
+TOLD = (*DONE, "refund.requested.v1", CALL, FAILED, REVIEW)
+PAYMENTS = ("payment.refund.v1", "payment.payout.v1", "payment.charge.v1")
+NOBODY_KNOWS = ("no_answer", "mismatch")
+"""Whether the money moved: why the operator was called."""
+
+
+def check(history: OrderHistory) -> Iterator[Violation]:
+    yield from _one_key_is_one_movement(history)
+    yield from _who_does_not_know_asks(history)
+
+
+def _one_key_is_one_movement(history: OrderHistory) -> Iterator[Violation]:
+    firsts: dict[str, Observation] = {}
+    for one in history.of("payments.commands"):
+        if one.type not in PAYMENTS:
+            continue
+        key, minor = one.data["payment_key"], one.data["amount_minor"]
+        requested, first = history.movements.requested.get(key), firsts.setdefault(key, one)
+        if requested is not None and minor != requested.minor:
+            told = f"{one} tells the provider to move {history.money(minor)}"
+            yield history.violated("M4", f"{told}, requested was {history.money(requested.minor)}", one)
+        elif (one.type, one.data) != (first.type, first.data):
+            yield history.violated("M4", f"{key} asks for two things: {one} and {first}", one)
+
+
+def _who_does_not_know_asks(history: OrderHistory) -> Iterator[Violation]:
+    """What may have moved is asked about before it is sent again, a no that is final is believed, and nobody pays
+    beside a provider who may still answer."""
+    answers = {one.id: one for one in history.of("payments.events")}
+    before: dict[str, Observation] = {}
+    calls: dict[str, Observation] = {}
+    for one in history.said_by("refund"):
+        if one.type not in TOLD:
+            continue
+        key, by_hand = key_of(one), one.data["actor"] is not None
+        last = before.get(key)
+        before[key] = one
+        if one.type == CALL:
+            newest = calls.get(key)
+            calls[key] = one
+            if not by_hand and newest is not None and one.data["attempts_max"] != newest.data["attempts_max"]:
+                yield history.violated("M2", f"{key} is given more calls by nobody, at {one}", one)
+            if not (newest.data["attempt"] if newest else 0) < one.data["attempt"] <= one.data["attempts_max"]:
+                sentence = f"{key}: call {one.data['attempt']} of at most {one.data['attempts_max']}, by {one}"
+                yield history.violated("M2", sentence, one)
+            if last is not None and not one.data["asking"] and _may_have_moved(last, answers.get(one.cause)):
+                sentence = f"{key} is sent again by {one}, and it may have moved: the last of it was {last}"
+                yield history.missing("M2", one, sentence)
+            if last is not None and last.type == FAILED and not last.data["retryable"]:
+                yield history.violated("M2", f"{key} is sent again by {one}, after a no that was final", one)
+        elif one.type in DONE and by_hand and last is not None and last.type == CALL:
+            sentence = f"{key} is paid by hand, by {one}, while the provider may still answer {last}"
+            yield history.violated("M2", sentence, one)
+
+
+def _may_have_moved(last: Observation, answer: Observation | None) -> bool:
+    if last.type == CALL:
+        return not (last.data["asking"] and answer is not None and answer.data.get("code") == "unknown_key")
+    return last.type in DONE or (last.type == REVIEW and last.data["reason"] in NOBODY_KNOWS)

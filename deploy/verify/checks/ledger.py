@@ -1,0 +1,108 @@
+"""The ledger has what was said, entry by entry (M3), and with it what the order service says of the money (M1)."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from deploy.verify.checks.movements import DONE, totals_by_leg
+from deploy.verify.checks.order_history import OrderHistory
+from deploy.verify.observation import Observation
+from deploy.verify.report import Violation
+
+CAPTURED = "refund.captured.v1"
+
+Postings = set[tuple[int, str, int]]
+"""(side, account, amount in minor units)"""
+
+
+def check(history: OrderHistory) -> Iterator[Violation]:
+    said = {one.id: one for one in history.said_by("refund") if one.type in DONE}
+    for id_, one in said.items():
+        minor = one.data[DONE[one.type]]
+        if id_ not in history.entries:
+            yield history.violated("M3", f"{one} over {history.money(minor)} is not in the ledger", one)
+        else:
+            yield from _is_as_said(history, history.entries[id_], one.type, _pair(one, minor))
+    unsaid = [entry for entry in history.entries.values() if entry.type != CAPTURED and entry.id not in said]
+    for entry in unsaid:
+        if entry.id not in history.later:
+            yield history.missing("M3", entry, f"{entry} books {_shown(history, entry)}, but no event says so")
+    yield from _is_captured(history)
+    if not unsaid:  # or the ledger is ahead of what was read
+        yield from _adds_up(history)
+
+
+def _pair(one: Observation, minor: int) -> Postings:
+    escrow = f"escrow:{one.order_id}"
+    person = f"buyer:{one.data['buyer_id']}" if "buyer_id" in one.data else f"seller:{one.data['seller_id']}"
+    from_, to = (person, escrow) if one.type == "refund.charged_back.v1" else (escrow, person)
+    return {(-1, from_, -minor), (1, to, minor)}
+
+
+def _is_captured(history: OrderHistory) -> Iterator[Violation]:
+    """What the buyer paid is booked once, by an entry that no published event tells of."""
+    placed = next((one for one in history.said_by("order") if one.type == "order.placed.v1"), None)
+    captures = [entry for entry in history.entries.values() if entry.type == CAPTURED]
+    minor = history.balance.captured
+    for entry in captures:
+        if placed is None:
+            sentence = f"{entry} books {_shown(history, entry)}, but the order was never placed"
+            yield history.missing("M3", entry, sentence)
+            continue
+        payers = (account for side, account, _ in entry.data["postings"] if side == -1 and account.startswith("buyer:"))
+        pair = {(-1, next(payers, "buyer:"), -minor), (1, f"escrow:{history.order_id}", minor)}
+        yield from _is_as_said(history, entry, CAPTURED, pair)
+    captured = f"{history.money(minor)} captured"
+    if len(captures) > 1:
+        yield history.violated("M1", f"{captured}, and booked {len(captures)} times", captures[-1])
+    elif placed is not None and not captures:
+        yield history.missing("M1", placed, f"{captured}, and never booked", "refund")
+
+
+def _is_as_said(history: OrderHistory, entry: Observation, type_: str, expected: Postings) -> Iterator[Violation]:
+    postings = [(side, account, minor) for side, account, minor in entry.data["postings"]]
+    books = f"{entry} books {_shown(history, entry)}"
+    if total := sum(minor for _, _, minor in postings):
+        sentence = f"{entry} sums to {history.money(total)}: {_shown(history, entry)}"
+        yield history.violated("M3", sentence, entry)
+    elif set(postings) != expected or len(postings) != len(expected):
+        should = ", ".join(f"{account} {history.money(minor)}" for _, account, minor in sorted(expected))
+        yield history.violated("M3", f"{books}; what was said is {should}", entry)
+    elif entry.type != type_:
+        yield history.violated("M3", f"{books}; what was said is {type_}", entry)
+    elif entry.data["currency"] != history.balance.currency:
+        sentence = f"{entry} books {entry.data['currency']}, the order is in {history.balance.currency}"
+        yield history.violated("M3", sentence, entry)
+
+
+def _shown(history: OrderHistory, entry: Observation) -> str:
+    return ", ".join(f"{account} {history.money(minor)}" for _, account, minor in entry.data["postings"]) or "nothing"
+
+
+def sums(history: OrderHistory) -> Counter[str]:
+    """What is booked, in escrow, with buyers and with sellers, in minor units."""
+    sums: Counter[str] = Counter()
+    for entry in history.entries.values():
+        for side, account, minor in entry.data["postings"]:
+            if side == -1 and account.startswith("buyer:"):
+                sums["booked"] -= minor
+            else:
+                sums[account.partition(":")[0]] += minor
+    return sums
+
+
+def _adds_up(history: OrderHistory) -> Iterator[Violation]:
+    """What is in escrow is held, disputed or on its way."""
+    books = sums(history)
+    if books["booked"] != history.balance.captured:
+        return  # said above
+    asked, _, done = history.movements
+    under_way = totals_by_leg({key: moving for key, moving in asked.items() if key not in done})
+    places = {
+        "held": history.balance.held,
+        "disputed": history.balance.disputed,
+        "on its way": under_way["refund"] + under_way["payout"] - under_way["chargeback"],
+    }
+    if books["escrow"] != sum(places.values()):
+        words = " + ".join(f"{name} {history.money(minor)}" for name, minor in places.items())
+        sentence = f"the ledger has {history.money(books['escrow'])} in escrow, it should be {words}"
+        yield history.violated("M1", sentence)

@@ -1,0 +1,34 @@
+"""A delivery is made once in effect (E1): it ends once, by the notification service's word; and where somebody holds
+what came, it may have come again, but as the very same, and what is said to be sent is what came."""
+
+from collections.abc import Hashable, Iterable, Iterator
+
+from deploy.verify.checks.order_history import OrderHistory
+from deploy.verify.observation import Observation
+from deploy.verify.report import Violation
+
+SENT = "notification.sent.v1"
+ENDED = (SENT, "notification.failed.v1")
+
+
+def check(history: OrderHistory) -> Iterator[Violation]:
+    ended: dict[str, Observation] = {}
+    for one in history.said_by("notification"):
+        if one.type in ENDED:
+            first = ended.setdefault(one.data["delivery_id"], one)
+            if first is not one:
+                sentence = f"delivery {one.data['delivery_id']} ends twice: with {first} and with {one}"
+                yield history.violated("E1", sentence, one)
+
+
+def check_received(
+    channel: str, said: Iterable[Observation], received: Iterable[tuple[str, Hashable]]
+) -> Iterator[Violation]:
+    """`received`: (delivery, what it says) as often as it came."""
+    known: dict[str, Hashable] = {}
+    for id_, words in received:
+        if known.setdefault(id_, words) != words:
+            yield Violation("E1", f"{channel} {id_} says two things")
+    sent = {one.data["delivery_id"] for one in said if one.type == SENT and one.data["channel"] == channel}
+    yield from (Violation("E1", f"{channel} {id_} is said to be sent and was not") for id_ in sent - known.keys())
+    yield from (Violation("E1", f"{channel} {id_} came and nothing says so") for id_ in known.keys() - sent)

@@ -1,0 +1,101 @@
+"""No order waits for nothing (S3): whatever has not come to its end is moved on by an alarm that is pending, or by a
+service whose turn it is, or is parked for a fix. What is in an operator's queue is due all the same: it has an alarm.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from deploy.verify.checks.order_history import OrderHistory
+from deploy.verify.observation import ALARMED, Observation, milliseconds
+from deploy.verify.report import Violation
+
+WITHOUT_CLOCK = ("requested", "in_mediation", "closed")
+CASE_OVER = ("decided", "closed")
+
+
+def check(history: OrderHistory) -> Iterator[Violation]:
+    waits, disputes, cases = waiting(history), _stand(history, "dispute"), _stand(history, "mediation")
+    for service in ALARMED:
+        if service in waits:
+            yield from _is_armed(history, service, waits[service])
+    for dispute_id, last in disputes.items():
+        yield from _has_its_turn(history, dispute_id, last, cases.get(dispute_id))
+    for line, dispute_id in history.balance.frozen.items():
+        said = disputes.get(dispute_id)
+        if said is not None and said.data["status"] == "closed":
+            worth = history.money(history.balance.lines.get(line, 0))
+            sentence = f"line {line} over {worth} is disputed as {dispute_id}, which is closed"
+            yield history.missing("S3", said, sentence, "order")
+    yield from _is_completed(history)
+
+
+def waiting(history: OrderHistory) -> Mapping[str, str]:
+    """Service -> what waits there for an instant, in words."""
+    disputes, cases = _stand(history, "dispute"), _stand(history, "mediation")
+    _, requested, done = history.movements
+    quarrels = [
+        f"{id_} is {one.data['status']}" for id_, one in disputes.items() if one.data["status"] not in WITHOUT_CLOCK
+    ]
+    rounds = [f"{id_} is {one.data['status']}" for id_, one in cases.items() if one.data["status"] not in CASE_OVER]
+    moving = [
+        f"{key} over {history.money(one.minor)} is on its way" for key, one in requested.items() if key not in done
+    ]
+    held = [f"{history.money(history.balance.held)} is held"] if history.balance.held > 0 else []
+    waits = {"order": held, "dispute": quarrels, "mediation": rounds, "refund": moving}
+    return {service: ", ".join(what) for service, what in waits.items() if what}
+
+
+def _stand(history: OrderHistory, service: str) -> dict[str, Observation]:
+    """Dispute -> the last that the service said of it."""
+    last: dict[str, Observation] = {}
+    for one in history.said_by(service):
+        if one.data.get("dispute_id") and one.data.get("status") and ".rejected." not in one.type:
+            last[one.data["dispute_id"]] = one
+    return last
+
+
+def _has_its_turn(
+    history: OrderHistory, dispute_id: str, last: Observation, case: Observation | None
+) -> Iterator[Violation]:
+    """States without a deadline of their own: another service must say something."""
+    status = last.data["status"]
+    if status == "requested":
+        answers = [one for one in history.said_by("order") if one.data.get("dispute_id") == dispute_id]
+        turn, since = ("dispute", answers[-1]) if answers else ("order", last)
+        yield history.missing("S3", since, f"{dispute_id} was requested and neither opened nor refused", turn)
+    elif status == "in_mediation" and case is None:
+        sentence = f"{dispute_id} was escalated, and mediation never opened a round"
+        yield history.missing("S3", last, sentence, "mediation")
+    elif status == "in_mediation" and case is not None and case.data["status"] in CASE_OVER:
+        since = max(last, case, key=lambda one: one.at)  # a later round may not have been opened yet
+        sentence = f"{dispute_id} waits for mediation, where it is over"
+        yield history.missing("S3", since, sentence, "dispute", "mediation")
+
+
+def _is_completed(history: OrderHistory) -> Iterator[Violation]:
+    """A shipped order that has nothing left to wait for says so."""
+    told = [one for one in history.said_by("order") if ".rejected." not in one.type and one.data.get("status")]
+    asked, _, done = history.movements
+    refunds = {key for key in asked if key.endswith("/refund")}
+    if (
+        told
+        and told[-1].data["status"] == "payment_processing"
+        and history.balance.held == history.balance.disputed == 0
+        and refunds <= done.keys()
+    ):
+        since = max([told[-1], *(done[key].told for key in refunds)], key=lambda one: one.at)
+        refunded = history.money(history.balance.refunded)
+        sentence = f"payment_processing, but the buyer has his {refunded} and nothing is left"
+        yield history.missing("S3", since, sentence, "order")
+
+
+def _is_armed(history: OrderHistory, service: str, waits: str) -> Iterator[Violation]:
+    timer_id = f"{service}/{history.order_id}"
+    if timer_id in history.alarms:
+        return
+    bells = [one for one in history.said_by("timer") if one.data.get("timer_id") == timer_id]
+    last = max([*history.said_by(service), *bells], key=lambda one: one.at)
+    found = history.missing("S3", last, f"no alarm {timer_id} is pending, and {waits}", service, "timer")
+    # An alarm that rang after the ends were taken is no longer pending, and what it led to was not read.
+    due = [at for one in bells if (at := milliseconds(one.data.get("due_at"))) is not None]
+    rang_at = max((at for at in due if at <= history.snapshot.alarms_at), default=0)
+    yield found if history.snapshot.is_late(rang_at) else found._replace(excuse="in flight")

@@ -1,0 +1,57 @@
+"""Observations, kept on disk and given back in the order in which they are checked.
+
+An order may have lived for years, so what was observed of it lies anywhere in its topics. A private SQLite file, which
+the operating system forgets with the process, sorts it: memory stays at the size of its cache, however much that is.
+The file lies where temporary files do (TMPDIR) and takes about as much room as is read, twice while it is sorted.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from itertools import groupby
+from operator import attrgetter
+from typing import Self
+
+from pydantic_core import from_json, to_json
+
+from deploy.verify.observation import Observation
+
+CACHE_KIB = 64 * 1024
+NAMES = [field.name for field in fields(Observation) if field.name != "data"]
+COLUMNS = ", ".join(f'"{name}"' for name in NAMES)
+PLACE = 'topic, "partition", "offset"'
+
+
+class SortedFacts:
+    def __init__(self) -> None:
+        self._file = sqlite3.connect("", isolation_level=None)
+        for setting in (f"cache_size = -{CACHE_KIB}", "journal_mode = off", "synchronous = off", "temp_store = file"):
+            self._file.execute(f"PRAGMA {setting}")
+        self._file.execute(f"CREATE TABLE observation ({COLUMNS}, data)")
+        self._file.execute("BEGIN")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, observations: Iterable[Observation]) -> None:
+        rows = (
+            (*(getattr(one, name) for name in NAMES), to_json(one.data) if one.data else None) for one in observations
+        )
+        self._file.executemany(f"INSERT INTO observation VALUES ({', '.join('?' * (len(NAMES) + 1))})", rows)
+
+    def by_order(self) -> Iterator[tuple[str, list[Observation]]]:
+        """All of one order after the other, each log's in its order."""
+        rows = self._file.execute(f"SELECT * FROM observation ORDER BY order_id, {PLACE}")
+        found = (Observation(*(*row[:-1], from_json(row[-1]) if row[-1] else {})) for row in rows)
+        for order_id, of_one in groupby(found, attrgetter("order_id")):
+            yield order_id, list(of_one)
+
+    def by_source(self) -> Iterator[tuple[str, Iterator[Observation]]]:
+        """What each shard wrote by its numbers, over all topics; without its data."""
+        rows = self._file.execute(
+            f"SELECT {COLUMNS} FROM observation WHERE sequence IS NOT NULL ORDER BY source, sequence, {PLACE}"
+        )
+        yield from groupby((Observation(*row) for row in rows), attrgetter("source"))

@@ -1,0 +1,73 @@
+"""What the verifier finds of a simulated world: its records, its ledger, its pending alarms."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from deploy.verify.check import check
+from deploy.verify.checks.order_history import Snapshot
+from deploy.verify.observation import ALARMS, LEDGER, Observation, Reader
+from deploy.verify.report import Report
+from schemas.instants import to_ms
+from services.refund.ledger import Entry
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+EVENT_OF = {
+    ("buyer", "escrow"): "refund.captured.v1",
+    ("escrow", "buyer"): "refund.settled.v1",
+    ("escrow", "seller"): "refund.paid_out.v1",
+    ("seller", "escrow"): "refund.charged_back.v1",
+}
+"""(from, to) -> what an entry of the ledger follows from."""
+FOR_EVER = 10**15
+reader = cache(Reader)
+
+
+class Observed:
+    """Every record is read once, however often it is looked."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.seen: list[Observation] = []
+        """The records that were there at the last look, in the order in which they came."""
+        self.rested_at = 0
+        """So many records there were at the last quiet moment."""
+
+    def records(self) -> list[Observation]:
+        new = self.world.bus.heard[len(self.seen) :]
+        self.seen += map(reader(self.world.bus.partitions).observation, new)
+        return self.seen
+
+    def verified(self) -> Report:
+        """Where the broker's clock went back, nothing can be told by its times."""
+        entries = (entry_observed(one.id, one.order_id, one.entry) for one in self.world.ledger.values())
+        by_order: defaultdict[str, list[Observation]] = defaultdict(list)
+        for one in (*self.records(), *entries, *alarms_observed(self.world.groups["timer"].table)):
+            by_order[one.order_id].append(one)
+        numbered = sorted((one for one in self.seen if one.sequence is not None), key=attrgetter("source", "sequence"))
+        now = to_ms(self.world.bus.clock())
+        snapshot = Snapshot(now, now, FOR_EVER if self.world.clock_went_back else 0)
+        report = Report()
+        check(by_order.items(), groupby(numbered, attrgetter("source")), snapshot, report)
+        return report
+
+
+def entry_observed(id_: str, order_id: str, entry: Entry, at: int = 0) -> Observation:
+    from_, to = (account.partition(":")[0] for account in (entry.from_account, entry.to_account))
+    postings = [[-1, entry.from_account, -entry.amount_minor], [1, entry.to_account, entry.amount_minor]]
+    data: Mapping[str, Any] = {"currency": entry.currency, "postings": postings}
+    return Observation(order_id, LEDGER, at=at, type=EVENT_OF[from_, to], id=id_, data=data)
+
+
+def alarms_observed(table: Any) -> Iterator[Observation]:
+    """What a timer service's table in memory will still ring."""
+    for shard, armed in table.timers.items():
+        rung = table.watermarks.get(shard)
+        for timer in armed.values():
+            if rung is None or timer.place > rung:
+                yield Observation(timer.order_id, ALARMS, at=timer.due_at, id=timer.timer_id)
