@@ -389,9 +389,25 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
     ),
     # completed once, when all is paid
     ("M1", "o-1", late("refund.settled.v1", "o-1"), "completed, and o-1:1/refund over 40.00 EUR was on its way"),
+    (
+        "M1 M3 M4 S3 S4",
+        "o-1",
+        without("refund.settled.v1", order="o-1"),
+        "completed, and o-1:1/refund over 40.00 EUR was on its way",
+    ),
     ("M1", "o-1", copied("order.completed.v1", "o-1"), "completed again"),
     # who does not know asks
     ("M2", "o-1", CALLED_AGAIN, "o-1:1/refund is sent again by refund.submitted.v1 again, and it may have moved"),
+    (
+        "M2 S3",
+        "o-1",
+        all_of(
+            copied("refund.requested.v1", "o-1", "asked", {"settlement_id": "s9"}),
+            copied("refund.submitted.v1", "o-1", "called", {"settlement_id": "s9"}),
+            copied("refund.submitted.v1", "o-1", "again", {"settlement_id": "s9", "attempt": 2}),
+        ),
+        "s9/refund is sent again by refund.submitted.v1 again, and it may have moved",
+    ),
     ("M2", "o-1", changed("refund.submitted.v1", "o-1", attempt=9), "call 9 of at most 8"),
     ("M2", "o-1", copied("refund.submitted.v1", "o-1", data={"attempt": 2, "attempts_max": 9}), "more calls by nobody"),
     (
