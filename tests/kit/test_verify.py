@@ -284,15 +284,15 @@ def all_of(*plants: Plant) -> Plant:
     return plant
 
 
-def parked(service: str, order: str) -> Plant:
+def parked(service: str, order: str, sequence: int = 1000) -> Plant:
     """The service put the order aside, with the record whose handling raised."""
 
     def plant(world: Written) -> Written:
         partition = partition_of(order.encode(), world.partitions)
         source, reason = f"recourse/{service}/{partition}", "parked: KeyError: its order waits for a fix"
-        about = {"source": source, "sequence": "1000", "reason": reason}
+        about = {"source": source, "sequence": str(sequence), "reason": reason}
         headers = tuple((f"x-dead-letter-{name}", text.encode()) for name, text in about.items())
-        letter = Record(f"{service}.dead-letters", partition, 0, world.at, order.encode(), b"{}", headers)
+        letter = Record(f"{service}.dead-letters", partition, sequence, world.at, order.encode(), b"{}", headers)
         return replace(world, records=[*world.records, letter])
 
     return plant
@@ -391,9 +391,25 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
     ),
     # completed once, when all is paid
     ("M1", "o-1", late("refund.settled.v1", "o-1"), "completed, and o-1:1/refund over 40.00 EUR was on its way"),
+    (
+        "M1 M3 M4 S3 S4",
+        "o-1",
+        without("refund.settled.v1", order="o-1"),
+        "completed, and o-1:1/refund over 40.00 EUR was on its way",
+    ),
     ("M1", "o-1", copied("order.completed.v1", "o-1"), "completed again"),
     # who does not know asks
     ("M2", "o-1", CALLED_AGAIN, "o-1:1/refund is sent again by refund.submitted.v1 again, and it may have moved"),
+    (
+        "M2 S3",
+        "o-1",
+        all_of(
+            copied("refund.requested.v1", "o-1", "asked", {"settlement_id": "s9"}),
+            copied("refund.submitted.v1", "o-1", "called", {"settlement_id": "s9"}),
+            copied("refund.submitted.v1", "o-1", "again", {"settlement_id": "s9", "attempt": 2}),
+        ),
+        "s9/refund is sent again by refund.submitted.v1 again, and it may have moved",
+    ),
     ("M2", "o-1", changed("refund.submitted.v1", "o-1", attempt=9), "call 9 of at most 8"),
     ("M2", "o-1", copied("refund.submitted.v1", "o-1", data={"attempt": 2, "attempts_max": 9}), "more calls by nobody"),
     (
@@ -647,6 +663,12 @@ def test_what_waits_in_a_parked_order_is_counted(market: Written) -> None:
     report = all_of(UNANSWERED, unarmed("order/o-2"), parked("order", "o-2"))(market).verified()
     assert (report.excused["parked for a fix"]["S1"], report.excused["parked for a fix"]["S3"]) == (1, 1)
     assert set(report.found) == {"S4"}  # the letter was planted with a number far too high
+
+
+def test_what_is_parked_again_by_the_same_record_is_another_letter(market: Written) -> None:
+    world = all_of(parked("order", "o-2"), parked("order", "o-2", 1001))(market)
+    (violation,) = world.verified().violations["S4"]
+    assert "to 999 of recourse/order" in violation.sentence
 
 
 def test_who_has_no_alarm_may_wait_for_the_timer_service(market: Written) -> None:

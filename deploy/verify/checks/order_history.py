@@ -52,15 +52,16 @@ class OrderHistory:
         }
 
     def _once(self, lying: Iterable[Observation], known: dict[str, Observation]) -> Iterator[Observation]:
-        here: dict[str, Observation] = {}
+        here: dict[tuple[str, int | None], Observation] = {}
         for one in lying:
-            first = here.setdefault(one.id, one)
+            # A dead letter is named after its record, which may be set aside again, and by several services.
+            is_letter = one.type == DEAD_LETTER
+            first = here.setdefault((one.id, one.sequence if is_letter else None), one)
             if first is not one:
                 self.again.append((first, one))
                 continue
             yield one
-            # A dead letter is named after the record, which several services may set aside.
-            if one.type != DEAD_LETTER and (elsewhere := known.setdefault(one.id, one)) is not one:
+            if not is_letter and (elsewhere := known.setdefault(one.id, one)) is not one:
                 self.again.append((elsewhere, one))
 
     def of(self, topic: str) -> Sequence[Observation]:
