@@ -11,8 +11,9 @@ from pydantic import SecretStr, ValidationError
 
 from schemas.notification.events import NotificationFailed, NotificationSent, Queued, WebhookQueued
 from schemas.notification.shapes import Recipient, RecipientRole
-from services.notification.domain import ATTEMPTS_MAX, DECIDER, Attempted, decider
+from services.notification.domain import DECIDER, Attempted, decider
 from services.notification.gateway import Answer
+from services.notification.policy import ATTEMPTS_MAX
 from services.notification.subscriptions import SUBSCRIPTIONS
 from services.notification.webhooks import Endpoint, WebhookSettings, body, headers, is_public, meaning
 from tests.domain.notification_samples import ORDER, SAMPLES, placed

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.wire import Message
-from services.notification.domain import DECIDER, Known, Pending, State
+from services.notification.domain import DECIDER
+from services.notification.states import Known, Pending, State
 from shared.kernel.agenda import Agenda, Written
 from shared.kernel.decider import Decider, Input, Stream, handle
 from tests.domain.notification_samples import SAMPLES, placed
