@@ -4,16 +4,19 @@ tests. The same deciders, tables and shard loop as in production; the transport 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any, get_args
 
 from deploy.payments.provider import Answer, Provider
 from deploy.payments.records import heard, written
+from deploy.recipients import MailServer, WebhookEndpoint
 from deploy.stories.dialogue import EVENT_TOPICS, Case, Seen, hire_mediators
+from schemas.notification.shapes import RecipientRole
 from schemas.payments.commands import PaymentCommand
 from schemas.payments.events import PaymentEvent
 from services.dispute.domain import DECIDER as DISPUTE
 from services.mediation.domain import DECIDER as MEDIATION
-from services.notification.agenda import MailList
-from services.notification.domain import DECIDER as NOTIFICATION
+from services.notification.domain import decider as notification
+from services.notification.projection import Channel, Deliveries, MemoryDeliveryTable
 from services.order.domain import DECIDER as ORDER
 from services.refund.domain import DECIDER as REFUND
 from services.timer.agenda import MemoryTable, TimerAgenda
@@ -25,13 +28,19 @@ from shared.rules.policies import Policies
 from shared.runtime.memory import MemoryBus, World
 
 
-async def compose(bus_partitions: int = 3) -> tuple[World, MailList]:
-    """All six services and a payment provider; and the mails that were taken."""
+async def compose(bus_partitions: int = 3, webhooks: WebhookEndpoint | None = None) -> tuple[World, MailServer]:
+    """All six services, a payment provider and a mail server; with an endpoint, it is told what people are told."""
     world = World(policies.load(), bus_partitions)
-    mails = MailList()
+    mails = MailServer()
     for decider in (ORDER, DISPUTE, MEDIATION, REFUND):
         await world.add(decider, Agenda())
-    await world.add(NOTIFICATION, mails)
+    channels: list[Channel[Any]] = [mails.channel()]
+    told: tuple[RecipientRole, ...] = ()
+    if webhooks is not None:
+        channels.append(webhooks.channel())
+        told = get_args(RecipientRole)
+    deliveries = Deliveries(MemoryDeliveryTable(), channels, world.bus.clock)
+    await world.add(notification(mail=True, webhooks=told), deliveries, deliveries.settled)
     await world.add(TIMER, TimerAgenda(MemoryTable()))
     world.strangers.append(PaymentService(world.bus))
     return world, mails
@@ -116,9 +125,9 @@ class MemoryStage:
                 self._read[topic, partition] = len(log)
 
 
-async def open_stage(policy: str) -> tuple[MemoryStage, MailList]:
+async def open_stage(policy: str, webhooks: WebhookEndpoint | None = None) -> tuple[MemoryStage, MailServer]:
     """A stage with mediators on duty."""
-    world, mails = await compose()
+    world, mails = await compose(webhooks=webhooks)
     stage = MemoryStage(world, policy)
     await hire_mediators(stage, "memory")
     return stage, mails

@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from services.notification.gateway import Gateway
+from services.notification.smtp import MailGateway
 from services.notification.webhooks import WebhookGateway
 from shared.kernel.agenda import Agenda
 from shared.kernel.ports import Publisher, Source, Store
@@ -72,8 +72,8 @@ DOORS_OF: dict[str, dict[str, Door]] = {
         "sandbox publisher": Door(Publisher, "services.refund.gateway", "KafkaPublisher"),
     },
     "notification": {
-        "agenda": Door(Agenda, "services.notification.app", "DeliveryQueue"),
-        "mail": Door(Gateway, "services.notification.app", "Smtp"),
+        "agenda": Door(Agenda, "services.notification.app", "Deliveries"),
+        "mail": Door(MailGateway, "services.notification.app", "Smtp"),
         "webhook": Door(WebhookGateway, "services.notification.app", "Webhooks"),
     },
 }

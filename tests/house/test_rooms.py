@@ -6,9 +6,11 @@ import re
 from tests.house.reading import called, files, lines, modules, relative
 from tests.house.test_purity import PURE
 
-ROOMS = {"__init__", "__main__", "domain", "policy", "subscriptions", "app", "gateway", "store", "agenda"}
+ROOMS = {"__init__", "__main__", "domain", "policy", "subscriptions", "app", "gateway", "store", "agenda", "projection"}
 ROOMS_BESIDE = {
     "services.notification.letters",  # how a queued letter reads; written when it is sent
+    "services.notification.network",  # to which addresses a webhook may go
+    "services.notification.smtp",  # how a letter is handed over to a mail server
     "services.notification.webhooks",  # how a queued webhook is signed and handed over
     "services.refund.ledger",  # which postings an event is; booked in the commit that stores it
 }

@@ -118,10 +118,10 @@ MUTANTS = (
     ),
     Mutant(
         "a letter that was handed out is taken from the queue again",
-        "services/notification/agenda.py",
+        "services/notification/projection.py",
         "taken + handed_out, room",
         "taken, room",
-        ("tests/kit/test_mail.py",),
+        ("tests/contract/test_deliveries.py",),
     ),
     Mutant(
         "a frozen member keeps its shards for an hour",

@@ -1,8 +1,8 @@
 """One process of one service: the real shard loop behind doors at which everything may go wrong.
 
-Whatever a process does to the world it does through its store, its source and its publisher. A fault strikes as it
-crosses one of these doors, before the deed or after it, which is as good as anywhere: between two crossings nothing
-leaves the process.
+Whatever a process does to the world it does through its store, its source, its publisher and the mail server. A fault
+strikes as it crosses one of these doors, before the deed or after it, which is as good as anywhere: between two
+crossings nothing leaves the process.
 """
 
 import asyncio
@@ -202,12 +202,12 @@ class Source(MemorySource):
 
 class Process:
     def __init__(
-        self, group: "Group", number: int, decider: Decider[Any], agenda: Agenda, rules: Policies, topics: Sequence[str]
+        self, group: "Group", number: int, decider: Decider[Any], rules: Policies, topics: Sequence[str]
     ) -> None:
         self.group, self.name = group, f"{group.service}-{number}"
         self.alive = True
         self.clock_wrong = timedelta(0)
-        self.agenda = agenda
+        self.agenda = group.agenda(self)
         self.has_published = asyncio.Event()
         self.thawed = asyncio.Event()
         self.thawed.set()
@@ -215,8 +215,8 @@ class Process:
         self.loop = Watched(
             decider,
             rules,
-            agenda,
-            Store(self, agenda),
+            self.agenda,
+            Store(self, self.agenda),
             self.source,
             Publisher(self),
             self.clock,
