@@ -7,39 +7,27 @@ from itertools import islice
 
 from deploy.payments.provider import Answer, Provider
 from deploy.payments.records import heard, written
+from deploy.recipients import MailServer, WebhookEndpoint
 from deploy.stories.dialogue import EVENT_TOPICS, PlayedOrder, Seen, hire_mediators
 from schemas.payments.commands import PaymentCommand
 from schemas.payments.events import PaymentEvent
-from services.dispute.domain import DECIDER as DISPUTE
-from services.mediation.domain import DECIDER as MEDIATION
-from services.notification.agenda import MailList
-from services.notification.domain import DECIDER as NOTIFICATION
-from services.order.domain import DECIDER as ORDER
-from services.refund.domain import DECIDER as REFUND
-from services.refund.projection import Ledger, MemoryLedgerTable
-from services.timer.domain import DECIDER as TIMER
-from services.timer.projection import MemoryTimerTable, Timers
+from services.composition import compose
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Record
 from shared.rules import policies
 from shared.runtime.memory import MemoryBus, World
 
 
-async def compose(bus_partitions: int = 3) -> tuple[World, MailList]:
-    """All six services and a payment provider; and the mails that were taken."""
+async def whole_system(bus_partitions: int = 3, webhooks: WebhookEndpoint | None = None) -> tuple[World, MailServer]:
+    """All six services, a payment provider and a mail server; with an endpoint, it is told what people are told."""
     world = World(policies.load(), bus_partitions)
-    mails = MailList()
-    for decider in (ORDER, DISPUTE, MEDIATION):
-        await world.add(decider)
-    await world.add(REFUND, projections=[Ledger(MemoryLedgerTable())])
-    await world.add(NOTIFICATION, [mails], [mails])
-    timers = Timers(MemoryTimerTable())
-    await world.add(TIMER, [timers], [timers])
-    world.external_systems.append(PaymentService(world.bus))
+    mails = MailServer()
+    await compose(world, [mails.channel(), *([webhooks.channel()] if webhooks is not None else [])])
+    world.external_systems.append(MemoryPaymentService(world.bus))
     return world, mails
 
 
-class PaymentService:
+class MemoryPaymentService:
     """The stand-in for the platform's payment service, without its transport."""
 
     def __init__(self, bus: MemoryBus) -> None:
@@ -118,9 +106,9 @@ class MemoryStage:
                 self._read[topic, partition] = len(log)
 
 
-async def open_stage(policy: str) -> tuple[MemoryStage, MailList]:
+async def open_stage(policy: str, webhooks: WebhookEndpoint | None = None) -> tuple[MemoryStage, MailServer]:
     """A stage with mediators on duty."""
-    world, mails = await compose()
+    world, mails = await whole_system(webhooks=webhooks)
     stage = MemoryStage(world, policy)
     await hire_mediators(stage, "memory")
     return stage, mails

@@ -371,11 +371,8 @@ def ruling(refund_minor: int, return_required: bool) -> Terms:
 
 def outcome(decision: events.DisputeDecided) -> Outcome:
     """What the dispute will be closed as once the decision is final."""
-    match decision.cause:
-        case "buyer_silent" | "seller_silent":
-            return decision.cause
-        case _:
-            return "decided"
+    cause = decision.cause
+    return cause if cause == "buyer_silent" or cause == "seller_silent" else "decided"
 
 
 def file(dispute: Opened, by: Side, evidence: Iterable[Evidence]) -> Opened:

@@ -1,15 +1,16 @@
 """Wiring."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
-from services.notification.agenda import DeliveryQueue, mail_line, webhook_line
 from services.notification.domain import decider
-from services.notification.gateway import MailSettings, Smtp
-from services.notification.store import PostgresTable
-from services.notification.webhooks import Webhooks, WebhookSettings
+from services.notification.projection import Channel, Deliveries
+from services.notification.smtp import MailSettings, Smtp, mail_channel
+from services.notification.store import PostgresDeliveryTable
+from services.notification.webhooks import Webhooks, WebhookSettings, webhook_channel
 from shared.kernel.decider import Decider
 from shared.runtime.application import Application
 from shared.runtime.parts import Parts
@@ -24,11 +25,11 @@ def _decider(settings: NotificationSettings) -> Decider[Any, Any, Any]:
 
 
 def _parts(settings: NotificationSettings, pool: asyncpg.Pool) -> Parts:
-    deliveries = DeliveryQueue(
-        PostgresTable(pool),
-        mail_line(Smtp(settings), settings.smtp_connections_max),
-        webhook_line(Webhooks(settings), settings.webhook_connections_max),
-    )
+    channels: list[Channel[Any]] = [
+        mail_channel(Smtp(settings), settings.smtp_connections_max),
+        webhook_channel(Webhooks(settings), settings.webhook_connections_max),
+    ]
+    deliveries = Deliveries(PostgresDeliveryTable(pool), channels, lambda: datetime.now(UTC))
     return Parts(projections=[deliveries], inputs=[deliveries])
 
 

@@ -1,25 +1,21 @@
 """What becomes of an event that somebody should hear of: a delivery queued, sent, tried again, given up (R49).
 
-`Unplaced`: the order's events overtook its `order.placed` and wait. `Known`: there is somebody to write to. Letters and
-webhooks wait for their servers in a queue of their own, off the bus; what came of an attempt returns as an input.
+Letters and webhooks wait for their servers in a queue of their own, off the bus; what came of an attempt returns as an
+input.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Never, assert_never
 
-from schemas.common import Party, PolicyRef, Reason
-from schemas.dispute.events import DisputeModified, DisputeRequested
-from schemas.mediation.events import MediationAssigned
+from schemas.common import Party
 from schemas.mediation.shapes import Mediator
 from schemas.notification.events import (
-    ClaimHeard,
     Held,
     Introduced,
-    MediatorIntroduced,
     NotificationFailed,
     NotificationSent,
     Postponed,
@@ -29,22 +25,11 @@ from schemas.notification.events import (
 from schemas.notification.shapes import Channel, Problem, Purchase, Recipient, RecipientRole
 from schemas.order.events import Placed
 from schemas.wire import Event, Message, Rejected
+from services.notification.policy import ATTEMPTS_MAX, RETRY_AFTER
+from services.notification.states import Known, State, Unplaced, evolve, learnt
 from services.notification.subscriptions import SUBSCRIPTIONS, recipients
 from shared.kernel.decider import Decider, Output
 from shared.kernel.policies import Policies
-
-RETRY_AFTER = (
-    timedelta(seconds=30),
-    timedelta(minutes=2),
-    timedelta(minutes=10),
-    timedelta(minutes=30),
-    timedelta(hours=2),
-    timedelta(hours=6),
-    timedelta(hours=6),
-    timedelta(hours=12),
-)
-"""After the first, second … failed attempt; after the last there is no other. A day and three hours in all."""
-ATTEMPTS_MAX = len(RETRY_AFTER) + 1
 
 RULES = {"seller_silence", "buyer_silence", "mediation_seller_silence", "cancel_arbitration"}
 """What the order's policy says about silence and giving up: letters tell what happens if the reader does nothing."""
@@ -57,36 +42,6 @@ class Channels:
 
     mail: bool
     webhooks: frozenset[RecipientRole] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A delivery in the queue."""
-
-    queued: Queued | WebhookQueued
-    attempts: int
-    next_attempt_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Unplaced:
-    held: tuple[Held, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    buyer: Party
-    seller: Party
-    purchase: Purchase
-    policy: PolicyRef
-    mediators: Mapping[str, Mediator] = field(default_factory=dict)
-    """Dispute -> who sits in its newest round."""
-    reasons: Mapping[str, Reason] = field(default_factory=dict)
-    """Dispute -> why the buyer disputes."""
-    pending: Mapping[str, Pending] = field(default_factory=dict)
-
-
-State = Unplaced | Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +81,7 @@ def react(
                 return [] if isinstance(event, Placed) else list(_tell(state, heard, now, policies, channels))
             if isinstance(event, Placed):
                 return list(_introduce(state, heard, now, policies, channels))
-            if recipients(event) or _learnt(event):
+            if recipients(event) or learnt(event):
                 return [Held(event_id=heard.id, event_type=event.type, event_at=now, data=event.model_dump_json())]
             return []
         case _:
@@ -160,10 +115,10 @@ def _tell(
 ) -> Iterator[Event]:
     """What the event teaches us, then for each who is to hear of it one delivery by each of his channels."""
     event = heard.event
-    learnt = _learnt(event)
-    if learnt is not None:
-        yield learnt
-        known = evolve(state, learnt)
+    lesson = learnt(event)
+    if lesson is not None:
+        yield lesson
+        known = evolve(state, lesson)
         assert isinstance(known, Known)
         state = known
     facts: dict[str, Any] | None = None
@@ -209,15 +164,6 @@ def _deliveries(
         )
     if role in channels.webhooks:
         yield WebhookQueued(delivery_id=_delivery_id(heard, role, "webhook"), facts=facts, **about)
-
-
-def _learnt(event: Any) -> MediatorIntroduced | ClaimHeard | None:
-    match event:
-        case MediationAssigned():
-            return MediatorIntroduced(dispute_id=event.dispute_id, mediator=event.mediator)
-        case DisputeRequested() | DisputeModified() if event.reason is not None:
-            return ClaimHeard(dispute_id=event.dispute_id, reason=event.reason)
-    return None
 
 
 def _person(state: Known, role: RecipientRole, event: Any) -> Party | Mediator | None:
@@ -268,28 +214,6 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Out
             http_status=attempt.http_status,
         )
     ]
-
-
-def evolve(state: State | None, event: Event) -> State | None:
-    match state, event:
-        case None, Held():
-            return Unplaced((event,))
-        case Unplaced(held), Held():
-            return Unplaced((*held, event))
-        case None | Unplaced(), Introduced():
-            return Known(event.buyer, event.seller, event.purchase, event.policy)
-        case Known(mediators=mediators), MediatorIntroduced():
-            return replace(state, mediators={**mediators, event.dispute_id: event.mediator})
-        case Known(reasons=reasons), ClaimHeard():
-            return replace(state, reasons={**reasons, event.dispute_id: event.reason})
-        case Known(pending=pending), Queued() | WebhookQueued():
-            return replace(state, pending={**pending, event.delivery_id: Pending(event, 0, event.event_at)})
-        case Known(pending=pending), Postponed() if event.delivery_id in pending:
-            postponed = Pending(pending[event.delivery_id].queued, event.attempts, event.next_attempt_at)
-            return replace(state, pending={**pending, event.delivery_id: postponed})
-        case Known(pending=pending), NotificationSent() | NotificationFailed():
-            return replace(state, pending={key: one for key, one in pending.items() if key != event.delivery_id})
-    return state
 
 
 def decider(

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 
 from schemas.notification.events import Queued, WebhookQueued
-from services.notification.agenda import Change, Channel, Delivery
+from services.notification.projection import ChannelName, Delivery, DeliveryChange
 
 QUEUE = """
 INSERT INTO delivery (shard, delivery_id, channel, attempts, next_attempt_at, correlation_id, letter)
@@ -29,19 +29,19 @@ SELECT next.* FROM unnest($1::int[]) AS mine (shard) CROSS JOIN LATERAL (
     ORDER BY next_attempt_at LIMIT $4
 ) AS next ORDER BY next_attempt_at LIMIT $4
 """
-MODELS: dict[Channel, type[Queued | WebhookQueued]] = {"email": Queued, "webhook": WebhookQueued}
+MODELS: dict[ChannelName, type[Queued | WebhookQueued]] = {"email": Queued, "webhook": WebhookQueued}
 
 
-class PostgresTable:
+class PostgresDeliveryTable:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
 
-    async def next(self, channel: Channel, shards: Sequence[int], but: Sequence[str], limit: int) -> list[Delivery]:
+    async def next(self, channel: ChannelName, shards: Sequence[int], but: Sequence[str], limit: int) -> list[Delivery]:
         rows = await self.pool.fetch(NEXT, shards, channel, but, limit)
         read = MODELS[channel].read
         return [Delivery(shard, channel, attempts, at, story, read(text)) for shard, attempts, at, story, text in rows]
 
-    async def write(self, transaction: Any, change: Change) -> None:
+    async def write(self, transaction: Any, change: DeliveryChange) -> None:
         queued = [
             (
                 *(one.shard, one.id, one.channel, one.attempts, one.next_attempt_at),

@@ -1,8 +1,7 @@
 """Signed webhooks, after the Standard Webhooks scheme: what one says, how it is signed, and what an answer means.
 
-They tell the platform's own systems what each recipient is told. Where they go is the platform's setting, yet a name
-can come to mean another machine: unless allowed, nothing is sent to an address that is not public, and no redirect is
-followed.
+They tell the platform's own systems what each recipient is told. Where they go is the platform's setting, yet unless
+allowed nothing is sent to an address that is not public (network.py), and no redirect is followed.
 """
 
 import asyncio
@@ -14,8 +13,8 @@ from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Annotated, Any, Protocol, Self
+from ipaddress import ip_address
+from typing import Annotated, Protocol, Self
 from urllib.parse import urlsplit
 
 import httpcore
@@ -25,7 +24,8 @@ from pydantic_settings import SettingsConfigDict
 from schemas.notification.events import WebhookQueued
 from schemas.notification.shapes import RecipientRole
 from schemas.wire import rfc3339
-from services.notification.gateway import TAKEN, UNREACHABLE, Answer
+from services.notification.network import Network, NotPublic
+from services.notification.projection import TAKEN, UNREACHABLE, Channel, SendResult
 from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,7 @@ RESPONSE_BYTES_MAX = 16_384
 """Of an answer's body, which is read only so that the connection can be used again."""
 TRY_AGAIN = {408, 425, 429}
 """The client errors that pass."""
-NOT_PUBLIC = tuple(ip_network(net) for net in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16", "64:ff9b:1::/48"))
-"""What not every version of Python knows for special; and a cloud's own service for its machines."""
-NAT64 = IPv6Network("64:ff9b::/96")
-FORBIDDEN = Answer("bad_address")
+FORBIDDEN = SendResult("bad_address")
 """Not for ever: a name's address can be mended."""
 TROUBLE = (
     TimeoutError,
@@ -158,62 +155,16 @@ def headers(
     ]
 
 
-def meaning(status: int) -> Answer:
+def meaning(status: int) -> SendResult:
     """A redirect is a no: we do not follow it, but who set the address can mend it."""
     if 200 <= status < 300:
         return TAKEN
     final = 400 <= status < 500 and status not in TRY_AGAIN
-    return Answer("refused", final=final, http_status=status)
-
-
-def is_public(address: str) -> bool:
-    """Whether it is a machine out there, also when an IPv4 address is written within an IPv6 one."""
-    found: IPv4Address | IPv6Address = ip_address(address)
-    if isinstance(found, IPv6Address):
-        within = found.ipv4_mapped or found.sixtofour
-        if within is None and found in NAT64:
-            within = IPv4Address(int(found) & 0xFFFF_FFFF)
-        found = within or found
-    special = found.is_multicast or found.is_reserved or any(found in network for network in NOT_PUBLIC)
-    return found.is_global and not special
-
-
-class _NotPublic(Exception):
-    """A name that stands for a machine we do not speak to."""
-
-
-class _Network(httpcore.AsyncNetworkBackend):
-    """Connects to the very address that was looked at: a second look-up could answer differently."""
-
-    def __init__(self, allow_private: bool) -> None:
-        self._backend = httpcore.AnyIOBackend()
-        self._allow_private = allow_private
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
-        addresses = list(dict.fromkeys(str(where[0]) for *_, where in found))
-        if not self._allow_private and not all(map(is_public, addresses)):
-            raise _NotPublic
-        for address in addresses[:-1]:
-            try:
-                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return await self._backend.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    return SendResult("refused", final=final, http_status=status)
 
 
 class WebhookGateway(Protocol):
-    async def send(self, queued: WebhookQueued, at: datetime) -> Answer:
+    async def send(self, queued: WebhookQueued, at: datetime) -> SendResult:
         """Hands one webhook over. Never raises for what an endpoint or an address does."""
         ...
 
@@ -232,10 +183,10 @@ class Webhooks:
             ssl_context=_trusting(),
             max_connections=settings.webhook_connections_max,
             keepalive_expiry=30.0,
-            network_backend=_Network(settings.webhook_allow_private),
+            network_backend=Network(settings.webhook_allow_private),
         )
 
-    async def send(self, queued: WebhookQueued, at: datetime) -> Answer:
+    async def send(self, queued: WebhookQueued, at: datetime) -> SendResult:
         endpoint = self._endpoints.get(queued.recipient.role)
         if endpoint is None:
             return UNREACHABLE  # what was queued while there was one
@@ -251,7 +202,7 @@ class Webhooks:
             ):
                 status = response.status
                 await _read(response)
-        except _NotPublic:
+        except NotPublic:
             log.error("a webhook's address is not public", extra={"roles": sorted(endpoint.roles)})
             return FORBIDDEN
         except TROUBLE as trouble:
@@ -279,3 +230,7 @@ async def _read(response: httpcore.Response) -> None:
         length += len(part)
         if length > RESPONSE_BYTES_MAX:
             return
+
+
+def webhook_channel(gateway: WebhookGateway, at_once: int = 4) -> Channel[WebhookQueued]:
+    return Channel("webhook", gateway.send, gateway.close, at_once)

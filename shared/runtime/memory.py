@@ -5,7 +5,7 @@ alone, so a story of 15 days is played in milliseconds.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -196,13 +196,16 @@ class World:
         self.loops: list[ShardLoop] = []
         self.stores: dict[str, MemoryStore] = {}
         self.external_systems: list[ExternalSystem] = []
+        self._settled: list[Callable[[], Awaitable[None]]] = []
 
     async def add(
         self,
         decider: Decider[Any, Any, Any],
         projections: Sequence[Projection] = (),
         inputs: Sequence[InputSource] = (),
+        settled: Callable[[], Awaitable[None]] | None = None,
     ) -> ShardLoop:
+        """`settled` waits until the service has done what it does by itself at this instant, beside its loop."""
         store = MemoryStore(projections)
         home = home_among(self.bus.partitions)
         source = MemorySource(self.bus, Decoder(decider, home).topics)
@@ -220,6 +223,8 @@ class World:
         await loop.claim(range(self.bus.partitions))
         self.loops.append(loop)
         self.stores[decider.service] = store
+        if settled is not None:
+            self._settled.append(settled)
         return loop
 
     async def settle(self) -> None:
@@ -227,6 +232,8 @@ class World:
         moved = True
         while moved:
             moved = False
+            for settled in self._settled:
+                await settled()
             for loop in self.loops:
                 records = await loop.source.take(0)
                 before = loop.handled

@@ -19,7 +19,7 @@ from confluent_kafka import Producer
 
 from deploy.local.kafka import tool
 from deploy.local.stack import Stack
-from deploy.memory import compose
+from deploy.memory import whole_system
 from deploy.setup.topics import create_topics
 from schemas.topics import PARTITIONS, Topic
 from schemas.wire import MEDIATORS_KEY
@@ -132,7 +132,7 @@ def stored(world: World) -> list[StoredEvent]:
 
 
 async def test_a_command_that_lies_elsewhere_is_refused_and_nothing_else_happens() -> None:
-    world, _ = await compose(PARTITIONS)
+    world, _ = await whole_system(PARTITIONS)
     home = OURS["order-1"]
     elsewhere = (home + 1) % PARTITIONS
     ship = {"role": "seller", "person": "bruno", "carrier": "DHL", "tracking_number": "JD01"}

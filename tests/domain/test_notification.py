@@ -7,7 +7,8 @@ import pytest
 from schemas.mediation import events, shapes
 from schemas.notification.events import NotificationSent, Queued
 from schemas.wire import Event, Message, Rejected, Resumed
-from services.notification.domain import DECIDER, TOPIC_ONLY, State
+from services.notification.domain import DECIDER, TOPIC_ONLY
+from services.notification.states import State
 from services.notification.subscriptions import ALL, SUBSCRIPTIONS, TOLD, Told, recipients
 from shared.kernel.decider import Decider
 from tests.domain.notification_samples import BEA, MIA, SAM, SAMPLES, of_case, placed, requested

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued
 from schemas.wire import PrivateEvent
-from services.notification.domain import ATTEMPTS_MAX, DECIDER, RETRY_AFTER, Attempted, Known
+from services.notification.domain import DECIDER, Attempted
+from services.notification.policy import ATTEMPTS_MAX, RETRY_AFTER
+from services.notification.states import Known
 from services.notification.subscriptions import SUBSCRIPTIONS
 from tests.domain.notification_samples import ORDER, SAMPLES, placed
 from tests.domain.table import Desk, cells, outcome

@@ -11,10 +11,12 @@ from pydantic import SecretStr, ValidationError
 
 from schemas.notification.events import NotificationFailed, NotificationSent, Queued, WebhookQueued
 from schemas.notification.shapes import Recipient, RecipientRole
-from services.notification.domain import ATTEMPTS_MAX, DECIDER, Attempted, decider
-from services.notification.gateway import Answer
+from services.notification.domain import DECIDER, Attempted, decider
+from services.notification.network import is_public
+from services.notification.policy import ATTEMPTS_MAX
+from services.notification.projection import TAKEN
 from services.notification.subscriptions import SUBSCRIPTIONS
-from services.notification.webhooks import Endpoint, WebhookSettings, body, headers, is_public, meaning
+from services.notification.webhooks import Endpoint, WebhookSettings, body, headers, meaning
 from tests.domain.notification_samples import ORDER, SAMPLES, placed
 from tests.domain.table import NOON, Desk, cells, outcome
 
@@ -253,4 +255,4 @@ def test_endpoints_come_from_the_environment_and_show_no_secret(monkeypatch: pyt
 
 def test_without_endpoints_there_are_no_webhooks() -> None:
     assert WebhookSettings().webhook_roles == frozenset()
-    assert meaning(200) == Answer()
+    assert meaning(200) == TAKEN

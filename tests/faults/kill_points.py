@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from services.composition import DECIDERS
-from services.notification.gateway import Gateway
+from services.notification.smtp import MailGateway
 from services.notification.webhooks import WebhookGateway
 from shared.kernel.ports import InputSource, Projection, Publisher, Source, Store
 from shared.runtime import shard_loop
@@ -74,9 +74,9 @@ DOORS_OF: dict[str, dict[str, Door]] = {
         "sandbox publisher": Door(Publisher, "services.refund.gateway", "KafkaPublisher"),
     },
     "notification": {
-        "projection": Door(Projection, "services.notification.app", "DeliveryQueue"),
-        "inputs": Door(InputSource, "services.notification.app", "DeliveryQueue"),
-        "mail": Door(Gateway, "services.notification.app", "Smtp"),
+        "projection": Door(Projection, "services.notification.app", "Deliveries"),
+        "inputs": Door(InputSource, "services.notification.app", "Deliveries"),
+        "mail": Door(MailGateway, "services.notification.app", "Smtp"),
         "webhook": Door(WebhookGateway, "services.notification.app", "Webhooks"),
     },
 }

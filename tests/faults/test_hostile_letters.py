@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from schemas.notification.events import Queued
-from services.notification.gateway import mail
 from services.notification.letters import Letter, letter
+from services.notification.smtp import mail
 from services.notification.subscriptions import SUBSCRIPTIONS
 from tests.domain.notification_samples import SAMPLES
 from tests.domain.test_notification_letters import queued_for

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deploy.memory import compose
+from deploy.memory import whole_system
 from schemas.topics import DEAD_LETTER_BYTES_MAX
 from shared.kernel.codec import header
 from shared.runtime.memory import World
@@ -54,12 +54,12 @@ async def reasons(world: World, service: str) -> list[str]:
 
 @pytest.mark.parametrize("name", ["x-anything", "content-type", "traceparent", "ce_correlationid"])
 async def test_a_header_without_a_value(name: str) -> None:
-    world, _ = await compose()
+    world, _ = await whole_system()
     assert await answers(world, "order", say(world, "order.place", (name, None), **PLACE)) == ["order.placed"]
 
 
 async def test_a_header_without_a_value_is_kept_in_the_dead_letter() -> None:
-    world, _ = await compose()
+    world, _ = await whole_system()
     world.bus.append("order.commands", b"o1", b"not JSON", [("ce_id", b"c"), ("ce_type", b"t"), ("x", None)])
     assert await reasons(world, "order") == ["not_json"]
     assert ("x", None) in world.bus.records("order.dead-letters")[0].headers
@@ -77,7 +77,7 @@ async def test_a_header_without_a_value_is_kept_in_the_dead_letter() -> None:
     ],
 )
 async def test_an_instant_at_the_edge_of_the_calendar(instant: str) -> None:
-    world, _ = await compose()
+    world, _ = await whole_system()
     say(world, "order.place", **PLACE)
     say(world, "order.ship", role="seller", carrier="c", tracking_number="t")
     await answers(world, "order", say(world, "order.report_tracking", status="delivered", at=instant))
@@ -86,7 +86,7 @@ async def test_an_instant_at_the_edge_of_the_calendar(instant: str) -> None:
 
 
 async def test_a_key_that_is_no_id_is_refused_again_and_again() -> None:
-    world, _ = await compose()
+    world, _ = await whole_system()
     for _ in range(2):
         command_id = say(world, "order.place", key="no id at all!", **PLACE)
         assert await answers(world, "order", command_id) == ["key_mismatch"]
@@ -94,7 +94,7 @@ async def test_a_key_that_is_no_id_is_refused_again_and_again() -> None:
 
 @pytest.mark.parametrize("sequence", [b"9" * 40, b"9" * 19, b"-1", b"\xd9\xa1"])
 async def test_a_sequence_that_no_table_holds(sequence: bytes) -> None:
-    world, _ = await compose()
+    world, _ = await whole_system()
     forged = ("ce_source", b"elsewhere"), ("ce_sequence", sequence)
     say(world, "timer.cancel", *forged, timer_id="order/o1")
     await world.settle()
@@ -110,7 +110,7 @@ async def test_a_sequence_that_no_table_holds(sequence: bytes) -> None:
     ("key", "size"), [(b"k" * 10_000_000, 1), (b"o1", 10_000_000)], ids=["a huge key", "huge headers"]
 )
 async def test_a_dead_letter_of_something_huge_fits_its_topic(key: bytes, size: int) -> None:
-    world, _ = await compose()
+    world, _ = await whole_system()
     world.bus.append("order.commands", key, b"x" * 1_000_000, [("ce_id", b"c"), ("x", b"x" * size)])
     assert len(await reasons(world, "order")) == 1
     letter = world.bus.records("order.dead-letters")[0]
@@ -120,7 +120,7 @@ async def test_a_dead_letter_of_something_huge_fits_its_topic(key: bytes, size: 
 
 
 async def test_a_record_that_the_decoder_trips_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    world, _ = await compose()
+    world, _ = await whole_system()
     order = world.loops[0]
     monkeypatch.setattr(order.decoder, "_command", lambda *_: 1 / 0)
     say(world, "order.place", **PLACE)
@@ -133,6 +133,6 @@ async def test_a_record_that_the_decoder_trips_over(monkeypatch: pytest.MonkeyPa
     ("role", "to", "code"), [("buyer", "order", "not_allowed"), ("platform", "notification", "invalid")]
 )
 async def test_a_timer_that_must_not_be_set(role: str, to: str, code: str) -> None:
-    world, _ = await compose()
+    world, _ = await whole_system()
     due = {"timer_id": "order/o1", "name": "processing_ends", "due_at": "2026-01-01T00:00:00Z", "deliver_to": to}
     assert await answers(world, "timer", say(world, "timer.schedule", role=role, **due)) == [code]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploy.memory import MemoryStage, PaymentService, compose
+from deploy.memory import MemoryPaymentService, MemoryStage, whole_system
 from deploy.payments.provider import Provider
 from deploy.payments.script import PLAIN, Step, script
 from deploy.stories.claims import disputed
@@ -38,9 +38,9 @@ PLATFORM = Actor(role="platform", id="refund")
 ASK = QueryPayment(order_id="order-1", actor=PLATFORM, payment_key="s1/refund")
 
 
-async def opened(policy: str = "aliexpress") -> tuple[MemoryStage, PaymentService]:
-    world, _ = await compose()
-    (payments,) = [stranger for stranger in world.external_systems if isinstance(stranger, PaymentService)]
+async def opened(policy: str = "aliexpress") -> tuple[MemoryStage, MemoryPaymentService]:
+    world, _ = await whole_system()
+    (payments,) = [stranger for stranger in world.external_systems if isinstance(stranger, MemoryPaymentService)]
     return MemoryStage(world, policy), payments
 
 

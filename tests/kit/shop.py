@@ -1,72 +1,100 @@
-"""Orders whose deliveries a queue keeps."""
+"""Orders whose deliveries a queue keeps, and a clock that stands until it is moved."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from shared.kernel.agenda import Agenda, Written
+import asyncpg
 
 from schemas.wire import Message
-from services.notification.domain import DECIDER, Known, Pending, State
+from services.notification.domain import DECIDER, Attempted
+from services.notification.projection import Channel, Deliveries, DeliveryTable
+from services.notification.states import Known, PendingDelivery, State
 from shared.kernel.decider import Decider
-from shared.kernel.ports import Input
+from shared.kernel.ports import Input, StoredEvent
 from shared.kernel.stream import Stream, handle
 from tests.domain.notification_samples import SAMPLES, placed
 from tests.domain.table import POLICIES
+from tests.kit.stored_events import NOON, stored_event
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0.005)
+
+
+@dataclass
+class Rows:
+    """The durable side of a queue, which outlives it; with a pool it is in PostgreSQL."""
+
+    table: DeliveryTable
+    pool: asyncpg.Pool | None = None
+
+    async def commit(self, queue: Deliveries, events: Sequence[StoredEvent]) -> None:
+        if self.pool is None:
+            await queue.apply(None, [], events)
+            return
+        async with self.pool.acquire() as connection, connection.transaction():
+            await queue.apply(connection, [], events)
 
 
 class Shop:
-    """Orders on one shard, and their queue: decides, commits and asks what is due, as the shard loop does."""
+    """Orders, and their queue: decides, commits and asks what is due, as the shard loop does."""
 
-    def __init__(
-        self, queue: Agenda, write: Callable[[Sequence[Written]], Any], decider: Decider[State, Any, Any] = DECIDER
-    ) -> None:
-        self.queue, self._write, self._decider = queue, write, decider
+    def __init__(self, rows: Rows, *channels: Channel[Any], decider: Decider[State, Any, Any] = DECIDER) -> None:
+        self.now = NOON
+        self.rows, self.decider = rows, decider
+        self.queue = Deliveries(rows.table, channels, lambda: self.now)
         self.streams: dict[str, Stream[Any]] = {}
-        self.now = datetime.now(UTC) - timedelta(minutes=5)
         self.said: list[Message] = []
         self._position = 0
 
-    async def hear(self, record: Input, shard: int = 0) -> list[Message]:
-        stream = self.streams.setdefault(record.stream_id, Stream(record.stream_id))
-        written = []
-        for said in handle(self._decider, stream, record, POLICIES):
+    async def hear(self, found: Input, shard: int = 0) -> list[Message]:
+        stream = self.streams.setdefault(found.stream_id, Stream(found.stream_id))
+        stored = []
+        for said in handle(self.decider, stream, found, POLICIES):
             self._position += 1
-            place = (shard, self._position, record.stream_id, said.id, said.correlation_id, record.time)
-            written.append(Written(*place, said.message))
-        await self._write(written)
-        self.queue.committed(written)
-        messages = [one.message for one in written]
+            stored.append(stored_event(said.message, shard=shard, position=self._position, at=found.time))
+        await self.rows.commit(self.queue, stored)
+        self.queue.committed(stored)
+        messages = [said for said in (one.message for one in stored) if isinstance(said, Message)]
         self.said += messages
         return messages
 
     async def event(self, name: str, order_id: str = "order-1", shard: int = 0) -> list[Message]:
-        self.now += timedelta(seconds=1)
         event = (placed() if name == "order.placed" else SAMPLES[name]).model_copy(update={"order_id": order_id})
-        return await self.hear(Input(event, event.type, order_id, f"{name}-{self.now}", self.now, "story"), shard)
+        id_ = f"{name}-{order_id}-{self.now}"
+        return await self.hear(Input(event, event.type, order_id, id_, self.now, "story"), shard)
 
     async def order(self, order_id: str = "order-1", shard: int = 0) -> list[Message]:
         return await self.event("order.placed", order_id, shard)
 
-    def pending(self, order_id: str) -> Mapping[str, Pending]:
+    def wait(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+    async def outcomes(self, shard: int = 0) -> list[Input]:
+        """What has come of all that is due by now."""
+        await self.queue.settled()
+        return list(self.queue.due(self.now, shard))
+
+    async def settle(self, shard: int = 0) -> None:
+        """Until nothing more comes of what is due by now."""
+        while outcomes := await self.outcomes(shard):
+            for outcome in outcomes:
+                await self.hear(outcome, shard)
+
+    def pending(self, order_id: str = "order-1") -> Mapping[str, PendingDelivery]:
         state = self.streams[order_id].state
         assert isinstance(state, Known)
         return state.pending
 
-    async def outcomes(self, count: int, shard: int = 0, at: datetime | None = None) -> list[Input]:
-        """What comes due, once that many have; a queue may need a moment."""
-        due: list[Input] = []
-        async with asyncio.timeout(10):
-            while len(due) < count:
-                due += self.queue.due(at or datetime.now(UTC), shard)
-                await asyncio.sleep(0.01)
-        return due
+    async def attempts(self) -> list[Attempted]:
+        """Likewise, as the decider hears of them."""
+        return [heard for heard in (one.payload for one in await self.outcomes()) if isinstance(heard, Attempted)]
 
-    async def nothing_due(self, shard: int = 0) -> bool:
-        await asyncio.sleep(0.1)
-        return not self.queue.due(datetime.now(UTC), shard)
-
-    async def settle(self, count: int) -> None:
-        for outcome in await self.outcomes(count):
-            await self.hear(outcome)
+    def of(self, model: type[Any]) -> list[Any]:
+        """All that was said of one kind."""
+        return [one for one in self.said if isinstance(one, model)]

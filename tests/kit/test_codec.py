@@ -11,7 +11,6 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.instants import to_ms
 from schemas.mediation.commands import RegisterMediator
 from schemas.order.events import LinesFrozen
 from schemas.timer.commands import Schedule
@@ -27,8 +26,8 @@ from shared.kernel.decider import Refusal, RefusedOnArrival, WakeUp
 from shared.kernel.ports import Input, Record, StoredEvent
 from shared.runtime.partitions import home_among, partition_of
 from tests.kit.counter_decider import WORDS, Add, Added, Keep, Promise, Told, counter_decider
+from tests.kit.stored_events import NOON, stored_event
 
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PARTITIONS = 12
 HOME = home_among(PARTITIONS)
 GOLDEN = Path(__file__).parents[2] / "schemas" / "golden"
@@ -430,44 +429,27 @@ ANY_DECODER = Decoder(counter_decider(), HOME)
 # -- what goes out -----------------------------------------------------------------------------------------------------
 
 
-def stored_event(message: Message, topic: str, correlation_id: str, traceparent: str | None = None) -> StoredEvent:
-    """The 42nd that shard 3 published, caused at noon."""
-    return StoredEvent(
-        shard=3,
-        position=50,
-        sequence=42,
-        topic=topic,
-        partition=3,
-        key=None,
-        stream_id=message.order_id,
-        type=message.type,
-        time=to_ms(NOON),
-        id="id-1",
-        causation_id="c1",
-        correlation_id=correlation_id,
-        command_id=None,
-        digest=None,
-        traceparent=traceparent,
-        headers=None,
-        data=message.model_dump_json().encode(),
-        message=message,
+def forty_second(message: Message, topic: str, correlation_id: str, traceparent: str | None = None) -> StoredEvent:
+    """That shard 3 published, caused at noon."""
+    return stored_event(
+        message, position=50, sequence=42, topic=topic, shard=3, correlation_id=correlation_id, traceparent=traceparent
     )
 
 
 def test_an_event_goes_out_with_exactly_these_headers() -> None:
     event = Added(order_id="order-1", actor=BUYER, amount=5, total=5)
-    stored = stored_event(event, "order.events", correlation_id="story \N{SNOWMAN}", traceparent="00-1-2-01")
+    stored = forty_second(event, "order.events", correlation_id="story \N{SNOWMAN}", traceparent="00-1-2-01")
     key, data, headers = codec.published(stored, "order")
     assert key == b"order-1"
     assert headers == [
         ("ce_specversion", b"1.0"),
-        ("ce_id", b"id-1"),
+        ("ce_id", b"event-50"),
         ("ce_type", b"counter.added.v1"),
         ("ce_source", b"recourse/order/3"),
         ("ce_time", b"2026-03-02T12:00:00.000Z"),
         ("ce_subject", b"order-1"),
         ("ce_correlationid", "story \N{SNOWMAN}".encode()),
-        ("ce_causationid", b"c1"),
+        ("ce_causationid", b"cause"),
         ("ce_dataschema", b"urn:recourse:counter.added.v1"),
         ("ce_sequence", b"42"),
         ("content-type", b"application/json"),
@@ -486,7 +468,7 @@ def test_what_goes_out_can_be_read_by_the_service_it_is_for() -> None:
     schedule = Schedule(
         order_id="order-1", actor=BUYER, timer_id="order/order-1", name="n", due_at=NOON, deliver_to="order"
     )
-    key, data, headers = codec.published(stored_event(schedule, "timer.commands", correlation_id="story"), "order")
+    key, data, headers = codec.published(forty_second(schedule, "timer.commands", correlation_id="story"), "order")
     decoded = Decoder(TIMER, HOME).decode(record(data, headers, key, topic="timer.commands"), NOON)
     assert isinstance(decoded, Decoded)
     assert (decoded.input.payload, decoded.input.correlation_id) == (schedule, "story")

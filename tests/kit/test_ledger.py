@@ -1,7 +1,6 @@
 """The database itself keeps the ledger: balanced, never changed, never posted twice (R22)."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +8,19 @@ import asyncpg
 import pytest
 
 from schemas.common import PolicyRef
-from schemas.instants import to_ms
 from schemas.refund.events import ChargedBack, PaidOut, RefundFailed, RefundSettled
 from schemas.wire import Event
 from services import refund
 from services.refund.projection import Ledger
 from services.refund.states import Captured
 from services.refund.store import PostgresLedgerTable
-from shared.kernel.ports import StoredEvent
 from shared.runtime.postgres.database import connect
 from shared.runtime.postgres.migrate import migrate
+from tests.kit.stored_events import NOON, stored_event
 
 pytestmark = [pytest.mark.stack, pytest.mark.rule("R22")]
 
 SCHEMA = "refund"
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ENTRY = "INSERT INTO ledger_entry VALUES ($1, 'order-1', 'refund.settled.v1', now(), 'EUR')"
 POSTING = "INSERT INTO ledger_posting (entry_id, side, account, amount_minor) VALUES"
 PAIR_OF = f"WITH entry AS ({ENTRY}) {POSTING}"
@@ -72,32 +69,9 @@ def to_or_from_seller(model: type[PaidOut | ChargedBack], amount_minor: int) -> 
 
 
 async def write(connection: Any, events: Sequence[Event], first: int = 1) -> None:
-    stored = [_stored(position, event) for position, event in enumerate(events, first)]
+    stored = [stored_event(event, position=position) for position, event in enumerate(events, first)]
     async with connection.transaction():
         await Ledger(PostgresLedgerTable()).apply(connection, (), stored)
-
-
-def _stored(position: int, event: Event) -> StoredEvent:
-    return StoredEvent(
-        shard=0,
-        position=position,
-        sequence=position,
-        topic=event.topic,
-        partition=0,
-        key=None,
-        stream_id=event.order_id,
-        type=event.type,
-        time=to_ms(NOON),
-        id=f"event-{position}",
-        causation_id="cause",
-        correlation_id="correlation",
-        command_id=None,
-        digest=None,
-        traceparent=None,
-        headers=None,
-        data=None,
-        message=event,
-    )
 
 
 async def postings(connection: Any) -> list[tuple[str, str, int]]:

@@ -1,34 +1,24 @@
-"""The queue of letters, in PostgreSQL and in memory: the same scenarios on both; and mail as a real server gets it."""
+"""Mail as a real server gets it."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import ValidationError
-from shared.kernel.agenda import Agenda, Written
 
-from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued
-from services import notification
-from services.notification.agenda import TAKEN_MAX, DeliveryQueue, MailList, mail_line
-from services.notification.domain import Attempted
-from services.notification.gateway import TAKEN, UNREACHABLE, Answer, MailSettings, Smtp, deliverable
+from schemas.notification.events import NotificationSent, Queued
 from services.notification.letters import Letter
-from services.notification.store import PostgresTable
-from shared.kernel.ports import Input
-from shared.runtime.memory import MemoryStore
-from shared.runtime.postgres import database
-from shared.runtime.postgres.migrate import migrate
-from tests.kit.shop import Shop
+from services.notification.projection import TAKEN, UNREACHABLE, MemoryDeliveryTable, SendResult
+from services.notification.smtp import MailSettings, Smtp, deliverable, mail_channel
+from tests.kit.shop import Rows, Shop
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LETTER = Letter("Order 1: paid", "It is paid.\n", "<p>It is paid.</p>")
@@ -138,17 +128,17 @@ async def test_a_connection_serves_many_mails_and_one_that_died_is_replaced(serv
 
 
 ANSWERS = [
-    ("550 5.1.1 <bea@example.org> unknown", Answer("refused", 550, final=True)),
-    ("552 5.2.2 bea@example.org: full", Answer("refused", 552, final=True)),
-    ("451 4.7.1 later, bea@example.org", Answer("refused", 451)),
-    ("421 4.3.2 going down", Answer("refused", 421)),
+    ("550 5.1.1 <bea@example.org> unknown", SendResult("refused", 550, final=True)),
+    ("552 5.2.2 bea@example.org: full", SendResult("refused", 552, final=True)),
+    ("451 4.7.1 later, bea@example.org", SendResult("refused", 451)),
+    ("421 4.3.2 going down", SendResult("refused", 421)),
     ("bea@example.org? never heard of", UNREACHABLE),
 ]
 
 
 @pytest.mark.parametrize(("reply", "expected"), ANSWERS)
 async def test_what_a_servers_no_means(
-    server: Server, smtp: Smtp, reply: str, expected: Answer, caplog: pytest.LogCaptureFixture
+    server: Server, smtp: Smtp, reply: str, expected: SendResult, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server.answer = lambda recipient: reply
@@ -163,7 +153,7 @@ BAD = ["a@b>", "<a@b", "a,b@c.org", "a@b@c.org", "a b@c.org", '"a"@c.org', "a@c_
 
 @pytest.mark.parametrize("email", [*BAD, "a@b.org\r\nRCPT TO:<x@y.org>", "a@b.org>\r\nDATA", "ä" * 65 + "@c.org"])
 async def test_an_address_that_could_be_read_in_two_ways_gets_no_mail(server: Server, smtp: Smtp, email: str) -> None:
-    assert await smtp.send("abc", email, LETTER, AT) == Answer("bad_address", final=True)
+    assert await smtp.send("abc", email, LETTER, AT) == SendResult("bad_address", final=True)
     assert server.connections == 0
 
 
@@ -237,272 +227,38 @@ def test_a_mail_server_needs_an_address_to_write_from() -> None:
     assert MailSettings().smtp_host is None
 
 
-# -- the queue ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Bench:
-    """One queue on trial: a new one on the same rows is a new process."""
-
-    anew: Callable[[], Agenda]
-    write: Callable[[Agenda], Callable[[Sequence[Written]], Any]]
-    answer_with: Callable[[Answer], None]
-    taken: Callable[[], list[tuple[str, str]]]
-    """(delivery id, subject) of what arrived."""
-    opened: list[Agenda] = field(default_factory=list)
-
-    async def shop(self, *shards: int) -> Shop:
-        queue = self.anew()
-        self.opened.append(queue)
-        for shard in shards or (0,):
-            await queue.opened(shard)
-        return Shop(queue, self.write(queue))
-
-
-@pytest.fixture(params=["in_memory", pytest.param("in_postgres", marks=pytest.mark.stack)])
-def bench(request: pytest.FixtureRequest) -> Bench:
-    made = request.getfixturevalue(request.param)
-    assert isinstance(made, Bench)
-    return made
-
-
-@pytest.fixture
-def in_memory() -> Bench:
-    answers = [TAKEN]
-    queue = MailList(lambda queued: answers[0])
-
-    def write(queue: Agenda) -> Callable[[Sequence[Written]], Any]:
-        return lambda written: queue.write(MemoryStore(queue), written)
-
-    def anew() -> Agenda:
-        for shard in range(3):
-            queue.closed(shard)
-        return queue
-
-    return Bench(
-        anew,
-        write,
-        lambda answer: answers.__setitem__(0, answer),
-        lambda: [(one.queued.delivery_id, one.letter.subject) for one in queue.taken],
-    )
-
-
-SMTP_SAYS = {TAKEN: "250 OK", Answer("refused", 451): "451 later", Answer("refused", 550, final=True): "550 no"}
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    await migrate(database_url, "notification", [Path(notification.__path__[0]) / "migrations"])
-    pool = await database.create_pool(database_url, "notification", 3)
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
-async def in_postgres(pool: asyncpg.Pool, server: Server) -> AsyncIterator[Bench]:
-    def write(queue: Agenda) -> Callable[[Sequence[Written]], Any]:
-        async def commit(written: Sequence[Written]) -> None:
-            async with pool.acquire() as connection, connection.transaction():
-                await queue.write(connection, written)
-
-        return commit
-
-    def answer_with(answer: Answer) -> None:
-        server.answer = lambda recipient: SMTP_SAYS[answer]
-
-    bench = Bench(
-        lambda: DeliveryQueue(PostgresTable(pool), mail_line(smtp_at(server.port))),
-        write,
-        answer_with,
-        lambda: [(mail["Message-ID"][1:].partition("@")[0], mail["Subject"]) for mail in server.mails],
-    )
-    yield bench
-    for queue in bench.opened:
-        await queue.stop()
+# -- its way -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.rule("R49")
-async def test_what_is_queued_is_sent_and_comes_back_as_sent(bench: Bench) -> None:
-    shop = await bench.shop()
+async def test_a_letter_that_is_refused_for_now_comes_later_as_the_same_mail(server: Server) -> None:
+    shop = Shop(Rows(MemoryDeliveryTable()), mail_channel(smtp_at(server.port)))
+    await shop.queue.opened(0)
+    server.answer = lambda recipient: "451 later" if recipient.startswith("bea") else "250 OK"
     await shop.order()
-    await shop.settle(2)
-    sent = [one for one in shop.said if isinstance(one, NotificationSent)]
-    assert {one.recipient.role for one in sent} == {"buyer", "seller"}
-    assert {id_ for id_, _ in bench.taken()} == {one.delivery_id for one in sent}
-    assert {subject for _, subject in bench.taken()} == {"Order order-1: 20.00 EUR paid"}
-    assert shop.pending("order-1") == {}
-    assert await shop.nothing_due()
-    assert shop.queue.next_due() is None
+    await shop.settle()
+    assert server.recipients == ["sam@example.org"]
+    server.answer = lambda recipient: "250 OK"
+    shop.wait(minutes=1)
+    await shop.settle()
+    assert server.recipients == ["sam@example.org", "bea@example.org"]
+    sent = [(f"<{one.delivery_id}@recourse.test>", one.attempts) for one in shop.of(NotificationSent)]
+    assert sent == [(mail["Message-ID"], number) for number, mail in enumerate(server.mails, start=1)]
+    assert {mail["Subject"] for mail in server.mails} == {"Order order-1: 20.00 EUR paid"}
+    await shop.queue.stop()
 
 
-async def test_an_outcome_is_handed_out_once(bench: Bench) -> None:
-    shop = await bench.shop()
-    await shop.order()
-    assert len(await shop.outcomes(2)) == 2
-    assert await shop.nothing_due()
-    assert len(bench.taken()) == 2
-
-
-@pytest.mark.rule("R49")
-async def test_what_was_queued_before_a_restart_is_sent_after_it(bench: Bench) -> None:
-    closed = await bench.shop()
-    closed.queue.closed(0)
-    await closed.order()
-    assert await closed.nothing_due()
-    assert bench.taken() == []
-    anew = await bench.shop()
-    anew.streams = closed.streams
-    await anew.settle(2)
-    assert len(bench.taken()) == 2
-
-
-@pytest.mark.rule("R49")
-async def test_a_repeat_after_a_crash_carries_the_same_id(bench: Bench) -> None:
-    crashed = await bench.shop()
-    await crashed.order()
-    await crashed.outcomes(2)  # and never committed
-    crashed.queue.closed(0)
-    anew = await bench.shop()
-    anew.streams = crashed.streams
-    await anew.settle(2)
-    ids = [id_ for id_, _ in bench.taken()]
-    assert len(ids) == 4
-    assert len(set(ids)) == 2
-
-
-@pytest.mark.rule("R49")
-async def test_what_could_not_be_sent_is_tried_again_at_its_instant_and_not_before(bench: Bench) -> None:
-    bench.answer_with(Answer("refused", 451))
-    shop = await bench.shop()
-    await shop.order()
-    soon = datetime.now(UTC) + timedelta(seconds=1)
-    for outcome in await shop.outcomes(2):
-        assert isinstance(outcome.payload, Attempted)
-        assert (outcome.payload.attempt, outcome.payload.smtp_status) == (1, 451)
-        await shop.hear(
-            Input(outcome.payload, outcome.type, outcome.stream_id, outcome.id, soon - timedelta(seconds=30), "s")
-        )
-    assert len([one for one in shop.said if isinstance(one, Postponed)]) == 2
-    bench.answer_with(TAKEN)
-    assert await shop.nothing_due()
-    for outcome in await shop.outcomes(2):
-        assert isinstance(outcome.payload, Attempted)
-        assert outcome.payload.attempt == 2
-        assert datetime.now(UTC) >= soon
-        await shop.hear(outcome)
-    assert len(bench.taken()) == 2
-
-
-@pytest.mark.rule("R49")
-async def test_what_is_given_up_leaves_the_queue(bench: Bench) -> None:
-    bench.answer_with(Answer("refused", 550, final=True))
-    shop = await bench.shop()
-    await shop.order()
-    await shop.settle(2)
-    assert len([one for one in shop.said if isinstance(one, NotificationFailed)]) == 2
-    anew = await bench.shop()
-    assert await anew.nothing_due()
-
-
-async def test_a_shard_that_is_not_ours_is_left_alone(bench: Bench) -> None:
-    shop = await bench.shop(0, 1)
-    shop.queue.closed(1)
-    await shop.order("order-1", shard=0)
-    await shop.order("order-2", shard=1)
-    assert len(await shop.outcomes(2)) == 2
-    assert await shop.nothing_due(1)
-    assert len(bench.taken()) == 2
-
-
-# -- the service's own queue -------------------------------------------------------------------------------------------
-
-
-class Gate:
-    """A mail server that takes nothing until told to, and counts."""
-
-    def __init__(self) -> None:
-        self.open = asyncio.Event()
-        self.waiting = self.waiting_max = 0
-        self.taken: list[str] = []
-
-    async def send(self, delivery_id: str, email: str, letter: Letter, at: datetime) -> Answer:
-        self.waiting += 1
-        self.waiting_max = max(self.waiting_max, self.waiting)
-        await self.open.wait()
-        self.waiting -= 1
-        self.taken.append(delivery_id)
-        return TAKEN
-
-    async def close(self) -> None: ...
-
-
-@pytest.fixture
-async def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture
-async def queue(pool: asyncpg.Pool, gate: Gate) -> AsyncIterator[Shop]:
-    queue = DeliveryQueue(PostgresTable(pool), mail_line(gate, at_once=4))
-
-    async def commit(written: Sequence[Written]) -> None:
-        async with pool.acquire() as connection, connection.transaction():
-            await queue.write(connection, written)
-
-    await queue.opened(0)
-    yield Shop(queue, commit)
-    await queue.stop()
-
-
-@pytest.mark.stack
-async def test_however_many_wait_only_a_page_is_in_memory_and_few_are_under_way(queue: Shop, gate: Gate) -> None:
-    orders = TAKEN_MAX
-    for number in range(orders):
-        await queue.order(f"order-{number}")
-    await asyncio.sleep(0.3)
-    assert isinstance(queue.queue, DeliveryQueue)
-    assert len(queue.queue.lines[0].sending) <= TAKEN_MAX
-    assert gate.waiting == 4
-    gate.open.set()
-    outcomes = await queue.outcomes(TAKEN_MAX // 2)
-    while len(outcomes) < 2 * orders:
-        for outcome in outcomes[-TAKEN_MAX:]:
-            await queue.hear(outcome)
-        outcomes += await queue.outcomes(1)
-    assert gate.waiting_max == 4
-    assert len(gate.taken) == len(set(gate.taken)) == 2 * orders
-
-
-@pytest.mark.stack
-async def test_a_server_that_hangs_holds_up_nothing_but_its_mail(queue: Shop, gate: Gate) -> None:
-    for number in range(20):
-        async with asyncio.timeout(30):
-            await queue.order(f"order-{number}")
-            assert queue.queue.due(datetime.now(UTC), 0) == []
-    assert gate.taken == []
-
-
-@pytest.mark.stack
-async def test_a_letter_that_waits_its_turn_is_not_sent_for_a_lost_shard(queue: Shop, gate: Gate) -> None:
-    for number in range(5):
-        await queue.order(f"order-{number}")
-    await asyncio.sleep(0.2)
-    queue.queue.closed(0)
-    gate.open.set()
-    await asyncio.sleep(0.2)
-    assert len(gate.taken) == 4
-    assert queue.queue.due(datetime.now(UTC), 0) == []
-
-
-@pytest.mark.stack
 async def test_a_template_that_fails_is_a_problem_of_its_letter_alone(
-    queue: Shop, gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(queued: Queued) -> Letter:
         raise ValueError(queued.email)
 
-    monkeypatch.setattr("services.notification.agenda.letter", broken)
-    await queue.order()
-    answers = [outcome.payload for outcome in await queue.outcomes(2)]
-    assert [(one.problem, one.final) for one in answers] == [("unwritable", False)] * 2
+    monkeypatch.setattr("services.notification.smtp.letter", broken)
+    shop = Shop(Rows(MemoryDeliveryTable()), mail_channel(smtp_at(server.port)))
+    await shop.queue.opened(0)
+    await shop.order()
+    assert [(one.problem, one.final) for one in await shop.attempts()] == [("unwritable", False)] * 2
     assert "@" not in caplog.text
+    assert server.mails == []
+    await shop.queue.stop()

@@ -1,4 +1,4 @@
-"""Webhooks as a real HTTP server gets them, and their line in the queue."""
+"""Webhooks as a real HTTP server gets them."""
 
 import asyncio
 import json
@@ -9,25 +9,24 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
-from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, WebhookQueued
-from services import notification
-from services.notification.agenda import DeliveryQueue, mail_line, webhook_line
+from schemas.notification.events import NotificationFailed, Postponed
 from services.notification.domain import decider
-from services.notification.gateway import TAKEN, UNREACHABLE, Answer
-from services.notification.letters import Letter
-from services.notification.store import PostgresTable
-from services.notification.webhooks import FORBIDDEN, RESPONSE_BYTES_MAX, Endpoint, Webhooks, WebhookSettings
-from shared.kernel.agenda import Written
-from shared.runtime.postgres import database
-from shared.runtime.postgres.migrate import migrate
+from services.notification.projection import TAKEN, UNREACHABLE, MemoryDeliveryTable, SendResult
+from services.notification.webhooks import (
+    FORBIDDEN,
+    RESPONSE_BYTES_MAX,
+    Endpoint,
+    Webhooks,
+    WebhookSettings,
+    webhook_channel,
+)
 from tests.domain.test_notification_webhooks import ALL, OLDER, SECRET, queued, verified
-from tests.kit.shop import Shop
+from tests.kit.shop import Rows, Shop
+from tests.kit.stored_events import NOON
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECRETS = (SECRET.get_secret_value(), OLDER.get_secret_value())
@@ -152,16 +151,16 @@ async def test_a_connection_serves_many(server: Server, webhooks: Webhooks) -> N
 
 ANSWERS = [
     ("200 OK", TAKEN),
-    ("410 Gone", Answer("refused", final=True, http_status=410)),
-    ("404 Not Found", Answer("refused", final=True, http_status=404)),
-    ("429 Too Many Requests", Answer("refused", http_status=429)),
-    ("500 Oops", Answer("refused", http_status=500)),
+    ("410 Gone", SendResult("refused", final=True, http_status=410)),
+    ("404 Not Found", SendResult("refused", final=True, http_status=404)),
+    ("429 Too Many Requests", SendResult("refused", http_status=429)),
+    ("500 Oops", SendResult("refused", http_status=500)),
     ("what is HTTP?", UNREACHABLE),
 ]
 
 
 @pytest.mark.parametrize(("line", "expected"), ANSWERS)
-async def test_what_an_answer_means(server: Server, webhooks: Webhooks, line: str, expected: Answer) -> None:
+async def test_what_an_answer_means(server: Server, webhooks: Webhooks, line: str, expected: SendResult) -> None:
     server.answer = status(line)
     assert await webhooks.send(queued(), AT) == expected
     server.answer = status("200 OK")
@@ -171,7 +170,7 @@ async def test_what_an_answer_means(server: Server, webhooks: Webhooks, line: st
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed(server: Server, webhooks: Webhooks, code: int) -> None:
     server.answer = status(f"{code} There", f"Location: http://127.0.0.1:{server.port}/there")
-    assert await webhooks.send(queued(), AT) == Answer("refused", http_status=code)
+    assert await webhooks.send(queued(), AT) == SendResult("refused", http_status=code)
     assert [request.target for request in server.requests] == ["/hooks?for=us"]
 
 
@@ -289,105 +288,27 @@ async def test_no_secret_and_no_url_is_logged(server: Server, caplog: pytest.Log
     await webhooks.close()
 
 
-# -- their line in the queue -------------------------------------------------------------------------------------------
+# -- their way ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Gate:
-    """A mail server that takes nothing until told to."""
-
-    open: asyncio.Event = field(default_factory=asyncio.Event)
-    taken: list[str] = field(default_factory=list)
-
-    async def send(self, delivery_id: str, email: str, letter: Letter, at: datetime) -> Answer:
-        await self.open.wait()
-        self.taken.append(delivery_id)
-        return TAKEN
-
-    async def close(self) -> None: ...
-
-
-@pytest.fixture
-async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
-    await migrate(database_url, "notification", [Path(notification.__path__[0]) / "migrations"])
-    pool = await database.create_pool(database_url, "notification", 3)
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
-async def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture
-async def shop(pool: asyncpg.Pool, gate: Gate, webhooks: Webhooks) -> AsyncIterator[Shop]:
-    queue = DeliveryQueue(PostgresTable(pool), mail_line(gate), webhook_line(webhooks))
-
-    async def commit(written: Sequence[Written]) -> None:
-        async with pool.acquire() as connection, connection.transaction():
-            await queue.write(connection, written)
-
-    await queue.opened(0)
-    yield Shop(queue, commit, decider(mail=True, webhooks=ALL))
-    await queue.stop()
-
-
-def of(shop: Shop, model: type[Any]) -> list[Any]:
-    return [one for one in shop.said if isinstance(one, model)]
-
-
-@pytest.mark.stack
 @pytest.mark.rule("R49")
-async def test_a_mail_server_that_hangs_holds_up_no_webhook(shop: Shop, gate: Gate, server: Server) -> None:
-    for number in range(110):  # more letters than are taken from the queue at once
-        await shop.order(f"order-{number}")
-    for outcome in await shop.outcomes(220):
-        await shop.hear(outcome)
-    assert gate.taken == []
-    assert {one.channel for one in of(shop, NotificationSent)} == {"webhook"}
-    ids = [request.headers["webhook-id"] for request in server.requests]
-    assert sorted(ids) == sorted(one.delivery_id for one in of(shop, WebhookQueued))
-    gate.open.set()
-    sent = 0
-    while sent < 220:
-        for outcome in await shop.outcomes(1):
-            await shop.hear(outcome)
-            sent += 1
-    assert len(gate.taken) == len(set(gate.taken)) == 220
-
-
-@pytest.mark.stack
-@pytest.mark.rule("R49")
-async def test_an_endpoint_that_hangs_holds_up_no_letter(shop: Shop, gate: Gate, server: Server) -> None:
-    server.wait_seconds = 1.5
-    gate.open.set()
-    for number in range(20):
-        await shop.order(f"order-{number}")
-    for outcome in await shop.outcomes(40):
-        await shop.hear(outcome)
-    assert [one.channel for one in of(shop, NotificationSent)].count("email") >= 36
-    assert len(gate.taken) == 40
-
-
-@pytest.mark.stack
-@pytest.mark.rule("R49")
-async def test_a_webhook_is_tried_again_under_its_id_and_given_up_visibly(
-    shop: Shop, gate: Gate, server: Server
-) -> None:
+async def test_a_webhook_is_tried_again_under_its_id_and_given_up_visibly(server: Server, webhooks: Webhooks) -> None:
+    table = MemoryDeliveryTable()
+    shop = Shop(Rows(table), webhook_channel(webhooks), decider=decider(mail=False, webhooks=ALL))
+    await shop.queue.opened(0)
     server.answer = status("503 Later")
     await shop.order()
-    for outcome in await shop.outcomes(2):
-        await shop.hear(outcome)
-    assert [(one.attempts, one.problem, one.http_status) for one in of(shop, Postponed)] == [(1, "refused", 503)] * 2
+    await shop.settle()
+    assert [(one.attempts, one.problem, one.http_status) for one in shop.of(Postponed)] == [(1, "refused", 503)] * 2
     server.answer = status("410 Gone")
-    ids = {request.headers["webhook-id"] for request in server.requests}
-    assert len(ids) == 2
-    await shop.queue.table.pool.execute("UPDATE delivery SET next_attempt_at = now() WHERE channel = 'webhook'")  # type: ignore[attr-defined]
-    shop.queue.committed([Written(0, 0, "order-1", "x", "s", AT, one) for one in of(shop, Postponed)])
-    for outcome in await shop.outcomes(2):
-        await shop.hear(outcome)
-    failed = of(shop, NotificationFailed)
+    shop.wait(seconds=30)
+    await shop.settle()
+    failed = shop.of(NotificationFailed)
     assert [(one.channel, one.attempts, one.http_status) for one in failed] == [("webhook", 2, 410)] * 2
-    assert {request.headers["webhook-id"] for request in server.requests} == ids
-    assert await shop.queue.table.pool.fetchval("SELECT count(*) FROM delivery WHERE channel = 'webhook'") == 0  # type: ignore[attr-defined]
+    times: dict[str, list[int]] = {one.delivery_id: [] for one in failed}
+    for request in server.requests:
+        times[request.headers["webhook-id"]].append(int(request.headers["webhook-timestamp"]))
+    began = int(NOON.timestamp())
+    assert list(times.values()) == [[began, began + 30]] * 2
+    assert table.deliveries == {}
+    await shop.queue.stop()

@@ -21,14 +21,9 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import NamedTuple
 
-from deploy.memory import PaymentService
+from deploy.memory import MemoryPaymentService
 from schemas.instants import from_ms
-from services.dispute.domain import DECIDER as DISPUTE
-from services.mediation.domain import DECIDER as MEDIATION
-from services.order.domain import DECIDER as ORDER
-from services.refund.domain import DECIDER as REFUND
-from services.timer.domain import DECIDER as TIMER
-from services.timer.projection import MemoryTimerTable, Timers
+from services.composition import compose
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
 from shared.rules import policies
@@ -105,11 +100,8 @@ async def played(commands: Sequence[Record], until: datetime) -> Heard:
     """The same at the same times, where nothing takes time."""
     inputs = sorted(commands, key=lambda record: (record.timestamp, record.topic, record.partition, record.offset))
     world = World(policies.load(), PARTITIONS, _at(inputs[0].timestamp))
-    for decider in (ORDER, DISPUTE, MEDIATION, REFUND):
-        await world.add(decider)
-    timers = Timers(MemoryTimerTable())
-    await world.add(TIMER, [timers], [timers])
-    world.external_systems.append(PaymentService(world.bus))
+    await compose(world)
+    world.external_systems.append(MemoryPaymentService(world.bus))
     for record in inputs:
         at = _at(record.timestamp)
         if at > world.bus.now:

@@ -2,14 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from schemas.notification.events import Queued
 from schemas.wire import Service
 from services.composition import DECIDERS
-from services.notification.agenda import MailList
-from services.notification.gateway import TAKEN, UNREACHABLE, Answer
+from services.notification.projection import (
+    TAKEN,
+    UNREACHABLE,
+    Channel,
+    Deliveries,
+    Delivery,
+    MemoryDeliveryTable,
+    SendResult,
+)
 from services.refund.ledger import BookedEntry
 from services.refund.projection import Ledger
 from services.timer.projection import MemoryTimerTable, Timers
@@ -24,21 +33,42 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 NEVER = float("-inf")
+AT_ONCE = 4
+"""Letters that are handed over at the same time."""
 
 
-class Mail(MailList):
-    """The queue of letters, kept beyond a process. What the mail server took is noted by its delivery alone."""
+class Mail(MemoryDeliveryTable):
+    """A process's view of the queue of letters, which outlives it, and of the mail server: doors like any other. What
+    the server took is noted by its delivery alone."""
 
-    def __init__(self, group: "Group") -> None:
+    def __init__(self, process: Process) -> None:
         super().__init__()
-        self._kept = group.letters
-        self.world = group.world
+        self.process, self.world, self.deliveries = process, process.group.world, process.group.letters
 
-    def _deliver(self, queued: Any) -> Answer:
-        if self.world.now() < self.world.mail_down_until:
-            return UNREACHABLE
-        self.world.mails.append(queued)
-        return TAKEN
+    async def next(self, *page: Any) -> list[Delivery]:
+        with self._news():
+            await self.process.crosses("look")
+            self.process.group.answers()
+            return await super().next(*page)
+
+    async def send(self, queued: Queued, now: datetime) -> SendResult:
+        with self._news():
+            await self.process.crosses("mail")
+            if self.world.now() < self.world.mail_down_until:
+                return UNREACHABLE
+            self.world.mails.append(queued)
+            await self.process.crosses("mailed")
+            return TAKEN
+
+    async def close(self) -> None: ...
+
+    @contextmanager
+    def _news(self) -> Iterator[None]:
+        """What comes of it changes what is due next: the process, which does not look by itself, is woken."""
+        try:
+            yield
+        finally:
+            self.process.source.again(0)
 
 
 class LedgerTable:
@@ -76,7 +106,7 @@ class Group:
     def __init__(self, world: "World", service: Service) -> None:
         self.world, self.service = world, service
         self.shards: dict[int, Any] = {}
-        self.letters: dict[Any, Any] = {}
+        self.letters: dict[tuple[int, str], Delivery] = {}
         self.table = MemoryTimerTable()
         self.processes: list[Process] = []
         self.owner: dict[int, Process] = {}
@@ -96,20 +126,21 @@ class Group:
         self.decider = world.visited.watch(DECIDERS[service])
         self.topics = Decoder(self.decider, home_among(world.bus.partitions)).topics
 
-    def _parts(self) -> Parts:
+    def parts(self, process: Process) -> Parts:
         match self.service:
             case "timer":
                 timers = Timers(self.table)
                 return Parts([timers], [timers])
             case "notification":
-                mail = Mail(self)
-                return Parts([mail], [mail])
+                mail = Mail(process)
+                deliveries = Deliveries(mail, [Channel("email", mail.send, mail.close, AT_ONCE)], process.clock)
+                return Parts([deliveries], [deliveries])
             case "refund":
                 return Parts([Ledger(LedgerTable(self.world))])
         return Parts()
 
     def start(self) -> Process:
-        process = Process(self, len(self.processes) + 1, self.decider, self._parts(), RULES, self.topics)
+        process = Process(self, len(self.processes) + 1, self.decider, RULES, self.topics)
         self.processes.append(process)
         return process
 

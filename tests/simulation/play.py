@@ -57,15 +57,17 @@ class Played:
 
 
 def play(plan: Plan, visited: Visited | None = None, log: logging.Handler = NOWHERE) -> Played:
-    """`log` hears what the services' loops have to say meanwhile, which is much."""
-    loops = logging.getLogger("shared")
-    loops.addHandler(log)
-    loops.propagate = False
+    """`log` hears what the services have to say meanwhile, which is much."""
+    services = [logging.getLogger(name) for name in ("shared", "services")]
+    for one in services:
+        one.addHandler(log)
+        one.propagate = False
     try:
         return virtual_time.run(_Stage(plan, visited or Visited()).play())
     finally:
-        loops.propagate = True
-        loops.removeHandler(log)
+        for one in services:
+            one.propagate = True
+            one.removeHandler(log)
 
 
 class _Stage:

@@ -1,8 +1,8 @@
 """One process of one service: the real shard loop behind doors at which everything may go wrong.
 
-Whatever a process does to the world it does through its store, its source and its publisher. A fault strikes as it
-crosses one of these doors, before the deed or after it, which is as good as anywhere: between two crossings nothing
-leaves the process.
+Whatever a process does to the world it does through its store, its source, its publisher and the mail server. A fault
+strikes as it crosses one of these doors, before the deed or after it, which is as good as anywhere: between two
+crossings nothing leaves the process.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ from shared.kernel.ports import Claim, Commit, Fenced, Input, Outage, Projection
 from shared.runtime.batch import Batch, Shard
 from shared.runtime.memory import MemoryPublisher, MemorySource, MemoryStore
 from shared.runtime.partitions import home_among
-from shared.runtime.parts import Parts
 from shared.runtime.shard_loop import ShardLoop
 
 if TYPE_CHECKING:
@@ -188,17 +187,12 @@ class Source(MemorySource):
 
 class Process:
     def __init__(
-        self,
-        group: "Group",
-        number: int,
-        decider: Decider[Any, Any, Any],
-        parts: Parts,
-        rules: Policies,
-        topics: Sequence[str],
+        self, group: "Group", number: int, decider: Decider[Any, Any, Any], rules: Policies, topics: Sequence[str]
     ) -> None:
         self.group, self.name = group, f"{group.service}-{number}"
         self.alive = True
         self.clock_wrong = timedelta(0)
+        parts = group.parts(self)
         self.has_published = asyncio.Event()
         self.thawed = asyncio.Event()
         self.thawed.set()

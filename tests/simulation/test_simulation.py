@@ -57,7 +57,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("bug", "first"),
     [
         ("the simulated store takes commits of whoever had the shard", 0),
-        ("events are published before they are committed", 0),
+        ("events are published before they are committed", 20),
         ("what a dead process committed and did not publish stays unsaid", 0),
         ("the chargeback is forgotten", 30),
         ("what follows a parked record is lost", 100),

@@ -3,7 +3,6 @@
 import logging
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -13,8 +12,9 @@ from typing import Literal, Protocol, Self
 import aiosmtplib
 from pydantic import Field, SecretStr, model_validator
 
-from schemas.notification.shapes import Problem
-from services.notification.letters import Letter
+from schemas.notification.events import Queued
+from services.notification.letters import Letter, letter
+from services.notification.projection import TAKEN, UNREACHABLE, Channel, SendResult
 from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -51,23 +51,11 @@ class MailSettings(Settings):
         return Address(name, local, domain)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of handing over one delivery. `final`: the server will never take it."""
-
-    problem: Problem | None = None
-    smtp_status: int | None = None
-    final: bool = False
-    http_status: int | None = None
+BAD_ADDRESS = SendResult("bad_address", final=True)
 
 
-TAKEN = Answer()
-UNREACHABLE = Answer("unreachable")
-BAD_ADDRESS = Answer("bad_address", final=True)
-
-
-class Gateway(Protocol):
-    async def send(self, delivery_id: str, email: str, letter: Letter, at: datetime) -> Answer:
+class MailGateway(Protocol):
+    async def send(self, delivery_id: str, email: str, letter: Letter, at: datetime) -> SendResult:
         """Hands one mail over. Never raises for what a server or an address does."""
         ...
 
@@ -110,7 +98,7 @@ class Smtp:
         self.settings = settings
         self._idle: list[aiosmtplib.SMTP] = []
 
-    async def send(self, delivery_id: str, email: str, letter: Letter, at: datetime) -> Answer:
+    async def send(self, delivery_id: str, email: str, letter: Letter, at: datetime) -> SendResult:
         to = deliverable(email)
         if to is None:
             return BAD_ADDRESS
@@ -155,7 +143,7 @@ class Smtp:
             raise
         return connection
 
-    async def _hand_over(self, connection: aiosmtplib.SMTP, message: EmailMessage, to: str) -> Answer:
+    async def _hand_over(self, connection: aiosmtplib.SMTP, message: EmailMessage, to: str) -> SendResult:
         kept = False
         try:
             await connection.send_message(message, sender=self.settings.sender.addr_spec, recipients=[to])
@@ -169,7 +157,7 @@ class Smtp:
         except aiosmtplib.SMTPResponseException as refusal:
             return _refused(refusal.code, by_recipient=False)
         except aiosmtplib.SMTPNotSupported:
-            return Answer("refused", final=True)  # an address beyond ASCII, at a server that knows none
+            return SendResult("refused", final=True)  # an address beyond ASCII, at a server that knows none
         except (aiosmtplib.SMTPException, OSError) as trouble:
             return self._unreachable(trouble)
         finally:
@@ -180,14 +168,21 @@ class Smtp:
         return TAKEN
 
     @staticmethod
-    def _unreachable(trouble: Exception) -> Answer:
+    def _unreachable(trouble: Exception) -> SendResult:
         """Only the kind is logged: a server's words may hold an address."""
         log.warning("no mail can be handed over", extra={"trouble": type(trouble).__name__})
         return UNREACHABLE
 
 
-def _refused(status: int, by_recipient: bool) -> Answer:
+def _refused(status: int, by_recipient: bool) -> SendResult:
     """A 5xx about this mail is for ever; one about us (sender, login) a configuration that can be mended."""
     if status < 400:
         return UNREACHABLE  # not the answer of a mail server
-    return Answer("refused", status, final=by_recipient and status >= 500)
+    return SendResult("refused", status, final=by_recipient and status >= 500)
+
+
+def mail_channel(gateway: MailGateway, at_once: int = 4) -> Channel[Queued]:
+    async def send(queued: Queued, now: datetime) -> SendResult:
+        return await gateway.send(queued.delivery_id, queued.email, letter(queued), queued.event_at)
+
+    return Channel("email", send, gateway.close, at_once)

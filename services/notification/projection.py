@@ -1,0 +1,287 @@
+"""Letters and webhooks under way: what waits in the table is sent once it is due, and what came of it is an own input.
+
+The table is the queue; in memory there are at most `TAKEN_MAX` of each channel, however many wait. A delivery that was
+taken from the table is left alone until its outcome is committed, so nobody is told twice while a shard stays ours;
+after a crash or an outage of the database it may go out again, under the same Message-ID or webhook-id.
+
+Nothing here sleeps or polls. `next_due` says when there is something to do again, and whoever keeps the time asks `due`
+then: the shard loop by a real clock, a world in memory by its own.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from schemas.instants import from_ms
+from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
+from schemas.notification.shapes import Problem
+from services.notification.domain import Attempted
+from shared.kernel.ports import Clock, Input, StoredEvent
+
+log = logging.getLogger(__name__)
+
+TAKEN_MAX = 200
+AFTER_OUTAGE = timedelta(seconds=1)
+AT_ONCE = datetime.min.replace(tzinfo=UTC)
+
+ChannelName = Literal["email", "webhook"]
+Q = TypeVar("Q", bound=Queued | WebhookQueued)
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """What came of handing over one delivery. `final`: the server will never take it."""
+
+    problem: Problem | None = None
+    smtp_status: int | None = None
+    final: bool = False
+    http_status: int | None = None
+
+
+TAKEN = SendResult()
+UNREACHABLE = SendResult("unreachable")
+UNWRITABLE = SendResult("unwritable")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What waits in the queue."""
+
+    shard: int
+    channel: ChannelName
+    attempts: int
+    next_attempt_at: datetime
+    correlation_id: str
+    queued: Queued | WebhookQueued
+
+    @property
+    def id(self) -> str:
+        return self.queued.delivery_id
+
+    def outcome(self, result: SendResult, now: datetime) -> Input:
+        attempt = self.attempts + 1
+        heard = Attempted(self.id, attempt, result.problem, result.smtp_status, result.final, result.http_status)
+        order_id, id_ = self.queued.order_id, f"{self.id}/{attempt}"
+        return Input(heard, "notification.attempted", order_id, id_, now, self.correlation_id)
+
+
+@dataclass(slots=True)
+class DeliveryChange:
+    """What one commit does to the queue: what is new, what is tried later, what is over (each with its shard)."""
+
+    queued: list[Delivery] = field(default_factory=list)
+    postponed: list[tuple[int, Postponed]] = field(default_factory=list)
+    ended: list[tuple[int, str]] = field(default_factory=list)
+
+
+class DeliveryTable(Protocol):
+    """The durable side; its writes are part of the commit that `transaction` belongs to."""
+
+    async def next(self, channel: ChannelName, shards: Sequence[int], but: Sequence[str], limit: int) -> list[Delivery]:
+        """The earliest first, due or not; `but`: ids of those that are left out."""
+        ...
+
+    async def write(self, transaction: Any, change: DeliveryChange) -> None: ...
+
+
+class Channel(Generic[Q]):
+    """One way to reach people. It has places of its own, so that the trouble of one server is not another channel's."""
+
+    def __init__(
+        self,
+        name: ChannelName,
+        send: Callable[[Q, datetime], Awaitable[SendResult]],
+        close: Callable[[], Awaitable[None]],
+        at_once: int,
+    ) -> None:
+        self.name, self.close = name, close
+        self.places = asyncio.Semaphore(at_once)
+        self.sending: dict[str, asyncio.Task[None]] = {}
+        self.full = False
+        """More may be due than was taken. Room is made when outcomes are handed out."""
+        self._send = send
+
+    async def send(self, queued: Any, now: datetime) -> SendResult:
+        try:
+            return await self._send(queued, now)
+        except Exception as bug:
+            # Only its kind is logged: its words may hold an address. Later attempts may meet a mended template.
+            log.error("a delivery cannot be made", extra={"template": queued.template, "error": type(bug).__name__})
+            return UNWRITABLE
+
+
+class Deliveries:
+    """Takes what is due from the table, a page at a time, and has it sent."""
+
+    def __init__(self, table: DeliveryTable, channels: Sequence[Channel[Any]], clock: Clock) -> None:
+        self.table, self.channels, self.clock = table, channels, clock
+        self._open: dict[int, object] = {}
+        """Shard -> a token of this ownership: what was begun under an earlier one counts no more."""
+        self._tried: defaultdict[int, list[tuple[Delivery, SendResult]]] = defaultdict(list)
+        self._handed_out: defaultdict[int, set[str]] = defaultdict(set)
+        """Ids of those whose outcome is being decided, or waits with its order for a fix."""
+        self._next_look: datetime | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._look_again = False
+
+    async def opened(self, shard: int) -> None:
+        self._open[shard] = object()
+        self._look()
+
+    def closed(self, shard: int) -> None:
+        self._open.pop(shard, None)
+        self._tried.pop(shard, None)
+        self._handed_out.pop(shard, None)
+        self._look()  # what was kept for it made room
+
+    async def apply(self, transaction: Any, inputs: Sequence[tuple[int, Input]], events: Sequence[StoredEvent]) -> None:
+        change = DeliveryChange()
+        for event in events:
+            match event.message:
+                case Queued() | WebhookQueued() as queued:
+                    name: ChannelName = "email" if isinstance(queued, Queued) else "webhook"
+                    at, story = from_ms(event.time), event.correlation_id or ""
+                    change.queued.append(Delivery(event.shard, name, 0, at, story, queued))
+                case Postponed() as postponed:
+                    change.postponed.append((event.shard, postponed))
+                case NotificationSent() | NotificationFailed() as ended if ended.channel != "topic":
+                    change.ended.append((event.shard, ended.delivery_id))
+        await self.table.write(transaction, change)
+
+    def committed(self, events: Sequence[StoredEvent]) -> None:
+        for event in events:
+            match event.message:
+                case Queued() | WebhookQueued():
+                    self._look()
+                case Postponed(delivery_id=delivery_id):
+                    self._handed_out[event.shard].discard(delivery_id)
+                    self._look()
+                case NotificationSent(delivery_id=delivery_id) | NotificationFailed(delivery_id=delivery_id):
+                    self._handed_out[event.shard].discard(delivery_id)
+
+    def due(self, now: datetime, shard: int) -> Sequence[Input]:
+        self._look_if_due(now)
+        tried = self._tried.pop(shard, [])
+        if tried:
+            self._handed_out[shard].update(delivery.id for delivery, _ in tried)
+            if any(channel.full for channel in self.channels):
+                self._look()
+        return [delivery.outcome(result, now) for delivery, result in tried]
+
+    def next_due(self) -> datetime | None:
+        return AT_ONCE if any(self._tried.values()) else self._next_look
+
+    async def settled(self) -> None:
+        """For whoever moves the clock himself: returns once all that is due by it was tried."""
+        self._look_if_due(self.clock())
+        while under_way := self._under_way():
+            await asyncio.wait(under_way)
+
+    async def stop(self) -> None:
+        self._open.clear()  # so that nothing is begun any more
+        under_way = self._under_way()
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        self._looking = None
+        for channel in self.channels:
+            await channel.close()
+
+    def _under_way(self) -> list[asyncio.Task[None]]:
+        sending = [task for channel in self.channels for task in channel.sending.values()]
+        return sending if self._looking is None else [*sending, self._looking]
+
+    def _look_if_due(self, now: datetime) -> None:
+        if self._next_look is not None and self._next_look <= now:
+            self._look()
+
+    def _look(self) -> None:
+        self._next_look = None  # until we know better
+        self._look_again = True
+        if self._looking is None and self._open:
+            self._looking = asyncio.create_task(self._keep_looking())
+
+    async def _keep_looking(self) -> None:
+        while self._look_again:
+            self._look_again = False
+            looks = [await self._look_for(channel) for channel in self.channels]
+            self._next_look = min((at for at in looks if at is not None), default=None)
+        self._looking = None
+
+    async def _look_for(self, channel: Channel[Any]) -> datetime | None:
+        """When to look again, if nothing happens before."""
+        try:
+            return await self._begin_due(channel)
+        except Exception as error:  # an outage, most likely; nothing may end the sending for good
+            log.warning("the queue of deliveries cannot be read", extra={"error": type(error).__name__})
+            return self.clock() + AFTER_OUTAGE
+
+    async def _begin_due(self, channel: Channel[Any]) -> datetime | None:
+        tried = [delivery for some in self._tried.values() for delivery, _ in some]
+        taken = [*channel.sending, *(delivery.id for delivery in tried if delivery.channel == channel.name)]
+        room = TAKEN_MAX - len(taken)
+        channel.full = room < TAKEN_MAX // 2
+        if channel.full or not self._open:
+            return None
+        handed_out = [id_ for some in self._handed_out.values() for id_ in some]
+        open_before = dict(self._open)
+        waiting = await self.table.next(channel.name, list(open_before), taken + handed_out, room)
+        now = self.clock()
+        for delivery in waiting:
+            if delivery.next_attempt_at > now:
+                return delivery.next_attempt_at
+            self._begin(channel, delivery, open_before[delivery.shard])
+        channel.full = len(waiting) == room
+        return None
+
+    def _begin(self, channel: Channel[Any], delivery: Delivery, ownership: object) -> None:
+        def ended(_: object) -> None:
+            del channel.sending[delivery.id]
+            if not self._owned(delivery, ownership):
+                self._look()  # it waits in the table still, and was left alone as long as this went on
+
+        task = asyncio.create_task(self._send(channel, delivery, ownership))
+        channel.sending[delivery.id] = task
+        task.add_done_callback(ended)
+
+    async def _send(self, channel: Channel[Any], delivery: Delivery, ownership: object) -> None:
+        async with channel.places:
+            if not self._owned(delivery, ownership):
+                return
+            result = await channel.send(delivery.queued, self.clock())
+        if self._owned(delivery, ownership):
+            self._tried[delivery.shard].append((delivery, result))
+
+    def _owned(self, delivery: Delivery, ownership: object) -> bool:
+        return self._open.get(delivery.shard) is ownership
+
+
+class MemoryDeliveryTable:
+    """The simulated durable side."""
+
+    def __init__(self) -> None:
+        self.deliveries: dict[tuple[int, str], Delivery] = {}
+
+    async def next(self, channel: ChannelName, shards: Sequence[int], but: Sequence[str], limit: int) -> list[Delivery]:
+        left_out = set(but)
+        waiting = [
+            one
+            for one in self.deliveries.values()
+            if one.channel == channel and one.shard in shards and one.id not in left_out
+        ]
+        return nsmallest(limit, waiting, key=lambda one: one.next_attempt_at)
+
+    async def write(self, transaction: Any, change: DeliveryChange) -> None:
+        self.deliveries |= {(one.shard, one.id): one for one in change.queued}
+        for shard, postponed in change.postponed:
+            delivery = self.deliveries[shard, postponed.delivery_id]
+            self.deliveries[shard, postponed.delivery_id] = replace(
+                delivery, attempts=postponed.attempts, next_attempt_at=postponed.next_attempt_at
+            )
+        for shard, delivery_id in change.ended:
+            self.deliveries.pop((shard, delivery_id), None)

@@ -1,0 +1,88 @@
+"""What it knows of an order (R49).
+
+`Unplaced`: the order's events overtook its `order.placed` and wait. `Known`: there is somebody to write to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from schemas.common import Party, PolicyRef, Reason
+from schemas.dispute.events import DisputeModified, DisputeRequested
+from schemas.mediation.events import MediationAssigned
+from schemas.mediation.shapes import Mediator
+from schemas.notification.events import (
+    ClaimHeard,
+    Held,
+    Introduced,
+    MediatorIntroduced,
+    NotificationFailed,
+    NotificationSent,
+    Postponed,
+    Queued,
+    WebhookQueued,
+)
+from schemas.notification.shapes import Purchase
+from schemas.wire import Event
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDelivery:
+    """A delivery in the queue."""
+
+    queued: Queued | WebhookQueued
+    attempts: int
+    next_attempt_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    held: tuple[Held, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    buyer: Party
+    seller: Party
+    purchase: Purchase
+    policy: PolicyRef
+    mediators: Mapping[str, Mediator] = field(default_factory=dict)
+    """Dispute -> who sits in its newest round."""
+    reasons: Mapping[str, Reason] = field(default_factory=dict)
+    """Dispute -> why the buyer disputes."""
+    pending: Mapping[str, PendingDelivery] = field(default_factory=dict)
+
+
+State = Unplaced | Known
+
+
+def learnt(event: Any) -> MediatorIntroduced | ClaimHeard | None:
+    match event:
+        case MediationAssigned():
+            return MediatorIntroduced(dispute_id=event.dispute_id, mediator=event.mediator)
+        case DisputeRequested() | DisputeModified() if event.reason is not None:
+            return ClaimHeard(dispute_id=event.dispute_id, reason=event.reason)
+    return None
+
+
+def evolve(state: State | None, event: Event) -> State | None:
+    match state, event:
+        case None, Held():
+            return Unplaced((event,))
+        case Unplaced(held), Held():
+            return Unplaced((*held, event))
+        case None | Unplaced(), Introduced():
+            return Known(event.buyer, event.seller, event.purchase, event.policy)
+        case Known(mediators=mediators), MediatorIntroduced():
+            return replace(state, mediators={**mediators, event.dispute_id: event.mediator})
+        case Known(reasons=reasons), ClaimHeard():
+            return replace(state, reasons={**reasons, event.dispute_id: event.reason})
+        case Known(pending=pending), Queued() | WebhookQueued():
+            return replace(state, pending={**pending, event.delivery_id: PendingDelivery(event, 0, event.event_at)})
+        case Known(pending=pending), Postponed() if event.delivery_id in pending:
+            postponed = PendingDelivery(pending[event.delivery_id].queued, event.attempts, event.next_attempt_at)
+            return replace(state, pending={**pending, event.delivery_id: postponed})
+        case Known(pending=pending), NotificationSent() | NotificationFailed():
+            return replace(state, pending={key: one for key, one in pending.items() if key != event.delivery_id})
+    return state

@@ -1,0 +1,492 @@
+"""The queue of deliveries, in memory and on PostgreSQL: what its table keeps, and what becomes of it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from deploy.local.stack import Stack
+from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
+from services import notification
+from services.notification.policy import RETRY_AFTER
+from services.notification.projection import (
+    AFTER_OUTAGE,
+    TAKEN,
+    TAKEN_MAX,
+    UNREACHABLE,
+    Channel,
+    ChannelName,
+    Delivery,
+    DeliveryChange,
+    MemoryDeliveryTable,
+    SendResult,
+)
+from services.notification.store import PostgresDeliveryTable
+from shared.runtime.postgres.database import create_pool
+from shared.runtime.postgres.migrate import migrate
+from tests.domain.notification_samples import placed
+from tests.domain.test_notification_letters import queued_for
+from tests.domain.test_notification_webhooks import BOTH_CHANNELS
+from tests.domain.test_notification_webhooks import queued as webhook
+from tests.kit.shop import Rows, Shop, until
+from tests.kit.stored_events import NOON
+
+BUSY = SendResult("refused", smtp_status=451)
+GONE = SendResult("refused", smtp_status=550, final=True)
+
+
+@pytest.fixture
+async def rows(real: Stack | None) -> AsyncIterator[Rows]:
+    if real is None:
+        yield Rows(MemoryDeliveryTable())
+        return
+    schema = f"notification_{uuid4().hex[:8]}"
+    await migrate(real.database_url, schema, [Path(notification.__path__[0]) / "migrations"])
+    pool = await create_pool(real.database_url, schema, 3)
+    yield Rows(PostgresDeliveryTable(pool), pool)
+    await pool.execute(f'DROP SCHEMA "{schema}" CASCADE')
+    await pool.close()
+
+
+class Server:
+    """The server of one channel. It answers as it is told, and while it is not `open` it takes its time."""
+
+    def __init__(self, name: ChannelName = "email", at_once: int = 4) -> None:
+        self.name, self.at_once = name, at_once
+        self.result = TAKEN
+        self.open = asyncio.Event()
+        self.open.set()
+        self.waiting = self.waiting_max = 0
+        self.tried: list[str] = []
+
+    def channel(self) -> Channel[Any]:
+        return Channel(self.name, self._send, self._close, self.at_once)
+
+    async def _send(self, queued: Queued | WebhookQueued, _: object) -> SendResult:
+        self.waiting += 1
+        self.waiting_max = max(self.waiting_max, self.waiting)
+        try:
+            await self.open.wait()
+        finally:
+            self.waiting -= 1
+        self.tried.append(queued.delivery_id)
+        return self.result
+
+    async def _close(self) -> None: ...
+
+
+@pytest.fixture
+async def mail() -> Server:
+    return Server()
+
+
+@pytest.fixture
+async def hooks() -> Server:
+    return Server("webhook")
+
+
+async def opened(shop: Shop, *shards: int) -> Shop:
+    for shard in shards or (0,):
+        await shop.queue.opened(shard)
+    return shop
+
+
+@pytest.fixture
+async def shop(rows: Rows, mail: Server) -> AsyncIterator[Shop]:
+    shop = await opened(Shop(rows, mail.channel()))
+    yield shop
+    await shop.queue.stop()
+
+
+@pytest.fixture
+async def both(rows: Rows, mail: Server, hooks: Server) -> AsyncIterator[Shop]:
+    """With webhooks."""
+    shop = await opened(Shop(rows, mail.channel(), hooks.channel(), decider=BOTH_CHANNELS))
+    yield shop
+    await shop.queue.stop()
+
+
+@pytest.fixture
+def looks(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """How often the queue was looked through, and for anything but what."""
+    looks: list[tuple[str, ...]] = []
+    following = rows.table.next
+
+    async def watched(name: ChannelName, shards: Sequence[int], but: Sequence[str], limit: int) -> list[Delivery]:
+        looks.append(tuple(but))
+        return await following(name, shards, but, limit)
+
+    monkeypatch.setattr(rows.table, "next", watched)
+    return looks
+
+
+# -- its table ---------------------------------------------------------------------------------------------------------
+
+
+def letter(number: int, minutes: float = 0, shard: int = 0) -> Delivery:
+    queued = queued_for(placed())["buyer"].model_copy(update={"delivery_id": f"d{number}"})
+    return Delivery(shard, "email", 0, NOON + timedelta(minutes=minutes), "story \N{SNOWMAN}", queued)
+
+
+async def change(rows: Rows, **what: Any) -> None:
+    if rows.pool is None:
+        await rows.table.write(None, DeliveryChange(**what))
+        return
+    async with rows.pool.acquire() as connection, connection.transaction():
+        await rows.table.write(connection, DeliveryChange(**what))
+
+
+async def ids(rows: Rows, but: tuple[str, ...] = (), limit: int = 100, shards: tuple[int, ...] = (0, 1)) -> list[str]:
+    return [one.id for one in await rows.table.next("email", shards, but, limit)]
+
+
+async def test_what_is_queued_comes_back_as_it_was_the_earliest_first(rows: Rows) -> None:
+    kept = [letter(1, 3), letter(2, 1, shard=1), letter(3, 2)]
+    await change(rows, queued=kept)
+    assert await rows.table.next("email", (0, 1), (), 100) == [kept[1], kept[2], kept[0]]
+    assert await ids(rows, limit=2) == ["d2", "d3"]
+
+
+async def test_only_what_is_asked_for_is_found(rows: Rows) -> None:
+    told = Delivery(0, "webhook", 0, NOON, "story", webhook())
+    await change(rows, queued=[letter(2), letter(3, 1), letter(4, shard=1), told])
+    assert await ids(rows, but=("d3", "d9"), shards=(0,)) == ["d2"]
+    assert await ids(rows, shards=()) == []
+    assert await rows.table.next("webhook", (0, 1), (), 100) == [told]
+
+
+async def test_what_is_postponed_comes_later_and_what_has_ended_is_gone(rows: Rows) -> None:
+    await change(rows, queued=[letter(1), letter(2), letter(1, shard=1)])
+    at = NOON + timedelta(minutes=5)
+    later = Postponed(
+        order_id="order-1", delivery_id="d1", attempts=2, next_attempt_at=at, problem="unreachable", smtp_status=None
+    )
+    await change(rows, postponed=[(0, later)], ended=[(0, "d2"), (1, "d2")])
+    elsewhere, postponed = await rows.table.next("email", (0, 1), (), 100)
+    assert (elsewhere.shard, elsewhere.attempts, elsewhere.next_attempt_at) == (1, 0, NOON)
+    assert (postponed.shard, postponed.attempts, postponed.next_attempt_at) == (0, 2, at)
+
+
+# -- its way -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("R49")
+async def test_what_is_queued_is_sent_and_comes_back_as_sent(shop: Shop, mail: Server) -> None:
+    await shop.order()
+    await shop.settle()
+    sent = shop.of(NotificationSent)
+    assert {one.recipient.role for one in sent} == {"buyer", "seller"}
+    assert sorted(mail.tried) == sorted(one.delivery_id for one in sent)
+    assert shop.pending() == {}
+    assert shop.queue.next_due() is None
+
+
+async def test_an_outcome_is_handed_out_once(shop: Shop, mail: Server) -> None:
+    await shop.order()
+    assert len(await shop.outcomes()) == 2
+    assert await shop.outcomes() == []
+    assert len(mail.tried) == 2
+
+
+@pytest.mark.rule("R49")
+async def test_what_was_queued_before_a_restart_is_sent_after_it(rows: Rows, mail: Server) -> None:
+    before, anew = Shop(rows, mail.channel()), Shop(rows, mail.channel())
+    await before.order()
+    assert await before.outcomes() == []
+    anew.streams = before.streams
+    await (await opened(anew)).settle()
+    assert len(anew.of(NotificationSent)) == len(mail.tried) == 2
+
+
+@pytest.mark.rule("R49")
+async def test_a_repeat_after_a_crash_carries_the_same_id(rows: Rows, shop: Shop, mail: Server) -> None:
+    await shop.order()
+    assert len(await shop.outcomes()) == 2, "and they are never committed"
+    anew = Shop(rows, mail.channel())
+    anew.streams = shop.streams
+    await (await opened(anew)).settle()
+    assert sorted(Counter(mail.tried).values()) == [2, 2]
+
+
+@pytest.mark.rule("R49")
+async def test_what_could_not_be_sent_is_tried_again_at_its_instant_and_not_before(shop: Shop, mail: Server) -> None:
+    mail.result = BUSY
+    await shop.order()
+    await shop.settle()
+    assert [(one.attempts, one.smtp_status) for one in shop.of(Postponed)] == [(1, 451)] * 2
+    assert shop.queue.next_due() == NOON + RETRY_AFTER[0]
+    mail.result = TAKEN
+    shop.wait(seconds=29.999)
+    assert await shop.outcomes() == []
+    shop.wait(seconds=0.001)
+    outcomes = await shop.outcomes()
+    assert [(one.id.rpartition("/")[2], one.time) for one in outcomes] == [("2", NOON + RETRY_AFTER[0])] * 2
+
+
+@pytest.mark.rule("R49")
+async def test_what_is_given_up_leaves_the_queue(rows: Rows, shop: Shop, mail: Server) -> None:
+    mail.result = GONE
+    await shop.order()
+    await shop.settle()
+    assert [one.smtp_status for one in shop.of(NotificationFailed)] == [550, 550]
+    assert await ids(rows) == []
+
+
+async def test_a_shard_that_is_not_ours_is_left_alone(rows: Rows, mail: Server) -> None:
+    shop = await opened(Shop(rows, mail.channel()), 0, 1)
+    shop.queue.closed(1)
+    await shop.order("order-1", shard=0)
+    await shop.order("order-2", shard=1)
+    await shop.settle(0)
+    assert await shop.outcomes(1) == []
+    assert len(mail.tried) == 2
+
+
+async def test_what_cannot_be_written_is_a_problem_of_its_letter_alone(
+    rows: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(queued: Queued, _: object) -> SendResult:
+        raise ValueError(queued.email)
+
+    async def close() -> None: ...
+
+    shop = await opened(Shop(rows, Channel("email", broken, close, at_once=4)))
+    await shop.order()
+    assert [(one.problem, one.final) for one in await shop.attempts()] == [("unwritable", False)] * 2
+    assert "cannot be made" in caplog.text
+    assert "@" not in caplog.text
+
+
+async def test_an_attempt_is_made_in_its_own_time(rows: Rows) -> None:
+    times = []
+
+    async def away(queued: Queued, now: Any) -> SendResult:
+        times.append(now)
+        return UNREACHABLE
+
+    async def close() -> None: ...
+
+    shop = await opened(Shop(rows, Channel("email", away, close, at_once=4)))
+    await shop.order()
+    await shop.settle()
+    shop.wait(minutes=1)
+    await shop.settle()
+    assert times == [NOON] * 2 + [NOON + timedelta(minutes=1)] * 2
+
+
+# -- when it is looked through -----------------------------------------------------------------------------------------
+
+
+async def test_nothing_is_looked_up_while_there_is_nothing_to_do(
+    shop: Shop, mail: Server, looks: list[tuple[str, ...]]
+) -> None:
+    mail.result = UNREACHABLE
+    await shop.order()
+    await shop.settle()
+    looks.clear()
+    for _ in range(100):
+        shop.wait(seconds=0.1)
+        assert await shop.outcomes() == []
+        assert shop.queue.next_due() == NOON + RETRY_AFTER[0]
+    assert looks == []
+    shop.wait(seconds=20)
+    shop.queue.due(shop.now, 0)
+    assert shop.queue.next_due() is None, "it is being looked through: nobody need ask again before"
+    assert len(await shop.outcomes()) == 2
+    assert len(looks) == 1
+
+
+async def test_what_is_committed_while_it_is_looked_through_is_found(
+    shop: Shop, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following, found, go_on = rows.table.next, asyncio.Event(), asyncio.Event()
+
+    async def slow(*page: Any) -> list[Delivery]:
+        deliveries = await following(*page)
+        found.set()
+        await go_on.wait()
+        return deliveries
+
+    await shop.queue.settled()
+    monkeypatch.setattr(rows.table, "next", slow)
+    await shop.order()
+    await found.wait()
+    await shop.order("order-2")
+    go_on.set()
+    await shop.settle()
+    assert len(shop.of(NotificationSent)) == 4
+
+
+async def test_what_has_ended_is_left_out_no_longer(shop: Shop, looks: list[tuple[str, ...]]) -> None:
+    await shop.order()
+    await shop.settle()
+    shop.wait(seconds=1)
+    await shop.order("order-2")
+    await shop.queue.settled()
+    assert looks == [(), ()]
+
+
+async def test_after_an_outage_it_is_looked_through_again_a_second_later(
+    rows: Rows, shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def away(*_: object) -> list[Delivery]:
+        raise OSError("the database is away")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(rows.table, "next", away)
+        await shop.order()
+        assert await shop.outcomes() == []
+        assert shop.queue.next_due() == NOON + AFTER_OUTAGE
+        shop.wait(seconds=1)
+        assert await shop.outcomes() == []
+        assert shop.queue.next_due() == NOON + 2 * AFTER_OUTAGE
+    assert "cannot be read" in caplog.text
+    assert await shop.outcomes() == [], "not before a second is over"
+    shop.wait(seconds=1)
+    await shop.settle()
+    assert len(shop.of(NotificationSent)) == 2
+
+
+async def test_an_outage_of_one_channels_rows_is_not_anothers(
+    both: Shop, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    following = rows.table.next
+
+    async def no_letters(channel: ChannelName, *page: Any) -> list[Delivery]:
+        if channel == "email":
+            raise ValueError("a row that nobody can read")
+        return await following(channel, *page)
+
+    monkeypatch.setattr(rows.table, "next", no_letters)
+    await both.order()
+    await both.settle()
+    assert [one.channel for one in both.of(NotificationSent)] == ["webhook"] * 2
+
+
+# -- how many at a time ------------------------------------------------------------------------------------------------
+
+
+async def test_however_many_wait_only_a_page_is_in_memory_and_few_are_under_way(shop: Shop, mail: Server) -> None:
+    mail.open.clear()
+    for number in range(TAKEN_MAX):
+        await shop.order(f"order-{number}")
+    await until(lambda: mail.waiting == 4)
+    await shop.order("one-more")
+    await asyncio.sleep(0.1)
+    [channel] = shop.queue.channels
+    assert TAKEN_MAX // 2 < len(channel.sending) <= TAKEN_MAX
+    mail.open.set()
+    await shop.settle()
+    assert mail.waiting_max == 4
+    assert len(mail.tried) == len(set(mail.tried)) == 2 * TAKEN_MAX + 2
+    assert len(shop.of(NotificationSent)) == 2 * TAKEN_MAX + 2
+
+
+async def test_outcomes_that_wait_with_their_orders_hold_up_nothing(shop: Shop, mail: Server) -> None:
+    for number in range(TAKEN_MAX):
+        await shop.order(f"order-{number}")
+    parked = [outcome for _ in range(5) for outcome in await shop.outcomes()]
+    assert len({one.id for one in parked}) == len(parked) == 2 * TAKEN_MAX
+
+
+@pytest.mark.rule("R49")
+@pytest.mark.parametrize("hangs", ["email", "webhook"])
+async def test_a_server_that_hangs_holds_up_no_other_channel(
+    both: Shop, mail: Server, hooks: Server, hangs: ChannelName
+) -> None:
+    hanging, other = (mail, hooks) if hangs == "email" else (hooks, mail)
+    hanging.open.clear()
+    orders = TAKEN_MAX // 2 + 10  # of two deliveries each: more than are taken from the queue at once
+    for number in range(orders):
+        await both.order(f"order-{number}")
+        for outcome in both.queue.due(both.now, 0):
+            await both.hear(outcome)
+
+    def sent() -> bool:
+        return len(other.tried) == 2 * orders
+
+    while not sent():
+        await until(lambda: sent() or both.queue.next_due() is not None)
+        for outcome in both.queue.due(both.now, 0):
+            await both.hear(outcome)
+    assert hanging.tried == []
+    hanging.open.set()
+    await both.settle()
+    assert Counter(one.channel for one in both.of(NotificationSent)) == {"email": 2 * orders, "webhook": 2 * orders}
+    assert len(set(hanging.tried)) == len(hanging.tried) == 2 * orders
+
+
+# -- whose it is -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_letter_that_waits_its_turn_is_not_sent_for_a_lost_shard(shop: Shop, mail: Server) -> None:
+    mail.open.clear()
+    for number in range(5):
+        await shop.order(f"order-{number}")
+    await until(lambda: mail.waiting == 4)
+    shop.queue.closed(0)
+    mail.open.set()
+    assert await shop.outcomes() == []
+    assert len(mail.tried) == 4
+
+
+async def test_what_was_begun_before_the_shard_changed_hands_counts_no_more_and_is_sent_again(
+    shop: Shop, mail: Server
+) -> None:
+    mail.open.clear()
+    await shop.order()
+    await until(lambda: mail.waiting == 2)
+    shop.queue.closed(0)
+    await shop.queue.opened(0)
+    mail.open.set()
+    await shop.settle()
+    assert sorted(Counter(mail.tried).values()) == [2, 2]
+    assert len(shop.of(NotificationSent)) == 2
+
+
+async def test_an_outcome_that_was_not_asked_for_in_time_is_forgotten_with_its_shard(shop: Shop, mail: Server) -> None:
+    await shop.order()
+    await shop.queue.settled()
+    shop.queue.closed(0)
+    assert shop.queue.next_due() is None
+    assert await shop.outcomes() == []
+
+
+async def test_outcomes_of_a_lost_shard_hold_up_no_other(rows: Rows, mail: Server) -> None:
+    shop = await opened(Shop(rows, mail.channel()), 0, 1)
+    for number in range(TAKEN_MAX // 2):
+        await shop.order(f"order-{number}", shard=1)
+    await shop.queue.settled()
+    await shop.order("order-x", shard=0)
+    await shop.queue.settled()
+    assert TAKEN_MAX // 2 < len(mail.tried) <= TAKEN_MAX
+    shop.queue.closed(1)
+    await shop.settle(0)
+    assert len(shop.of(NotificationSent)) == 2
+
+
+async def test_what_is_handed_out_and_lost_is_sent_again_with_the_next_claim(shop: Shop, mail: Server) -> None:
+    await shop.order()
+    assert len(await shop.outcomes()) == 2
+    shop.queue.closed(0)
+    await shop.queue.opened(0)
+    await shop.settle()
+    assert len(shop.of(NotificationSent)) == 2
+    assert sorted(Counter(mail.tried).values()) == [2, 2]
+
+
+async def test_once_stopped_it_begins_nothing_more(shop: Shop, mail: Server) -> None:
+    mail.open.clear()
+    for number in range(5):
+        await shop.order(f"order-{number}")
+    await until(lambda: mail.waiting == 4)
+    await shop.queue.stop()
+    mail.open.set()
+    await shop.order("order-9")
+    assert await shop.outcomes() == []
+    assert mail.tried == []
