@@ -43,7 +43,7 @@ def _who_does_not_know_asks(history: OrderHistory) -> Iterator[Violation]:
     for one in history.said_by("refund"):
         if one.type not in TOLD:
             continue
-        key, by_hand = key_of(one), one.data["actor"] is not None
+        key, by_hand = key_of(one), one.data.get("actor") is not None
         last = before.get(key)
         before[key] = one
         if one.type == CALL:

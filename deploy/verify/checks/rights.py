@@ -45,7 +45,8 @@ def _nobody_acts_for_another(history: OrderHistory) -> Iterator[Violation]:
 
 
 def refusals(history: OrderHistory) -> Iterator[Observation]:
-    yield from (one for service in SPEAKING for one in history.said_by(service) if one.type.endswith(REFUSED))
+    said = (one for service in SPEAKING for one in history.said_by(service))
+    yield from (one for one in said if one.type.endswith(REFUSED) and "code" in one.data)  # or it is a newer service's
 
 
 def _who_is_too_late_or_too_early_is(history: OrderHistory) -> Iterator[Violation]:
@@ -56,7 +57,7 @@ def _who_is_too_late_or_too_early_is(history: OrderHistory) -> Iterator[Violatio
         if one.type == "dispute.requested.v1"
     }
     for one in refusals(history):
-        details = one.data["details"] or {}
+        details = one.data.get("details") or {}
         came = received.get(one.data["dispute_id"]) if one.type == "order.freeze_refused.v1" else one.time
         when, lost, available = map(milliseconds, (came, details.get("lost_at"), details.get("available_at")))
         if when is None:
