@@ -15,7 +15,7 @@ from typing import Any
 from aiokafka import ConsumerRecord
 
 from deploy.verify.report import Report
-from tests.faults.topics import header
+from tests.support.topics import header
 
 ENDED = ("completed", "cancelled")
 

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +35,7 @@ from services.refund.ledger import entry
 from services.timer.agenda import TimerAgenda
 from shared.kernel.codec import header, partition_of
 from shared.kernel.ports import EPOCH, Record
+from tests.support.topics import producer
 
 MILLISECOND = timedelta(milliseconds=1)
 MINUTE = 60_000
@@ -591,10 +591,10 @@ class Planter:
         return report
 
     async def forges(self, record: Record) -> None:
-        async with AIOKafkaProducer(bootstrap_servers=self.settings.kafka_bootstrap_servers) as producer:
+        async with producer(self.settings.kafka_bootstrap_servers) as to:
             topic = self.settings.topic_prefix + record.topic
             headers = list(record.headers)
-            await producer.send_and_wait(topic, record.value, record.key, record.partition, headers=headers)
+            await to.send_and_wait(topic, record.value, record.key, record.partition, headers=headers)
 
     async def executes(self, *statements: str) -> None:
         database = await asyncpg.connect(self.settings.database_url, server_settings={"search_path": "refund"})
