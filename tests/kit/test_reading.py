@@ -1,4 +1,4 @@
-"""Whole topics are read as whoever belongs to no group has to: each record once, to where the topic ends or on and on."""
+"""Whole topics are read without a group: each record once, to where the topic ends or on and on."""
 
 import asyncio
 from typing import Any
