@@ -1,9 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-docs demo run up down ps logs verify history simulate overload fuzz mutants bench schemas release asyncapi lock clean
+.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-docs test-asyncapi demo run up down ps logs verify history simulate overload fuzz mutants bench schemas release asyncapi lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
 CODE   := schemas shared services deploy tests
+# What a target needs beside requirements.lock: `@$(INSTALL) a lock file`.
+INSTALL = if command -v uv >/dev/null; then install='uv pip install -q -p $(PYTHON)'; \
+    else install='$(PYTHON) -m pip install -q --disable-pip-version-check'; fi; $$install --require-hashes -r
 
 help: ## What can be done here
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +58,10 @@ test-crashes: venv ## Every service killed at every one of its steps while money
 test-docs: venv ## Every recipe of docs/OPERATIONS.md, run on a system in containers and compared
 	$(PYTHON) -m pytest -q tests/docs
 
+test-asyncapi: venv ## schemas/asyncapi.json as AsyncAPI's own parser reads it, which runs on Node
+	@$(INSTALL) tests/contract/asyncapi/requirements.lock
+	RECOURSE_TESTS_REQUIRED=1 $(PYTHON) -m pytest -q tests/contract/test_asyncapi_parser.py
+
 demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; PROVIDER=topic; STACK=compose)
 	@$(PYTHON) -m deploy.local.demo $(STORY) $(if $(POLICY),--policy $(POLICY)) $(if $(PROVIDER),--provider $(PROVIDER)) \
 	    $(if $(STACK),--stack $(STACK))
@@ -89,8 +96,7 @@ overload: venv ## Ten times what this machine can take, for a minute: memory, la
 	@$(PYTHON) -m tests.overload $(if $(SECONDS),--seconds $(SECONDS))
 
 fuzz: venv ## The codec against bytes that a fuzzer thinks of (SECONDS=n, INPUT=file: a finding once more)
-	@if command -v uv >/dev/null; then uv pip install -q -p $(PYTHON) --require-hashes -r tests/fuzz/requirements.lock; \
-	else $(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.lock; fi
+	@$(INSTALL) tests/fuzz/requirements.lock
 	@$(PYTHON) -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(INPUT)
 
 mutants: venv ## Bugs put into the code, one at a time, and who notices: the tests or the simulation (ONLY=words, WORKERS=n, SIMULATION=1: it alone)
@@ -111,9 +117,11 @@ lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate --group dev -o requirements.lock pyproject.toml
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	    --no-annotate -c requirements.lock -o deploy/requirements.lock pyproject.toml
+	    --no-annotate -c requirements.lock --group setup -o deploy/requirements.lock pyproject.toml
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate --group fuzz -o tests/fuzz/requirements.lock
+	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate --group asyncapi -o tests/contract/asyncapi/requirements.lock
 
 clean: ## Remove what can be made again; data in .recourse/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,9 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, get_args
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
-
 from deploy.stories.dialogue import EVENT_TOPICS, Seen, day_of
 from deploy.stories.telling import retold
 from schemas.catalogue import CONTRACT
@@ -21,30 +18,20 @@ from schemas.wire import Event
 from shared.kernel import codec
 from shared.rules import policies
 from shared.runtime.kafka import internals
+from shared.runtime.kafka.connection import CLIENT_ERRORS
+from shared.runtime.kafka.reading import LogReader
 from shared.runtime.partitions import partition_of
 
 
 async def read(bootstrap_servers: str, prefix: str, order_id: str) -> list[Any]:
     """All that the topics hold of the order so far: its partition of each, from the beginning to its present end."""
-    consumer = AIOKafkaConsumer(*(prefix + topic for topic in EVENT_TOPICS), bootstrap_servers=bootstrap_servers)
-    await consumer.start()
-    try:
-        everywhere = Counter(place.topic for place in consumer.assignment())
-        places = [
-            TopicPartition(topic, partition_of(order_id.encode(), partitions))
-            for topic, partitions in everywhere.items()
-        ]
-        consumer.unsubscribe()
-        consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        await consumer.seek_to_beginning(*places)
-        records = []
-        while ahead := [place for place in places if await consumer.position(place) < ends[place]]:
-            for fetched in (await consumer.getmany(*ahead, timeout_ms=500)).values():
-                records += [record for record in fetched if record.key == order_id.encode()]
-        return records
-    finally:
-        await consumer.stop()
+    key = order_id.encode()
+    topics = [prefix + topic for topic in EVENT_TOPICS]
+    async with LogReader({"bootstrap_servers": bootstrap_servers}, topics) as reader:
+        partitions = Counter(place.topic for place in reader.places)
+        home = {topic: partition_of(key, count) for topic, count in partitions.items()}
+        places = [place for place in reader.places if place.partition == home[place.topic]]
+        return [record async for records in reader.to_the_end(places) for record in records if record.key == key]
 
 
 def seen_by(records: Iterable[Any], viewer: Viewer) -> list[Seen]:
@@ -91,7 +78,7 @@ def main() -> None:
     try:
         internals.install()
         records = asyncio.run(read(servers, os.environ.get("RECOURSE_TOPIC_PREFIX", ""), asked.order))
-    except KafkaError as error:
+    except CLIENT_ERRORS as error:
         raise SystemExit(f"Nobody to ask at {servers}: {error}") from None
     seen = seen_by(records, asked.viewer)
     if not seen:

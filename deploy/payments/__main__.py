@@ -11,13 +11,11 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
 import uvicorn
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from deploy.payments.provider import Answer, Provider
 from deploy.payments.records import heard, written
@@ -28,11 +26,11 @@ from shared.runtime import logs
 from shared.runtime.health import STALLED_AFTER
 from shared.runtime.kafka import internals
 from shared.runtime.kafka.connection import CLIENT_ERRORS, connection
+from shared.runtime.kafka.reading import LogReader
 from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 
-POLL_MS = 50
 RESTART_SECONDS = 1.0
 
 
@@ -60,10 +58,10 @@ class PaymentService:
         to_say: list[tuple[float, int, Answer]] = []
         in_order = count()
         log.info("ready")
-        async with self._reading(PaymentCommand.topic) as calls, self._producer() as producer:
-            while True:
+        async with self._reader(PaymentCommand.topic) as reader, self._producer() as producer:
+            async for calls in reader.follow():
                 self._stepped_at = time.monotonic()
-                for call in await _fetched(calls):
+                for call in calls:
                     for answer in heard(provider, call):
                         at = call.timestamp / 1000 + answer.after.total_seconds()
                         heapq.heappush(to_say, (at, next(in_order), answer))
@@ -78,30 +76,19 @@ class PaymentService:
     async def _said(self) -> Counter[str]:
         """How many answers each call has had, by its id; also from the sandbox, where that was the provider before."""
         said: Counter[str] = Counter()
-        async with self._reading(PaymentEvent.topic) as answers:
-            ends = await answers.end_offsets(answers.assignment())
-            while any([await answers.position(place) < end for place, end in ends.items()]):
-                said.update(header(answer.headers, "ce_causationid") or "" for answer in await _fetched(answers))
+        async with self._reader(PaymentEvent.topic) as reader:
+            async for answers in reader.to_the_end():
+                said.update(header(answer.headers, "ce_causationid") or "" for answer in answers)
         return said
 
-    @asynccontextmanager
-    async def _reading(self, topic: str) -> AsyncIterator[Any]:
-        """From the first record on; no group remembers how far."""
-        consumer = AIOKafkaConsumer(**connection(self._settings), auto_offset_reset="earliest")
-        consumer.assign([TopicPartition(self._topic(topic), shard) for shard in range(self._settings.partitions)])
-        async with consumer:
-            yield consumer
+    def _reader(self, topic: str) -> LogReader:
+        return LogReader(connection(self._settings), [self._topic(topic)])
 
     def _producer(self) -> AIOKafkaProducer:
         return AIOKafkaProducer(**connection(self._settings), enable_idempotence=True, acks="all")
 
     def _topic(self, name: str) -> str:
         return self._settings.topic_prefix + name
-
-
-async def _fetched(consumer: Any) -> list[ConsumerRecord]:
-    fetched = await consumer.getmany(timeout_ms=POLL_MS)
-    return [record for records_ in fetched.values() for record in records_]
 
 
 async def _serve_both(settings: Settings) -> None:

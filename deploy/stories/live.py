@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 
 from deploy.stories.dialogue import EVENT_TOPICS, PlayedOrder, Seen, StoryFailed
 from schemas.policy import Policy
 from shared.rules import policies
+from shared.runtime.kafka.reading import LogReader
 
 PATIENCE = timedelta(seconds=30)
 """How much longer than its deadline an answer may take on a busy machine before the story is given up."""
@@ -38,14 +40,13 @@ class LiveStage:
         self._heard = asyncio.Condition()
         connection = {"bootstrap_servers": bootstrap_servers, **(security or {})}
         self._producer = AIOKafkaProducer(**connection, enable_idempotence=True, acks="all")
-        self._consumer = AIOKafkaConsumer(
-            *(prefix + topic for topic in EVENT_TOPICS), **connection, auto_offset_reset="earliest"
-        )
+        self._reader = LogReader(connection, [prefix + topic for topic in EVENT_TOPICS])
+        self._opened = AsyncExitStack()
         self._listening: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "LiveStage":
-        await self._producer.start()
-        await self._consumer.start()
+        await self._opened.enter_async_context(self._producer)
+        await self._opened.enter_async_context(self._reader)
         self._listening = asyncio.create_task(self._listen())
         return self
 
@@ -53,8 +54,7 @@ class LiveStage:
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.gather(self._listening, return_exceptions=True)
-        await self._consumer.stop()
-        await self._producer.stop()
+        await self._opened.aclose()
 
     def follow(self, case: PlayedOrder) -> None:
         self._cases[case.order_id] = case
@@ -83,18 +83,16 @@ class LiveStage:
     async def _listen(self) -> None:
         """Repeats (after a crash of a service) are told apart by id, as any reader should."""
         known: set[str] = set()
-        while True:
-            fetched = await self._consumer.getmany(timeout_ms=100)
-            for records in fetched.values():
-                for record in records:
-                    seen = Seen.of(record)
-                    case = self._cases.get(record.key.decode())
-                    if seen.id not in known:
-                        self.seen += 1
-                        known.add(seen.id)
-                        if case is not None:
-                            case.seen.append(seen)
-            if fetched:
+        async for records in self._reader.follow():
+            for record in records:
+                seen = Seen.of(record)
+                case = self._cases.get(record.key.decode())
+                if seen.id not in known:
+                    self.seen += 1
+                    known.add(seen.id)
+                    if case is not None:
+                        case.seen.append(seen)
+            if records:
                 async with self._heard:
                     self._heard.notify_all()
 

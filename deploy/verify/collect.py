@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import Field
 
@@ -24,12 +24,11 @@ from schemas.topics import all_topics
 from shared.kernel.ports import Record
 from shared.runtime.kafka import internals
 from shared.runtime.kafka.connection import connection
+from shared.runtime.kafka.reading import LogReader, LogStandsStill
 from shared.runtime.settings import Settings
 
 RECORDS_MAX = 2_000
 ROWS_MAX = 5_000
-STANDSTILL_SECONDS = 30.0
-"""A log that does not go on for so long, short of its end, is given up."""
 
 ENTRIES = """
 SELECT entry_id, order_id, event_type, (extract(epoch FROM booked_at) * 1000)::bigint, currency, side, account,
@@ -76,13 +75,15 @@ async def verify(settings: VerifySettings) -> Report:
     report = Report()
     with SortedFacts() as facts:
         try:
-            async with _topics(settings) as topics:
+            names = [topic.name for topic in all_topics(settings.topic_prefix)]
+            async with LogReader(connection(settings), names) as reader:
+                topics = Topics(reader, settings.topic_prefix)
                 await topics.read_into(facts)
                 await _ledger(settings.refund_url, facts, report)
                 alarms_at = _now()
                 await _alarms(settings.timer_url, facts)
                 await topics.read_on("refund.events", facts)
-        except KafkaError as error:
+        except (KafkaError, LogStandsStill) as error:
             raise CannotVerify(f"Kafka, {settings.kafka_bootstrap_servers}: {error}") from error
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise CannotVerify(f"PostgreSQL: {type(error).__name__}: {error}") from error
@@ -97,35 +98,12 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-@asynccontextmanager
-async def _topics(settings: Settings) -> AsyncIterator["Topics"]:
-    names = [topic.name for topic in all_topics(settings.topic_prefix)]
-    consumer = AIOKafkaConsumer(
-        *names,
-        **connection(settings),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",  # a command in a transaction that was aborted was never given
-    )
-    try:
-        await consumer.start()
-        everywhere = sorted(consumer.assignment())
-        missing = set(names) - {place.topic for place in everywhere}
-        if missing:
-            raise CannotVerify(f"there are no topics {', '.join(sorted(missing))}")
-        # Assigned once and for all: a consumer that is stopped while it lets go of an assignment may never end.
-        consumer.pause(*everywhere)
-        yield Topics(consumer, settings.topic_prefix, everywhere)
-    finally:
-        await consumer.stop()
-
-
 class Topics:
     """All logs, from where they begin to where they ended when the reading began."""
 
-    def __init__(self, consumer: Any, prefix: str, places: Sequence[TopicPartition]) -> None:
-        self._consumer, self._prefix, self._places = consumer, prefix, places
-        self.partitions = max(place.partition for place in places) + 1
+    def __init__(self, log: LogReader, prefix: str) -> None:
+        self._log, self._prefix = log, prefix
+        self.partitions = max(place.partition for place in log.places) + 1
         self._reader = Reader(self.partitions)
         self.ends_at = 0
         self._ends: dict[TopicPartition, int] = {}
@@ -133,10 +111,10 @@ class Topics:
 
     async def read_into(self, facts: SortedFacts) -> None:
         self.ends_at = _now()
-        self._ends = await self._consumer.end_offsets(self._places)
-        starts = await self._consumer.beginning_offsets(self._places)
+        self._ends = await self._log.ends(self._log.places)
+        starts = await self._log.begins(self._log.places)
         for shard in range(self.partitions):
-            places = [place for place in self._places if place.partition == shard]
+            places = [place for place in self._log.places if place.partition == shard]
             for place in places:
                 if starts[place] > 0:
                     self.begins[self._name(place), shard] = self.ends_at  # or when its first record was appended
@@ -149,38 +127,22 @@ class Topics:
 
     async def read_on(self, topic: str, facts: SortedFacts) -> None:
         """What was appended since."""
-        places = [place for place in self._places if self._name(place) == topic]
-        ends = await self._consumer.end_offsets(places)
+        places = [place for place in self._log.places if self._name(place) == topic]
+        ends = await self._log.ends(places)
         async for records in self._read(places, self._ends, ends):
             found = [self._reader.observation(record) for record in records]
             facts.add(Observation(one.order_id, LATER, one.partition, one.offset, id=one.id) for one in found)
 
-    def _name(self, place: TopicPartition) -> str:
-        return str(place.topic[len(self._prefix) :])
+    def _name(self, of: TopicPartition | ConsumerRecord) -> str:
+        return str(of.topic[len(self._prefix) :])
 
     async def _read(
         self, places: Sequence[TopicPartition], starts: dict[TopicPartition, int], ends: dict[TopicPartition, int]
     ) -> AsyncIterator[list[Record]]:
-        left = [place for place in places if starts[place] < ends[place]]
-        for place in left:
-            self._consumer.seek(place, starts[place])
-        self._consumer.resume(*left)
-        moved_at = time.monotonic()
-        while left:
-            fetched = await self._consumer.getmany(*left, timeout_ms=200, max_records=RECORDS_MAX)
+        async for fetched in self._log.to_the_end(places, starts, ends, RECORDS_MAX):
             yield [
-                Record(self._name(place), r.partition, r.offset, r.timestamp, r.key, r.value, r.headers)
-                for place, records in fetched.items()
-                for r in records
-                if r.offset < ends[place]
+                Record(self._name(r), r.partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in fetched
             ]
-            at_end = [place for place in left if await self._consumer.position(place) >= ends[place]]
-            self._consumer.pause(*at_end)
-            left = [place for place in left if place not in at_end]
-            if fetched or at_end:
-                moved_at = time.monotonic()
-            elif time.monotonic() - moved_at > STANDSTILL_SECONDS:
-                raise CannotVerify(f"{left[0].topic}/{left[0].partition} does not go on to its end {ends[left[0]]}")
 
 
 @asynccontextmanager

@@ -6,21 +6,20 @@ import platform
 import sys
 from contextlib import closing
 
-from aiokafka import AIOKafkaConsumer
-
 from deploy.local.processes import LocalStackError
 from deploy.local.reaper import Reaper
 from deploy.local.stack import Stack
 from tests.bench import latency, throughput
-from tests.bench.throughput import BATCH_MAX, ORDERS, ROUNDS, Throughput
+from tests.bench.throughput import ALARMS, ANSWERS, BATCH_MAX, ORDERS, ROUNDS, Throughput
+from tests.support.topics import reader
 
 RATES = (50, 300)
 
 
 async def bench() -> None:
-    async with Stack(own_servers=True) as stack, AIOKafkaConsumer(bootstrap_servers=stack.bootstrap_servers) as reader:
+    async with Stack(own_servers=True) as stack, reader(stack.bootstrap_servers, ANSWERS, ALARMS) as said:
         with closing(Reaper()) as reaper:
-            await measure(stack, Throughput(stack, reaper, reader))
+            await measure(stack, Throughput(stack, reaper, said))
 
 
 async def measure(stack: Stack, subject: Throughput) -> None:
@@ -38,7 +37,7 @@ async def measure(stack: Stack, subject: Throughput) -> None:
                 print(throughput.report(ours, bare))
                 print("\nLatency of one hop: a command is due, its event is in a reader's hands\n", flush=True)
                 for rate in RATES:
-                    waits = await latency.measure(stack.bootstrap_servers, partitions, rate)
+                    waits = await latency.measure(stack.bootstrap_servers, rate)
                     print(latency.report(rate, waits), flush=True)
     print(f"\nLoad average at the end {os.getloadavg()[0]:.1f}. Next to other work only ratios mean anything.")
 

@@ -1,25 +1,15 @@
 """Commands as a gateway sends them; the plain load: many orders, each placed, shipped and tracked, overlapping."""
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from tests.support.commands import Given, command, headers
+
 OVERLAP = 500
 """So many other orders are placed between one order's commands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """One command on its way: what the producer needs."""
-
-    id: str
-    topic: str
-    key: bytes
-    headers: list[tuple[str, bytes]]
-    value: bytes
 
 
 def commands(orders: int, name: str) -> Iterator[Given]:
@@ -37,21 +27,19 @@ def commands(orders: int, name: str) -> Iterator[Given]:
 
 
 def given(type_: str, order_id: str, role: str, person: str, data: Mapping[str, Any]) -> Given:
-    id_ = str(uuid4())
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": id_,
-        "ce_type": type_,
-        "ce_source": "gateway/web",
-        "ce_time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "ce_subject": order_id,
-        "ce_correlationid": order_id,
-        "traceparent": f"00-{uuid4().hex}-{uuid4().hex[:16]}-01",
-        "content-type": "application/json",
-    }
-    value = {"order_id": order_id, "actor": {"role": role, "id": person}, **data}
-    raw = [(name, text.encode()) for name, text in headers.items()]
-    return Given(id_, f"{type_.partition('.')[0]}.commands", order_id.encode(), raw, json.dumps(value).encode())
+    """With all the headers that a gateway may give."""
+    bare = command(type_, order_id, role, person, data)
+    dressed = headers(
+        type_,
+        bare.id,
+        specversion="1.0",
+        source="gateway/web",
+        time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        subject=order_id,
+        correlationid=order_id,
+    )
+    trace = f"00-{uuid4().hex}-{uuid4().hex[:16]}-01".encode()
+    return replace(bare, headers=[*dressed, ("traceparent", trace), ("content-type", b"application/json")])
 
 
 def basket(order_id: str, number: int) -> dict[str, Any]:

@@ -15,15 +15,17 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import psutil
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 
 from deploy.local.processes import Child
 from deploy.local.reaper import Reaper
 from deploy.local.stack import REPO, Stack
 from deploy.setup.topics import create_topics
 from schemas.topics import all_topics
+from shared.runtime.kafka.reading import LogReader
 from tests.bench import ceiling
 from tests.bench.load import commands
+from tests.support.topics import producer
 
 ORDERS = 12_000
 ROUNDS = 3
@@ -58,7 +60,7 @@ class Ceiling(Child):
 class Throughput:
     """Commands wait in order.commands, and stay there: every run begins with an empty database and reads them all."""
 
-    def __init__(self, stack: Stack, reaper: Reaper, reader: AIOKafkaConsumer) -> None:
+    def __init__(self, stack: Stack, reaper: Reaper, reader: LogReader) -> None:
         self.stack, self.reaper, self.reader = stack, reaper, reader
         self.given = 0
         self.partitions = range(stack.topics[0].partitions)
@@ -71,9 +73,9 @@ class Throughput:
         topics = [topic for topic in all_topics(ceiling.PREFIX, len(self.partitions)) if topic.name in wanted]
         await create_topics(self.stack.bootstrap_servers, topics)
         servers = self.stack.bootstrap_servers
-        async with AIOKafkaProducer(bootstrap_servers=servers, linger_ms=20, max_batch_size=200_000) as producer:
+        async with producer(servers, linger_ms=20, max_batch_size=200_000) as to:
             for command in commands(ORDERS, "full"):
-                await producer.send(ceiling.INBOX, command.value, key=command.key, headers=command.headers)
+                await to.send(ceiling.INBOX, command.value, key=command.key, headers=command.headers)
                 self.given += 1
         async with self.service("warm-up"):
             pass
@@ -83,21 +85,12 @@ class Throughput:
         self.shares.write_bytes(pickle.dumps(shares))
 
     async def _said(self, partition: int) -> list[ceiling.Saying]:
-        sayings = []
-        for topic in (ANSWERS, ALARMS):
-            place = TopicPartition(topic, partition)
-            end = (await self._ends(topic))[partition]
-            self.reader.assign([place])
-            self.reader.seek(place, 0)
-            found: list[ceiling.Saying] = []
-            while len(found) < end:
-                for records in (await self.reader.getmany(timeout_ms=1000)).values():
-                    found += [ceiling.Saying(topic, r.key, r.value, list(r.headers)) for r in records]
-            sayings += found
-        return sorted(sayings, key=_sequence)
+        places = [place for place in self.reader.places if place.partition == partition]
+        said = [record async for records in self.reader.to_the_end(places) for record in records]
+        return sorted((ceiling.Saying(r.topic, r.key, r.value, list(r.headers)) for r in said), key=_sequence)
 
     async def _ends(self, topic: str) -> dict[int, int]:
-        ends = await self.reader.end_offsets([TopicPartition(topic, partition) for partition in self.partitions])
+        ends = await self.reader.ends(TopicPartition(topic, partition) for partition in self.partitions)
         return {place.partition: offset for place, offset in ends.items()}
 
     @asynccontextmanager

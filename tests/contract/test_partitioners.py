@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from confluent_kafka import Producer
 
 from deploy.local.kafka import tool
@@ -27,6 +27,8 @@ from shared.kernel.codec import header
 from shared.kernel.ports import StoredEvent
 from shared.runtime.memory import World
 from shared.runtime.partitions import partition_of
+from tests.support.commands import command
+from tests.support.topics import read_all
 
 DICE = random.Random(12)
 LETTERS = string.ascii_letters + string.digits + "._:-"
@@ -71,14 +73,9 @@ async def written(stack: Stack, write: Write) -> dict[str, int]:
     topic = f"keys-{uuid4().hex[:8]}"
     await create_topics(stack.bootstrap_servers, [Topic(topic, PARTITIONS)])
     await write(stack.bootstrap_servers, topic, KEYS)
-    lies: dict[str, int] = {}
-    async with AIOKafkaConsumer(bootstrap_servers=stack.bootstrap_servers) as consumer, asyncio.timeout(30):
-        places = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        while len(lies) < len(set(KEYS)):
-            record = await consumer.getone()
-            lies[record.key.decode()] = record.partition
+    records = await read_all(stack.bootstrap_servers, [topic])
+    lies = {record.key.decode(): record.partition for record in records}
+    assert lies.keys() == set(KEYS)
     return lies
 
 
@@ -117,10 +114,9 @@ PLACE = {
 
 async def answer(world: World, type_: str, partition: int, role: str, person: str, **data: Any) -> list[str]:
     """All that the order service says to this command, given on this partition: types, and codes of refusals."""
-    value = {"order_id": "order-1", "actor": {"role": role, "id": person}, **data}
-    headers = [("ce_id", type_.encode()), ("ce_type", type_.encode())]
+    given = command(type_, "order-1", role, person, data, id_=type_)
     before = world.bus.records("order.events")
-    world.bus.append("order.commands", b"order-1", json.dumps(value).encode(), headers, partition)
+    world.bus.append(given.topic, given.key, given.value, given.headers, partition)
     await world.settle()
     heard = [record for record in world.bus.records("order.events") if record not in before]
     assert all(header(record.headers, "ce_causationid") == type_ for record in heard)

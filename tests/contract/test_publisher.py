@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from deploy.local.stack import Stack
 from deploy.setup.topics import create_topics
@@ -16,6 +16,7 @@ from shared.kernel import codec
 from shared.kernel.ports import Headers, Outage, Publisher, Record, StoredEvent
 from shared.runtime.kafka.publisher import KafkaPublisher
 from shared.runtime.memory import MemoryBus, MemoryPublisher
+from tests.support.topics import reader
 
 PARTITIONS = 3
 TOPICS = ("order.events", "timer.commands", "order.dead-letters")
@@ -39,16 +40,13 @@ async def bench(real: Stack | None) -> AsyncIterator[Bench]:
     topics = [Topic(prefix + name, PARTITIONS, wide if "dead" in name else config) for name in TOPICS]
     await create_topics(real.bootstrap_servers, topics)
     publisher = KafkaPublisher({"bootstrap_servers": real.bootstrap_servers}, "order", prefix)
-    async with AIOKafkaConsumer(bootstrap_servers=real.bootstrap_servers, auto_offset_reset="earliest") as consumer:
+    async with reader(real.bootstrap_servers, *(topic.name for topic in topics)) as written:
 
         async def read(topic: str, partition: int, number: int) -> list[Record]:
             place = TopicPartition(prefix + topic, partition)
-            assert (await consumer.end_offsets([place]))[place] == number
-            consumer.assign([place])
-            found: list[Any] = []
+            assert (await written.ends([place]))[place] == number
             async with asyncio.timeout(10):
-                while len(found) < number:
-                    found += (await consumer.getmany(timeout_ms=100)).get(place, [])
+                found = [record async for records in written.to_the_end([place]) for record in records]
             return [Record(topic, partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in found]
 
         yield Bench(publisher, read)

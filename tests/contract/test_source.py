@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaProducer
 from faststream.kafka import KafkaBroker
 
 from deploy.local.stack import Stack
@@ -18,6 +17,8 @@ from schemas.topics import Topic
 from shared.kernel.ports import Record, Source
 from shared.runtime.kafka.source import KafkaSource
 from shared.runtime.memory import MemoryBus, MemorySource
+from tests.support.topics import producer as outsider
+from tests.support.waiting import until
 
 PARTITIONS = 3
 TOPICS = ("dispute.events", "order.commands")
@@ -73,12 +74,12 @@ async def bench(real: Stack | None) -> AsyncIterator[Bench]:
         await source.receive(batch)
 
     source.subscriber(receive)
-    async with AIOKafkaProducer(bootstrap_servers=real.bootstrap_servers) as producer:
+    async with outsider(real.bootstrap_servers) as to:
 
         async def produce(topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-            batch = producer.create_batch()
+            batch = to.create_batch()
             batch.append(timestamp=1, key=key, value=value, headers=list(headers))
-            await (await producer.send_batch(batch, prefix + topic, partition=partition))
+            await (await to.send_batch(batch, prefix + topic, partition=partition))
 
         await broker.start()
         source.pause_all()
@@ -199,26 +200,29 @@ async def test_a_transaction_s_mark_at_the_end_of_a_log_is_nothing_to_wait_for(s
     name = f"marked-{uuid4().hex[:8]}"
     async with reading(name, stack) as source:
         async with (
-            AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, transactional_id=name) as outsider,
-            outsider.transaction(),
+            outsider(stack.bootstrap_servers, transactional_id=name) as to,
+            to.transaction(),
         ):
-            await outsider.send_and_wait(name, b"1", key=b"key")
+            await to.send_and_wait(name, b"1", key=b"key")
         source.resume(0, {})
         assert [record.offset for record in await source.take(10)] == [0]
-        async with asyncio.timeout(10):
-            while await source.reach([0]) != {(name, 0): (2, 2)}:  # noqa: ASYNC110 - the broker has no event for it
-                await asyncio.sleep(0.05)
+
+        async def at_its_end() -> bool:
+            return await source.reach([0]) == {(name, 0): (2, 2)}
+
+        await until("the mark is passed", at_its_end, within=10)
+        assert await at_its_end()
 
 
 @pytest.mark.stack
 async def test_what_was_said_in_a_transaction_that_was_aborted_was_never_said(stack: Stack) -> None:
     name = f"aborted-{uuid4().hex[:8]}"
     async with reading(name, stack) as source:
-        async with AIOKafkaProducer(bootstrap_servers=stack.bootstrap_servers, transactional_id=name) as outsider:
+        async with outsider(stack.bootstrap_servers, transactional_id=name) as to:
             for value, kept in ((b"1", True), (b"2", False), (b"3", True)):
-                await outsider.begin_transaction()
-                await outsider.send_and_wait(name, value, key=b"key")
-                await (outsider.commit_transaction() if kept else outsider.abort_transaction())
+                await to.begin_transaction()
+                await to.send_and_wait(name, value, key=b"key")
+                await (to.commit_transaction() if kept else to.abort_transaction())
         source.resume(0, {})
         said: list[bytes | None] = []
         async with asyncio.timeout(10):

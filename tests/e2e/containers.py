@@ -7,9 +7,8 @@ PostgreSQL keeps its data on a small disk of its own, which can be filled.
 import asyncio
 import re
 import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -28,6 +27,7 @@ from deploy.local.processes import free_port
 from deploy.local.stack import REPO
 from deploy.verify.collect import VerifySettings
 from schemas.topics import PARTITIONS, SERVICES
+from tests.support.waiting import until
 
 DEFAULT = re.compile(r"\$\{\w+:-([^}]*)\}")
 COMPOSED: Mapping[str, Mapping[str, Any]] = yaml.safe_load(
@@ -98,7 +98,7 @@ class Part:
     async def until_said(self, words: str, times: int) -> None:
         """Its log has these words so many times, all its lives together."""
         try:
-            await until(f"{self.name} says {words}", lambda: self._has_said(words, times))
+            await until(f"{self.name} says {words}", lambda: self._has_said(words, times), READY_SECONDS, LOOK_SECONDS)
         except TimeoutError as late:
             late.add_note(f"Its log ends:\n{await asyncio.to_thread(self.quoted)}")
             raise
@@ -231,7 +231,7 @@ class Containers:
         async def shared() -> bool:
             return await self.shards(service) == Counter(dict.fromkeys(among, share))
 
-        await until(f"each of {', '.join(among)} has {share} shards", shared)
+        await until(f"each of {', '.join(among)} has {share} shards", shared, READY_SECONDS, LOOK_SECONDS)
 
     async def until_well(self) -> None:
         """Every service says of itself that it makes progress, as its container's health check asks it."""
@@ -241,7 +241,7 @@ class Containers:
                 check = await asyncio.to_thread(part.container.exec_run, ["python", "-m", "deploy.health"])
                 return bool(check.exit_code == 0)
 
-            await until(f"{part.name} is well", well)
+            await until(f"{part.name} is well", well, READY_SECONDS, LOOK_SECONDS)
 
     def fill_disk(self) -> None:
         """PostgreSQL finds no more room for its tables, nor for its log when the part at hand is used up."""
@@ -338,15 +338,6 @@ class Containers:
     def _part(self, name: str, described: DockerContainer, ready: str, also_on: Cable | None = None) -> Part:
         self._undo.callback(described.stop)
         return Part(name, described, ready, also_on)
-
-
-async def until(what: str, condition: Callable[[], Coroutine[Any, Any, bool]]) -> None:
-    """Waits for it. Raises TimeoutError, with what was waited for, when it does not come."""
-    until = time.monotonic() + READY_SECONDS
-    while not await condition():
-        if time.monotonic() > until:
-            raise TimeoutError(f"waited in vain until {what}")
-        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:

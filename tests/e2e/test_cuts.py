@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.e2e.containers import Part, until
+from tests.e2e.containers import READY_SECONDS, Part
 from tests.e2e.trial import Trial
+from tests.support.waiting import until
 
 LEAVES = "the broker does not answer: leaving the shards to others"
 RETURNS = "the broker answers again"
@@ -54,7 +55,7 @@ async def test_who_is_cut_off_from_postgres_is_replaced_and_does_nothing_when_he
         trial.begin()
         await trial.unhurried.end()
         await asyncio.to_thread(stack.to_postgres.mend, zombie)
-        await until("the zombie finds its work void", came_to_nothing)
+        await until("the zombie finds its work void", came_to_nothing, READY_SECONDS)
         await stack.until_shared("order", "order", "order#2")
 
     await trial.assert_nothing_was_lost()

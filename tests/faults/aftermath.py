@@ -12,7 +12,7 @@ from deploy.verify.observation import Reader
 from schemas.topics import PARTITIONS, all_topics
 from tests.faults import checks
 from tests.faults.market import PAID, Market
-from tests.faults.topics import read_all
+from tests.support.topics import read_all
 
 SETTLING_SECONDS = 240
 """How long the last letter and the last alarm may take after the last order has ended."""
@@ -48,7 +48,7 @@ async def what_is_left(system: VerifySettings, market: Market, mails: Sequence[E
 
 async def _what_is_left(system: VerifySettings, market: Market, mails: Sequence[EmailMessage]) -> checks.World:
     topics = [topic.name for topic in all_topics()]
-    records = await read_all(system.kafka_bootstrap_servers, topics, PARTITIONS)
+    records = await read_all(system.kafka_bootstrap_servers, topics)
     reader, paid = Reader(PARTITIONS), dict.fromkeys(market.orders, PAID)
     return checks.World(paid, [reader.observation(record) for record in records], await verify(system), mails)
 

@@ -50,7 +50,7 @@ WRONG: dict[str, list[Any]] = {
     "integer": [1.5, "1", True, [], None],
     "boolean": [0, "true", None],
     "array": [{}, "x", None],
-    "object": [[], "x", None],
+    "object": [[], "x", 7, None],
 }
 
 
@@ -82,7 +82,7 @@ def placed(schema: Schema, content: Any, order_id: str) -> tuple[bytes, bytes]:
     named = json.loads(value).get("order_id") if isinstance(content, dict) else None
     if schema["x-key"] == MEDIATORS_KEY:
         return MEDIATORS_KEY.encode(), value
-    return (named if isinstance(named, str) and named.strip("\0") else order_id).encode(), value
+    return (named if isinstance(named, str) and named and "\0" not in named else order_id).encode(), value
 
 
 def bad(schema: Schema, contents: list[Tree]) -> list[tuple[str, Any]]:
@@ -178,7 +178,11 @@ def _misses(schema: Schema, value: Any, root: Schema) -> Iterator[tuple[str, Any
                 if bound in schema:
                     yield f"beyond the {bound}", schema[bound] + step
         case "string":
-            yield "NUL", "\0"
+            yield "NUL", "before\0after"
+            if "enum" in schema:
+                yield "none of these", "king"
+            if schema.get("format") == "date-time":
+                yield "no instant", "never"
             if "minLength" in schema:
                 yield "too short", ""
             if "maxLength" in schema:

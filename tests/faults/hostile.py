@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.record.default_records import DefaultRecordBase
 from aiokafka.record.util import calc_crc32c
 
 from schemas.timer.events import Elapsed
 from shared.runtime.partitions import partition_of
+from tests.support.commands import command, headers
+from tests.support.topics import producer
 
 PARTITIONS = 2
 BATCH_BYTES_MAX = 64 * 1024 * 1024
@@ -61,15 +62,10 @@ class Inbox:
 
     def good(self, order_id: str, command_id: str) -> Sent:
         """A command that is obeyed (or, where there is no such order, refused as such)."""
-        data = {"order_id": order_id, "actor": self.actor, **self.data}
-        headers = (
-            ("ce_specversion", b"1.0"),
-            ("ce_id", command_id.encode()),
-            ("ce_type", self.type.encode()),
-            ("ce_source", b"recourse/tests"),
-            ("content-type", b"application/json"),
-        )
-        return Sent(self.topic, data, json.dumps(data).encode(), headers, order_id.encode())
+        given = command(self.type, order_id, self.actor["role"], self.actor["id"], self.data, command_id)
+        about = headers(self.type, command_id, specversion="1.0", source="recourse/tests")
+        dressed = (*about, ("content-type", b"application/json"))
+        return Sent(self.topic, json.loads(given.value), given.value, dressed, given.key)
 
 
 # -- twists: each returns a function from a good command to a bad one --------------------------------------------------
@@ -181,46 +177,41 @@ def both(*twists: Twist) -> Twist:
 # -- the wire ----------------------------------------------------------------------------------------------------------
 
 
-class Producer:
+class RawProducer:
     """Sends one record a batch, just as it is."""
 
     def __init__(self, bootstrap_servers: str) -> None:
         self.bootstrap_servers = bootstrap_servers
-        self._producers: dict[str | None, AIOKafkaProducer] = {}
+        self._producers: dict[str | None, Any] = {}
 
-    async def __aenter__(self) -> "Producer":
+    async def __aenter__(self) -> "RawProducer":
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for producer in self._producers.values():
-            await producer.stop()
+        for one in self._producers.values():
+            await one.stop()
 
     async def send(self, sent: Sent) -> int | None:
         """Returns the record's offset; None if the broker does not take it."""
-        producer = await self._producer(sent.compression)
-        batch = producer.create_batch()
+        to = await self._producer(sent.compression)
+        batch = to.create_batch()
         added = batch.append(key=sent.key, value=sent.value, timestamp=None, headers=list(sent.headers))
         assert added is not None, "larger than a batch may be"
         if any(name == NAME for name, _ in sent.headers):
             batch._build()
             batch._buffer = misnamed(bytearray(batch._buffer))
-        acknowledgement = await producer.send_batch(batch, sent.topic, partition=sent.place)
+        acknowledgement = await to.send_batch(batch, sent.topic, partition=sent.place)
         try:
             return int((await acknowledgement).offset)
         except MessageSizeTooLargeError:
             return None
 
-    async def _producer(self, compression: str | None) -> AIOKafkaProducer:
+    async def _producer(self, compression: str | None) -> Any:
         if compression not in self._producers:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self.bootstrap_servers,
-                compression_type=compression,
-                max_batch_size=BATCH_BYTES_MAX,
-                max_request_size=BATCH_BYTES_MAX,
-                acks="all",
-            )
-            await producer.start()
-            self._producers[compression] = producer
+            options = {"max_batch_size": BATCH_BYTES_MAX, "max_request_size": BATCH_BYTES_MAX}
+            made = producer(self.bootstrap_servers, compression_type=compression, **options)
+            await made.start()
+            self._producers[compression] = made
         return self._producers[compression]
 
 

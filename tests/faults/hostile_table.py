@@ -1,4 +1,8 @@
-"""What is sent to every inbox that should not be, and what comes of it."""
+"""What is sent to every inbox that should not be, and what comes of it.
+
+Here stands what no JSON Schema says: bytes, headers, keys, places, sizes, envelopes, and who may say what of whom.
+What a schema says is tried of every command in test_hostile_schemas.py.
+"""
 
 import random
 from collections.abc import Iterator
@@ -120,20 +124,12 @@ EVERYWHERE: list[tuple[str, Twist, str]] = [
     ("spaces only", value(b"   "), "dead letter not_json"),
     ("half a JSON document", value(b'{"order_id": "o'), "dead letter not_json"),
     ("two JSON documents", value(b"{}{}"), "dead letter not_json"),
-    ("an array", value(b"[]"), "refusal invalid"),
-    ("a number", value(b"1"), "refusal invalid"),
-    ("null", value(b"null"), "refusal invalid"),
     ("a character cut in half", value(b'{"order_id": "\xc3"}'), "dead letter not_json"),
     ("half a surrogate pair", value(rb'{"order_id": "\ud800"}'), "dead letter not_json"),
     ("UTF-16", value('{"order_id": "x"}'.encode("utf-16")), "dead letter not_json"),
     ("30,000 levels deep", value(b'{"order_id":' + b"[" * 30_000 + b"]" * 30_000 + b"}"), "dead letter not_json"),
     ("150 levels deep", also('"x": ' + "[" * 150 + "]" * 150), "refusal invalid"),
     ("one field twice", also('"order_id": "other", "actor": null'), "refusal invalid"),
-    ("an unknown field", data(surprise=1), "refusal invalid"),
-    ("a field left out", data(actor=...), "refusal invalid"),
-    ("an actor without an id", data(actor={"role": "buyer"}), "refusal invalid"),
-    ("a role nobody has", data(actor={"role": "king", "id": "somebody"}), "refusal invalid"),
-    ("NUL in an id", at(("actor", "id"), "some\0body"), "refusal invalid"),
     ("64 KiB exactly", padded(COMMAND_BYTES_MAX), "as good"),
     ("a byte more", padded(COMMAND_BYTES_MAX + 1), "dead letter too_long"),
     ("a megabyte", padded(1_000_000), "dead letter too_long"),
@@ -206,10 +202,6 @@ EVERYWHERE: list[tuple[str, Twist, str]] = [
     ("a batch of structured events", structured("application/cloudevents-batch+json"), "dead letter no_id_or_type"),
 ]
 TEXTS: list[tuple[str, Any, str]] = [
-    ("a text of 4,001 characters", "x" * 4_001, "refusal invalid"),
-    ("NUL in a text", "before\0after", "refusal invalid"),
-    ("an empty text", "", "refusal invalid"),
-    ("a number for a text", 7, "refusal invalid"),
     ("right to left, and nothing to see", "\u202egnp.exe\u2066\u200f\u05d0\u200b\u200d\ufeff\u2060\u00ad", "as good"),
     ("a header of a mail", "Lamp\r\nBcc: all@example.com\r\n\r\n<b>Pay here</b>", "as good"),
     ("HTML", "<script>alert(1)</script><img src=x onerror=alert(1)>&lt;b&gt;", "as good"),
@@ -217,16 +209,12 @@ TEXTS: list[tuple[str, Any, str]] = [
     ("every other control character", "".join(map(chr, range(1, 32))) + "\x7f\u2028\ufeff\u202e", "as good"),
 ]
 AMOUNTS: list[tuple[str, Any, str]] = [
-    ("a float", 10.0, "refusal invalid"),
+    ("a float that is whole", 10.0, "refusal invalid"),
     ("an exponent", Json("1e3"), "refusal invalid"),
     ("NaN", Json("NaN"), "refusal invalid"),
     ("Infinity", Json("Infinity"), "refusal invalid"),
-    ("a negative amount", -1, "refusal invalid"),
-    ("more than the limit", 10**12 + 1, "refusal invalid"),
     ("an integer of 100 digits", 10**100, "refusal invalid"),
     ("an integer of 5,000 digits", Json("1" * 5_000), "dead letter not_json"),
-    ("a number in quotes", "1000", "refusal invalid"),
-    ("true", True, "refusal invalid"),
 ]
 SOMEBODY_ELSE: list[tuple[Inbox, str, Twist, str]] = [
     *(
@@ -257,7 +245,7 @@ SOMEBODY_ELSE: list[tuple[Inbox, str, Twist, str]] = [
             act("order.report_tracking", WAITING, "platform", "p", status="delivered", at=when),
             "refusal invalid",
         )
-        for when in (*BEYOND_THE_CALENDAR, "never", 0)
+        for when in BEYOND_THE_CALENDAR
     ),
     (
         DISPUTE,

@@ -3,20 +3,18 @@
 import asyncio
 import contextlib
 import itertools
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
-
 from deploy.stories.claims import BROKEN
 from deploy.stories.dialogue import EVENT_TOPICS, MEDIATORS, Seen, refund
 from schemas.wire import MEDIATORS_KEY
+from shared.runtime.kafka.connection import CLIENT_ERRORS
+from tests.support.commands import Given, command
+from tests.support.topics import producer, reader
 
-CLIENT_ERRORS = (KafkaError, OSError, TimeoutError)
 ENDED = ("order.completed", "order.cancelled")
 PAID = 100_00
 SAID_TWICE_EVERY = 10
@@ -40,11 +38,14 @@ class Order:
         """Gives a command and returns its answer: a type, or the code of a refusal, which is as good as any."""
         self._said += 1
         command_id = f"{self.id}/{self._said}"
-        person = data.pop("person", "checkout" if role == "platform" else f"{role}-{self.id}")
-        value = {"order_id": self.id, "actor": {"role": role, "id": person}, **data}
-        await self.market.send(name, self.id, command_id, value)
+        person = data.pop("person", self.person(role))
+        await self.market.send(command(f"{name}.v1", self.id, role, person, data, command_id))
         answer = await self.hears(lambda seen: seen.causation_id == command_id, f"an answer to {name}")
         return str(answer.data["code"]) if answer.type.endswith(".rejected") else answer.type
+
+    def person(self, role: str) -> str:
+        """Who usually speaks in that role."""
+        return "checkout" if role == "platform" else f"{role}-{self.id}"
 
     async def hears(self, wanted: Callable[[Seen], bool], what: str) -> Seen:
         def found() -> Seen | None:
@@ -141,66 +142,53 @@ class Market:
             )
         del self.orders[MEDIATORS_KEY]
 
-    async def send(self, name: str, key: str, command_id: str, value: dict[str, Any]) -> None:
+    async def send(self, given: Given) -> None:
         """Until it is acknowledged; who is not sure says the same again, under the same id. Some always do."""
-        headers = [("ce_id", command_id.encode()), ("ce_type", f"{name}.v1".encode())]
-        topic = f"{name.partition('.')[0]}.commands"
         self.sent += 1
         times = 2 if self.sent % SAID_TWICE_EVERY == 0 else 1
         self.said_again += times - 1
         while times:
-            producer: Any = None
+            client: Any = None
             try:
-                producer = await self._connected()
-                await producer.send_and_wait(topic, json.dumps(value).encode(), key=key.encode(), headers=headers)
+                client = await self._connected()
+                await client.send_and_wait(given.topic, given.value, key=given.key, headers=given.headers)
                 times -= 1
             except CLIENT_ERRORS:
                 self.said_again += 1
-                await self._give_up(producer)
+                await self._give_up(client)
                 await asyncio.sleep(0.3)
 
-    async def _connected(self) -> AIOKafkaProducer:
+    async def _connected(self) -> Any:
         async with self._connecting:
             if self._producer is None:
-                producer = AIOKafkaProducer(
-                    bootstrap_servers=self.bootstrap_servers,
-                    enable_idempotence=True,
-                    acks="all",
-                    request_timeout_ms=5_000,
-                )
-                await producer.start()
-                self._producer = producer
+                client = producer(self.bootstrap_servers, enable_idempotence=True, request_timeout_ms=5_000)
+                await client.start()
+                self._producer = client
             return self._producer
 
-    async def _give_up(self, producer: Any) -> None:
+    async def _give_up(self, client: Any) -> None:
         async with self._connecting:
-            if producer is None or producer is not self._producer:
+            if client is None or client is not self._producer:
                 return
             self._producer = None
         with contextlib.suppress(*CLIENT_ERRORS):
-            await asyncio.wait_for(producer.stop(), timeout=1)
+            await asyncio.wait_for(client.stop(), timeout=1)
 
     async def _listen(self) -> None:
         known: set[str] = set()
         while True:
-            consumer = AIOKafkaConsumer(
-                *EVENT_TOPICS, bootstrap_servers=self.bootstrap_servers, auto_offset_reset="earliest"
-            )
             try:
-                await consumer.start()
-                while True:
-                    for records in (await consumer.getmany(timeout_ms=200)).values():
+                async with reader(self.bootstrap_servers, *EVENT_TOPICS) as events:
+                    async for records in events.follow():
                         for record in records:
                             seen = Seen.of(record)
                             if seen.id not in known:
                                 known.add(seen.id)
                                 self._take(record.key.decode(), seen)
-                    async with self.news:
-                        self.news.notify_all()
+                        async with self.news:
+                            self.news.notify_all()
             except CLIENT_ERRORS:
                 await asyncio.sleep(0.3)  # from the beginning again: what is known is known
-            finally:
-                await consumer.stop()
 
     def _take(self, key: str, seen: Seen) -> None:
         self.heard[seen.type] += 1

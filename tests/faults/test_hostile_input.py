@@ -20,7 +20,7 @@ from deploy.stories.live import LiveStage
 from schemas.topics import SERVICES, Topic
 from shared.runtime.partitions import partition_of
 from tests.faults.from_schema import good, placed, schemas
-from tests.faults.hostile import PARTITIONS, Header, Producer, Sent
+from tests.faults.hostile import PARTITIONS, RawProducer, Sent
 from tests.faults.hostile_table import (
     DISPUTED,
     INBOXES,
@@ -32,8 +32,9 @@ from tests.faults.hostile_table import (
     ROWS,
     WAITING,
 )
-from tests.faults.topics import header as header_of
-from tests.faults.topics import read_all
+from tests.support.commands import headers
+from tests.support.topics import header as header_of
+from tests.support.topics import read_all
 
 pytestmark = [
     pytest.mark.stack,
@@ -82,7 +83,7 @@ async def play(stack: Stack) -> Played:
     played = Played()
     async with (
         LiveStage(stack.bootstrap_servers, policy="aliexpress") as stage,
-        Producer(stack.bootstrap_servers) as to,
+        RawProducer(stack.bootstrap_servers) as to,
     ):
         await set_the_scene(stage)
         for times, outcomes in enumerate((played.outcomes, played.again)):
@@ -99,7 +100,7 @@ async def play(stack: Stack) -> Played:
         played.after_all_again = await all_again(stack, stage, to)
     played.complaints = complaints(stack)
     played.mails = stack.mailbox.messages
-    played.replies = len(await read_all(stack.bootstrap_servers, [REPLIES], PARTITIONS))
+    played.replies = len(await read_all(stack.bootstrap_servers, [REPLIES]))
     return played
 
 
@@ -127,7 +128,7 @@ def commands(times: int) -> Iterator[tuple[str, str, Sent]]:
         yield row.name, command_id, row.twist(row.inbox.good(f"hostile-{times}-{number}", command_id))
 
 
-async def signs_of_life(stack: Stack, stage: LiveStage, to: Producer, times: int | str) -> None:
+async def signs_of_life(stack: Stack, stage: LiveStage, to: RawProducer, times: int | str) -> None:
     """A good command behind all others on every partition of every inbox is answered."""
     for inbox in INBOXES:
         for partition in range(PARTITIONS):
@@ -155,7 +156,7 @@ async def what_came(
     said: defaultdict[str, set[str]] = defaultdict(set)
     led_to: defaultdict[str, set[str]] = defaultdict(set)
     causes: dict[str, str] = {}
-    for record in await read_all(stack.bootstrap_servers, topics, PARTITIONS):
+    for record in await read_all(stack.bootstrap_servers, topics):
         if record.topic.endswith(".dead-letters"):
             topic, place, offset = (header_of(record, f"kafka_dlt-original-{of}") for of in PLACE)
             reason = header_of(record, "x-dead-letter-reason").partition(":")[0]
@@ -187,7 +188,7 @@ async def what_came(
     return outcomes
 
 
-async def by_schema(stack: Stack, stage: LiveStage, to: Producer) -> dict[str, list[str]]:
+async def by_schema(stack: Stack, stage: LiveStage, to: RawProducer) -> dict[str, list[str]]:
     """A few commands of every type, about orders that exist."""
     answers: dict[str, list[str]] = {}
     topics = {inbox.topic for inbox in OUTSIDERS}
@@ -195,19 +196,19 @@ async def by_schema(stack: Stack, stage: LiveStage, to: Producer) -> dict[str, l
         for number, content in enumerate(good(schema, len(WORLD))):
             command_id = f"schema/{schema['title']}/{number}"
             key, value = placed(schema, content, WORLD[number % len(WORLD)])
-            headers: tuple[Header, ...] = (("ce_id", command_id.encode()), ("ce_type", schema["title"].encode()))
-            await to.send(Sent(schema["x-topic"], content, value, headers, key))
+            about = tuple(headers(schema["title"], command_id))
+            await to.send(Sent(schema["x-topic"], content, value, about, key))
             answers[command_id] = []
     await signs_of_life(stack, stage, to, "by-schema")
-    for record in await read_all(stack.bootstrap_servers, EVENTS, PARTITIONS):
+    for record in await read_all(stack.bootstrap_servers, EVENTS):
         if (cause := header_of(record, "ce_causationid")) in answers:
             answers[cause].append(header_of(record, "ce_type"))
     return answers
 
 
-async def all_again(stack: Stack, stage: LiveStage, to: Producer) -> list[str]:
+async def all_again(stack: Stack, stage: LiveStage, to: RawProducer) -> list[str]:
     """Everything that ever lay in an inbox outsiders write, once more as it was; returns what is answered now."""
-    sent = await read_all(stack.bootstrap_servers, [inbox.topic for inbox in OUTSIDERS], PARTITIONS)
+    sent = await read_all(stack.bootstrap_servers, [inbox.topic for inbox in OUTSIDERS])
     before = await answered(stack)
     for old in sent:
         await to.send(Sent(old.topic, {}, old.value, tuple(old.headers), old.key, old.partition))
@@ -218,7 +219,7 @@ async def all_again(stack: Stack, stage: LiveStage, to: Producer) -> list[str]:
 
 async def answered(stack: Stack) -> Counter[tuple[str, str]]:
     """(type, what it answers) of all that was ever said."""
-    said = await read_all(stack.bootstrap_servers, EVENTS, PARTITIONS)
+    said = await read_all(stack.bootstrap_servers, EVENTS)
     return Counter((header_of(record, "ce_type"), header_of(record, "ce_causationid")) for record in said)
 
 

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import psutil
 import pytest
-from aiokafka import AIOKafkaProducer
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from deploy.local.stack import Stack
@@ -17,8 +16,8 @@ from shared.runtime.kafka.internals import Records
 from shared.runtime.partitions import partition_of
 from tests.faults.hostile import NAME, Header, Sent, Twist, at, flood, header, misnamed, value
 from tests.faults.hostile_table import NOISE, ORDER
-from tests.faults.topics import header as header_of
-from tests.faults.topics import read_all
+from tests.support.topics import header as header_of
+from tests.support.topics import producer, reader
 
 BYTES = 3 * PARTITIONS * 1024 * 1024
 """More than a process takes from the broker at once, from every partition."""
@@ -48,11 +47,12 @@ async def peak(stack: Stack, records: Iterator[Sent]) -> int:
     service = stack.services["order"]
     looking = asyncio.create_task(most(service.pid))
     waiting = {header_id(sent) for sent in lives}
-    while waiting:
-        service.check()
-        await asyncio.sleep(1)
-        answered = await read_all(stack.bootstrap_servers, ["order.events"], PARTITIONS)
-        waiting -= {header_of(record, "ce_causationid") for record in answered}
+    async with reader(stack.bootstrap_servers, "order.events") as events:
+        async for answers in events.follow():
+            service.check()
+            waiting -= {header_of(record, "ce_causationid") for record in answers}
+            if not waiting:
+                break
     await service.stop()
     return await looking
 
@@ -109,13 +109,11 @@ def hostile() -> Iterator[Sent]:
 
 
 async def send(stack: Stack, records: Iterator[Sent]) -> None:
-    async with AIOKafkaProducer(
-        bootstrap_servers=stack.bootstrap_servers, max_request_size=4 * RECORD_BYTES_MAX, acks="all", linger_ms=5
-    ) as producer:
+    async with producer(stack.bootstrap_servers, max_request_size=4 * RECORD_BYTES_MAX, linger_ms=5) as to:
         for sent in records:
             where = sent.partition if sent.partition is not None else partition_of(sent.key or b"", PARTITIONS)
-            await producer.send(sent.topic, sent.value, key=sent.key, headers=list(sent.headers), partition=where)
-        await producer.flush()
+            await to.send(sent.topic, sent.value, key=sent.key, headers=list(sent.headers), partition=where)
+        await to.flush()
 
 
 def fetched(*names: str, more: int = 0) -> bytes:

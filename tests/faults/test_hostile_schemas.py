@@ -16,6 +16,7 @@ from schemas.topics import SERVICES
 from shared.kernel.codec import header
 from shared.kernel.ports import StoredEvent
 from tests.faults.from_schema import bad, good, placed, schemas
+from tests.support.commands import headers
 
 EXAMPLES = 12
 """Of every type, each said to every order; and all that is one thing off one of them, said to one."""
@@ -84,9 +85,8 @@ def rows(stage: MemoryStage) -> Iterator[StoredEvent]:
 
 
 def say(stage: MemoryStage, schema: dict[str, Any], content: Any, order_id: str, command_id: str) -> None:
-    headers = [("ce_id", command_id.encode()), ("ce_type", schema["title"].encode())]
     key, value = placed(schema, content, order_id)
-    stage.world.bus.append(schema["x-topic"], key, value, headers)
+    stage.world.bus.append(schema["x-topic"], key, value, headers(schema["title"], command_id))
 
 
 async def many_situations(scene: Scene) -> Sequence[PlayedOrder]:

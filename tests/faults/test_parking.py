@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aiokafka import ConsumerRecord
 
 from deploy.local.stack import Stack
-from shared.kernel.codec import header
 from tests.faults import broken
 from tests.faults.market import Market, Order, confirmed
-from tests.faults.topics import read_all
+from tests.support.commands import command
+from tests.support.topics import header, read_all
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.stack,
@@ -20,6 +22,7 @@ pytestmark = [
 ]
 
 PARKED = "parked: ZeroDivisionError: its order waits for a fix, with what follows"
+PATIENCE_SECONDS = 120.0
 SHIPPED = {"carrier": "Cainiao", "tracking_number": "LP-1"}
 
 
@@ -45,12 +48,13 @@ async def stack(bug: Path) -> AsyncIterator[Stack]:
 
 async def reasons(stack: Stack, count: int) -> list[str]:
     """Why records were set aside, once there are so many, or too many."""
-    letters: list[str] = []
-    while len(letters) < count:
-        records = await read_all(stack.bootstrap_servers, ["order.dead-letters"], 1)
-        letters = [header(record.headers, "x-dead-letter-reason") or "" for record in records]
-        await asyncio.sleep(0.1)
-    return letters
+
+    async def letters() -> list[ConsumerRecord]:
+        found = await read_all(stack.bootstrap_servers, ["order.dead-letters"])
+        return found if len(found) >= count else []
+
+    found = await until(f"{count} records are set aside", letters, PATIENCE_SECONDS)
+    return [header(record, "x-dead-letter-reason") for record in found]
 
 
 def said_of(order: Order) -> list[str]:
@@ -64,9 +68,7 @@ async def test_a_bug_stops_one_order_until_it_is_mended_and_no_other(stack: Stac
 
         async def gives(order: Order, name: str, role: str, **data: object) -> None:
             """Without waiting for an answer."""
-            person = "checkout" if role == "platform" else f"{role}-{order.id}"
-            value = {"order_id": order.id, "actor": {"role": role, "id": person}, **data}
-            await market.send(name, order.id, f"{order.id}/{name}/{market.sent}", value)
+            await market.send(command(f"{name}.v1", order.id, role, order.person(role), data))
 
         async def passes(name: str) -> None:
             lucky = market.order(name, "aliexpress")

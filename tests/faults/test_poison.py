@@ -1,6 +1,7 @@
 """Records that once ended or silenced a service for ever, one by one, on the in-memory composition."""
 
 import json
+from itertools import count
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from deploy.memory import whole_system
 from schemas.topics import DEAD_LETTER_BYTES_MAX
 from shared.kernel.codec import header
 from shared.runtime.memory import World
+from tests.support.commands import command
 
 KEY = "o1"
+COMMANDS = count()
 PERSON = {"id": "somebody", "email": "somebody@example.com"}
 PLACE: dict[str, Any] = {
     "buyer": PERSON,
@@ -25,11 +28,9 @@ def say(
     world: World, type_: str, *headers: tuple[str, bytes | None], key: str = KEY, role: str = "platform", **data: Any
 ) -> str:
     """Returns the id under which the answer will be found."""
-    topic = f"{type_.partition('.')[0]}.commands"
-    command_id = f"c{len(world.bus.records(topic))}"
-    value = {"order_id": KEY, "actor": {"role": role, "id": "somebody"}, **data}
-    about = [("ce_id", command_id.encode()), ("ce_type", f"{type_}.v1".encode())]
-    world.bus.append(topic, key.encode(), json.dumps(value).encode(), [*about, *headers])
+    command_id = f"c{next(COMMANDS)}"
+    given = command(f"{type_}.v1", KEY, role, "somebody", data, command_id)
+    world.bus.append(given.topic, key.encode(), given.value, [*given.headers, *headers])
     return command_id
 
 

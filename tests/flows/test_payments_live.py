@@ -18,8 +18,8 @@ from deploy.stories.live import LiveStage
 from schemas.payments.commands import PaymentCommand
 from schemas.payments.events import PaymentEvent
 from schemas.topics import all_topics
-from tests.faults.topics import read_all
 from tests.flows.payments import CAPTURED, SCENARIOS, assert_as_told, ended, refunded
+from tests.support.topics import read_all
 
 PARTITIONS = 2
 PATIENCE = timedelta(seconds=30)
@@ -64,7 +64,7 @@ async def test_what_becomes_of_a_movement_for_real(stack: Stack, database_url: s
                 await stack.services.pop(name).stop()
 
     provider = Provider()  # its book, made of its journal as it does itself
-    for call in await read_all(stack.bootstrap_servers, [prefix + PaymentCommand.topic], PARTITIONS):
+    for call in await read_all(stack.bootstrap_servers, [prefix + PaymentCommand.topic]):
         heard(provider, call)
     for case in begun:
         assert_as_told(QUICK[case.order_id], case, "refund", provider.moved)
@@ -74,8 +74,7 @@ async def test_what_becomes_of_a_movement_for_real(stack: Stack, database_url: s
         **{order_id: CAPTURED * (one.ends == "settled") for order_id, one in QUICK.items()},
     }
     answers = [
-        json.loads(record.value)
-        for record in await read_all(stack.bootstrap_servers, [prefix + PaymentEvent.topic], PARTITIONS)
+        json.loads(record.value) for record in await read_all(stack.bootstrap_servers, [prefix + PaymentEvent.topic])
     ]
     assert Counter(answer["order_id"] for answer in answers)["by-sandbox"] == 1  # the next provider did not repeat it
 

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.house.reading import ROOT, files, lines, relative
 
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
@@ -11,18 +13,29 @@ REGISTRIES = re.compile(
 )
 MACHINE = re.compile(r"(?<![\w.}:/-])/(home|root|work|tmp|Users)/\w")
 TARGET = re.compile(r"^([a-z][a-z0-9-]*):(?!=)(.*)$", re.MULTILINE)
+LOCKS = [relative(path) for path in files() if path.name == "requirements.lock"]
 
 
-def test_every_dependency_is_pinned_with_its_hashes() -> None:
-    requirements = (ROOT / "requirements.lock").read_text().replace("\\\n", " ").splitlines()
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_dependency_is_pinned_with_its_hashes(lock: str) -> None:
+    requirements = (ROOT / lock).read_text().replace("\\\n", " ").splitlines()
+    assert requirements
     loose = [line[:60] for line in requirements if not (PINNED.match(line) and HASH.search(line))]
     assert not loose, f"{loose}: write the file with `make lock`"
 
 
-def test_the_lock_file_names_no_index() -> None:
-    named = [line for _, line in lines(ROOT / "requirements.lock") if "://" in line or "index" in line]
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_file_names_no_index(lock: str) -> None:
+    named = [line for _, line in lines(ROOT / lock) if "://" in line or "index" in line]
     assert not named, (
         f"{named}: where packages come from is each machine's own business; write the file with `make lock`"
+    )
+
+
+def test_who_develops_here_downloads_no_node() -> None:
+    named = [line for _, line in lines(ROOT / "requirements.lock") if line.startswith("nodejs")]
+    assert not named, (
+        f"{named}: Node is larger than all the rest and asked by `make test-asyncapi` alone, which gets it"
     )
 
 

@@ -12,7 +12,7 @@ import asyncpg
 import psutil
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.partitioner import murmur2
 
 from deploy.local.processes import LocalStackError
@@ -21,6 +21,7 @@ from deploy.local.stack import REPO, Stack
 from deploy.setup.job import SetUpFailed
 from deploy.setup.topics import create_topics
 from schemas.topics import Topic
+from tests.support.topics import first, producer
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("local_stack")]
 
@@ -43,7 +44,7 @@ async def test_kafka_keeps_address_and_records_through_a_kill(stack: Stack) -> N
 
     assert (stack.kafka.bootstrap_servers, stack.kafka.pid == pid) == (address, False)
     await produce(address, "order.commands", b"after")
-    assert [record.value for record in await read(address, "order.commands", 2)] == [b"before", b"after"]
+    assert [record.value for record in await first(address, "order.commands", 2)] == [b"before", b"after"]
 
 
 async def test_postgres_keeps_address_and_rows_through_a_kill(stack: Stack) -> None:
@@ -66,7 +67,7 @@ async def test_a_stop_is_followed_by_a_start_with_the_same_data(stack: Stack) ->
     await produce(stack.bootstrap_servers, "payments.events", b"kept")
     await asyncio.gather(stack.kafka.stop(), stack.postgres.stop())
     await asyncio.gather(stack.kafka.start(), stack.postgres.start())
-    assert [record.value for record in await read(stack.bootstrap_servers, "payments.events", 1)] == [b"kept"]
+    assert [record.value for record in await first(stack.bootstrap_servers, "payments.events", 1)] == [b"kept"]
 
 
 async def test_cpu_time_is_counted(stack: Stack) -> None:
@@ -81,7 +82,7 @@ async def test_cpu_time_is_counted(stack: Stack) -> None:
 async def test_the_first_command_of_make_run_lies_where_its_key_belongs(stack: Stack) -> None:
     command = first_command(stack.bootstrap_servers).replace("order.commands", "refund.commands")
     await asyncio.to_thread(subprocess.run, command, shell=True, cwd=REPO, check=True, timeout=30)
-    [record] = await read(stack.bootstrap_servers, "refund.commands", 1)
+    [record] = await first(stack.bootstrap_servers, "refund.commands", 1)
     assert record.key == ORDER.encode()
     assert record.partition == (murmur2(ORDER.encode()) & 0x7FFFFFFF) % PARTITIONS
     assert record.headers == (("content-type", b"application/cloudevents+json"),)
@@ -137,10 +138,9 @@ async def test_two_stacks_side_by_side_do_not_meet(stack: Stack, monkeypatch: py
     connection = await asyncpg.connect(stack.database_url)
     assert await connection.fetchval("select to_regclass('only_there')") is None
     await connection.close()
-    consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap_servers)
-    await consumer.start()
-    assert "only-there" not in await consumer.topics()
-    await consumer.stop()
+    with pytest.raises(UnknownTopicOrPartitionError):
+        async with producer(stack.bootstrap_servers, request_timeout_ms=2_000) as to:
+            await to.partitions_for("only-there")
 
 
 async def test_topics_are_created_once_and_never_repartitioned(stack: Stack) -> None:
@@ -182,20 +182,8 @@ asyncio.run(main())
 
 
 async def produce(bootstrap_servers: str, topic: str, value: bytes) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers)
-    await producer.start()
-    await producer.send_and_wait(topic, value, partition=0)
-    await producer.stop()
-
-
-async def read(bootstrap_servers: str, topic: str, count: int) -> list[ConsumerRecord]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        consumer.assign([TopicPartition(topic, partition) for partition in range(PARTITIONS)])
-        return [await asyncio.wait_for(consumer.getone(), 10) for _ in range(count)]
-    finally:
-        await consumer.stop()
+    async with producer(bootstrap_servers) as to:
+        await to.send_and_wait(topic, value, partition=0)
 
 
 def processes_of(pid: int) -> list[int]:

@@ -1,6 +1,5 @@
 """The sandbox provider on a real Kafka and PostgreSQL: answers where the platform's payment service would (N7)."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 
 from deploy.local.stack import Stack
 from deploy.setup.topics import create_topics
@@ -23,6 +22,8 @@ from shared.kernel.codec import header
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import migrate
 from shared.runtime.settings import Settings
+from tests.support import topics
+from tests.support.commands import headers
 
 pytestmark = [pytest.mark.stack, pytest.mark.rule("N7")]
 
@@ -36,8 +37,8 @@ ASK_ANOTHER = QueryPayment(payment_key="s2/refund", **ABOUT)
 @pytest.fixture
 async def settings(stack: Stack, database_url: str) -> Settings:
     prefix = f"sandbox-{uuid4().hex[:8]}."
-    topics = [topic for topic in all_topics(prefix, PARTITIONS) if topic.name.startswith(f"{prefix}payments.")]
-    await create_topics(stack.bootstrap_servers, topics)
+    payments = [topic for topic in all_topics(prefix, PARTITIONS) if topic.name.startswith(f"{prefix}payments.")]
+    await create_topics(stack.bootstrap_servers, payments)
     await migrate(database_url, "refund", [Path(refund.__path__[0]) / "migrations"])
     return Settings(
         kafka_bootstrap_servers=stack.bootstrap_servers,
@@ -98,30 +99,18 @@ async def send(settings: Settings, commands: list[tuple[str, PaymentCommand]]) -
 
 
 async def send_raw(settings: Settings, records: list[tuple[str, str, bytes]]) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap_servers) as producer:
+    topic = f"{settings.topic_prefix}payments.commands"
+    async with topics.producer(settings.kafka_bootstrap_servers) as to:
         for id_, type_, value in records:
-            headers = [("ce_id", id_), ("ce_type", type_), ("ce_correlationid", "the-first-command")]
-            encoded = [(name, text.encode()) for name, text in headers]
-            await producer.send_and_wait(
-                f"{settings.topic_prefix}payments.commands", value, b"order-1", partition=PARTITION, headers=encoded
-            )
+            about = headers(type_, id_, correlationid="the-first-command")
+            await to.send_and_wait(topic, value, b"order-1", partition=PARTITION, headers=about)
 
 
 async def answers(settings: Settings, number: int) -> list[ConsumerRecord]:
     """The first so many on payments.events."""
-    async with AIOKafkaConsumer(
-        f"{settings.topic_prefix}payments.events",
-        bootstrap_servers=settings.kafka_bootstrap_servers,
-        auto_offset_reset="earliest",
-    ) as consumer:
-        async with asyncio.timeout(30):
-            return [await consumer.getone() for _ in range(number)]
+    return await topics.first(settings.kafka_bootstrap_servers, f"{settings.topic_prefix}payments.events", number)
 
 
 async def count(settings: Settings) -> int:
     """How many answers there are."""
-    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers) as consumer:
-        ends = await consumer.end_offsets(
-            [TopicPartition(f"{settings.topic_prefix}payments.events", p) for p in range(PARTITIONS)]
-        )
-        return sum(ends.values())
+    return await topics.how_many(settings.kafka_bootstrap_servers, [f"{settings.topic_prefix}payments.events"])

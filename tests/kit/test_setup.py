@@ -19,6 +19,7 @@ from schemas.topics import SERVICES, Topic, all_topics
 from shared.runtime.membership import LOOK
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from tests.kit import setup_job
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.stack
 
@@ -299,9 +300,12 @@ async def test_a_member_of_its_own_role_sees_that_another_has_died(stack: Stack,
     await one.fetch(LOOK, "one", never)
     assert {row[0] for row in await other.fetch(LOOK, "other", never)} == {"one", "other"}
     await one.close()
-    async with asyncio.timeout(WAIT_SECONDS):
-        while {row[0] for row in await other.fetch(LOOK, "other", never)} != {"other"}:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+
+    async def alone() -> bool:
+        return {row[0] for row in await other.fetch(LOOK, "other", never)} == {"other"}
+
+    await until("nobody is seen but itself", alone, WAIT_SECONDS)
+    assert await alone()
     await other.close()
 
 
@@ -346,7 +350,8 @@ async def alter(admin: AdminClient, topic: str, name: str, value: str) -> None:
     resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
     [answer] = admin.incremental_alter_configs([resource]).values()
     await asyncio.wrap_future(answer)
-    async with asyncio.timeout(10):
-        # The broker hears of it a moment after the controller, and has no event for that.
-        while (await topics._configs(admin, [topic]))[topic][name] != value:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+
+    async def known() -> bool:
+        return (await topics._configs(admin, [topic]))[topic][name] == value
+
+    await until("the broker has heard of it from the controller", known, within=10)

@@ -30,6 +30,7 @@ from deploy.setup.job import SetUpFailed
 from deploy.setup.settings import SetupSettings
 from schemas.topics import SERVICES, all_topics
 from tests.kit import setup_job
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("local_stack")]
 
@@ -329,9 +330,12 @@ async def written(guarded: Guarded, who: str, topic: str) -> int | None:
 async def committed(client: AdminClient, group: str, offset: int, topic: str = "order.commands") -> int | None:
     """The error that the broker answers to a group's new offset, if it does."""
     places = ConsumerGroupTopicPartitions(group, [Place(PREFIX + topic, 0, offset)])
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while (error := await _answered(client, places)) in COORDINATOR_MOVES:  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(0.1)
+
+    async def answer() -> tuple[int | None] | None:
+        error = await _answered(client, places)
+        return None if error in COORDINATOR_MOVES else (error,)
+
+    [error] = await until("the group's coordinator has settled in", answer, PATIENCE_SECONDS)
     return error
 
 

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaProducer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +38,7 @@ from shared.kernel.codec import header
 from shared.kernel.ports import Record
 from shared.runtime.partitions import partition_of
 from tests.simulation.observed import alarms_observed, entry_observed
+from tests.support.topics import producer
 
 MILLISECOND = timedelta(milliseconds=1)
 MINUTE = 60_000
@@ -770,10 +770,10 @@ class Planter:
         return report
 
     async def forges(self, record: Record) -> None:
-        async with AIOKafkaProducer(bootstrap_servers=self.settings.kafka_bootstrap_servers) as producer:
+        async with producer(self.settings.kafka_bootstrap_servers) as to:
             topic = self.settings.topic_prefix + record.topic
             headers = list(record.headers)
-            await producer.send_and_wait(topic, record.value, record.key, record.partition, headers=headers)
+            await to.send_and_wait(topic, record.value, record.key, record.partition, headers=headers)
 
     async def executes(self, *statements: str) -> None:
         database = await asyncpg.connect(self.settings.database_url, server_settings={"search_path": "refund"})

@@ -7,7 +7,8 @@ from typing import Any
 
 from deploy.stories.claims import BROKEN
 from deploy.stories.dialogue import refund
-from tests.bench.load import Given, basket, given
+from tests.bench.load import basket, given
+from tests.support.commands import Given
 
 ORDERS = "order.commands"
 LATE = 8.0

@@ -11,21 +11,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zlib import crc32
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
 from deploy.local.processes import free_port
 from deploy.local.stack import REPO, Stack
 from deploy.verify.collect import verify
 from deploy.verify.report import Report
 from schemas.instants import EPOCH
-from schemas.topics import PARTITIONS, SERVICES
+from schemas.topics import SERVICES
 from shared.kernel.ports import Record
 from shared.rules import calendar, policies
-from tests.bench.load import Given
 from tests.faults import aftermath
 from tests.overload import again, mix
 from tests.overload.sampler import Phase, Sampler
 from tests.overload.sender import Sent, send
+from tests.support.commands import Given
+from tests.support.topics import how_many, reader
 
 RATIO = 10
 CAPACITY_COMMANDS = 3_000
@@ -201,22 +200,12 @@ class Overload:
         """What lies in the topics of the orders that are looked at one by one; and how many dead letters there are."""
         heard = again.Heard()
         letters = [f"{service}.dead-letters" for service in SERVICES]
-        numbers = range(PARTITIONS)
-        places = [TopicPartition(topic, number) for topic in (*again.COMMANDS, *again.EVENTS) for number in numbers]
-        async with AIOKafkaConsumer(
-            bootstrap_servers=self.stack.bootstrap_servers, auto_offset_reset="earliest"
-        ) as consumer:
-            asides = await consumer.end_offsets(
-                [TopicPartition(topic, number) for topic in letters for number in numbers]
-            )
-            consumer.assign(places)
-            ends = await consumer.end_offsets(places)
-            while any([await consumer.position(place) < ends[place] for place in places]):
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    for r in records:
-                        if _looked_at(r.key, every):
-                            heard.take(Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers))
-        return heard, sum(asides.values())
+        async with reader(self.stack.bootstrap_servers, *again.COMMANDS, *again.EVENTS) as said:
+            async for records in said.to_the_end():
+                for r in records:
+                    if _looked_at(r.key, every):
+                        heard.take(Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers))
+        return heard, await how_many(self.stack.bootstrap_servers, letters)
 
     def _noise(self) -> dict[str, int]:
         found: Counter[str] = Counter()

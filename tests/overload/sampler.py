@@ -5,19 +5,20 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import httpcore
 import psutil
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from deploy.local.stack import Stack
 from schemas.payments.commands import PaymentCommand
 from schemas.topics import PARTITIONS, SERVICES, consumer_group
+from tests.support.topics import reader
 
 LOOK_SECONDS = 1.0
 ANSWER_SECONDS = 10.0
@@ -49,12 +50,13 @@ class Sampler:
         self.phase = Phase()
         self._web = httpcore.AsyncConnectionPool(max_keepalive_connections=0)  # uvicorn lets go of idle ones
         self._admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap_servers)
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap_servers)
+        self._topics = reader(stack.bootstrap_servers)
+        self._opened = AsyncExitStack()
         self._looking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self._admin.start()
-        await self._consumer.start()
+        await self._opened.enter_async_context(self._topics)
         self._looking = asyncio.create_task(self._keep_looking())
         return self
 
@@ -62,7 +64,7 @@ class Sampler:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
-        await self._consumer.stop()
+        await self._opened.aclose()
         await self._admin.close()
         await self._web.aclose()
 
@@ -130,7 +132,7 @@ class Sampler:
         said = [await self.health(service) for service in SERVICES]
         if None in said:
             return None
-        ends: dict[TopicPartition, int] = await self._consumer.end_offsets({place for _, place in read})
+        ends = await self._topics.ends({place for _, place in read})
         unhandled = sum(ends[place] - offset for (_, place), offset in read.items())
         return int(unhandled + sum(health["unpublished"] for health in said if health))
 

