@@ -5,19 +5,15 @@ commands and ignored in events. Nothing here coerces: a float, a number in quote
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field
 
 MEDIATORS_KEY = "mediators"
 """The one record key that is not an order: the roster of mediators is a stream of its own."""
 
 MINOR_MAX = 10**12
 TEXT_MAX = 4_000
-YEARS = range(1970, 9999)
-"""Of an instant in UTC: so it has a name of four digits in every time zone."""
 STAMPED: Any = Field(default=None, json_schema_extra={"x-stamped": True})
 """Default of a field that the runtime fills in from the state an event leads to; a decision leaves it out.
 
@@ -30,28 +26,6 @@ Text = Annotated[str, Field(min_length=1, max_length=TEXT_MAX, pattern=r"^[^\x00
 Label = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
 
-
-def _utc_milliseconds(instant: datetime) -> datetime:
-    if instant.tzinfo is None:
-        raise ValueError("an instant needs a time zone")
-    with suppress(OverflowError):  # beyond the calendar, and so beyond the years
-        instant = instant.astimezone(UTC)
-    if instant.year not in YEARS:  # asked in UTC: what is written must be readable
-        raise ValueError(f"an instant lies in the years {YEARS[0]} to {YEARS[-1]}")
-    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
-
-
-def rfc3339(instant: datetime) -> str:
-    """`2026-01-31T12:00:00.000Z`: UTC, milliseconds, always the same width."""
-    return instant.isoformat(timespec="milliseconds")[:23] + "Z"
-
-
-Instant = Annotated[
-    datetime,
-    AfterValidator(_utc_milliseconds),
-    PlainSerializer(rfc3339, return_type=str, when_used="json"),
-    Field(description="RFC 3339, UTC, milliseconds"),
-]
 
 Role = Literal["buyer", "seller", "mediator", "operator", "platform"]
 Service = Literal["order", "dispute", "mediation", "refund", "notification", "timer"]

@@ -6,11 +6,12 @@ A story knows nothing of transports. A `Stage` carries what is said to the servi
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
 from deploy.stories.scaled import published
+from schemas.instants import EPOCH, from_ms
 from schemas.policy import Policy
 from schemas.topics import SERVICES
 from schemas.wire import MEDIATORS_KEY
@@ -18,7 +19,6 @@ from shared.rules import calendar
 
 MEDIATORS = ("mara", "noel")
 EVENT_TOPICS = tuple(f"{service}.events" for service in SERVICES)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoryFailed(AssertionError):
@@ -44,7 +44,7 @@ class Seen:
         """From a record as Kafka's clients give it: headers, value, timestamp."""
         headers = {name: value.decode() for name, value in record.headers}
         return Seen(
-            EPOCH + timedelta(milliseconds=record.timestamp),
+            from_ms(record.timestamp),
             headers["ce_type"].rpartition(".")[0],
             json.loads(record.value),
             headers["ce_id"],

@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 from schemas.common import Carrier, DisputeId, Evidence, Expectation, Reason, Terms, TrackingNumber, TrackingStatus
 from schemas.dispute.shapes import REASONS_NOT_RECEIVED, ChosenLine, ClaimReason, ContestReason, OfferNumber
 from schemas.example import BUYER, OPERATOR, PHOTO, PLATFORM, SELLER, TERMS, fields
-from schemas.wire import Command, Instant, Resume, Text
+from schemas.instants import Instant
+from schemas.wire import Command, Resume, Text
 
 
 class DisputeCommand(Command):

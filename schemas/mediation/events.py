@@ -7,8 +7,9 @@ from pydantic import Field
 from schemas.common import DisputeId, Evidence, MediatorId, Offer, Party, PolicyRef, Terms
 from schemas.dispute.shapes import FiledEvidence, OfferNumber, Round, Side
 from schemas.example import BEA, BUYER, MEDIATOR, MIA, OPERATOR, PHOTO, PLATFORM, POLICY, SAM, SELLER, TERMS, fields
+from schemas.instants import Instant
 from schemas.mediation.shapes import Asked, DueBy, MediationStatus, Mediator, MediatorEmail, MediatorLocale, QuestionId
-from schemas.wire import STAMPED, Event, Id, Instant, Minor, PositiveMinor, Rejected, Resumed, Role
+from schemas.wire import STAMPED, Event, Id, Minor, PositiveMinor, Rejected, Resumed, Role
 
 
 class MediationEvent(Event):

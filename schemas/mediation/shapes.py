@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.common import Email, Locale, MediatorId
-from schemas.wire import Id, Instant, Shape
+from schemas.instants import Instant
+from schemas.wire import Id, Shape
 
 MediationStatus = Literal["processing", "waiting_buyer", "waiting_seller", "waiting_both", "decided", "closed"]
 

@@ -6,9 +6,10 @@ from pydantic import Field
 
 from schemas.common import Email, Locale, Party, PolicyRef, Reason
 from schemas.example import BEA, MIA, POLICY, SAM, fields
+from schemas.instants import Instant
 from schemas.mediation.shapes import Mediator
 from schemas.notification.shapes import Attempts, Channel, Problem, Purchase, Recipient
-from schemas.wire import Event, Id, Instant, PrivateEvent, Role
+from schemas.wire import Event, Id, PrivateEvent, Role
 
 
 class NotificationEvent(Event):
@@ -90,7 +91,7 @@ class ClaimHeard(PrivateEvent):
     reason: Reason
 
 
-class Held(PrivateEvent):
+class HeldEvent(PrivateEvent):
     """An event that came before its `order.placed` waits here (docs/RULES.md §7)."""
 
     type = "notification.held.v1"

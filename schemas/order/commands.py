@@ -6,8 +6,9 @@ from pydantic import Field
 
 from schemas.common import Carrier, OrderLine, Party, Payment, TrackingNumber, TrackingStatus
 from schemas.example import BEA, BUYER, OPERATOR, PLATFORM, SAM, SELLER, fields
+from schemas.instants import Instant
 from schemas.order.shapes import Days
-from schemas.wire import Command, Currency, Id, Instant, Resume, Text
+from schemas.wire import Command, Currency, Id, Resume, Text
 
 
 class OrderCommand(Command):

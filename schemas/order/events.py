@@ -16,13 +16,13 @@ from schemas.common import (
     TrackingStatus,
 )
 from schemas.example import BEA, BUYER, OPERATOR, PLATFORM, POLICY, SAM, SELLER, fields
+from schemas.instants import Instant
 from schemas.order.shapes import OrderStatus, ReleasedLine, SettledLine
 from schemas.wire import (
     DETAILS,
     STAMPED,
     Currency,
     Event,
-    Instant,
     Minor,
     PositiveMinor,
     RefusalCode,

@@ -6,8 +6,9 @@ from pydantic import Field
 
 from schemas.common import SettlementId
 from schemas.example import OPERATOR, fields
+from schemas.instants import Instant
 from schemas.refund.shapes import MovementLeg, ProviderReference, ReviewReason, Stage
-from schemas.wire import STAMPED, Currency, Event, Id, Instant, PositiveMinor, Rejected, Resumed, Text
+from schemas.wire import STAMPED, Currency, Event, Id, PositiveMinor, Rejected, Resumed, Text
 
 SellerId = Annotated[Id, Field(description="whose money it is, as in `actor`")]
 

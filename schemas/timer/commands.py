@@ -3,8 +3,9 @@
 from pydantic import Field
 
 from schemas.example import PLATFORM, fields
+from schemas.instants import Instant
 from schemas.timer.shapes import DeadlineName, DeliverTo, TimerId
-from schemas.wire import Command, Instant
+from schemas.wire import Command
 
 
 class TimerCommand(Command):

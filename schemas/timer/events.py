@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import Field
 
 from schemas.example import PLATFORM, fields
+from schemas.instants import Instant
 from schemas.timer.shapes import DeadlineName, DeliverTo, TimerId
-from schemas.wire import STAMPED, Event, Instant, Label, Rejected
+from schemas.wire import STAMPED, Event, Label, Rejected
 
 
 class TimerEvent(Event):

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from schemas.dispute.commands import CancelDispute
 from schemas.dispute.events import DisputeCancelled, DisputeClosed
+from schemas.instants import rfc3339
 from schemas.policy import Policy
-from schemas.wire import rfc3339
 from services.dispute.policy import may_reopen
 from services.dispute.settling import closed
 from services.dispute.states import AwaitingReplacement, AwaitingReturn, Case, ClosedDispute, Disputes, Open

@@ -6,8 +6,8 @@ from schemas.common import Offer, Terms
 from schemas.dispute.commands import AcceptOffer, Escalate, ModifyDispute
 from schemas.dispute.events import DisputeModified, OfferAccepted, OfferMade
 from schemas.dispute.shapes import REASONS_NOT_RECEIVED, Side
+from schemas.instants import rfc3339
 from schemas.policy import Policy
-from schemas.wire import rfc3339
 from services.dispute import evidence
 from services.dispute.rulings import Cause, escalated
 from services.dispute.settling import settle

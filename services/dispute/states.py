@@ -15,7 +15,8 @@ from schemas.common import Evidence, FrozenLine, Offer, Party, PolicyRef, Terms
 from schemas.dispute import events
 from schemas.dispute.shapes import DisputeStatus, FiledEvidence, Outcome, Side
 from schemas.example import fields
-from schemas.wire import Actor, Event, Id, Instant, PrivateEvent
+from schemas.instants import Instant
+from schemas.wire import Actor, Event, Id, PrivateEvent
 from shared.kernel.decider import Deadline
 
 DisputeDeadline = Literal[

@@ -14,7 +14,7 @@ from typing import Any, Never, assert_never
 from schemas.common import Party
 from schemas.mediation.shapes import Mediator
 from schemas.notification.events import (
-    Held,
+    HeldEvent,
     Introduced,
     NotificationFailed,
     NotificationSent,
@@ -82,7 +82,7 @@ def react(
             if isinstance(event, Placed):
                 return list(_introduce(state, heard, now, policies, channels))
             if recipients(event) or learnt(event):
-                return [Held(event_id=heard.id, event_type=event.type, event_at=now, data=event.model_dump_json())]
+                return [HeldEvent(event_id=heard.id, event_type=event.type, event_at=now, data=event.model_dump_json())]
             return []
         case _:
             assert_never(heard)
@@ -106,7 +106,7 @@ def _introduce(
             known = evolve(known, said)
 
 
-def _reread(held: Held) -> IdentifiedEvent:
+def _reread(held: HeldEvent) -> IdentifiedEvent:
     return IdentifiedEvent(Message.MODELS[held.event_type].read(held.data), held.event_id or held.data)
 
 

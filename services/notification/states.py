@@ -14,7 +14,7 @@ from schemas.mediation.events import MediationAssigned
 from schemas.mediation.shapes import Mediator
 from schemas.notification.events import (
     ClaimHeard,
-    Held,
+    HeldEvent,
     Introduced,
     MediatorIntroduced,
     NotificationFailed,
@@ -38,7 +38,7 @@ class PendingDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Unplaced:
-    held: tuple[Held, ...]
+    held: tuple[HeldEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,9 @@ def learnt(event: Any) -> MediatorIntroduced | ClaimHeard | None:
 
 def evolve(state: State | None, event: Event) -> State | None:
     match state, event:
-        case None, Held():
+        case None, HeldEvent():
             return Unplaced((event,))
-        case Unplaced(held), Held():
+        case Unplaced(held), HeldEvent():
             return Unplaced((*held, event))
         case None | Unplaced(), Introduced():
             return Known(event.buyer, event.seller, event.purchase, event.policy)

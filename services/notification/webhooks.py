@@ -21,9 +21,9 @@ import httpcore
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from schemas.instants import rfc3339
 from schemas.notification.events import WebhookQueued
 from schemas.notification.shapes import RecipientRole
-from schemas.wire import rfc3339
 from services.notification.network import Network, NotPublic
 from services.notification.projection import TAKEN, UNREACHABLE, Channel, SendResult
 from shared.runtime.settings import Settings

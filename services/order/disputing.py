@@ -5,8 +5,9 @@ from typing import get_args
 
 from schemas.common import FrozenLine
 from schemas.dispute.events import DisputeClosed, DisputeRequested
+from schemas.instants import rfc3339
 from schemas.order import events, shapes
-from schemas.wire import Code, Event, rfc3339
+from schemas.wire import Code, Event
 from services.order.lines import Disputed, Final, Held, Line, Released, claimable_minor, settlement_id, split
 from services.order.states import AwaitingShipment, CancelledOrder, Order, ShippedOrder
 from shared.kernel.decider import Refusal

@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from schemas.instants import from_ms
+from schemas.instants import from_ms, rfc3339
 from schemas.timer.events import Elapsed
 from schemas.topics import BATCH_BYTES_MAX, COMMAND_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE
-from schemas.wire import MEDIATORS_KEY, Command, rfc3339
+from schemas.wire import MEDIATORS_KEY, Command
 from shared.kernel.decider import Decider, Refusal, RefusedOnArrival, WakeUp
 from shared.kernel.ports import Headers, Input, Record, StoredEvent
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from schemas.common import Offer
-from schemas.wire import Command, Role, rfc3339
+from schemas.instants import rfc3339
+from schemas.wire import Command, Role
 from shared.kernel.decider import Refusal, role_may
 
 NO_REPLACEMENTS = Refusal("not_allowed", "Replacements are not offered for this order.")

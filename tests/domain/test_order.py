@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from schemas.common import OrderLine, Payment
+from schemas.instants import rfc3339
 from schemas.order import commands, events
 from schemas.policy import Duration
 from schemas.timer.commands import Schedule
-from schemas.wire import Actor, Event, rfc3339
+from schemas.wire import Actor, Event
 from services.order.lines import Money
 from services.order.states import deadlines
 from tests.domain.order_desk import (

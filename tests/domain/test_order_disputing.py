@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.common import OrderLine
+from schemas.instants import rfc3339
 from schemas.order import events
 from schemas.policy import Duration
 from schemas.timer.commands import Schedule
-from schemas.wire import Actor, rfc3339
+from schemas.wire import Actor
 from services.order.lines import Disputed, Held, Line, Money, claimable_minor, settlement_id, split
 from services.order.states import deadlines
 from tests.domain.order_desk import (

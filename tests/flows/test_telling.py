@@ -9,7 +9,7 @@ from deploy.memory import open_stage
 from deploy.recipients import MailServer, WebhookEndpoint
 from deploy.stories.book import STORIES
 from deploy.stories.dialogue import Scene
-from schemas.wire import rfc3339
+from schemas.instants import rfc3339
 from services.notification.policy import RETRY_AFTER
 from services.notification.projection import UNREACHABLE, SendResult
 

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from deploy.publish import models
 from schemas.common import Evidence
 from schemas.example import PHOTO, example, fields
+from schemas.instants import Instant
 from schemas.publish import as_text, is_public, json_schema, publish
-from schemas.wire import AnyMessage, Event, Id, Instant, PrivateEvent, Shape
+from schemas.wire import AnyMessage, Event, Id, PrivateEvent, Shape
 
 MODELS = models()
 

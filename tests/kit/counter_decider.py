@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from schemas.wire import Command, Event, Instant, Message, PrivateEvent, Rejected, Resume, Resumed
+from schemas.instants import Instant
+from schemas.wire import Command, Event, Message, PrivateEvent, Rejected, Resume, Resumed
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
 from shared.kernel.policies import Policies
 

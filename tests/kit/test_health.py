@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from schemas.instants import EPOCH
+from schemas.instants import to_ms
 from shared.kernel.ports import Cursor
 from shared.runtime.health import STALLED_AFTER, Progress
 
@@ -98,7 +98,7 @@ def test_how_long_the_next_record_has_waited(moments: Sequence[Moment], behind: 
     for second, fetched, end, handled, time in moments:
         watch.now = NOON
         watch.look(fetched, end, later=timedelta(seconds=second))
-        cursor = Cursor(handled, (NOON - EPOCH) // timedelta(milliseconds=1) + time * 1_000)
+        cursor = Cursor(handled, to_ms(NOON) + time * 1_000)
         said = watch.progress.seconds_behind({PLACE[1]: {PLACE[0]: cursor}})
     assert said == behind
 

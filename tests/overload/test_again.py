@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from schemas.instants import EPOCH
+from schemas.instants import to_ms
 from shared.kernel.ports import Record
 from shared.runtime.memory import START
 from tests.overload import again, mix
@@ -22,7 +22,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
     to_orders, to_disputes = mix.preparation("a")
     due = [(0.0, one) for one in to_orders] + [(1.0, one) for one in to_disputes]
     due += [(3.0 + at, one) for at, one in mix.schedule("a", 80, 1.0)]
-    began = (START - EPOCH) // timedelta(milliseconds=1)
+    began = to_ms(START)
     records = [
         Record(one.topic, 0, number, began + int(at * 1_000), one.key, one.value, one.headers)
         for number, (at, one) in enumerate(due)

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, get_args
 
 from schemas.common import Reason
 from schemas.dispute.shapes import REASONS_NOT_RECEIVED, ContestReason
-from schemas.wire import Role, rfc3339
+from schemas.instants import rfc3339
+from schemas.wire import Role
 from shared.runtime.memory import START
 from tests.simulation.known import Dispute, Order
 from tests.simulation.plan import Manner

@@ -7,7 +7,8 @@ from pydantic import Field
 from schemas.common import DisputeId, Evidence, FrozenLine, Party, PolicyRef, Reason, Terms
 from schemas.dispute.shapes import ChosenLine, ClaimReason, DisputeStatus, OfferNumber, Side
 from schemas.example import BEA, BUYER, PHOTO, POLICY, SAM, SELLER, TERMS, fields
-from schemas.wire import DETAILS, STAMPED, Currency, Event, Instant, PositiveMinor, RefusalCode, RefusalMessage
+from schemas.instants import Instant
+from schemas.wire import DETAILS, STAMPED, Currency, Event, PositiveMinor, RefusalCode, RefusalMessage
 
 
 class DisputeEvent(Event):

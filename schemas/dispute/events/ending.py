@@ -8,7 +8,8 @@ from schemas.common import Evidence, Offer, Party, PolicyRef
 from schemas.dispute.events.claim import DisputeEvent
 from schemas.dispute.shapes import FiledEvidence, OfferNumber, Outcome, Round, Side
 from schemas.example import BEA, BUYER, PHOTO, POLICY, SAM, SELLER, TERMS, fields
-from schemas.wire import Id, Instant, Minor, PositiveMinor
+from schemas.instants import Instant
+from schemas.wire import Id, Minor, PositiveMinor
 
 
 class DisputeEscalated(DisputeEvent):

@@ -6,7 +6,8 @@ from schemas.common import Evidence, TrackingStatus
 from schemas.dispute.events.claim import DisputeEvent
 from schemas.dispute.shapes import ContestReason, Outcome
 from schemas.example import BUYER, PHOTO, PLATFORM, SELLER, fields
-from schemas.wire import Instant, PositiveMinor
+from schemas.instants import Instant
+from schemas.wire import PositiveMinor
 
 
 class ReturnAwaited(DisputeEvent):
