@@ -38,8 +38,20 @@ async def database_url(stack: Stack) -> AsyncIterator[str]:
         await admin.close()
 
 
+LONGEST = [
+    *("test_stories_live", "test_crashes", "test_overload", "test_hostile_input", "test_hostile_memory"),
+    *("test_payments_live", "test_simulation"),
+]
+"""Modules that take half a minute and more. The stories keep time, so they are not beside the overload."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on the real stack share one: a worker has it to itself, the others do the rest meanwhile."""
-    for item in items:
-        if item.get_closest_marker("stack") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group("stack"))
+    """A module is one worker's (`--dist loadfile`), with a stack of its own. What takes long comes first, what needs no
+    stack last: so all workers work to the end."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[int, bool]:
+    name = item.path.stem
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST), not item.get_closest_marker("stack")

@@ -15,7 +15,7 @@ from tests.house.reading import ROOT
 PAGE = ROOT / "docs" / "OPERATIONS.md"
 PORTS = ("KAFKA_PORT", "POSTGRES_PORT", "MAILPIT_PORT")
 
-pytestmark = [pytest.mark.xdist_group("docs"), pytest.mark.timeout(1_200)]
+pytestmark = pytest.mark.timeout(1_200)
 
 
 @pytest.fixture(scope="module")

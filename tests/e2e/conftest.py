@@ -19,11 +19,10 @@ logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its clients report e
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker has the containers to itself, and what is done to them takes its time."""
+    """What is done to containers takes its time."""
     items.sort(key=_turn)
     for item in items:
         if item.path.is_relative_to(STORIES.parent):
-            item.add_marker(pytest.mark.xdist_group("e2e"))
             item.add_marker(pytest.mark.timeout(400))
 
 

@@ -32,7 +32,6 @@ from tests.kit.test_webhooks import SECRETS, Request, Server
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("faults"),
 ]
 
 full = pytest.mark.skipif(not os.environ.get("RECOURSE_TEST_CRASHES"), reason="the full form runs by make test-crashes")

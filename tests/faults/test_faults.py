@@ -21,7 +21,6 @@ from tests.faults.market import SLOW, Market, Traffic, Way
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("faults"),
 ]
 
 FROZEN_SECONDS = 5.0

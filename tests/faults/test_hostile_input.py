@@ -39,7 +39,6 @@ from tests.support.topics import read_all
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("hostile"),
     pytest.mark.timeout(600),
 ]
 

@@ -28,7 +28,6 @@ LINES = [{"line_id": f"l{n}", "title": "Lamp " * 20, "quantity": 1, "amount_mino
 
 
 @pytest.mark.stack
-@pytest.mark.xdist_group("hostile")
 @pytest.mark.timeout(300)
 async def test_what_is_heavy_takes_no_more_memory_than_what_is_much() -> None:
     async with Stack(own_servers=True) as stack:

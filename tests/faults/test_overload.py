@@ -15,7 +15,6 @@ from tests.overload.run import Overload
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("faults"),
 ]
 
 SECONDS = 1.5

@@ -18,7 +18,6 @@ from tests.support.waiting import until
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.xdist_group("faults"),
 ]
 
 PARKED = "parked: ZeroDivisionError: its order waits for a fix, with what follows"

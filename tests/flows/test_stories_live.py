@@ -8,7 +8,6 @@ from deploy.stories.book import STORIES
 
 
 @pytest.mark.stack
-@pytest.mark.xdist_group("live")
 @pytest.mark.timeout(400)
 async def test_every_story_ends_as_told_and_the_books_balance() -> None:
     console = Console(record=True, width=200)

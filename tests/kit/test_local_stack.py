@@ -23,7 +23,7 @@ from deploy.setup.topics import create_topics
 from schemas.topics import Topic
 from tests.support.topics import first, producer
 
-pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("local_stack")]
+pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
 
 PARTITIONS = 2
 

@@ -32,7 +32,7 @@ from schemas.topics import SERVICES, all_topics
 from tests.kit import setup_job
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("local_stack")]
+pytestmark = pytest.mark.stack
 
 PREFIX = "guarded."
 PARTITIONS = 2
