@@ -1,17 +1,22 @@
-"""One event of every kind that somebody may hear of, by name; `name[variant]` where who hears it, or how, differs."""
+"""One event of every kind that somebody may hear of, by name; `name[variant]` where who hears it, or how, differs. Of a
+kind that is not written here it is the example in its class."""
 
+import json
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.common import Evidence, FrozenLine, Offer, OrderLine, Party, Payment, Terms
 from schemas.dispute import events as dispute
+from schemas.example import example
 from schemas.mediation import events as mediation
 from schemas.mediation.shapes import Mediator
 from schemas.order import events as order
 from schemas.order.shapes import ReleasedLine
 from schemas.refund import events as refund
-from schemas.wire import Event
-from tests.domain.table import NOON, newest
+from schemas.wire import Event, Message
+from tests.domain.every_event import WHO_HEARS_WHAT
+from tests.domain.table import NOON, cells, newest
 
 ORDER = "order-1"
 BEA = Party(id="bea", email="bea@example.org")
@@ -380,4 +385,20 @@ SAMPLES: dict[str, Event] = {
     "refund.overdue[payout]": pending(refund.RefundOverdue, "payout", repeats_at=in_days(28)),
     "refund.overdue[chargeback]": pending(refund.RefundOverdue, "chargeback", repeats_at=in_days(28)),
     "refund.review_needed": pending(refund.ReviewNeeded, "refund", reason="no_answer"),
+}
+
+
+def _example_of(model: type[Event]) -> Event:
+    """Of our order and its dispute."""
+    event = model.read(json.dumps(example(model)))
+    ours = {"order_id": ORDER} | ({"dispute_id": "d1"} if "dispute_id" in model.model_fields else {})
+    return event.model_copy(update=ours)
+
+
+_kinds = {re.sub(r"\[.*", "", name) for name, _, _ in cells(WHO_HEARS_WHAT)}
+_written = {re.sub(r"\[.*", "", name) for name in SAMPLES}
+SAMPLES |= {
+    kind: _example_of(model)
+    for type_, model in Message.MODELS.items()
+    if (kind := type_.rpartition(".")[0]) in _kinds - _written and issubclass(model, Event)
 }

@@ -19,6 +19,7 @@ def stored_event(
     at: datetime = NOON,
     correlation_id: str = "story",
     traceparent: str | None = None,
+    data: bytes | None = None,
 ) -> StoredEvent:
     """`sequence`: None for its position; `topic`: None for the message's own."""
     return StoredEvent(
@@ -38,6 +39,6 @@ def stored_event(
         digest=None,
         traceparent=traceparent,
         headers=None,
-        data=message.model_dump_json().encode(),
+        data=data,
         message=message,
     )

@@ -432,7 +432,14 @@ ANY_DECODER = Decoder(counter_decider(), HOME)
 def forty_second(message: Message, topic: str, correlation_id: str, traceparent: str | None = None) -> StoredEvent:
     """That shard 3 published, caused at noon."""
     return stored_event(
-        message, position=50, sequence=42, topic=topic, shard=3, correlation_id=correlation_id, traceparent=traceparent
+        message,
+        data=message.model_dump_json().encode(),
+        position=50,
+        sequence=42,
+        topic=topic,
+        shard=3,
+        correlation_id=correlation_id,
+        traceparent=traceparent,
     )
 
 
