@@ -23,6 +23,7 @@ QUICK = ("-m", "not stack", "--timeout=60")
 NEAREST: dict[str, tuple[str, ...]] = {
     "shared/runtime/shard_loop.py": ("tests/kit/test_shard_loop.py",),
     "shared/runtime/batch.py": ("tests/kit/test_shard_loop.py",),
+    "shared/runtime/outbox.py": ("tests/kit/test_shard_loop.py",),
     "shared/kernel/codec.py": ("tests/kit/test_codec.py",),
     "shared/kernel": ("tests/kit/test_decider.py",),
     "shared/rules/evidence.py": ("tests/domain/test_rules_evidence.py", "tests/domain/test_dispute_opening.py"),
@@ -34,6 +35,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "services/refund": ("tests/domain/test_refund*.py",),
     "services/notification": (
         "tests/domain/test_notification*.py",
+        "tests/contract/test_deliveries.py",
         "tests/kit/test_mail.py",
         "tests/kit/test_webhooks.py",
     ),

@@ -154,7 +154,7 @@ MUTANTS = (
     ),
     Mutant(
         "commands of a transaction that was aborted are obeyed",
-        lambda: runtime,
+        lambda: source.KafkaSource,
         change("'read_committed'", "'read_uncommitted'"),
         SOURCE,
     ),

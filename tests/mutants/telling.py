@@ -1,7 +1,7 @@
 """Bugs of who is told what and when: notification, timer, and what the contract lets people see and say."""
 
 import schemas
-from schemas import visibility, wire
+from schemas import instants, visibility, wire
 from schemas.dispute import commands as dispute_commands
 from services import notification, timer
 from services.notification import letters, webhooks
@@ -141,7 +141,7 @@ MUTANTS = (
     Mutant(
         "what is no field of a command is overlooked", lambda: wire.Shape.model_config, change("'forbid'", "'ignore'")
     ),
-    Mutant("instants are exact to the microsecond", lambda: wire, change("__a.replace(microsecond=__)", "__a")),
+    Mutant("instants are exact to the microsecond", lambda: instants, change("__a.replace(microsecond=__)", "__a")),
     Mutant(
         "a seller may cancel the buyer's dispute",
         lambda: dispute_commands.CancelDispute.by,
