@@ -13,6 +13,8 @@ REGISTRIES = re.compile(
 )
 MACHINE = re.compile(r"(?<![\w.}:/-])/(home|root|work|tmp|Users)/\w")
 TARGET = re.compile(r"^([a-z][a-z0-9-]*):(?!=)(.*)$", re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)[^)]*\)")
+"""A page's link to a file beside it."""
 LOCKS = [relative(path) for path in files() if path.name == "requirements.lock"]
 
 
@@ -71,3 +73,15 @@ def test_what_is_guaranteed_names_tests_and_targets_that_are_there() -> None:
     gone += [f"make {target}" for target in re.findall(r"\bmake ([a-z][a-z-]+)", page) if target not in targets]
     assert named, "it names whoever tries to break a promise"
     assert not gone, f"{gone}: docs/GUARANTEES.md names what is not there"
+
+
+def test_pages_lead_to_files_that_are_there() -> None:
+    gone = [
+        f"{relative(page)}:{number} leads to {target}"
+        for page in files()
+        if page.suffix == ".md"
+        for number, line in lines(page)
+        for target in LINK.findall(line)
+        if not (page.parent / target).exists()
+    ]
+    assert not gone, "\n".join(gone)
