@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from deploy.payments.provider import Answer, Provider
-from deploy.payments.records import heard, written
+from deploy.payments.records import answers, written
 from deploy.recipients import MailServer, WebhookEndpoint
 from deploy.stories.dialogue import EVENT_TOPICS, PlayedOrder, Seen, hire_mediators
 from schemas.payments.commands import PaymentCommand
@@ -39,7 +39,7 @@ class MemoryPaymentService:
     def act(self) -> bool:
         calls = [record for partition in range(self.bus.partitions) for record in self._unread(partition)]
         for call in calls:
-            self._to_say += [(self.bus.now + answer.after, answer) for answer in heard(self.provider, call)]
+            self._to_say += [(self.bus.now + answer.after, answer) for answer in answers(self.provider, call)]
         due = [answer for at, answer in self._to_say if at <= self.bus.now]
         self._to_say = [(at, answer) for at, answer in self._to_say if at > self.bus.now]
         for answer in due:

@@ -24,7 +24,7 @@ def models() -> list[AnyMessage]:
     return sorted(ours, key=lambda model: model.type)
 
 
-def heard() -> dict[str, set[str]]:
+def subscriptions() -> dict[str, set[str]]:
     """The types of the events of others that each service reads."""
     return {service: {model.type for model in decider.subscriptions} for service, decider in DECIDERS.items()}
 
@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make schemas", description=__doc__)
     parser.add_argument("--release", action="store_true", help="promise what is published now")
     releases = parser.parse_args().release
-    written = [*publish(models()), asyncapi.write(asyncapi.document(models(), heard())), *register()]
+    written = [*publish(models()), asyncapi.write(asyncapi.document(models(), subscriptions())), *register()]
     if releases:
         try:
             written += release(models())

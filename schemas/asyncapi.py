@@ -119,9 +119,9 @@ DEAD_LETTERS = {
 _CUT_FROM = _text("its size in bytes, if it was too large to be kept whole", pattern="^[0-9]+$")
 
 
-def document(models: Iterable[AnyMessage], heard: Mapping[str, Collection[str]]) -> Json:
-    """`models`: the messages of the system; private ones are left out. `heard`: by service, the types of the events
-    of others that it reads."""
+def document(models: Iterable[AnyMessage], subscriptions: Mapping[str, Collection[str]]) -> Json:
+    """`models`: the messages of the system; private ones are left out. `subscriptions`: by service, the
+    types of the events of others that it reads."""
     public = [model for model in models if is_public(model)]
     topics = all_topics()
     by_topic = {topic.name: _messages_on(topic, public) for topic in topics}
@@ -139,7 +139,9 @@ def document(models: Iterable[AnyMessage], heard: Mapping[str, Collection[str]])
         "servers": _SERVERS,
         "channels": {topic.name: _channel(topic, by_topic[topic.name]) for topic in topics},
         "operations": {
-            f"{principal}.{action}.{topic.name}": _operation(principal, action, topic, by_topic[topic.name], heard)
+            f"{principal}.{action}.{topic.name}": _operation(
+                principal, action, topic, by_topic[topic.name], subscriptions
+            )
             for topic in topics
             for action, principals in (("send", topic.writers), ("receive", topic.readers))
             for principal in sorted(principals)
@@ -212,7 +214,7 @@ def _setting(name: str, value: str) -> Any:
 
 
 def _operation(
-    principal: str, action: str, topic: Topic, messages: Collection[str], heard: Mapping[str, Collection[str]]
+    principal: str, action: str, topic: Topic, messages: Collection[str], subscriptions: Mapping[str, Collection[str]]
 ) -> Json:
     """Names its messages only where they are not all of the channel's."""
     operation: Json = {
@@ -225,7 +227,7 @@ def _operation(
         chosen = [one for one in messages if _sends(principal, one, topic)]
     else:
         whole = principal not in SERVICES or topic.name.startswith(f"{principal}.")
-        chosen = [one for one in messages if whole or one in {*heard[principal], STRUCTURED}]
+        chosen = [one for one in messages if whole or one in {*subscriptions[principal], STRUCTURED}]
     if chosen != messages:
         operation["messages"] = [{"$ref": f"#/channels/{topic.name}/messages/{one}"} for one in chosen]
     answers = topic.name.replace(".commands", ".events")

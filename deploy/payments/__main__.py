@@ -18,7 +18,7 @@ import uvicorn
 from aiokafka import AIOKafkaProducer
 
 from deploy.payments.provider import Answer, Provider
-from deploy.payments.records import heard, written
+from deploy.payments.records import answers, written
 from schemas.payments.commands import PaymentCommand
 from schemas.payments.events import PaymentEvent
 from shared.kernel.codec import header
@@ -62,7 +62,7 @@ class PaymentService:
             async for calls in reader.follow():
                 self._stepped_at = time.monotonic()
                 for call in calls:
-                    for answer in heard(provider, call):
+                    for answer in answers(provider, call):
                         at = call.timestamp / 1000 + answer.after.total_seconds()
                         heapq.heappush(to_say, (at, next(in_order), answer))
                 while to_say and to_say[0][0] <= time.time():

@@ -18,13 +18,13 @@ SLOW = timedelta(seconds=3)
 LATE = timedelta(seconds=1)
 """So long after the next call comes the answer to a call that was answered late."""
 
-Said = PaymentSettled | PaymentFailed
+PaymentReply = PaymentSettled | PaymentFailed
 
 
 class Answer(NamedTuple):
     """What is said to a call, so long after the newest one was heard. A call may have several answers."""
 
-    said: Said
+    said: PaymentReply
     call_id: str
     after: timedelta = timedelta()
 
@@ -80,7 +80,7 @@ class Provider:
             case "misquote":
                 return [Answer(_misquoted(said), call_id)]
 
-    def _obey(self, command: PaymentCommand) -> Said:
+    def _obey(self, command: PaymentCommand) -> PaymentReply:
         """The sandbox's own rule; here it is seen whether money moved."""
         key = command.payment_key
         said = answer(self._paid.get(key), command)
@@ -94,5 +94,5 @@ def _failed(command: PaymentCommand, code: str, retryable: bool) -> PaymentFaile
     return PaymentFailed(order_id=command.order_id, payment_key=command.payment_key, code=code, retryable=retryable)
 
 
-def _misquoted(said: Said) -> Said:
+def _misquoted(said: PaymentReply) -> PaymentReply:
     return said.model_copy(update={"amount_minor": said.amount_minor + 1}) if isinstance(said, PaymentSettled) else said

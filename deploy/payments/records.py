@@ -11,7 +11,7 @@ from services.refund.gateway import COMMANDS
 from shared.kernel.codec import header
 
 
-def heard(provider: Provider, record: Any) -> Sequence[Answer]:
+def answers(provider: Provider, record: Any) -> Sequence[Answer]:
     """What the provider answers to a record of `payments.commands`; nothing, if that is no call."""
     model = COMMANDS.get(header(record.headers, "ce_type") or "")
     call_id = header(record.headers, "ce_id")

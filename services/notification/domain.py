@@ -70,36 +70,38 @@ class Attempted:
 
 
 def react(
-    state: State | None, heard: IdentifiedEvent | Attempted, now: datetime, policies: Policies, *, channels: Channels
+    state: State | None, payload: IdentifiedEvent | Attempted, now: datetime, policies: Policies, *, channels: Channels
 ) -> Sequence[Output]:
-    match heard:
+    match payload:
         case Attempted():
-            return _attempted(state, heard, now) if isinstance(state, Known) else []
+            return _attempted(state, payload, now) if isinstance(state, Known) else []
         case IdentifiedEvent(event=event):
             if isinstance(state, Known):
                 # an order is placed once
-                return [] if isinstance(event, Placed) else list(_tell(state, heard, now, policies, channels))
+                return [] if isinstance(event, Placed) else list(_tell(state, payload, now, policies, channels))
             if isinstance(event, Placed):
-                return list(_introduce(state, heard, now, policies, channels))
+                return list(_introduce(state, payload, now, policies, channels))
             if recipients(event) or learnt(event):
-                return [HeldEvent(event_id=heard.id, event_type=event.type, event_at=now, data=event.model_dump_json())]
+                return [
+                    HeldEvent(event_id=payload.id, event_type=event.type, event_at=now, data=event.model_dump_json())
+                ]
             return []
         case _:
-            assert_never(heard)
+            assert_never(payload)
 
 
 def _introduce(
-    state: Unplaced | None, heard: IdentifiedEvent, time: datetime, policies: Policies, channels: Channels
+    state: Unplaced | None, payload: IdentifiedEvent, time: datetime, policies: Policies, channels: Channels
 ) -> Iterator[Output]:
     """Now there is somebody to write to: about the order itself first, then about what came before it, in order."""
-    placed: Placed = heard.event
+    placed: Placed = payload.event
     first = placed.lines[0]
     purchase = Purchase(currency=placed.currency, title=first.title, lines=len(placed.lines))
     introduced = Introduced(buyer=placed.buyer, seller=placed.seller, purchase=purchase, policy=placed.policy)
     yield introduced
     known: State | None = evolve(state, introduced)
     waiting = [(_reread(held), held.event_at) for held in state.held] if state else []
-    for one, at in [(heard, time), *waiting]:
+    for one, at in [(payload, time), *waiting]:
         assert isinstance(known, Known)
         for said in _tell(known, one, at, policies, channels):
             yield said
@@ -111,10 +113,10 @@ def _reread(held: HeldEvent) -> IdentifiedEvent:
 
 
 def _tell(
-    state: Known, heard: IdentifiedEvent, at: datetime, policies: Policies, channels: Channels
+    state: Known, payload: IdentifiedEvent, at: datetime, policies: Policies, channels: Channels
 ) -> Iterator[Event]:
     """What the event teaches us, then for each who is to hear of it one delivery by each of his channels."""
-    event = heard.event
+    event = payload.event
     lesson = learnt(event)
     if lesson is not None:
         yield lesson
@@ -127,12 +129,12 @@ def _tell(
         if person is None:
             continue  # a round without a mediator
         facts = facts or _facts(state, event, policies)
-        yield from _deliveries(state, heard, at, role, person, facts, channels)
+        yield from _deliveries(state, payload, at, role, person, facts, channels)
 
 
 def _deliveries(
     state: Known,
-    heard: IdentifiedEvent,
+    payload: IdentifiedEvent,
     at: datetime,
     role: RecipientRole,
     person: Party | Mediator,
@@ -140,14 +142,14 @@ def _deliveries(
     channels: Channels,
 ) -> Iterator[NotificationSent | Queued | WebhookQueued]:
     about: dict[str, Any] = {
-        "event_type": heard.event.type,
+        "event_type": payload.event.type,
         "event_at": at,
         "recipient": Recipient(role=role, id=person.id),
-        "template": heard.event.type.rpartition(".")[0],
+        "template": payload.event.type.rpartition(".")[0],
     }
     if channels.mail and person.email is not None:
         yield Queued(
-            delivery_id=_delivery_id(heard, role, "email"),
+            delivery_id=_delivery_id(payload, role, "email"),
             email=person.email,
             locale=person.locale,
             purchase=state.purchase,
@@ -156,14 +158,14 @@ def _deliveries(
         )
     else:
         yield NotificationSent(
-            delivery_id=_delivery_id(heard, role, "topic"),
+            delivery_id=_delivery_id(payload, role, "topic"),
             channel="topic",
             attempts=1,
             visible_to=(role, "operator"),
             **about,
         )
     if role in channels.webhooks:
-        yield WebhookQueued(delivery_id=_delivery_id(heard, role, "webhook"), facts=facts, **about)
+        yield WebhookQueued(delivery_id=_delivery_id(payload, role, "webhook"), facts=facts, **about)
 
 
 def _person(state: Known, role: RecipientRole, event: Any) -> Party | Mediator | None:
@@ -172,10 +174,10 @@ def _person(state: Known, role: RecipientRole, event: Any) -> Party | Mediator |
     return state.buyer if role == "buyer" else state.seller
 
 
-def _delivery_id(heard: IdentifiedEvent, role: RecipientRole, channel: Channel) -> str:
+def _delivery_id(payload: IdentifiedEvent, role: RecipientRole, channel: Channel) -> str:
     """One delivery per (event, recipient, channel), the same however late it is sent: a mail that goes out again after
     a crash carries the same Message-ID, a webhook the same webhook-id."""
-    return blake2b(f"{heard.id}|{role}|{channel}".encode(), digest_size=16).hexdigest()
+    return blake2b(f"{payload.id}|{role}|{channel}".encode(), digest_size=16).hexdigest()
 
 
 def _facts(state: Known, event: Event, policies: Policies) -> dict[str, Any]:

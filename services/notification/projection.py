@@ -65,9 +65,9 @@ class Delivery:
 
     def outcome(self, result: SendResult, now: datetime) -> Input:
         attempt = self.attempts + 1
-        heard = Attempted(self.id, attempt, result.problem, result.smtp_status, result.final, result.http_status)
+        attempted = Attempted(self.id, attempt, result.problem, result.smtp_status, result.final, result.http_status)
         order_id, id_ = self.queued.order_id, f"{self.id}/{attempt}"
-        return Input(heard, "notification.attempted", order_id, id_, now, self.correlation_id)
+        return Input(attempted, "notification.attempted", order_id, id_, now, self.correlation_id)
 
 
 @dataclass(slots=True)

@@ -241,8 +241,8 @@ class World:
                 while await loop.outbox.publish():
                     pass
                 moved |= bool(records) or loop.handled > before
-            for stranger in self.external_systems:
-                moved |= stranger.act()
+            for system in self.external_systems:
+                moved |= system.act()
 
     async def wait(self, duration: timedelta) -> None:
         """Lets virtual time pass, stopping wherever somebody has something due."""
@@ -255,5 +255,5 @@ class World:
         await self.settle()
 
     def next_due(self) -> datetime | None:
-        dues = [*(loop.next_due() for loop in self.loops), *(stranger.next_due() for stranger in self.external_systems)]
+        dues = [*(loop.next_due() for loop in self.loops), *(system.next_due() for system in self.external_systems)]
         return min((due for due in dues if due is not None), default=None)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.publish import heard, models
+from deploy.publish import models, subscriptions
 from schemas.asyncapi import DOCUMENT, PRINCIPALS, document
 from schemas.instants import to_ms
 from schemas.publish import as_text, is_public, json_schema
@@ -30,7 +30,7 @@ DOC: Json = json.loads(DOCUMENT.read_text("utf-8"))
 
 
 def test_the_document_says_what_the_models_say() -> None:
-    assert DOCUMENT.read_text("utf-8") == as_text(document(models(), heard())), "run `make asyncapi`"
+    assert DOCUMENT.read_text("utf-8") == as_text(document(models(), subscriptions())), "run `make asyncapi`"
 
 
 @pytest.mark.parametrize("type_", PUBLIC)
@@ -142,7 +142,7 @@ def test_a_service_receives_what_it_hears(service: str) -> None:
         if service in topic.readers and not name.startswith(f"{service}.") and name != "timer.commands"
         for message in _messages(f"{service}.receive.{name}")
     }
-    assert received - {"structured"} == heard()[service]
+    assert received - {"structured"} == subscriptions()[service]
 
 
 def test_every_message_has_someone_who_sends_it() -> None:

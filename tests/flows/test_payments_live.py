@@ -12,7 +12,7 @@ import pytest
 
 from deploy.local.stack import Stack
 from deploy.payments.provider import Provider
-from deploy.payments.records import heard
+from deploy.payments.records import answers
 from deploy.setup.topics import create_topics
 from deploy.stories.live import LiveStage
 from schemas.payments.commands import PaymentCommand
@@ -65,7 +65,7 @@ async def test_what_becomes_of_a_movement_for_real(stack: Stack, database_url: s
 
     provider = Provider()  # its book, made of its journal as it does itself
     for call in await read_all(stack.bootstrap_servers, [prefix + PaymentCommand.topic]):
-        heard(provider, call)
+        answers(provider, call)
     for case in begun:
         assert_as_told(QUICK[case.order_id], case, "refund", provider.moved)
     assert_as_told(SCENARIOS[0], by_sandbox, "refund", provider.moved)
@@ -73,10 +73,10 @@ async def test_what_becomes_of_a_movement_for_real(stack: Stack, database_url: s
         "by-sandbox": CAPTURED,
         **{order_id: CAPTURED * (one.ends == "settled") for order_id, one in QUICK.items()},
     }
-    answers = [
+    paid = [
         json.loads(record.value) for record in await read_all(stack.bootstrap_servers, [prefix + PaymentEvent.topic])
     ]
-    assert Counter(answer["order_id"] for answer in answers)["by-sandbox"] == 1  # the next provider did not repeat it
+    assert Counter(answer["order_id"] for answer in paid)["by-sandbox"] == 1  # the next provider did not repeat it
 
 
 async def booked(database_url: str) -> dict[str, int]:

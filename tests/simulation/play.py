@@ -17,8 +17,8 @@ from tests.simulation.actors import MEDIATORS, Wish, babel, wish, work_off
 from tests.simulation.coverage import NONE, Visited
 from tests.simulation.invariants import at_rest
 from tests.simulation.known import Order, Talk
+from tests.simulation.payments import PaymentService
 from tests.simulation.plan import Deal, Manner, Plan, Turn
-from tests.simulation.strangers import PaymentService
 from tests.simulation.world import World
 
 PEOPLE = b"people"

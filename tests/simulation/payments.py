@@ -5,7 +5,7 @@ from functools import partial
 from itertools import islice
 
 from deploy.payments.provider import Answer, Provider
-from deploy.payments.records import heard
+from deploy.payments.records import answers
 from schemas.payments.commands import PaymentCommand
 from schemas.payments.events import PaymentEvent
 from tests.simulation.world import World
@@ -44,7 +44,7 @@ class PaymentService:
                 calls = world.bus.logs.get((PaymentCommand.topic, partition), [])
                 unread = list(islice(calls, self._read.get(partition, 0), None))
                 self._read[partition] = len(calls)
-                for answer in [answer for call in unread for answer in heard(self.provider, call)]:
+                for answer in [answer for call in unread for answer in answers(self.provider, call)]:
                     self._say_later(answer, answer.after.total_seconds() + world.hesitation())
                     if not world.calm and world.chance.random() < 0.03:
                         self._say_later(answer, world.chance.uniform(0, DAYS_LATE_MAX * world.plan.day))
