@@ -126,7 +126,8 @@ class Decision(Generic[S]):
             outputs = decider.expire(self.state, deadline, now, self.policies)
             cause = f"{decider.service}/{deadline.subject}/{deadline.name}"
             self.say(outputs, cause, f"{deadline.due_at.isoformat()}|{self.found.id}|".encode() + self.this_time)
-        raise RuntimeError(f"the deadlines of {self.found.stream_id} do not pass")
+        again = decider.earliest(self.state)
+        raise RuntimeError(f"a deadline of {self.found.stream_id} is held again whenever it expires: {again}")
 
     def react(self) -> None:
         found = self.found

@@ -1,12 +1,12 @@
 """A claim: what it must have, and what it becomes once its lines are frozen (R8–R18b, R58)."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
-from schemas.common import EVIDENCE_FILES_MAX
+from schemas.common import EVIDENCE_FILES_MAX, Reason
 from schemas.dispute.commands import OpenDispute
 from schemas.dispute.events import DisputeAppealed, DisputeOpened, DisputeRequested, EvidenceAdded, OpenRefused
 from schemas.dispute.shapes import ChosenLine
@@ -87,6 +87,11 @@ def test_a_refusal_of_the_order_service_is_handed_on() -> None:
     assert isinstance(refused, OpenRefused)
     assert (refused.code, refused.status) == ("too_late", "closed")
     assert refused.details == {"lost_at": "2026-03-01T00:00:00.000Z"}
+
+
+@pytest.mark.rule("R11")
+def test_every_reason_is_on_one_side() -> None:
+    assert sorted([*RECEIVED, *NOT_RECEIVED]) == sorted(get_args(Reason)), "RECEIVED or NOT_RECEIVED, above?"
 
 
 @pytest.mark.rule("R10")

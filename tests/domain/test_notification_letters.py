@@ -84,10 +84,10 @@ def facts_asked_for(language: str, template: str) -> set[str]:
 
 
 @pytest.mark.rule("R49")
+@pytest.mark.parametrize("language", sorted(LANGUAGES.keys() - {"en"}))
 @pytest.mark.parametrize("template", sorted(path.stem for path in (TEMPLATES / "en").glob("*.txt")))
-def test_a_german_letter_uses_the_facts_of_the_english_one(template: str) -> None:
-    assert (TEMPLATES / "de" / f"{template}.txt").exists()
-    assert facts_asked_for("de", template) == facts_asked_for("en", template)
+def test_a_letter_uses_the_facts_of_the_english_one(template: str, language: str) -> None:
+    assert facts_asked_for(language, template) == facts_asked_for("en", template)
 
 
 def test_no_language_has_letters_that_english_lacks() -> None:

@@ -45,6 +45,11 @@ def unheard(decider: Decider[Any, Any, Any], messages: Mapping[str, type[Message
         yield f"{decider.service} takes {model.type}, which is no command of {inbox}"
 
 
+def test_all_services_are_composed() -> None:
+    lacking = set(get_args(Service)) ^ DECIDERS.keys()
+    assert not lacking, f"{lacking}: services/composition.py lists every service of schemas/wire.py"
+
+
 @pytest.mark.parametrize("service", get_args(Service))
 def test_every_part_of_a_decider_is_where_it_is_in_every_service(service: Service) -> None:
     assert not [*misplaced(DECIDERS[service])]

@@ -1,22 +1,29 @@
 """Nobody says something new without asking who may see it and who is told of it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import get_args
+
+import pytest
+from jinja2 import Environment, StrictUndefined, UndefinedError
 
 from deploy.publish import models
+from schemas.common import Reason
+from schemas.dispute.shapes import ContestReason
 from schemas.publish import is_public
 from schemas.wire import AnyMessage, Event, Rejected, Resumed
 from services.notification.letters import TEMPLATES
 from services.notification.subscriptions import TOLD
 from tests.domain.every_event import SEEN, WHO_HEARS_WHAT
 from tests.domain.table import cells
+from tests.domain.test_notification_letters import FOREIGN
+from tests.domain.test_notification_letters import LANGUAGES as ENDS_WITH
 
 EVENTS = [model for model in models() if issubclass(model, Event) and is_public(model)]
 FAMILIES = {"order.events", "dispute.events", "mediation.events", "refund.events"}
 """Of what happens to orders; that somebody was told or woken is nobody's news."""
-LANGUAGES = ("en", "de")
-"""A locale may lack a letter, which is then English; these have them all."""
+LANGUAGES = sorted(path.name for path in TEMPLATES.iterdir() if path.is_dir())
 
 
 def unseen(events: Sequence[AnyMessage], seen: str, told: str) -> Iterator[str]:
@@ -68,3 +75,30 @@ def test_an_event_without_a_row_is_found() -> None:
 def test_a_letter_that_nobody_has_written_is_found(tmp_path: Path) -> None:
     (first,) = list(TOLD)[:1]
     assert len([*unwritten([first], tmp_path)]) == len(LANGUAGES)
+
+
+def wordless(reasons: Iterable[str], words: str) -> Iterator[str]:
+    """Reasons that a letter cannot tell."""
+    environment = Environment(undefined=StrictUndefined)
+    environment.filters |= dict.fromkeys(("money", "quoted", "instant"), str)
+    why = vars(environment.from_string(words).module)["why"]
+    for reason in reasons:
+        try:
+            why(reason)
+        except UndefinedError:
+            yield reason
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_reason_has_words_in_every_language(language: str) -> None:
+    words = (TEMPLATES / language / "words.txt").read_text()
+    lacking = [*wordless([*get_args(Reason), *get_args(ContestReason)], words)]
+    assert not lacking, f"{lacking}: add words to `why` in services/notification/templates/{language}/words.txt"
+    assert [*wordless(["recalled"], words)] == ["recalled"]
+
+
+def test_the_letters_of_every_language_are_read_by_a_test() -> None:
+    assert sorted(ENDS_WITH) == sorted(FOREIGN) == LANGUAGES, (
+        "LANGUAGES and FOREIGN of tests/domain/test_notification_letters.py: how does a letter end, and which words "
+        "are not to be in it?"
+    )

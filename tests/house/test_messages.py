@@ -70,9 +70,8 @@ def test_every_topic_has_a_writer() -> None:
     written = set().union(*WRITERS.values())
     inboxes = {f"{service}.commands" for service in SERVICES}
     topics = {topic.name for topic in all_topics() if not topic.name.endswith(".dead-letters")}
-    assert topics == (written - {ANY_INBOX}) | (inboxes & topics), (
-        "a topic that nobody writes has no place in topics.py"
-    )
+    differs = topics ^ ((written - {ANY_INBOX}) | (inboxes & topics))
+    assert not differs, f"{differs}: a topic has a writer (WRITERS, here) and a place in schemas/topics.py"
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -1,8 +1,10 @@
 """A policy file that was published is never changed or removed, and every service to come can read it."""
 
+import ast
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -12,7 +14,11 @@ from deploy.publish import MANIFEST, manifest, register
 from schemas.policy import Duration, Policy
 from shared.rules import policies
 from shared.rules.policies import PUBLISHED
+from shared.rules.policy_lint import SOMETHING
+from tests.house.reading import modules
 
+MAY_BE_NOTHING = {"post_expiry_window", "post_receipt_window", "open_from", "manual_escalation"}
+"""Windows for which 0 is a choice."""
 FILES = {path.name: path.read_bytes() for path in sorted(PUBLISHED.glob("*.yaml"))}
 
 
@@ -83,3 +89,24 @@ def test_make_schemas_adds_new_files_and_changes_no_line(monkeypatch: pytest.Mon
     assert register() == [tmp_path / MANIFEST.name]
     assert register() == []
     assert manifest() == {first: "0" * 64, **{name: hashlib.sha256(FILES[name]).hexdigest() for name in others}}
+
+
+def test_every_key_of_a_policy_is_read() -> None:
+    read = {
+        node.attr
+        for module in modules("services", "shared")
+        if module.name != "shared.rules.policy_lint"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute)
+    }
+    unread = [key for key in Policy.model_fields if key not in read]
+    assert not unread, f"{unread}: a key that no rule reads promises what nobody keeps"
+
+
+def test_of_every_window_the_lint_knows_whether_it_may_be_nothing() -> None:
+    fields = Policy.model_fields.items()
+    windows = {key for key, field in fields if Duration in (field.annotation, *get_args(field.annotation))}
+    unsaid = windows ^ (SOMETHING.keys() ^ MAY_BE_NOTHING)
+    assert not unsaid, (
+        f"{sorted(unsaid)}: in shared/rules/policy_lint.py say what 0 would bring (SOMETHING), or here that it may be 0"
+    )

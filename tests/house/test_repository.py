@@ -3,7 +3,9 @@
 import re
 
 import pytest
+import yaml
 
+from schemas.topics import SERVICES
 from tests.house.reading import ROOT, files, lines, relative
 
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
@@ -13,6 +15,7 @@ REGISTRIES = re.compile(
 )
 MACHINE = re.compile(r"(?<![\w.}:/-])/(home|root|work|tmp|Users)/\w")
 TARGET = re.compile(r"^([a-z][a-z0-9-]*):(?!=)(.*)$", re.MULTILINE)
+TEST = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)[^)]*\)")
 """A page's link to a file beside it."""
 LOCKS = [relative(path) for path in files() if path.name == "requirements.lock"]
@@ -61,6 +64,14 @@ def test_every_make_target_says_what_it_does() -> None:
     assert set(phony.split()) == set(targets), "every target is named in .PHONY, and nothing else"
 
 
+def test_every_service_is_run_in_containers() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    lacking = [name for one in SERVICES for name in (one, f"secure-{one}") if name not in compose]
+    assert not lacking, f"{lacking}: docker-compose.yml runs every service, in both profiles"
+    (secrets,) = re.findall(r"^services='(.*)'$", (ROOT / "deploy/secure/make-secrets").read_text(), re.MULTILINE)
+    assert secrets.split() == list(SERVICES), "deploy/secure/make-secrets: each service has a password of its own"
+
+
 def test_what_is_guaranteed_names_tests_and_targets_that_are_there() -> None:
     page = (ROOT / "docs" / "GUARANTEES.md").read_text()
     named = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", page)
@@ -85,3 +96,12 @@ def test_pages_lead_to_files_that_are_there() -> None:
         if not (page.parent / target).exists()
     ]
     assert not gone, "\n".join(gone)
+
+
+def test_the_tests_that_ask_for_a_file_are_there() -> None:
+    """Those that CONTRIBUTING.md names."""
+    named = re.findall(r"`(test_\w+)`", (ROOT / "CONTRIBUTING.md").read_text())
+    written = {name for path in files() if path.suffix == ".py" for name in TEST.findall(path.read_text())}
+    gone = [name for name in named if name not in written]
+    assert named
+    assert not gone, f"{gone}: CONTRIBUTING.md names tests that are not there"

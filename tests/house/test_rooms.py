@@ -2,8 +2,13 @@
 
 import ast
 import re
+from importlib import import_module
 
-from tests.house.reading import called, files, lines, modules, relative
+import pytest
+
+from schemas.topics import SERVICES
+from shared.runtime.application import Application
+from tests.house.reading import ROOT, called, files, lines, modules, relative
 from tests.house.test_purity import PURE
 
 ROOMS = {
@@ -66,3 +71,29 @@ def test_nothing_is_printed() -> None:
 def test_nothing_is_left_for_later() -> None:
     left = [f"{relative(path)}:{number}" for path in files() for number, line in lines(path) if UNFINISHED.search(line)]
     assert not left, f"{left}: do it now or leave it out"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_a_service_keeps_besides_is_wired(service: str) -> None:
+    """A migration that is not named never runs, and a projection that is not is told of nothing."""
+    app = import_module(f"services.{service}.app").APP
+    folder = ROOT / "services" / service
+    migrations = folder / "migrations"
+    assert app.migrations == ((migrations,) if migrations.exists() else ()), f"{service}/app.py: name {migrations}"
+    wired = app.parts is not Application(app.decider, app.settings).parts
+    assert wired == (folder / "projection.py").exists(), f"{service}/app.py: make its projection one of its `parts`"
+
+
+def test_a_table_is_tried_in_memory_and_in_the_database() -> None:
+    """One logic with two tables is right if both tables are."""
+    tables = {
+        node.name
+        for module in modules("services")
+        if module.room == "store"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    assert tables
+    tried = [{name.rpartition(".")[2] for _, name in module.imports()} for module in modules("tests")]
+    untried = [name for name in tables if not any({name, name.replace("Postgres", "Memory")} <= one for one in tried)]
+    assert not untried, f"{untried}: a module of tests/contract plays the same scenarios on it and its Memory… table"

@@ -2,17 +2,21 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
-import yaml
 
 from deploy.stories.book import STORIES
+from schemas.common import Reason
 from schemas.policy import Policy
 from services.composition import DECIDERS
+from shared.rules import policies
 from tests.house.reading import ROOT, files, lines, relative
 from tests.house.rules import BOOK, proofs, rules
 
+ABOUT = ("name", "version")
 NAMED = re.compile(r"\b(?:R\d{1,2}b?|C\d{1,2}|N7)\b")
 CODE = ("schemas/", "shared/", "services/", "deploy/", "tests/")
 PRESETS = sorted((ROOT / "schemas" / "policies").glob("*.yaml"))
@@ -72,9 +76,10 @@ def test_the_book_lists_the_stories_by_their_names() -> None:
 def test_the_book_says_what_the_policies_say(path: Path) -> None:
     """Every key of a policy, with its value; an empty cell is the value of `aliexpress`."""
     header, *rows = _table("| key |")
-    name, policy = path.stem.partition(".")[0], yaml.safe_load(path.read_text())
+    name, policy = path.stem.partition(".")[0], _read(path)
     assert f"`{name}`" in BOOK.read_text(), f"docs/RULES.md does not tell of the policy {name}"
-    assert [row[0].strip("`") for row in rows] == [key for key in Policy.model_fields if key not in ("name", "version")]
+    told, keys = [row[0].strip("`") for row in rows], [key for key in Policy.model_fields if key not in ABOUT]
+    assert told == keys, f"§9 of docs/RULES.md lists the keys in the order of Policy; differs: {set(told) ^ set(keys)}"
     if f"`{name}`" in header and path == _newest(name):
         column, base = header.index(f"`{name}`"), header.index("`aliexpress`")
         written = {row[0].strip("`"): row[column] or row[base] for row in rows}
@@ -83,13 +88,23 @@ def test_the_book_says_what_the_policies_say(path: Path) -> None:
 
 def test_demo_is_aliexpress_with_every_day_a_second_long() -> None:
     """As the book says."""
-    aliexpress, demo = (yaml.safe_load(_newest(name).read_text()) for name in ("aliexpress", "demo"))
-    about = ("name", "version")
-    assert {key: value for key, value in demo.items() if key not in about} == {
+    aliexpress, demo = (_read(_newest(name)) for name in ("aliexpress", "demo"))
+    assert {key: value for key, value in demo.items() if key not in ABOUT} == {
         key: value | {"unit": "seconds"} if isinstance(value, dict) else value
         for key, value in aliexpress.items()
-        if key not in about
+        if key not in ABOUT
     }
+
+
+def test_the_book_names_every_reason() -> None:
+    paragraph = BOOK.read_text().partition("**R11**")[2].partition("\n\n")[0]
+    differs = set(re.findall(r"`(\w+)`", paragraph)) ^ set(get_args(Reason))
+    assert not differs, f"R11 of docs/RULES.md names the reasons; differs: {differs}"
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """As a service reads it: what was published before a key was there has its default."""
+    return policies.read(path.name, path.read_bytes())[1].model_dump(mode="json")
 
 
 def _newest(name: str) -> Path:
