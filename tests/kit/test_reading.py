@@ -43,7 +43,7 @@ async def test_all_that_lies_there_is_read_in_order_and_nothing_that_comes_meanw
         assert [place.partition for place in log.places] == list(range(PARTITIONS))
         async for records in log.to_the_end(records_max=4):
             assert len(records) <= 4
-            if not found:
+            if records and not found:  # something may be yielded that is nothing
                 await write(stack, topic, *range(30, 60))
             found += numbers(records)
         assert sorted(found) == list(range(30))
