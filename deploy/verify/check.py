@@ -9,8 +9,7 @@ from deploy.verify.checks import (
     ledger,
     letters,
     liveness,
-    movements,
-    order_balance,
+    money,
     rights,
     sequences,
 )
@@ -18,7 +17,7 @@ from deploy.verify.checks.order_history import OrderHistory, Snapshot
 from deploy.verify.observation import UNREADABLE, Observation
 from deploy.verify.report import Report
 
-CHECKS = (sequences, order_balance, movements, calls, ledger, answers, rights, disputes, letters, liveness)
+CHECKS = (sequences, money, calls, ledger, answers, rights, disputes, letters, liveness)
 
 
 def check(

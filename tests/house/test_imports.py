@@ -74,6 +74,17 @@ def test_all_services_are_named_by_the_composition_alone() -> None:
     assert not wrong, f"{wrong}: read services.composition.DECIDERS instead of naming the services again"
 
 
+def test_no_circle_is_hidden() -> None:
+    """Modules that need each other at import fail by themselves."""
+    hidden = [
+        f"{module.at(node)}"
+        for module in modules("schemas", "shared", "services", "deploy")
+        for node, name in module.imports()
+        if name == "typing.TYPE_CHECKING"
+    ]
+    assert not hidden, _message(hidden, "two modules that need each other's types are one, or three")
+
+
 def _is_of(name: str, allowed: frozenset[str]) -> bool:
     return any(f"{name}.".startswith(f"{one}.") for one in allowed)
 

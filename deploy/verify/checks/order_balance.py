@@ -1,32 +1,13 @@
-"""Where the money of one order is by what the order service says: told from its events, not by its code (M1).
+"""Where the money of one order is by what the order service says: told from its events, not by its code.
 
 Money moves by the amounts the events state, lines by their names; where the two do not go together, that is said.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-from deploy.verify.report import Violation
-
-if TYPE_CHECKING:
-    from deploy.verify.checks.order_history import OrderHistory
+from typing import Any
 
 PLACES = ("held", "disputed", "released", "refunded")
-
-
-def check(history: "OrderHistory") -> Iterator[Violation]:
-    balance = OrderBalance()
-    completed = False
-    for one in history.said_by("order"):
-        for wrong in balance.follow(one.type, one.data, history.money):
-            yield history.violated("M1", wrong, one)
-        if one.type == "order.completed.v1":
-            if completed:
-                yield history.violated("M1", "completed again, and nothing came between", one)
-            completed = True
-        elif one.data.get("status", "completed") != "completed":
-            completed = False
 
 
 @dataclass

@@ -1,0 +1,140 @@
+"""No penny is lost or doubled, from the order service's word to the bank (M1, M2, M4).
+
+An order's events add up at each of them; and every step of a movement follows from the one before, over the same
+amount, and once: order.events -> refund.events, and beside it payments.events.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from deploy.verify.checks.movements import DONE, REVIEW, key_of, totals_by_leg
+from deploy.verify.checks.order_balance import OrderBalance
+from deploy.verify.checks.order_history import OrderHistory
+from deploy.verify.observation import Observation
+from deploy.verify.report import Violation, money
+
+DIFFERS = ("mismatch", "settled_again")
+"""Why a person looks who was told that the provider says something else than was believed."""
+
+
+def check(history: OrderHistory) -> Iterator[Violation]:
+    yield from _adds_up(history)
+    for step, moved in zip(("is asked for twice", "is requested twice", "left twice"), history.movements, strict=True):
+        for key, moving in moved.items():
+            for minor, told in moving.again:
+                yield history.violated("M2", f"{key} {step}: {history.money(minor)} again, by {told}", told)
+    yield from _asked(history)
+    yield from _completed(history)
+    yield from _requested(history)
+    yield from _done(history)
+    yield from _provided(history)
+
+
+def _adds_up(history: OrderHistory) -> Iterator[Violation]:
+    balance = OrderBalance()
+    completed = False
+    for one in history.said_by("order"):
+        for wrong in balance.follow(one.type, one.data, history.money):
+            yield history.violated("M1", wrong, one)
+        if one.type == "order.completed.v1":
+            if completed:
+                yield history.violated("M1", "completed again, and nothing came between", one)
+            completed = True
+        elif one.data.get("status", "completed") != "completed":
+            completed = False
+
+
+def _asked(history: OrderHistory) -> Iterator[Violation]:
+    totals = totals_by_leg(history.movements.asked)
+    wanted = {"refunded": totals["refund"], "released": totals["payout"] - totals["chargeback"]}
+    for place, minor in wanted.items():
+        if minor != getattr(history.balance, place):
+            stands = history.money(getattr(history.balance, place))
+            yield history.violated(
+                "M1", f"{place} {stands} by its lines, but {history.money(minor)} is asked to be moved"
+            )
+
+
+def _completed(history: OrderHistory) -> Iterator[Violation]:
+    """By then the buyer has all that he is to have. Two logs are compared: by their clock, as far as it can be."""
+    asked, _, done = history.movements
+    for completed in (one for one in history.said_by("order") if one.type == "order.completed.v1"):
+        for key, moving in asked.items():
+            if not key.endswith("/refund") or moving.told.offset > completed.offset:
+                continue
+            sentence = f"completed, and {key} over {history.money(moving.minor)} was on its way"
+            if key not in done:
+                yield history.missing("M1", completed, sentence)
+            elif done[key].told.at > completed.at + history.snapshot.grace:
+                yield history.violated("M1", sentence, completed)
+
+
+def _requested(history: OrderHistory) -> Iterator[Violation]:
+    asked, requested, _ = history.movements
+    for key, (minor, told, _) in requested.items():
+        if key not in asked:
+            over = history.money(minor)
+            yield history.missing("M2", told, f"{key} over {over} is requested, but the order never asked for it")
+        elif minor != asked[key].minor:
+            over, wanted = history.money(minor), history.money(asked[key].minor)
+            yield history.violated("M1", f"{key} is requested over {over}, asked for over {wanted}", told)
+    for key in asked.keys() - requested.keys():
+        sentence = f"{key} over {history.money(asked[key].minor)} was never requested"
+        yield history.missing("M1", asked[key].told, sentence, "refund")
+
+
+def _done(history: OrderHistory) -> Iterator[Violation]:
+    _, requested, done = history.movements
+    for key, (minor, told, _) in done.items():
+        if key not in requested:
+            yield history.missing("M2", told, f"{key}: {history.money(minor)} left unasked, by {told}")
+        elif minor != requested[key].minor:
+            wanted = history.money(requested[key].minor)
+            yield history.violated("M2", f"{key}: {history.money(minor)} left, {wanted} was requested", told)
+    totals = totals_by_leg(done)
+    left = totals["refund"] + totals["payout"]
+    coming = {key: one for key, one in requested.items() if key not in done}
+    came = history.balance.captured + totals["chargeback"] + totals_by_leg(coming)["chargeback"]
+    if left > came:
+        sentence = f"{history.money(left)} left, {history.money(came)} came in or is being charged back"
+        yield history.violated("M2", sentence)
+
+
+def _provided(history: OrderHistory) -> Iterator[Violation]:
+    """M4, by the provider's own word; and M2 where he says that he moved something under two references. Where he says
+    something else than was asked, a person must have been told."""
+    currency, (_, requested, done) = history.balance.currency, history.movements
+    reviews = (one for one in history.said_by("refund") if one.type == REVIEW)
+    reviewed = {key_of(one) for one in reviews if one.data["reason"] in DIFFERS}
+
+    def differs(promise: str, key: str, sentence: str, at: Observation) -> Violation:
+        found = history.missing(promise, at, sentence, "refund")
+        return found._replace(excuse="with an operator") if key in reviewed else found
+
+    references: defaultdict[str, dict[str, Observation]] = defaultdict(dict)
+    said: defaultdict[str, set[tuple[int, str, str]]] = defaultdict(set)
+    for one in history.of("payments.events"):
+        if "provider_reference" not in one.data:
+            continue  # he says no, or nothing that can be read
+        key, minor, reference = one.data["payment_key"], one.data["amount_minor"], one.data["provider_reference"]
+        said[key].add((minor, one.data["currency"], reference))
+        references[key].setdefault(reference, one)
+        moved = f"the provider moved {money(minor, one.data['currency'])} for {key}"
+        if key not in requested:
+            yield history.missing("M4", one, f"{moved}, which nobody requested")
+        elif (minor, one.data["currency"]) != (requested[key].minor, currency):
+            wanted = history.money(requested[key].minor)
+            yield differs("M4", key, f"{moved}, requested was {wanted}, and nobody was told", one)
+        elif key not in done:
+            yield differs("M4", key, f"{moved}, the books know nothing of it", one)
+    for key, (minor, told, _) in done.items():
+        reference, by_hand = told.data["provider_reference"], bool(told.data.get("note"))
+        if not by_hand and (minor, currency, reference) not in said[key]:
+            left = f"{key}: {history.money(minor)} left as {reference}"
+            yield history.missing("M4", told, f"{left}, but the provider says nothing of it")
+        references[key].setdefault(reference, told)
+    for key, known in references.items():
+        if len(known) > 1:
+            newest = max(known.values(), key=lambda one: one.at)
+            again = history.money(newest.data[DONE.get(newest.type, "amount_minor")])
+            yield differs("M2", key, f"{key} left twice: {again} again, as {' and as '.join(known)}", newest)
