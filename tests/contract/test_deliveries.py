@@ -91,8 +91,10 @@ async def hooks() -> Server:
 
 
 async def opened(shop: Shop, *shards: int) -> Shop:
+    """Looked through for the first time, so that nothing of that is under way any more."""
     for shard in shards or (0,):
         await shop.queue.opened(shard)
+    await shop.queue.settled()
     return shop
 
 
