@@ -15,6 +15,7 @@ REGISTRIES = re.compile(
 )
 MACHINE = re.compile(r"(?<![\w.}:/-])/(home|root|work|tmp|Users)/\w")
 TARGET = re.compile(r"^([a-z][a-z0-9-]*):(?!=)(.*)$", re.MULTILINE)
+MODULE = re.compile(r"(?:\bfrom|\bimport|-m) ((?:schemas|shared|services|deploy)(?:\.\w+)+)")
 TEST = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)[^)]*\)")
 """A page's link to a file beside it."""
@@ -105,3 +106,16 @@ def test_the_tests_that_ask_for_a_file_are_there() -> None:
     gone = [name for name in named if name not in written]
     assert named
     assert not gone, f"{gone}: CONTRIBUTING.md names tests that are not there"
+
+
+def test_pages_name_modules_that_are_there() -> None:
+    """In commands, which a reader copies."""
+    gone = [
+        f"{relative(page)}:{number} {module}"
+        for page in files()
+        if page.suffix == ".md"
+        for number, line in lines(page)
+        for module in MODULE.findall(line)
+        if not any((ROOT / module.replace(".", "/")).with_suffix(suffix).exists() for suffix in ("", ".py"))
+    ]
+    assert not gone, "\n".join(gone)
