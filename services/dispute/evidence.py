@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 
-from schemas.common import EVIDENCE_FILES_MAX, Evidence
+from schemas.common import Evidence
 from schemas.dispute.commands import AddEvidence
 from schemas.dispute.events import EvidenceAdded
 from schemas.dispute.shapes import Side
 from schemas.policy import Policy
 from services.dispute.states import FiledInStage, InMediation, Opened, stage
 from shared.kernel.decider import Output, Refusal
-from shared.rules.evidence import TOO_MANY_FILES
+from shared.rules.evidence import too_many_files
 
 
 def too_much(filed: Sequence[FiledInStage], by: Side, stage: str, evidence: Sequence[Evidence]) -> Refusal | None:
     shown = sum(one.by == by and one.stage == stage for one in filed)
-    if shown + len(evidence) <= EVIDENCE_FILES_MAX:
-        return None
-    return TOO_MANY_FILES
+    return too_many_files(shown, evidence)
 
 
 def add(dispute: Opened, command: AddEvidence, by: Side, policy: Policy) -> list[Output]:

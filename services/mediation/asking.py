@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from schemas.common import EVIDENCE_FILES_MAX
 from schemas.mediation.commands import AnswerQuestion, AskQuestion
 from schemas.mediation.events import AnswerMissed, QuestionAnswered, QuestionAsked
 from schemas.policy import Policy
@@ -10,7 +9,7 @@ from services.mediation.case import ROUND_OVER, Case, InRound, MediationDeadline
 from services.mediation.deciding import default
 from services.mediation.policy import QUESTIONS_MAX, answer_by, on_silence
 from shared.kernel.decider import Deadline, Output, Refusal
-from shared.rules.evidence import TOO_MANY_FILES, reject_evidence
+from shared.rules.evidence import reject_evidence, too_many_files
 from shared.rules.refusals import too_late
 
 
@@ -47,8 +46,8 @@ def answer(case: Case, command: AnswerQuestion, time: datetime, policy: Policy) 
     if (command.question_id, side) not in case.awaited:
         return [Refusal("wrong_state", "This question waits for no answer.")]
     in_this_round = sum(one.by == side and one.round == file.round for one in file.filed)
-    if in_this_round + len(command.evidence) > EVIDENCE_FILES_MAX:
-        return [TOO_MANY_FILES]
+    if refusal := too_many_files(in_this_round, command.evidence):
+        return [refusal]
     answered = QuestionAnswered(
         dispute_id=file.dispute_id,
         question_id=command.question_id,

@@ -7,7 +7,7 @@ from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import parseaddr
-from typing import Literal, Protocol, Self
+from typing import Literal, Self
 
 import aiosmtplib
 from pydantic import Field, SecretStr, model_validator
@@ -54,14 +54,6 @@ class MailSettings(Settings):
 BAD_ADDRESS = SendResult("bad_address", final=True)
 
 
-class MailGateway(Protocol):
-    async def send(self, delivery_id: str, email: str, letter: Letter, at: datetime) -> SendResult:
-        """Hands one mail over. Never raises for what a server or an address does."""
-        ...
-
-    async def close(self) -> None: ...
-
-
 def deliverable(email: str) -> str | None:
     """The address as a mail server reads it, or None: what would need quoting could be read in two ways."""
     local, _, domain = email.rpartition("@")
@@ -99,6 +91,7 @@ class Smtp:
         self._idle: list[aiosmtplib.SMTP] = []
 
     async def send(self, delivery_id: str, email: str, letter: Letter, at: datetime) -> SendResult:
+        """Hands one mail over. Never raises for what a server or an address does."""
         to = deliverable(email)
         if to is None:
             return BAD_ADDRESS
@@ -181,7 +174,7 @@ def _refused(status: int, by_recipient: bool) -> SendResult:
     return SendResult("refused", status, final=by_recipient and status >= 500)
 
 
-def mail_channel(gateway: MailGateway, at_once: int = 4) -> Channel[Queued]:
+def mail_channel(gateway: Smtp, at_once: int = 4) -> Channel[Queued]:
     async def send(queued: Queued, now: datetime) -> SendResult:
         return await gateway.send(queued.delivery_id, queued.email, letter(queued), queued.event_at)
 

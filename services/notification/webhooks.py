@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from ipaddress import ip_address
-from typing import Annotated, Protocol, Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 import httpcore
@@ -163,14 +163,6 @@ def meaning(status: int) -> SendResult:
     return SendResult("refused", final=final, http_status=status)
 
 
-class WebhookGateway(Protocol):
-    async def send(self, queued: WebhookQueued, at: datetime) -> SendResult:
-        """Hands one webhook over. Never raises for what an endpoint or an address does."""
-        ...
-
-    async def close(self) -> None: ...
-
-
 class Webhooks:
     """Keeps its connections for the next ones."""
 
@@ -187,6 +179,7 @@ class Webhooks:
         )
 
     async def send(self, queued: WebhookQueued, at: datetime) -> SendResult:
+        """Hands one webhook over. Never raises for what an endpoint or an address does."""
         endpoint = self._endpoints.get(queued.recipient.role)
         if endpoint is None:
             return UNREACHABLE  # what was queued while there was one
@@ -232,5 +225,5 @@ async def _read(response: httpcore.Response) -> None:
             return
 
 
-def webhook_channel(gateway: WebhookGateway, at_once: int = 4) -> Channel[WebhookQueued]:
+def webhook_channel(gateway: Webhooks, at_once: int = 4) -> Channel[WebhookQueued]:
     return Channel("webhook", gateway.send, gateway.close, at_once)

@@ -175,9 +175,6 @@ def _answered(record: ConsumerRecord, given: PaymentSettled | PaymentFailed) -> 
         id=blake2b(f"sandbox|{given.order_id}|{command_id}".encode(), digest_size=16).hexdigest(),
         causation_id=command_id,
         correlation_id=codec.header(record.headers, "ce_correlationid") or command_id,
-        command_id=None,
-        digest=None,
         traceparent=codec.header(record.headers, "traceparent"),
-        headers=None,
         data=given.model_dump_json().encode(),
     )

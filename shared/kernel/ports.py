@@ -59,7 +59,7 @@ class Input:
 @dataclass(slots=True)
 class StoredEvent:
     """One message from its commit on: a piece of a stream and, with a topic, of the shard's outbox. The record that it
-    becomes follows from it (`codec.published`)."""
+    becomes follows from it (`codec.published`); tables keep all of it but `message`, in this order."""
 
     shard: int
     position: int
@@ -75,16 +75,16 @@ class StoredEvent:
     type: str
     time: int
     """Of the input that caused it, ms (R0)."""
-    id: str | None
-    causation_id: str | None
-    correlation_id: str | None
-    command_id: str | None
+    id: str | None = None
+    causation_id: str | None = None
+    correlation_id: str | None = None
+    command_id: str | None = None
     """Of the command that this is the first answer to."""
-    digest: bytes | None
-    traceparent: str | None
-    headers: Headers | None
+    digest: bytes | None = None
+    traceparent: str | None = None
+    headers: Headers | None = None
     """Those of a dead letter, which are not ours; None: they follow from the rest."""
-    data: bytes | None
+    data: bytes | None = None
     message: object = None
     """What `data` says, as it was decided; None when read back."""
 

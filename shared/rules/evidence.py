@@ -6,8 +6,6 @@ from schemas.common import EVIDENCE_FILES_MAX, Evidence
 from schemas.dispute.shapes import Side
 from shared.kernel.decider import Refusal
 
-TOO_MANY_FILES = Refusal("limit_exceeded", f"Each party may show {EVIDENCE_FILES_MAX} files in one stage.")
-
 
 def reject_evidence(owners: Mapping[str, Side], by: Side, evidence: Sequence[Evidence]) -> Refusal | None:
     """`owners`: who showed which file of the dispute so far, by evidence id."""
@@ -21,3 +19,10 @@ def reject_evidence(owners: Mapping[str, Side], by: Side, evidence: Sequence[Evi
             return Refusal("not_allowed", f"Evidence {one.supersedes} is the other party's.")
         owners[one.evidence_id] = by
     return None
+
+
+def too_many_files(shown: int, evidence: Sequence[Evidence]) -> Refusal | None:
+    """`shown`: how many the same party has in this stage already."""
+    if shown + len(evidence) <= EVIDENCE_FILES_MAX:
+        return None
+    return Refusal("limit_exceeded", f"Each party may show {EVIDENCE_FILES_MAX} files in one stage.")

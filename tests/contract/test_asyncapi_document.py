@@ -76,7 +76,7 @@ def test_no_channel_has_a_message_of_another_topic() -> None:
 def test_what_our_services_write_has_the_headers_that_are_declared(traceparent: str | None) -> None:
     message = PUBLIC["order.completed.v1"].read(json.dumps(_example("order.completed.v1")))
     place = (3, 7, 7, "order.events", 3, None, "A-1001", message.type, to_ms(NOW))
-    stored = StoredEvent(*place, "id-1", "cause-1", "first-1", None, None, traceparent, None, b"{}")
+    stored = StoredEvent(*place, "id-1", "cause-1", "first-1", traceparent=traceparent, data=b"{}")
     _, _, written = published(stored, "order")
     declared = _headers("order.completed.v1")
     assert set(declared["required"]) == {name for name, _ in written} - {"traceparent"}

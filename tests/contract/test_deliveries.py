@@ -33,8 +33,9 @@ from tests.domain.notification_samples import placed
 from tests.domain.test_notification_letters import queued_for
 from tests.domain.test_notification_webhooks import BOTH_CHANNELS
 from tests.domain.test_notification_webhooks import queued as webhook
-from tests.kit.shop import Rows, Shop, until
+from tests.kit.shop import Rows, Shop
 from tests.kit.stored_events import NOON
+from tests.support.waiting import until_true
 
 BUSY = SendResult("refused", smtp_status=451)
 GONE = SendResult("refused", smtp_status=550, final=True)
@@ -377,7 +378,7 @@ async def test_however_many_wait_only_a_page_is_in_memory_and_few_are_under_way(
     mail.open.clear()
     for number in range(TAKEN_MAX):
         await shop.order(f"order-{number}")
-    await until(lambda: mail.waiting == 4)
+    await until_true(lambda: mail.waiting == 4)
     await shop.order("one-more")
     await asyncio.sleep(0.1)
     [channel] = shop.queue.channels
@@ -413,7 +414,7 @@ async def test_a_server_that_hangs_holds_up_no_other_channel(
         return len(other.tried) == 2 * orders
 
     while not sent():
-        await until(lambda: sent() or both.queue.next_due() is not None)
+        await until_true(lambda: sent() or both.queue.next_due() is not None)
         for outcome in both.queue.due(both.now, 0):
             await both.hear(outcome)
     assert hanging.tried == []
@@ -430,7 +431,7 @@ async def test_a_letter_that_waits_its_turn_is_not_sent_for_a_lost_shard(shop: S
     mail.open.clear()
     for number in range(5):
         await shop.order(f"order-{number}")
-    await until(lambda: mail.waiting == 4)
+    await until_true(lambda: mail.waiting == 4)
     shop.queue.closed(0)
     mail.open.set()
     assert await shop.outcomes() == []
@@ -442,7 +443,7 @@ async def test_what_was_begun_before_the_shard_changed_hands_counts_no_more_and_
 ) -> None:
     mail.open.clear()
     await shop.order()
-    await until(lambda: mail.waiting == 2)
+    await until_true(lambda: mail.waiting == 2)
     shop.queue.closed(0)
     await shop.queue.opened(0)
     mail.open.set()
@@ -486,7 +487,7 @@ async def test_once_stopped_it_begins_nothing_more(shop: Shop, mail: Server) -> 
     mail.open.clear()
     for number in range(5):
         await shop.order(f"order-{number}")
-    await until(lambda: mail.waiting == 4)
+    await until_true(lambda: mail.waiting == 4)
     await shop.queue.stop()
     mail.open.set()
     await shop.order("order-9")

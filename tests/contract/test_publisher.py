@@ -66,7 +66,7 @@ def in_memory() -> Bench:
 
 def event(sequence: int, partition: int = 0, data: bytes | None = b"{}", **other: Any) -> StoredEvent:
     place = (0, sequence, sequence, "order.events", partition, None, "order-1", "some.v1", 0)
-    plain = StoredEvent(*place, f"id-{sequence}", "cause", "story", None, None, None, None, data)
+    plain = StoredEvent(*place, f"id-{sequence}", "cause", "story", data=data)
     return replace(plain, **other)
 
 

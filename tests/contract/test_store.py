@@ -80,23 +80,20 @@ async def bench(real: Stack | None) -> AsyncIterator[Bench]:
 def event(position: int, stream_id: str | None = "order-1", shard: int = 0, **other: Any) -> StoredEvent:
     topic = other.pop("topic", "order.events")
     plain = StoredEvent(
-        shard,
-        position,
-        None if topic is None else position,
-        topic,
-        shard,
-        None,
-        stream_id,
-        "some.type.v1",
-        1_700_000_000_000 + position,
-        f"id-{position}",
-        "cause \N{SNOWMAN}",
-        "story",
-        None,
-        None,
-        "00-1-2-01",
-        None,
-        b"{}",
+        shard=shard,
+        position=position,
+        sequence=None if topic is None else position,
+        topic=topic,
+        partition=shard,
+        key=None,
+        stream_id=stream_id,
+        type="some.type.v1",
+        time=1_700_000_000_000 + position,
+        id=f"id-{position}",
+        causation_id="cause \N{SNOWMAN}",
+        correlation_id="story",
+        traceparent="00-1-2-01",
+        data=b"{}",
     )
     return replace(plain, **other)
 

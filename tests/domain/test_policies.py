@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from shared.kernel.policies import PolicyMissing
 from shared.rules import calendar, policies
 from shared.rules.policies import PUBLISHED, BrokenPolicy
 from shared.runtime import application
+from tests.support.waiting import until_true
 
 FILE = "aliexpress.1.yaml"
 CONTENT = (PUBLISHED / FILE).read_bytes()
@@ -194,20 +195,12 @@ async def test_a_running_service_takes_up_what_is_published_unless_it_is_broken(
     keeping = asyncio.create_task(application._keep_policies(loop, tmp_path))
 
     folder(tmp_path, {file: content[:-30]})
-    await until(lambda: file in caplog.text)
+    await until_true(lambda: file in caplog.text)
     assert loop.policies.newest("aliexpress")[0].version == 1
 
     folder(tmp_path, {file: content})
-    await until(lambda: loop.policies.newest("aliexpress")[0].version == 2)
+    await until_true(lambda: loop.policies.newest("aliexpress")[0].version == 2)
     keeping.cancel()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1_000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("it did not come about")
 
 
 # -- when a duration ends --------------------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from services.composition import DECIDERS
-from services.notification.smtp import MailGateway
-from services.notification.webhooks import WebhookGateway
+from services.notification.smtp import Smtp
+from services.notification.webhooks import Webhooks
 from shared.kernel.ports import InputSource, Projection, Publisher, Source, Store
 from shared.runtime import shard_loop
 from shared.runtime.parts import BackgroundTask
@@ -76,8 +76,8 @@ DOORS_OF: dict[str, dict[str, Door]] = {
     "notification": {
         "projection": Door(Projection, "services.notification.app", "Deliveries"),
         "inputs": Door(InputSource, "services.notification.app", "Deliveries"),
-        "mail": Door(MailGateway, "services.notification.app", "Smtp"),
-        "webhook": Door(WebhookGateway, "services.notification.app", "Webhooks"),
+        "mail": Door(Smtp, "services.notification.app", "Smtp"),
+        "webhook": Door(Webhooks, "services.notification.app", "Webhooks"),
     },
 }
 

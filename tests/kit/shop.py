@@ -1,7 +1,6 @@
 """Orders whose deliveries a queue keeps, and a clock that stands until it is moved."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,12 +17,6 @@ from shared.kernel.stream import Stream, handle
 from tests.domain.notification_samples import SAMPLES, placed
 from tests.domain.table import POLICIES
 from tests.kit.stored_events import NOON, stored_event
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (what is waited for has no event)
-            await asyncio.sleep(0.005)
 
 
 @dataclass

@@ -35,10 +35,7 @@ def stored_event(
         id=f"event-{position}",
         causation_id="cause",
         correlation_id=correlation_id,
-        command_id=None,
-        digest=None,
         traceparent=traceparent,
-        headers=None,
         data=data,
         message=message,
     )

@@ -7,7 +7,7 @@ from services.dispute import policy as dispute_policy
 from services.dispute import states as dispute_states
 from services.mediation import case, deciding, offers, seating
 from services.mediation import policy as mediation_policy
-from shared.rules import refusals
+from shared.rules import evidence, refusals
 from tests.mutants.changes import change, drop, flip, negate
 from tests.mutants.mutant import Mutant
 
@@ -80,7 +80,7 @@ MUTANTS = (
         lambda: dispute,
         change("case MediationDecided(round=__) | __a: ...", "case MediationDecided() | __a: ..."),
     ),
-    Mutant("the twentieth file is one too many", lambda: dispute, flip("__ <= EVIDENCE_FILES_MAX")),
+    Mutant("the twentieth file is one too many", lambda: evidence, flip("__ <= EVIDENCE_FILES_MAX")),
     Mutant("each report of delivery gives the seller his days anew", lambda: dispute, drop("not __.delivered")),
     Mutant(
         "a replacement that is never sent costs the seller nothing",

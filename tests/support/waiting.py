@@ -19,3 +19,12 @@ async def until(
             raise TimeoutError(f"waited in vain until {what}")
         await asyncio.sleep(every)
     return found
+
+
+async def until_true(condition: Callable[[], bool]) -> None:
+    """Raises TimeoutError."""
+
+    async def holds() -> bool:
+        return condition()
+
+    await until("it came about", holds, within=10, every=0.005)

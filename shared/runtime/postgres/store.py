@@ -1,6 +1,8 @@
 """The store of the shard loop on PostgreSQL."""
 
 from collections.abc import Sequence
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 import asyncpg
@@ -54,11 +56,9 @@ WITH fence AS (
 )
 SELECT 1 / ((SELECT count(*) FROM fence) = cardinality($1::int[]))::int
 """
-COLUMNS = (
-    *("shard", "position", "sequence", "topic", "partition", "key", "order_id", "type", "time"),
-    *("id", "causation_id", "correlation_id", "command_id", "digest", "traceparent", "headers", "data"),
-)
-"""Of `StoredEvent`, in its order; the stream is an order, but for the roster of mediators."""
+FIELDS = tuple(one.name for one in fields(StoredEvent) if one.name != "message")
+COLUMNS = tuple("order_id" if name == "stream_id" else name for name in FIELDS)
+"""The stream is an order, but for the roster of mediators."""
 EVENT = ", ".join(COLUMNS)
 LOAD = f"""
 SELECT {EVENT} FROM event JOIN unnest($1::int[], $2::text[]) AS wanted (shard, order_id) USING (shard, order_id)
@@ -86,33 +86,17 @@ def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
+_values = attrgetter(*FIELDS)
+
+
 def _stored(event: StoredEvent) -> tuple[Any, ...]:
-    """As COLUMNS."""
-    return (
-        event.shard,
-        event.position,
-        event.sequence,
-        event.topic,
-        event.partition,
-        event.key,
-        event.stream_id,
-        event.type,
-        event.time,
-        event.id,
-        event.causation_id,
-        event.correlation_id,
-        event.command_id,
-        event.digest,
-        event.traceparent,
-        None if event.headers is None else codec.pack_headers(event.headers),
-        event.data,
-    )
+    *values, headers, data = _values(event)
+    return (*values, None if headers is None else codec.pack_headers(headers), data)
 
 
 def _read(row: Sequence[Any]) -> StoredEvent:
-    columns: list[Any] = list(row)
-    columns[-2] = None if columns[-2] is None else codec.unpack_headers(columns[-2])
-    return StoredEvent(*columns)
+    *values, headers, data = row
+    return StoredEvent(*[*values, None if headers is None else codec.unpack_headers(headers), data])
 
 
 class PostgresStore:
