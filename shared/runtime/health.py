@@ -105,7 +105,8 @@ def health(loop: ShardLoop, membership: Membership, progress: Progress) -> Any:
         stalled = progress.stalled()
         reached = membership.reached.is_set()
         behind = progress.seconds_behind({number: shard.claim.cursors for number, shard in loop.shards.items()})
-        healthy = idle < STALLED_AFTER and membership.complete.is_set() and reached and not stalled
+        problems = loop.problems.told()
+        healthy = idle < STALLED_AFTER and membership.complete.is_set() and reached and not stalled and not problems
         body = {
             "healthy": healthy,
             "shards": sorted(loop.shards),
@@ -114,6 +115,7 @@ def health(loop: ShardLoop, membership: Membership, progress: Progress) -> Any:
             "seconds_behind": round(behind, 3),
             "broker_answers": reached,
             "stalled": stalled,
+            "problems": problems,
             "seconds_since_step": round(idle.total_seconds(), 3),
         }
         return AsgiResponse(json.dumps(body).encode(), 200 if healthy else 503, {"content-type": "application/json"})

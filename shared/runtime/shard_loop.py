@@ -37,6 +37,7 @@ from shared.kernel.ports import (
 from shared.kernel.stream import Stream, folded, handle, may_resume
 from shared.runtime.batch import Batch, Shard, Work
 from shared.runtime.outbox import Outbox
+from shared.runtime.problems import Problems
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class ShardLoop:
         self.shards: dict[int, Shard] = {}
         self.handled = 0
         self.stepped_at = clock()
+        self.problems = Problems()
         self.dropped: Callable[[], None] = lambda: None
         """Called when shards were dropped: whoever grants ownership should look again."""
         self._turn = asyncio.Lock()
