@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from schemas.mediation.commands import AssignMediator, Seat
+from schemas.mediation.commands import AssignMediator
 from schemas.order.commands import Place
 from schemas.publish import GOLDEN, as_text, is_public, json_schema
 from schemas.timer.events import Elapsed
@@ -19,8 +19,8 @@ from schemas.wire import MEDIATORS_KEY, AnyMessage
 DOCUMENT = Path(__file__).parent / "asyncapi.json"
 
 _READERS = {topic.name: topic.readers for topic in all_topics()}
-AMONG_OURSELVES = frozenset({Seat.type, Elapsed.type})
-"""OutgoingMessage into an inbox by our services alone."""
+ELSEWHERE = {"mediation.roster": (AssignMediator.type,)}
+"""Types that lie in a topic other than their own, too, besides bells, which ring in every inbox."""
 STRUCTURED = "structured"
 DEAD_LETTER = "dead-letter"
 
@@ -181,7 +181,7 @@ def _messages_on(topic: Topic, public: Iterable[AnyMessage]) -> list[str]:
     """Keys of its messages in the components."""
     if topic.name.endswith(".dead-letters"):
         return [DEAD_LETTER]
-    types = [model.type for model in public if model.topic == topic.name]
+    types = [model.type for model in public if model.topic == topic.name] + [*ELSEWHERE.get(topic.name, ())]
     if "timer" in topic.writers and Elapsed.type not in types:
         types.append(Elapsed.type)
     return [*types, STRUCTURED] if topic.name in OUTSIDERS_WRITE else types
@@ -189,7 +189,12 @@ def _messages_on(topic: Topic, public: Iterable[AnyMessage]) -> list[str]:
 
 def _channel(topic: Topic, messages: Iterable[str]) -> Json:
     kind = topic.name.rpartition(".")[2]
-    holds = {"commands": "Commands", "events": "Facts and refusals", "dead-letters": "What could not be read"}[kind]
+    holds = {
+        "commands": "Commands",
+        "events": "Facts and refusals",
+        "dead-letters": "What could not be read",
+        "roster": "What cases and the roster of mediators tell each other",
+    }[kind]
     return {
         "address": topic.name,
         "title": topic.name,
@@ -240,11 +245,7 @@ def _sends(principal: str, message: str, topic: Topic) -> bool:
     """Inboxes have several writers, each with words of his own; on other topics every writer may say everything."""
     if topic.name not in OUTSIDERS_WRITE:
         return True
-    if principal == "timer":
-        return message == Elapsed.type
-    if principal in SERVICES:
-        return message in {Seat.type, AssignMediator.type}
-    return message not in AMONG_OURSELVES
+    return (message == Elapsed.type) == (principal == "timer")
 
 
 def _message(model: AnyMessage) -> Json:

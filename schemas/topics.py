@@ -28,8 +28,8 @@ _PEOPLE = frozenset({"gateway", "operator"})
 _WRITERS: dict[str, frozenset[str]] = {
     "order.commands": _PEOPLE | {"timer"},
     "dispute.commands": _PEOPLE | {"timer"},
-    "mediation.commands": _PEOPLE | {"timer", "mediation"},
-    "refund.commands": _PEOPLE | {"timer"},
+    "mediation.commands": _PEOPLE | {"timer"},
+    "refund.commands": frozenset({"operator", "timer"}),
     "timer.commands": frozenset({"order", "dispute", "mediation", "refund"}),
     "payments.commands": frozenset({"refund"}),
     "payments.events": frozenset({"payments"}),
@@ -39,6 +39,7 @@ _READERS: dict[str, frozenset[str]] = {
     "order.events": frozenset({"dispute", "refund", "notification", "gateway"}),
     "dispute.events": frozenset({"order", "mediation", "notification", "gateway"}),
     "mediation.events": frozenset({"dispute", "notification", "gateway"}),
+    "mediation.roster": frozenset({"mediation"}),
     "refund.events": frozenset({"order", "notification", "gateway"}),
     "notification.events": frozenset({"gateway"}),
     "timer.events": frozenset({"gateway"}),
@@ -79,7 +80,7 @@ def all_topics(prefix: str = "", partitions: int = PARTITIONS) -> list[Topic]:
     configs = {f"{service}.commands": commands for service in SERVICES if service != "notification"}
     configs |= {f"{service}.events": events for service in SERVICES}
     configs |= {f"{service}.dead-letters": dead_letters for service in SERVICES}
-    configs |= {"payments.commands": commands, "payments.events": events | unfolded}
+    configs |= {"mediation.roster": commands, "payments.commands": commands, "payments.events": events | unfolded}
     return [
         Topic(prefix + name, partitions, config, _writers(name), _readers(name)) for name, config in configs.items()
     ]

@@ -18,7 +18,7 @@ from schemas.catalogue import CONTRACT
 from schemas.instants import EPOCH, to_ms
 from schemas.mediation.commands import Seat
 from schemas.timer.events import Elapsed
-from schemas.topics import OUTSIDERS_WRITE
+from schemas.topics import OUTSIDERS_WRITE, all_topics
 from services.composition import DECIDERS
 from shared.kernel.codec import DeadLetter, Decoder
 from shared.kernel.ports import Record
@@ -29,6 +29,10 @@ ALARMED = ("order", "dispute", "mediation", "refund")
 WRITERS = {"payments.commands": ("refund",), "timer.commands": ALARMED}
 """Who writes a topic that is not named after its only writer."""
 COMMAND_TOPICS = tuple(f"{service}.commands" for service in (*ALARMED, "timer"))
+BETWEEN_SHARDS = "mediation.roster"
+"""Its partitions are those of whom something is told, not of who tells it."""
+EXPIRE = frozenset(topic.name for topic in all_topics() if topic.config["retention.ms"] != "-1")
+"""Topics whose records are not kept for ever."""
 
 LEDGER = "the ledger"
 ALARMS = "the pending alarms"
@@ -37,7 +41,7 @@ LATER = "refund.events, beyond the end that was read"
 
 BELL, SEAT = Elapsed.type, Seat.type
 UNREADABLE = "unreadable"
-UNANSWERED = (BELL, SEAT, UNREADABLE)
+UNANSWERED = (BELL, UNREADABLE)
 DEAD_LETTER = "dead-letter"
 
 FIELDS = frozenset(
@@ -93,7 +97,7 @@ class Observation:
             found is not None
             and self.sequence is not None
             and found["service"] in writers
-            and int(found["shard"]) == self.partition
+            and (self.topic == BETWEEN_SHARDS or int(found["shard"]) == self.partition)
         )
 
     def __str__(self) -> str:
@@ -121,13 +125,11 @@ class Reader:
             place = _place(record.topic, record.partition, record.offset)
             return _observation(record, headers, type=UNREADABLE, id=place)
         command = found.input
-        # The roster answers nobody; to what a case said it belongs under the order of the case.
-        about = headers.get("ce_subject", "") if command.type == SEAT else command.stream_id
         offer_id = getattr(command.payload, "offer_id", None)
         return _observation(
             record,
             headers,
-            order_id=about,
+            order_id=command.stream_id,
             type=command.type,
             id=command.id,
             digest=command.digest or b"",
@@ -139,9 +141,11 @@ def _observation(record: Record, headers: Mapping[str, str], **known: Any) -> Ob
     sequence = headers.get("ce_sequence", "")
     source = headers.get("ce_source", "")
     ours = SOURCE.fullmatch(source) and sequence.isascii() and sequence.isdigit() and len(sequence) <= 18
+    key = (record.key or b"").decode(errors="replace")
+    type_ = headers.get("ce_type", "")
     about = {
-        "order_id": (record.key or b"").decode(errors="replace"),
-        "type": headers.get("ce_type", ""),
+        "order_id": headers.get("ce_subject", key) if type_ == SEAT else key,  # what a case said belongs to its order
+        "type": type_,
         "id": headers.get("ce_id", ""),
         "cause": headers.get("ce_causationid", ""),
         "source": source,

@@ -45,12 +45,13 @@ class RetireMediator(MediationCommand):
     mediator_id: MediatorId
 
 
-class Seat(MediationCommand):
+class Seat(Command):
     """Where a round's seat stands; a case tells the roster at every change. `order_id` is the case's order."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
 
     type = "mediation.seat.v1"
+    topic = "mediation.roster"
     by = frozenset({"platform"})
     example = fields(actor=PLATFORM, dispute_id="A-1001.d1", round=1, mediator_id=None, wanted=True, except_=["max"])
 
@@ -72,11 +73,11 @@ class CaseCommand(MediationCommand):
 
 
 class AssignMediator(CaseCommand):
-    """By the roster, which counts only while a mediator is wanted, or by hand (R48). Answered by
-    `mediation.assigned`."""
+    """By hand (R48), answered by `mediation.assigned`. The roster says the same on `mediation.roster`, where it counts
+    only while a mediator is wanted."""
 
     type = "mediation.assign.v1"
-    by = frozenset({"operator", "platform"})
+    by = frozenset({"operator"})
     example = fields(actor=OPERATOR, mediator_id="mia", email="mia@example.com", locale="en")
 
     mediator_id: MediatorId

@@ -1,7 +1,9 @@
 """Wiring."""
 
+from pathlib import Path
+
 from services.mediation.domain import DECIDER
 from shared.runtime.application import Application
 from shared.runtime.settings import Settings
 
-APP = Application(lambda settings: DECIDER, Settings)
+APP = Application(lambda settings: DECIDER, Settings, migrations=(Path(__file__).parent / "migrations",))

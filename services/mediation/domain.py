@@ -31,7 +31,7 @@ from services.mediation import case as cases
 from services.mediation.case import Case, CaseEvidenceNoted, InRound, MediationDeadline
 from services.mediation.roster import Roster
 from services.mediation.states import Cases, State, deadlines, evolve, stamp
-from services.mediation.subscriptions import SUBSCRIPTIONS, Foreign
+from services.mediation.subscriptions import BETWEEN_STREAMS, SUBSCRIPTIONS, Foreign, Told
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
 from shared.kernel.policies import Policies
 
@@ -46,13 +46,13 @@ Act = (
     | CancelArbitration
 )
 """What is done in a case."""
-Commands = RegisterMediator | RetireMediator | Seat | Act
+Commands = RegisterMediator | RetireMediator | Act
 
 
 def decide(state: State | None, command: Commands, now: datetime, policies: Policies) -> Sequence[Output]:
     if command.key == MEDIATORS_KEY:
         return roster.decide(state if isinstance(state, Roster) else Roster(), command)
-    assert not isinstance(command, RegisterMediator | RetireMediator | Seat)  # they have no other key
+    assert not isinstance(command, RegisterMediator | RetireMediator)  # they have no other key
     known = _cases(state)
     case = known.get(command.dispute_id)
     if case is None:
@@ -84,11 +84,15 @@ def _obey(case: Case, command: Act, now: datetime, policy: Policy) -> Sequence[O
             assert_never(command)
 
 
-def react(state: State | None, event: Foreign, now: datetime, policies: Policies) -> Sequence[Output]:
+def react(state: State | None, event: Foreign | Told, now: datetime, policies: Policies) -> Sequence[Output]:
+    if isinstance(event, Seat):
+        return roster.hear(state if isinstance(state, Roster) else Roster(), event)
     if event.key == MEDIATORS_KEY:
         return []  # no order has this key, so no dispute of one can come here
     case = _cases(state).get(event.dispute_id)
     match event:
+        case AssignMediator():
+            return seating.given(case, event, now, policies)
         case DisputeEscalated():
             return seating.escalated(case, event, now, policies)
         case DisputeAppealed():
@@ -128,11 +132,12 @@ def _noted(case: Case | None, event: EvidenceAdded) -> Sequence[Output]:
     return [CaseEvidenceNoted(dispute_id=event.dispute_id, filed=filed)]
 
 
-DECIDER: Decider[State, Commands, Foreign] = Decider(
+DECIDER: Decider[State, Commands, Foreign | Told] = Decider(
     service="mediation",
     commands=get_args(Commands),
     decide=decide,
     subscriptions=SUBSCRIPTIONS,
+    between_streams=BETWEEN_STREAMS,
     react=react,
     deadlines=deadlines,
     deadline_names=get_args(MediationDeadline),

@@ -12,7 +12,7 @@ from schemas.mediation.commands import AssignMediator, RegisterMediator, RetireM
 from schemas.mediation.events import MediatorRegistered, MediatorRetired
 from schemas.wire import Command, Event, Id, PrivateEvent
 from services.mediation.seating import PLATFORM
-from shared.kernel.decider import Output, Refusal
+from shared.kernel.decider import Output, Refusal, Send
 from shared.rules.refusals import who_may
 
 
@@ -70,7 +70,7 @@ class Roster:
 
 
 def decide(roster: Roster, message: Command) -> list[Output]:
-    if not isinstance(message, RegisterMediator | RetireMediator | Seat):
+    if not isinstance(message, RegisterMediator | RetireMediator):
         return [Refusal("not_found", "These are the mediators; there is no dispute here.")]
     if isinstance(message, RetireMediator) and message.mediator_id not in roster.active.keys() | roster.retired:
         return [Refusal("not_found", f"There is no mediator {message.mediator_id}.")]
@@ -91,17 +91,19 @@ def decide(roster: Roster, message: Command) -> list[Output]:
             return [Refusal("wrong_state", f"The mediator {mediator_id} is retired already.")]
         case RetireMediator(mediator_id=mediator_id):
             return [MediatorRetired(mediator_id=mediator_id)]
-        case Seat():
-            return _serve(
-                roster,
-                SeatNoted(
-                    case_order_id=message.order_id,
-                    dispute_id=message.dispute_id,
-                    mediator_id=message.mediator_id,
-                    wanted=message.wanted,
-                    not_these=message.except_,
-                ),
-            )
+
+
+def hear(roster: Roster, seat: Seat) -> list[Output]:
+    return _serve(
+        roster,
+        SeatNoted(
+            case_order_id=seat.order_id,
+            dispute_id=seat.dispute_id,
+            mediator_id=seat.mediator_id,
+            wanted=seat.wanted,
+            not_these=seat.except_,
+        ),
+    )
 
 
 def _serve(roster: Roster, event: Event) -> list[Output]:
@@ -120,13 +122,16 @@ def _serve(roster: Roster, event: Event) -> list[Output]:
         about = roster.active[chosen]
         said += [
             SeatGiven(case_order_id=order_id, dispute_id=dispute_id, mediator_id=chosen),
-            AssignMediator(
-                order_id=order_id,
-                actor=PLATFORM,
-                dispute_id=dispute_id,
-                mediator_id=chosen,
-                email=about.email,
-                locale=about.locale,
+            Send(
+                AssignMediator(
+                    order_id=order_id,
+                    actor=PLATFORM,
+                    dispute_id=dispute_id,
+                    mediator_id=chosen,
+                    email=about.email,
+                    locale=about.locale,
+                ),
+                "mediation.roster",
             ),
         ]
         loads[chosen] += 1

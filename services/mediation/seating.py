@@ -63,27 +63,36 @@ def appealed(case: Case | None, event: DisputeAppealed, time: datetime, policies
 
 def assign(case: Case, command: AssignMediator, time: datetime, policy: Policy) -> list[Output]:
     """By hand anybody may be put in anybody's place, but on appeal nobody who had an earlier round."""
-    file, mediator = case.file, command.mediator_id
+    mediator = command.mediator_id
     if refusal := no_right(case, command):
         return [refusal]
-    by_hand = command.actor.role == "operator"
     on_appeal = isinstance(case, InRound) and case.appeal is not None
-    barred = {one for _, one in file.sat} if not by_hand else file.sat_before if on_appeal else set()
-    if mediator in barred:
+    if on_appeal and mediator in case.file.sat_before:
         return [Refusal("not_allowed", f"The mediator {mediator} had this case before.")]
     if not isinstance(case, InRound):
         return [ROUND_OVER]
-    if case.mediator_id is not None and not by_hand:
-        return [Refusal("wrong_state", "This case has a mediator; none is wanted.")]
     if case.mediator_id == mediator:
         return [Refusal("wrong_state", f"The mediator {mediator} has this case already.")]
+    return _seated(case, command, time, policy)
+
+
+def given(case: Case | None, answer: AssignMediator, time: datetime, policies: Policies) -> list[Output]:
+    """The roster answers a wish that may be over by now; how the seat stands it hears from the case."""
+    if not isinstance(case, InRound) or case.mediator_id is not None or time > case.round_ends_by:
+        return []
+    if any(mediator == answer.mediator_id for _, mediator in case.file.sat):
+        return []
+    return _seated(case, answer, time, policies.of(case.file.policy))
+
+
+def _seated(case: InRound, chosen: AssignMediator, time: datetime, policy: Policy) -> list[Output]:
     assigned = MediationAssigned(
-        dispute_id=file.dispute_id,
-        round=file.round,
-        mediator=Mediator(id=mediator, email=command.email, locale=command.locale),
+        dispute_id=case.file.dispute_id,
+        round=case.file.round,
+        mediator=Mediator(id=chosen.mediator_id, email=chosen.email, locale=chosen.locale),
         mediator_due_by=due_unless_asked(case.awaited, time, policy),
     )
-    return [assigned, _taken(file, mediator)]
+    return [assigned, _taken(case.file, chosen.mediator_id)]
 
 
 def overdue(case: InRound, time: datetime, policy: Policy) -> list[Output]:

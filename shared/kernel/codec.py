@@ -15,7 +15,7 @@ from pydantic_core import from_json, to_json
 from schemas.instants import from_ms, rfc3339
 from schemas.timer.events import Elapsed
 from schemas.topics import BATCH_BYTES_MAX, COMMAND_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE
-from schemas.wire import MEDIATORS_KEY, Command
+from schemas.wire import MEDIATORS_KEY, Command, Message
 from shared.kernel.decider import Decider, Refusal, RefusedOnArrival, WakeUp
 from shared.kernel.ports import Headers, Input, Record, StoredEvent
 
@@ -62,14 +62,18 @@ class Decoded:
 
 
 class Decoder:
-    """Reads the records of one service: the commands of its inbox and the foreign events it subscribes to."""
+    """Reads the records of one service: the commands of its inbox, the foreign events it subscribes to, and what its
+    streams tell each other."""
 
     def __init__(self, decider: Decider[Any, Any, Any], home: Home) -> None:
         self.inbox, self.home = f"{decider.service}.commands", home
         self.commands = {model.type: model for model in decider.inbox}
-        self.events = {(model.topic, model.type): model for model in decider.subscriptions}
-        foreign = {topic for topic, _ in self.events if topic}
-        self.topics = sorted(foreign | {self.inbox} if self.commands else foreign)
+        self.heard: dict[tuple[str | None, str], type[Message]] = {
+            **{(model.topic, model.type): model for model in decider.subscriptions},
+            **{(topic, model.type): model for topic, model in decider.between_streams},
+        }
+        topics = {topic for topic, _ in self.heard if topic}
+        self.topics = sorted(topics | {self.inbox} if self.commands else topics)
 
     def decode(self, record: Record, time: datetime) -> Decoded | DeadLetter | None:
         """None: not for this service. Never raises."""
@@ -77,7 +81,7 @@ class Decoder:
         own = record.topic == self.inbox
         structured = (headers.get("content-type") or b"").strip().lower().startswith(STRUCTURED)
         if not own and not structured:
-            model = self.events.get((record.topic, _text(headers.get("ce_type")) or ""))
+            model = self.heard.get((record.topic, _text(headers.get("ce_type")) or ""))
             if model is None:
                 return None
         if len(record.headers) > HEADERS_MAX:
@@ -146,7 +150,7 @@ class Decoder:
     def _event(
         self, record: Record, key: str, value: bytes, attributes: dict[str, str], time: datetime
     ) -> Decoded | DeadLetter | None:
-        model = self.events.get((record.topic, attributes["type"]))
+        model = self.heard.get((record.topic, attributes["type"]))
         if model is None:
             return None
         try:

@@ -95,6 +95,9 @@ class Decider(Generic[S, C, E]):
     """(state, command, its time, policies) -> what is said, in order; at least one thing."""
     subscriptions: tuple[type[Event], ...] = ()
     """Events of other services that are inputs here."""
+    between_streams: tuple[tuple[str, type[Command]], ...] = ()
+    """(topic, what its streams tell each other there): a topic that this service alone writes and reads, so what lies
+    there is believed; heard like an event of another service, not answered like a command."""
     react: Callable[[S | None, E, datetime, Policies], Sequence[Output]] = never_asked
     """(state, what was heard, its time, policies) -> what is said, perhaps nothing."""
     identify: Callable[[Any, str], Any] = lambda payload, ce_id: payload

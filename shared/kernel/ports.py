@@ -49,8 +49,9 @@ class Input:
     own: bool = False
     """It came through the service's own inbox, on its own partition, so its time counts (R0)."""
     digest: bytes | None = None
-    """Of a command's type and data: with its id, what makes a repeat a repeat. Of an outsider's event, or a wake-up:
-    what tells it from another one of the same id, its place."""
+    """Of a command's type and data: with its id, what makes a repeat a repeat; one without it comes from another stream
+    of the same service and is heard. Of an outsider's event, or a wake-up: what tells it from another one of the same
+    id, its place."""
     traceparent: str | None = None
     waited: bool = False
     """It was parked with its order, and now the order goes on."""

@@ -132,7 +132,9 @@ class Decision(Generic[S]):
     def react(self) -> None:
         found = self.found
         payload = self.decider.identify(found.payload, found.id)
-        self.say(self.decider.react(self.state, payload, found.time, self.policies), found.id, found.digest or b"")
+        actor = payload.actor if isinstance(payload, Command) else None
+        said = self.decider.react(self.state, payload, found.time, self.policies)
+        self.say(said, found.id, found.digest or b"", actor)
 
     def answer(self, command: Command | RefusedOnArrival, answered: set[bytes]) -> None:
         """Exactly one answer for a command: a repeat has had it, another body under a known id is refused."""
@@ -204,7 +206,7 @@ def handle(decider: Decider[S, Any, Any], stream: Stream[S], found: Input, polic
     if found.own:
         decision.pass_deadlines()
     match found.payload:
-        case Command() | RefusedOnArrival() as command:
+        case Command() | RefusedOnArrival() as command if found.digest is not None:
             answered = stream.answered.get(found.id, answered)
             decision.answer(command, answered)
         case WakeUp():

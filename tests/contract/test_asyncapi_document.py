@@ -57,7 +57,7 @@ def test_every_topic_is_a_channel_as_it_is_declared() -> None:
 
 
 def test_no_channel_has_a_message_of_another_topic() -> None:
-    """But bells, which are rung in every inbox, and the two that stand for any."""
+    """But bells, which are rung in every inbox, the roster's answer, and the two that stand for any."""
     strangers = {
         (name, message)
         for name, channel in DOC["channels"].items()
@@ -67,6 +67,7 @@ def test_no_channel_has_a_message_of_another_topic() -> None:
     inboxes = {name for name in TOPICS if name.endswith(".commands") and name in OUTSIDERS_WRITE}
     assert strangers == (
         {(name, "timer.elapsed.v1") for name in inboxes}
+        | {("mediation.roster", "mediation.assign.v1")}
         | {(name, "structured") for name in OUTSIDERS_WRITE}
         | {(f"{service}.dead-letters", "dead-letter") for service in SERVICES}
     )
@@ -157,9 +158,10 @@ def test_every_message_has_someone_who_sends_it() -> None:
 
 def test_people_are_not_told_to_send_what_our_services_say_among_themselves() -> None:
     assert _messages("timer.send.order.commands") == {"timer.elapsed.v1"}
-    assert _messages("mediation.send.mediation.commands") == {"mediation.seat.v1", "mediation.assign.v1"}
-    ours = {"mediation.seat.v1", "timer.elapsed.v1"}
-    assert _messages("gateway.send.mediation.commands") == set(DOC["channels"]["mediation.commands"]["messages"]) - ours
+    assert _messages("mediation.send.mediation.roster") == {"mediation.seat.v1", "mediation.assign.v1"}
+    inbox = set(DOC["channels"]["mediation.commands"]["messages"])
+    assert _messages("gateway.send.mediation.commands") == inbox - {"timer.elapsed.v1"}
+    assert "mediation.seat.v1" not in inbox
 
 
 def test_whoever_sends_commands_and_may_read_the_answers_is_told_where() -> None:
@@ -167,7 +169,10 @@ def test_whoever_sends_commands_and_may_read_the_answers_is_told_where() -> None
     told = {name: _last(reply["channel"]) for name, reply in answered.items()}
     inboxes = ("order", "dispute", "mediation", "refund")
     assert told == {
-        f"{who}.send.{service}.commands": f"{service}.events" for service in inboxes for who in ("gateway", "operator")
+        f"{who}.send.{service}.commands": f"{service}.events"
+        for service in inboxes
+        for who in ("gateway", "operator")
+        if (who, service) != ("gateway", "refund")
     } | {"refund.send.payments.commands": "payments.events"}
 
 

@@ -39,6 +39,7 @@ WITHOUT_A_SUBJECT = {
 
 TOPICS = """
 order.commands dispute.commands mediation.commands refund.commands timer.commands payments.commands
+mediation.roster
 order.events dispute.events mediation.events refund.events notification.events timer.events payments.events
 order.dead-letters dispute.dead-letters mediation.dead-letters refund.dead-letters notification.dead-letters
 timer.dead-letters
@@ -143,5 +144,7 @@ def test_the_topics() -> None:
     assert {topic.name for topic in topics} == {f"eu-{name}" for name in TOPICS.split()}
     assert {topic.partitions for topic in topics} == {PARTITIONS} == {12}
     assert {topic.config["message.timestamp.type"] for topic in topics} == {"LogAppendTime"}
-    kept_for_ever = {topic.config["retention.ms"] for topic in topics if not topic.name.endswith(".commands")}
+    kept_for_ever = {
+        topic.config["retention.ms"] for topic in topics if not topic.name.endswith((".commands", ".roster"))
+    }
     assert kept_for_ever == {"-1"}, "events are the state, and whoever reads late reads all of them"

@@ -91,23 +91,28 @@ class Room(Desk):
         dispute_id: str = "d1",
         offers: tuple[Offer, ...] | None = None,
     ) -> list[Message]:
-        offers = offers if offers is not None else (self.claim, COUNTER)
-        return self.hear(
-            DisputeEscalated(
-                order_id=self.stream.id,
-                dispute_id=dispute_id,
-                status="in_mediation",
-                round=self.next_round(),
-                by="system",
-                cause=cause,
-                buyer=Party(id="bea", email="bea@example.org"),
-                seller=Party(id="sam", email="sam@example.org"),
-                policy=self.policy,
-                claimed_minor=CLAIMED_MINOR,
-                offers=offers,
-                last_offer_id=2,
-                filed=FILED,
-            )
+        return self.hear(self.escalated(cause, dispute_id, offers))
+
+    def escalated(
+        self,
+        cause: Literal["no_agreement", "return_contested"] = "no_agreement",
+        dispute_id: str = "d1",
+        offers: tuple[Offer, ...] | None = None,
+    ) -> DisputeEscalated:
+        return DisputeEscalated(
+            order_id=self.stream.id,
+            dispute_id=dispute_id,
+            status="in_mediation",
+            round=self.next_round(),
+            by="system",
+            cause=cause,
+            buyer=Party(id="bea", email="bea@example.org"),
+            seller=Party(id="sam", email="sam@example.org"),
+            policy=self.policy,
+            claimed_minor=CLAIMED_MINOR,
+            offers=offers if offers is not None else (self.claim, COUNTER),
+            last_offer_id=2,
+            filed=FILED,
         )
 
     def appeal(
@@ -140,6 +145,11 @@ class Room(Desk):
 
     def assign(self, who: str = "m1", by: Actor = OPERATOR, **more: Any) -> list[Message]:
         return self._say(AssignMediator, by, mediator_id=who, **more)
+
+    def given(self, who: str = "m1", **more: Any) -> list[Message]:
+        """By the roster."""
+        answer = AssignMediator(order_id=self.stream.id, actor=ROSTER, dispute_id="d1", mediator_id=who, **more)
+        return self.hear(answer)
 
     def ask(self, to: str, question_id: str = "q1", by: str = "m1", dispute_id: str = "d1") -> list[Message]:
         about = {"question_id": question_id, "to": to, "question": "What was in it?", "dispute_id": dispute_id}

@@ -16,7 +16,7 @@ from schemas.wire import Actor, Message
 from services.mediation.case import InRound
 from services.mediation.domain import DECIDER
 from shared.rules.calendar import after
-from tests.domain.mediation_room import BUYER, CLAIMED_MINOR, OPERATOR, ROSTER, SELLER, Room, room_at, under
+from tests.domain.mediation_room import BUYER, CLAIMED_MINOR, OPERATOR, SELLER, Room, room_at, under
 from tests.domain.table import NOON, POLICIES, cells, newest, outcome
 
 SAY: dict[str, Callable[[Room], list[Message]]] = {
@@ -24,7 +24,7 @@ SAY: dict[str, Callable[[Room], list[Message]]] = {
     "appeal": lambda room: room.appeal(),
     "hand_m1": lambda room: room.assign("m1"),
     "hand_m2": lambda room: room.assign("m2"),
-    "roster_m2": lambda room: room.assign("m2", by=ROSTER),
+    "roster_m2": lambda room: room.given("m2"),
     "ask_q2": lambda room: room.ask("both", "q2"),
     "answer_b": lambda room: room.answer(BUYER),
     "answer_s": lambda room: room.answer(SELLER),
@@ -41,18 +41,18 @@ SAY: dict[str, Callable[[Room], list[Message]]] = {
 # 3 his solution in mediation. A case in its second round keeps what was asked and offered in the first.
 ROUNDS = """
                                    escalate     appeal       hand_m2        roster_m2
-nothing                            opened+seat  -            not_found      not_found
+nothing                            opened+seat  -            not_found      -
 seeking                            -            -            assigned+seat  assigned+seat
-assigned                           -            -            assigned+seat  wrong_state
-assigned>asked_both                -            -            assigned+seat  wrong_state
+assigned                           -            -            assigned+seat  -
+assigned>asked_both                -            -            assigned+seat  -
 assigned>overdue                   -            -            assigned+seat  assigned+seat
-assigned>decided                   opened+seat  opened+seat  wrong_state    wrong_state
-assigned>asked_buyer>silence       opened+seat  opened+seat  wrong_state    wrong_state
-run_out                            opened+seat  opened+seat  wrong_state    wrong_state
-accepted                           opened+seat  -            wrong_state    wrong_state
-cancelled                          opened+seat  -            wrong_state    wrong_state
+assigned>decided                   opened+seat  opened+seat  wrong_state    -
+assigned>asked_buyer>silence       opened+seat  opened+seat  wrong_state    -
+run_out                            opened+seat  opened+seat  wrong_state    -
+accepted                           opened+seat  -            wrong_state    -
+cancelled                          opened+seat  -            wrong_state    -
 assigned>decided>appealed          -            -            assigned+seat  assigned+seat
-assigned>decided>appealed>run_out  opened+seat  opened+seat  wrong_state    wrong_state
+assigned>decided>appealed>run_out  opened+seat  opened+seat  wrong_state    -
 """
 
 TALK = """
@@ -208,7 +208,7 @@ def test_two_disputes_of_one_order_are_two_cases() -> None:
 def test_an_assignment_tells_the_roster_who_sits_and_carries_his_address() -> None:
     room = room_at("seeking")
 
-    said = room.assign("m1", by=ROSTER, email="mia@example.org", locale="en")
+    said = room.given("m1", email="mia@example.org", locale="en")
 
     assert one(said, MediationAssigned).mediator == Mediator(id="m1", email="mia@example.org", locale="en")
     seat = one(said, Seat)
@@ -225,7 +225,7 @@ def test_a_mediator_who_does_not_act_loses_the_case_and_does_not_get_it_back_fro
     assert overdue.mediator_id == "m1"
     assert overdue.mediator_due_by == after(room.now, newest()[1].mediator_due, newest()[1])
     assert (seat.mediator_id, seat.wanted, seat.except_) == (None, True, ("m1",))
-    assert outcome(room.assign("m1", by=ROSTER)) == "not_allowed"
+    assert outcome(room.given("m1")) == "-"
     assert outcome(room.assign("m1", by=OPERATOR)) == "assigned+seat"
 
 
@@ -273,8 +273,8 @@ def test_on_appeal_nobody_who_ever_had_the_case_in_an_earlier_round_judges_again
     assert (seat.round, seat.wanted, seat.except_) == (2, True, ("m1", "m2"))
     for former in ("m1", "m2"):
         assert outcome(room.assign(former, by=OPERATOR)) == "not_allowed"
-        assert outcome(room.assign(former, by=ROSTER)) == "not_allowed"
-    assert outcome(room.assign("m3", by=ROSTER)) == "assigned+seat"
+        assert outcome(room.given(former)) == "-"
+    assert outcome(room.given("m3")) == "assigned+seat"
 
 
 @pytest.mark.rule("R48")
@@ -284,7 +284,7 @@ def test_after_a_contested_return_the_former_mediator_sits_again_only_by_hand() 
     seat = one(room.escalate(cause="return_contested"), Seat)
 
     assert (seat.round, seat.except_) == (2, ("m1",))
-    assert outcome(room.assign("m1", by=ROSTER)) == "not_allowed"
+    assert outcome(room.given("m1")) == "-"
     assert outcome(room.assign("m1", by=OPERATOR)) == "assigned+seat"
 
 
@@ -436,3 +436,13 @@ def test_whatever_is_said_in_whatever_order_a_case_stays_whole(story: list[tuple
         if room.state and isinstance(room.case, InRound):
             assert any(deadline.name == "mediation_max" for deadline in DECIDER.deadlines(room.state))
         assert room.due() is None or room.due().due_at >= room.now
+
+
+@pytest.mark.rule("R48")
+def test_whom_the_roster_gives_after_the_end_of_the_round_does_not_sit_and_the_round_is_not_ended_by_him() -> None:
+    room = room_at("seeking")
+    room.until("mediation_max")
+
+    assert room.given("m1") == []
+    assert isinstance(room.case, InRound)
+    assert outcome(room.ring()) != "-"

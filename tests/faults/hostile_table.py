@@ -298,20 +298,14 @@ SOMEBODY_ELSE: list[tuple[Inbox, str, Twist, str]] = [
     *(
         (
             MEDIATION,
-            f"a {role} gives a seat",
+            f"a {role} speaks of a seat as cases do",
             both(
                 act("mediation.seat", MEDIATED, role, "x", dispute_id="d1", round=1, wanted=True, **{"except": []}),
                 key(MEDIATORS_KEY.encode()),
             ),
-            "refusal not_allowed",
+            "refusal invalid",
         )
-        for role in ("buyer", "operator")
-    ),
-    (
-        MEDIATION,
-        "a seat under its order",
-        act("mediation.seat", MEDIATED, "platform", "x", dispute_id="d1", round=1, wanted=True, **{"except": []}),
-        "refusal key_mismatch",
+        for role in ("buyer", "operator", "platform")
     ),
     (
         MEDIATION,
@@ -321,9 +315,9 @@ SOMEBODY_ELSE: list[tuple[Inbox, str, Twist, str]] = [
     ),
     (
         MEDIATION,
-        "an assignment that is not wanted",
+        "an assignment in the roster's name",
         act("mediation.assign", MEDIATED, "platform", "mediation", dispute_id="d1", mediator_id="noel"),
-        "refusal wrong_state",
+        "refusal not_allowed",
     ),
     *(
         (

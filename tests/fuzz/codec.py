@@ -177,7 +177,7 @@ def golden() -> Iterator[bytes]:
     for model in models():
         for service, topic in PLACES:
             decoder = DECODERS[service]
-            if topic == model.topic and (model.type in decoder.commands or (topic, model.type) in decoder.events):
+            if topic == model.topic and (model.type in decoder.commands or (topic, model.type) in decoder.heard):
                 value = (GOLDEN / f"{model.type}.json").read_bytes()
                 sample = model.read(value)
                 headers = [("ce_id", b"c1"), ("ce_type", model.type.encode()), ("ce_source", SOURCE.encode())]

@@ -22,7 +22,7 @@ ANY_INBOX = "*.commands"
 WRITERS = {
     "order": {"order.events"},
     "dispute": {"dispute.events"},
-    "mediation": {"mediation.events", "mediation.commands"},  # to and from the roster
+    "mediation": {"mediation.events", "mediation.roster"},
     "refund": {"refund.events", "payments.commands", "payments.events"},  # the last by its sandbox alone
     "notification": {"notification.events"},
     "timer": {"timer.events", ANY_INBOX},  # its bells
@@ -93,8 +93,11 @@ def _written(part: str) -> Iterator[str]:
         if part not in module.name.split(".")[:2] or module.room in {"app", "__main__"}:
             continue
         names = vars(import_module(module.name))
+        sent = [node.args[0] for node in ast.walk(module.tree) if isinstance(node, ast.Call) and called(node) == "Send"]
         for node in ast.walk(module.tree):
             match node:
+                case _ if node in sent:
+                    continue  # not to its own topic
                 case ast.Call(args=[_, topic]) if called(node) == "Send":
                     yield _topic(topic, names)
                 case ast.Call():

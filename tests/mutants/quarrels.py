@@ -1,5 +1,6 @@
 """Bugs of the services that run the quarrel: dispute and mediation."""
 
+from schemas.mediation import commands as mediation_commands
 from services import dispute, mediation
 from services.dispute import cancelling, negotiating, returning, rulings, settling
 from services.dispute import domain as dispute_domain
@@ -146,7 +147,17 @@ MUTANTS = (
     Mutant(
         "on appeal an operator may seat who decided first",
         lambda: mediation,
-        change("__.sat_before if __ else set()", "set()"),
+        drop("if __ and __m in __.sat_before: ..."),
+    ),
+    Mutant(
+        "a late answer of the roster takes a seat that is taken",
+        lambda: seating.given,
+        drop("__.mediator_id is not None"),
+    ),
+    Mutant(
+        "who speaks in the platform's name makes a mediator in the people's inbox",
+        lambda: mediation_commands.AssignMediator,
+        change("frozenset({'operator'})", "frozenset({'operator', 'platform'})"),
     ),
     Mutant("the case of a mediator who did not act waits for nobody", lambda: seating.overdue, drop("_wanted(...)")),
     Mutant("a closed round keeps its seat", lambda: seating.ended, drop("_taken(...)")),

@@ -51,7 +51,7 @@ DEADLINES: dict[Service, Sequence[tuple[str, str]]] = {
     ),
 }  # fmt: skip
 """Which clock runs in which state (docs/RULES.md, timer service)."""
-ROSTER = ("mediation.register_mediator.v1", "mediation.retire_mediator.v1", "mediation.seat.v1")
+ROSTER = ("mediation.register_mediator.v1", "mediation.retire_mediator.v1")
 APART = {*ROSTER, *(f"{service}.resume.v1" for service in STATES)}
 """The roster is no order, and of parked orders the shard loop knows, no decider."""
 

@@ -171,7 +171,7 @@ def _effects(played: Played, order_id: str) -> Iterator[Effect]:
 
 def _heard_by(record: Record, type_: str, is_bell: bool) -> tuple[Service, ...]:
     """What mediation says to itself, by way of the roster, it hears."""
-    if record.topic.endswith(".commands"):
+    if record.topic.endswith((".commands", ".roster")):
         return () if is_bell else ("mediation",)
     return tuple(service for service in COMPARED if type_ in SUBSCRIPTIONS[service])
 

@@ -23,6 +23,7 @@ from deploy.verify.checks.rights import NEVER_FOR_SELLERS
 from schemas.topics import SERVICES
 from schemas.visibility import Viewer, may_see, view
 from schemas.wire import Event, Message, Rejected, Service
+from services.composition import DECIDERS
 from shared.kernel.codec import header, published
 from shared.kernel.stream import EARLY_WAKE_UP_DELAY, Stream
 from tests.simulation.observed import alarms_observed
@@ -104,13 +105,15 @@ def every_input_is_handled_once(played: "Played") -> Iterator[str]:
 def _topic(found: Any, service: Service) -> str:
     if found.own or (found.digest is not None and found.type.startswith(f"{service}.")):
         return f"{service}.commands"
-    return str(getattr(found.payload, "topic", ""))
+    between = {model: topic for topic, model in DECIDERS[service].between_streams}
+    return between.get(type(found.payload)) or str(getattr(found.payload, "topic", ""))
 
 
 def _lying(group: "Group") -> dict[tuple[int, str], dict[str, list[str]]]:
     """(shard, order) -> topic -> ids of what is for this service, repeats of our own publications left out."""
     lying: dict[tuple[int, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     heard = {(model.topic, model.type) for model in group.decider.subscriptions}
+    heard |= {(topic, model.type) for topic, model in group.decider.between_streams}
     highest: Counter[tuple[str, str]] = Counter()
     for record, one in zip(group.world.bus.heard, group.world.observed.records(), strict=True):
         if one.topic != f"{group.service}.commands" and (one.topic, one.type) not in heard:

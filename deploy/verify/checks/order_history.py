@@ -7,7 +7,16 @@ from functools import cached_property
 
 from deploy.verify.checks.movements import Movements
 from deploy.verify.checks.order_balance import OrderBalance
-from deploy.verify.observation import ALARMS, COMMAND_TOPICS, DEAD_LETTER, LATER, LEDGER, UNANSWERED, Observation
+from deploy.verify.observation import (
+    ALARMS,
+    COMMAND_TOPICS,
+    DEAD_LETTER,
+    EXPIRE,
+    LATER,
+    LEDGER,
+    UNANSWERED,
+    Observation,
+)
 from deploy.verify.report import Violation, money
 
 
@@ -26,8 +35,8 @@ class Snapshot:
 
     @property
     def horizon(self) -> int:
-        """What is older may have lain in a topic of commands."""
-        return max((at for (topic, _), at in self.begins.items() if topic.endswith(".commands")), default=0)
+        """What is older may have lain in a topic whose records expire."""
+        return max((at for (topic, _), at in self.begins.items() if topic in EXPIRE), default=0)
 
     def is_late(self, since: int) -> bool:
         """What was to follow should be there."""

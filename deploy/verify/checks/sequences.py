@@ -1,15 +1,15 @@
 """Sequences have no gaps, and what is published keeps its order (S4).
 
-A shard numbers all that it publishes, over all topics. A number that is nowhere was lost; unless it lay in a topic of
-commands and is past its retention, which cannot be told apart once that is possible. Records on topics that outsiders
-may write fill gaps but prove nothing: their numbers may be made up.
+A shard numbers all that it publishes, over all topics. A number that is nowhere was lost; unless it lay in a topic
+whose records expire and is past its retention, which cannot be told apart once that is possible. Records on topics that
+outsiders may write fill gaps but prove nothing: their numbers may be made up.
 """
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from deploy.verify.checks.order_history import OrderHistory, Snapshot
-from deploy.verify.observation import UNREADABLE, Observation
+from deploy.verify.observation import EXPIRE, UNREADABLE, Observation
 from deploy.verify.report import Violation
 
 
@@ -54,7 +54,7 @@ def check_shard(source: str, written: Iterable[Observation], snapshot: Snapshot)
 
 def check_beginnings(snapshot: Snapshot) -> Iterator[Violation]:
     for topic, partition in snapshot.begins:
-        if not topic.endswith(".commands"):
+        if topic not in EXPIRE:
             gone = f"{topic}/{partition} does not begin at its beginning: events are for ever, and its first are gone"
             yield Violation("S4", gone)
 
