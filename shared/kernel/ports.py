@@ -154,7 +154,8 @@ class Store(Protocol):
     """Streams, outbox, cursors: the rows of a service's shards. Every method may raise Outage."""
 
     async def claim(self, shards: Sequence[int], owner: str) -> list[Claim]:
-        """Takes the shards by epoch + 1; waits for a commit in flight, and fences its author off from then on."""
+        """Takes the shards by epoch + 1, and fences off from then on whoever had them. One that somebody commits to at
+        this moment is left out, and may be asked for again."""
         ...
 
     async def release(self, claims: Sequence[Claim]) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from faststream.asgi import AsgiResponse, get
@@ -11,9 +11,10 @@ from faststream.asgi import AsgiResponse, get
 from schemas.instants import from_ms
 from shared.kernel.ports import Clock, Cursor
 from shared.runtime.membership import Membership
+from shared.runtime.presence import HUNG_AFTER
 from shared.runtime.shard_loop import ShardLoop
 
-STALLED_AFTER = timedelta(seconds=15)
+STALLED_AFTER = HUNG_AFTER
 """Without a step for so long the process is of no use; a take-over or a short outage is shorter."""
 
 Place = tuple[str, int]

@@ -8,31 +8,18 @@ broker does not answer is no member while there are others: what it holds would 
 
 import asyncio
 import logging
-from typing import Any
-
-import asyncpg
+import time
+from datetime import timedelta
 
 from shared.kernel.ports import Fenced, Outage
 from shared.runtime.postgres import database
+from shared.runtime.presence import Presence
 from shared.runtime.shard_loop import ShardLoop
 
 log = logging.getLogger(__name__)
 
-LOOK = """
-WITH me AS (
-    INSERT INTO member (id, pid, seen) VALUES ($1, pg_backend_pid(), clock_timestamp())
-    ON CONFLICT (id) DO UPDATE SET seen = excluded.seen, pid = excluded.pid
-), gone AS (
-    DELETE FROM member WHERE id <> $1 AND (
-        seen < clock_timestamp() - make_interval(secs => $2)
-        OR pid NOT IN (SELECT pid FROM pg_stat_activity WHERE pid IS NOT NULL))
-    RETURNING id
-)
-SELECT id FROM member WHERE id NOT IN (SELECT id FROM gone) UNION SELECT $1
-"""
-# A release whose outcome nobody knew: the table says that we own what we do not hold.
-FORGET = "UPDATE shard SET owner = NULL WHERE shard = ANY ($1::int[]) AND owner = $2"
-PREPARE = "INSERT INTO shard (shard) SELECT * FROM generate_series(0, $1 - 1) ON CONFLICT DO NOTHING"
+PATIENCE = timedelta(seconds=3)
+"""Without a look for so long, whatever we held may be somebody else's."""
 
 
 class Membership:
@@ -43,8 +30,7 @@ class Membership:
     ) -> None:
         self.dsn, self.schema, self.loop, self.partitions = dsn, schema, loop, partitions
         self.lease_seconds, self.look_seconds = lease_seconds, look_seconds
-        self.channel = f"recourse_{schema}"
-        self.connection: asyncpg.Connection | None = None
+        self.presence: Presence | None = None
         self.complete = asyncio.Event()
         """Set while we hold our fair share, ready to work."""
         self.reached = asyncio.Event()
@@ -54,20 +40,26 @@ class Membership:
         """Set whenever there may be something to do: shards were dropped, or another member says so."""
         loop.dropped = self.wake.set
         self._moving: asyncio.Task[None] | None = None
-        self._gave_back = False
-        self._alone = True
+        self._withheld: set[int] = set()
+        """Shards that we asked for last and were not given, for somebody holds their rows."""
+        self._news = False
+        """The others should look, too."""
 
     async def keep(self) -> None:
         """Looks again and again until cancelled; an outage is waited out."""
+        looked_at = time.monotonic()
         while True:
             self.wake.clear()
             try:
-                if not self.reached.is_set() and not self._alone:
+                if not self.reached.is_set() and self.presence is not None and not self.presence.alone:
                     await self._wait_outside()
                 await self.look()
+                looked_at = time.monotonic()
             except (Outage, Fenced, *database.ERRORS) as error:
                 log.warning("membership: %s: %s", type(error).__name__, error)
-                self._disconnect()
+                await self._disconnect()
+                if time.monotonic() - looked_at > PATIENCE.total_seconds():
+                    self.complete.clear()
                 await asyncio.sleep(0.2)
                 continue
             try:
@@ -82,11 +74,13 @@ class Membership:
         Moving shards may take a while (a broker that is away, a long tail to publish): it must not keep us from saying
         that we live, or the others would take everything.
         """
-        connection = await self._connected()
+        if self.presence is None:
+            self.presence = Presence(
+                self.dsn, self.schema, self.loop.owner, self.partitions, self.lease_seconds, self.wake.set
+            )
+            self._news = True
         held = sorted(self.loop.shards)  # before we ask: a claim may be taking more meanwhile
-        living = sorted(row[0] for row in await connection.fetch(LOOK, self.loop.owner, self.lease_seconds))
-        self._alone = living == [self.loop.owner]
-        owners = dict(await connection.fetch("SELECT shard, owner FROM shard"))
+        living, owners = await self.presence.look()
         taken = [shard for shard in held if owners[shard] != self.loop.owner]
         if taken:
             self.loop.drop(taken)
@@ -95,6 +89,7 @@ class Membership:
         share += living.index(self.loop.owner) < rest
         stale = [shard for shard, owner in owners.items() if shard not in mine and owner == self.loop.owner]
         free = sorted(stale + [shard for shard, owner in owners.items() if owner not in living])
+        free.sort(key=lambda shard: shard in self._withheld)
         if self._moving is None or self._moving.done():
             if self._moving is not None:
                 self._moving.result()  # raises what nobody foresaw
@@ -103,11 +98,11 @@ class Membership:
             elif len(mine) < share and free:
                 self._moving = asyncio.create_task(self._claim(free[: share - len(mine)]))
             elif stale:
-                await connection.execute(FORGET, stale, self.loop.owner)
-                self._gave_back = True
-        if self._gave_back:
-            await connection.execute(f'NOTIFY "{self.channel}"')
-            self._gave_back = False
+                await self.presence.forget(stale)
+                self._news = True
+        if self._news:
+            await self.presence.call()
+            self._news = False
         if sum(shard.ready for shard in self.loop.shards.values()) >= share:
             self.complete.set()
         else:
@@ -118,6 +113,8 @@ class Membership:
             await self.loop.claim(shards)
         except (Outage, Fenced, *database.ERRORS) as error:
             log.warning("claim: %s: %s", type(error).__name__, error)
+        self._withheld = set(shards) - self.loop.shards.keys()
+        if self._withheld:
             await asyncio.sleep(0.2)
         self.wake.set()  # look again at once
 
@@ -126,7 +123,7 @@ class Membership:
             await self.loop.release(shards)
         except (Outage, *database.ERRORS) as error:
             log.warning("release: %s: %s", type(error).__name__, error)
-        self._gave_back = True
+        self._news = True
         self.wake.set()  # look again at once
 
     async def _wait_outside(self) -> None:
@@ -136,18 +133,10 @@ class Membership:
         await self.reached.wait()
         log.info("the broker answers again")
 
-    async def _connected(self) -> Any:
-        if self.connection is None or self.connection.is_closed():
-            self.connection = await database.connect(self.dsn, self.schema, "member")
-            await self.connection.execute(PREPARE, self.partitions)
-            await self.connection.add_listener(self.channel, lambda *_: self.wake.set())
-            await self.connection.execute(f'NOTIFY "{self.channel}"')
-        return self.connection
-
-    def _disconnect(self) -> None:
-        if self.connection is not None:
-            self.connection.terminate()
-            self.connection = None
+    async def _disconnect(self) -> None:
+        presence, self.presence = self.presence, None
+        if presence is not None:
+            await presence.end()
 
     async def leave(self) -> None:
         """Gives everything back, so that the others take over at once."""
@@ -156,9 +145,8 @@ class Membership:
             await asyncio.gather(self._moving, return_exceptions=True)
         try:
             await self.loop.release(sorted(self.loop.shards))
-            connection = await self._connected()
-            await connection.execute("DELETE FROM member WHERE id = $1", self.loop.owner)
-            await connection.execute(f'NOTIFY "{self.channel}"')
+            if self.presence is not None:
+                await self.presence.leave()
         except (Outage, *database.ERRORS) as error:
             log.warning("left without saying so: %s", error)
-        self._disconnect()
+        await self._disconnect()

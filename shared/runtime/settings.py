@@ -39,7 +39,8 @@ class Settings(BaseSettings):
     batch_records_max: int = Field(default=500, ge=1)
     lease_seconds: float = Field(default=3.0, gt=0)
     """A member that was not seen for so long is given up; a killed one is noticed at once."""
-    look_seconds: float = Field(default=0.25, gt=0)
+    look_seconds: float = Field(default=1.0, gt=0)
+    """Members look so often who else is there, and whenever one says that something has changed."""
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=0, ge=0)
     """Of /health and /asyncapi; 0: any free port, said in the log."""

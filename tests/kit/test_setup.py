@@ -16,8 +16,8 @@ from deploy.local.stack import Stack
 from deploy.setup import broker, databases, topics
 from deploy.setup.job import Drift, Kind, SetUpFailed
 from schemas.topics import SERVICES, Topic, all_topics
-from shared.runtime.membership import LOOK
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
+from shared.runtime.presence import JOIN, LOOK
 from tests.kit import setup_job
 from tests.support.waiting import until
 
@@ -297,6 +297,7 @@ async def test_a_member_of_its_own_role_sees_that_another_has_died(stack: Stack,
     await migrate(url, "order", [KERNEL_MIGRATIONS])
     one, other = [await asyncpg.connect(url, server_settings={"search_path": "order"}) for _ in range(2)]
     never = 3600.0
+    await one.execute(JOIN, "one")
     await one.fetch(LOOK, "one", never)
     assert {row[0] for row in await other.fetch(LOOK, "other", never)} == {"one", "other"}
     await one.close()

@@ -4,8 +4,9 @@ from services import notification, refund, timer
 from services.timer import store as timer_store
 from shared import runtime
 from shared.kernel import codec
+from shared.runtime import membership, presence
 from shared.runtime.kafka import source
-from shared.runtime.postgres import store
+from shared.runtime.postgres import database, store
 from tests.mutants.changes import change, drop, flip, negate, words
 from tests.mutants.mutant import Mutant
 
@@ -115,7 +116,43 @@ MUTANTS = (
     Mutant(
         "a killed member is given up only after its lease",
         lambda: runtime,
-        words("OR pid NOT IN (SELECT pid FROM pg_stat_activity WHERE pid IS NOT NULL)", ""),
+        words("pg_try_advisory_xact_lock(hashtextextended('recourse member ' || id, 0))", "false"),
+        LEASE,
+    ),
+    Mutant(
+        "whoever computes for longer than his lease is taken for dead",
+        lambda: presence,
+        change("__ and not __h", "False"),
+        LEASE,
+    ),
+    Mutant(
+        "whoever hangs keeps its shards as long as its session lasts",
+        lambda: presence,
+        change("__a and not __h", "__a"),
+        LEASE,
+    ),
+    Mutant(
+        "whoever froze in mid-commit holds its shards until the machine is found",
+        lambda: database,
+        drop("'idle_in_transaction_session_timeout': __"),
+        LEASE,
+    ),
+    Mutant(
+        "one row that somebody holds keeps all shards from being taken",
+        lambda: store.CLAIM,
+        words("SKIP LOCKED", ""),
+        LEASE,
+    ),
+    Mutant(
+        "a member asks for the same shard again and again, though others are free",
+        lambda: membership,
+        drop("__.sort(key=__)"),
+        LEASE,
+    ),
+    Mutant(
+        "a member that cannot look for an hour says that it holds its share",
+        lambda: membership,
+        change("time.monotonic() - __ > __", "False"),
         LEASE,
     ),
     Mutant("shares are rounded up for everybody", lambda: runtime, flip("__.index(__) < __"), LEASE),
@@ -128,7 +165,7 @@ MUTANTS = (
     Mutant(
         "whoever cannot reach the broker keeps its shards idle",
         lambda: runtime,
-        negate("not __._alone"),
+        negate("not __.presence.alone"),
         LEASE,
     ),
     Mutant(

@@ -1,4 +1,4 @@
-"""PostgreSQL: one schema per service, errors told apart."""
+"""PostgreSQL: one schema per service, the rules of a session, errors told apart."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,9 @@ import asyncpg
 from shared.kernel.ports import Outage
 
 TIMEOUT_SECONDS = 30.0
+LET_GO_SECONDS = 10.0
+"""A machine that lost power, or a process that froze, says nothing more: after so long the server ends its session, and
+what it held in mid-transaction is free for others."""
 ERRORS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -16,6 +19,7 @@ ERRORS = (
     OSError,
     TimeoutError,
 )
+RULES = "SELECT set_config(name, setting, false) FROM unnest($1::text[], $2::text[]) AS rule (name, setting)"
 
 
 @contextmanager
@@ -27,20 +31,42 @@ def outage() -> Iterator[None]:
         raise Outage(f"database: {type(error).__name__}: {error}") from error
 
 
-async def connect(dsn: str, schema: str, purpose: str) -> asyncpg.Connection:
-    settings = {"search_path": schema, "application_name": f"recourse {schema} {purpose}"}
-    return await asyncpg.connect(dsn, timeout=5, command_timeout=TIMEOUT_SECONDS, server_settings=settings)
+async def connect(
+    dsn: str, schema: str, purpose: str, *, seconds: float | None = TIMEOUT_SECONDS, **rules: str
+) -> asyncpg.Connection:
+    """A session of its own; `seconds`: within which the server must answer whatever is asked."""
+    connection = await asyncpg.connect(dsn, timeout=5, command_timeout=seconds)
+    try:
+        await _rule(connection, schema, f"recourse {schema} {purpose}", **rules)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 async def create_pool(dsn: str, schema: str, size: int) -> asyncpg.Pool:
     async def keep(connection: Any) -> None:
-        """No session state is ever set, so none is reset: saves a round trip per use."""
+        """What a session was told at its beginning holds for all who use it, so nothing is reset: saves a round trip
+        per use."""
+
+    async def begin(connection: Any) -> None:
+        await _rule(connection, schema, f"recourse {schema}")
 
     return await asyncpg.create_pool(
-        dsn,
-        min_size=1,
-        max_size=size,
-        command_timeout=TIMEOUT_SECONDS,
-        server_settings={"search_path": schema, "application_name": f"recourse {schema}"},
-        reset=keep,
+        dsn, min_size=1, max_size=size, command_timeout=TIMEOUT_SECONDS, init=begin, reset=keep
     )
+
+
+async def _rule(connection: Any, schema: str, name: str, **rules: str) -> None:
+    """Said in the session, not when it is opened: a pooler in between hands on no parameters of a start-up."""
+    rules = {
+        "search_path": schema,
+        "application_name": name,
+        "idle_in_transaction_session_timeout": f"{LET_GO_SECONDS * 1000:.0f}",
+        "tcp_user_timeout": f"{LET_GO_SECONDS * 1000:.0f}",
+        "tcp_keepalives_idle": f"{LET_GO_SECONDS / 2:.0f}",
+        "tcp_keepalives_interval": "1",
+        "tcp_keepalives_count": f"{LET_GO_SECONDS / 2:.0f}",
+        **rules,
+    }
+    await connection.execute(RULES, list(rules), list(rules.values()))

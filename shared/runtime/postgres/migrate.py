@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import asyncpg
+from shared.runtime.postgres.database import connect
 
 KERNEL_MIGRATIONS = Path(__file__).parent / "migrations"
 KERNEL = "shared"
@@ -17,11 +17,11 @@ async def migrate(dsn: str, schema: str, folders: Iterable[Path]) -> list[str]:
     Files run once each, in the order of folders and names, one transaction per file. Several processes may race here:
     one goes first. A file that changed after it ran stops the start: what ran cannot be run again.
     """
-    connection = await asyncpg.connect(dsn, timeout=5)
+    # A statement may take its time here; but who freezes between two of them must not keep the others from starting.
+    connection = await connect(dsn, schema, "migrations", seconds=None, idle_session_timeout="60s")
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtext($1))", f"recourse migrations {schema}")
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-        await connection.execute(f'SET search_path = "{schema}"')
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, sha256 text NOT NULL,"
             " applied_at timestamptz NOT NULL DEFAULT now())"

@@ -13,12 +13,17 @@ from shared.runtime.postgres.database import outage
 
 COPY_FROM = 50
 """So many events and more go by COPY, which costs two round trips and a third as much for each."""
-# A shard may be taken from nobody, from a member that is gone, and from oneself (after a doubtful commit). Taking it
-# waits for the row lock of a commit in flight; whoever held the shard before is fenced from then on.
+# A shard may be taken from nobody, from a member that is gone, and from oneself (after a doubtful commit); whoever held
+# it before is fenced from then on. One whose row somebody holds, who froze in mid-commit perhaps, is left out: it must
+# not hold up the others.
 CLAIM = """
-UPDATE shard SET epoch = epoch + 1, owner = $2
-WHERE shard = ANY ($1::int[]) AND (owner IS NULL OR owner = $2 OR owner NOT IN (SELECT id FROM member))
-RETURNING shard, epoch, position, sequence, published
+WITH free AS (
+    SELECT shard FROM shard
+    WHERE shard = ANY ($1::int[]) AND (owner IS NULL OR owner = $2 OR owner NOT IN (SELECT id FROM member))
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE shard SET epoch = epoch + 1, owner = $2 FROM free WHERE shard.shard = free.shard
+RETURNING shard.shard, epoch, position, sequence, published
 """
 RELEASE = """
 UPDATE shard SET owner = NULL, published = greatest(shard.published, mine.published)
