@@ -23,10 +23,10 @@ from schemas.payments.commands import PaymentCommand
 from schemas.payments.events import PaymentEvent
 from shared.kernel.codec import header
 from shared.runtime import logs
-from shared.runtime.health import STALLED_AFTER
 from shared.runtime.kafka import internals
 from shared.runtime.kafka.connection import CLIENT_ERRORS, connection
 from shared.runtime.kafka.reading import LogReader
+from shared.runtime.progress import STALLED_AFTER
 from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -24,10 +24,9 @@ from faststream.kafka import KafkaBroker
 from shared.kernel.codec import Decoder
 from shared.kernel.decider import Decider
 from shared.kernel.policies import Policies
-from shared.kernel.ports import Cursor
 from shared.rules import policies
 from shared.runtime import logs, topic_check
-from shared.runtime.health import Progress, health
+from shared.runtime.health import Health, routes
 from shared.runtime.kafka import internals
 from shared.runtime.kafka.connection import CLIENT_ERRORS, connection, security
 from shared.runtime.kafka.publisher import KafkaPublisher
@@ -38,6 +37,7 @@ from shared.runtime.parts import Parts
 from shared.runtime.postgres import database
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from shared.runtime.postgres.store import PostgresStore
+from shared.runtime.progress import Progress
 from shared.runtime.settings import Settings
 from shared.runtime.shard_loop import ShardLoop
 
@@ -90,10 +90,7 @@ class Application(Generic[S]):
         process = _Process(decider, settings, self.parts(settings, pool), pool, known)
         app = AsgiFastStream(
             process.broker,
-            asgi_routes=[
-                ("/health", health(process.loop, process.membership, process.progress)),
-                ("/asyncapi", contract),
-            ],
+            asgi_routes=[*routes(process.health), ("/asyncapi", contract)],
             lifespan=process.lifespan,
             after_startup=[process.begin],
             on_shutdown=[process.end],
@@ -156,6 +153,7 @@ class _Process:
             settings.look_seconds,
         )
         self.progress = Progress(self.loop.clock)
+        self.health = Health(self.loop, self.membership, self.progress)
         self.tasks: list[asyncio.Task[None]] = []
 
     async def _receive(self, batch: Any) -> None:
@@ -180,6 +178,7 @@ class _Process:
             self.loop.outbox.keep_publishing(),
             self._housekeeping(),
             self._keep_in_reach(),
+            self.health.keep_looking(),
             _keep_policies(self.loop, self.folder),
             self._ready(),
         )
@@ -204,10 +203,9 @@ class _Process:
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
             offsets = {
-                (topic, shard.claim.shard): shard.claim.cursors.get(topic, Cursor()).offset
-                for shard in self.loop.shards.values()
-                if shard.ready
-                for topic in self.loop.decoder.topics
+                (topic, number): cursor.offset
+                for number, cursors in self.loop.cursors().items()
+                for topic, cursor in cursors.items()
             }
             try:
                 await self.loop.outbox.note_published()
@@ -220,9 +218,9 @@ class _Process:
         heard_at = self.loop.clock()
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            ready = [number for number, shard in self.loop.shards.items() if shard.ready]
             try:
-                self.progress.look(await self.source.reach(ready))
+                reach = await self.source.reach(list(self.loop.cursors()))
+                self.progress.look(reach, self.loop.cursors())
             except CLIENT_ERRORS as error:
                 log.info("the broker does not say how far there is to read: %s: %s", type(error).__name__, error)
                 if self.loop.clock() - heard_at > CUT_OFF_AFTER:

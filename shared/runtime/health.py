@@ -1,124 +1,110 @@
-"""Whether a process gets anywhere: progress, not a ping."""
+"""What is true of a process and its work: `/alive` that it runs, `/health` that all gets on, else in sentences why not.
 
+Each second the world is asked and judged (`Health.keep_looking`); what is wrong is one of the loop's `problems`, so it
+is in the log, too, and there is no unhealthy answer without a sentence.
+"""
+
+import asyncio
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from faststream.asgi import AsgiResponse, get
 
-from schemas.instants import from_ms
-from shared.kernel.ports import Clock, Cursor
 from shared.runtime.membership import Membership
-from shared.runtime.presence import HUNG_AFTER
+from shared.runtime.problems import Problem
+from shared.runtime.progress import STALLED_AFTER, Progress
 from shared.runtime.shard_loop import ShardLoop
 
-STALLED_AFTER = HUNG_AFTER
-"""Without a step for so long the process is of no use; a take-over or a short outage is shorter."""
-
-Place = tuple[str, int]
-"""(topic, shard)"""
+LOOK_SECONDS = 1.0
+KIND = "work "
+"""So the places begin that are judged here: others look after theirs."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A log that has something to read."""
+class Health:
+    def __init__(self, loop: ShardLoop, membership: Membership, progress: Progress) -> None:
+        self.loop, self.membership, self.progress = loop, membership, progress
+        self._starting = True
+        """Until we hold our fair share for the first time."""
+        self._complete_at = loop.clock()
+        """When we last held it, or began."""
 
-    first: int
-    """The offset of what was to be read when this began."""
-    since: datetime
-    offset: int
-    """How far it is fetched …"""
-    end: int
-    """… of so much …"""
-    unmoved_since: datetime
-    """… and since when no further, though we had nothing else to do."""
+    async def keep_looking(self) -> None:
+        """Again and again until cancelled."""
+        while True:
+            self.judge()
+            await asyncio.sleep(LOOK_SECONDS)
 
+    def judge(self) -> None:
+        """Begins and ends what is a problem of the work."""
+        if self.membership.complete.is_set():
+            self._starting, self._complete_at = False, self.loop.clock()
+        found = dict(self._wrong())
+        for place, problem in found.items():
+            self.loop.problems.begin(place, problem.sentence, problem.recipe)
+        self.loop.problems.keep(KIND, found.keys())
 
-class Progress:
-    """Which topics have records that we do not come to: a consumer may be deaf and the process look well. And how far
-    behind we are where we do come to them."""
+    def _wrong(self) -> Iterator[tuple[str, Problem]]:
+        """Place, and what is wrong there."""
+        now = self.loop.clock()
+        if (idle := now - self.loop.stepped_at) > STALLED_AFTER:
+            sentence = (
+                f"The shard loop has not taken a step for {_seconds(idle)}: it hangs, or the broker takes nothing."
+            )
+            yield f"{KIND}loop", Problem(sentence, "nothing-is-handled")
+        if not self.membership.reached.is_set():
+            yield f"{KIND}kafka", Problem("Kafka does not answer this process.", "a-server-does-not-answer")
+        if (short := now - self._complete_at) > STALLED_AFTER:
+            owned = [number for number, shard in sorted(self.loop.shards.items()) if shard.ready]
+            sentence = f"For {_seconds(short)} shards of this process's share are not served by it; it has {owned}."
+            yield f"{KIND}shards", Problem(sentence, "shards-that-nobody-serves")
+        for (topic, shard), left in self.progress.stalled().items():
+            sentence = f"Nothing is handled of {topic}/{shard}, where {left} offsets wait."
+            yield f"{KIND}{topic}/{shard}", Problem(sentence, "nothing-is-handled")
+        for (topic, shard), offset in self.progress.held_up().items():
+            sentence = f"A producer began a transaction in {topic}/{shard} at offset {offset} and does not end it."
+            yield f"{KIND}{topic}/{shard} transaction", Problem(sentence, "an-open-transaction")
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._waiting: dict[Place, _Waiting] = {}
-
-    def look(self, reach: Mapping[Place, tuple[int, int]]) -> None:
-        """`reach`: how far we have fetched and where the log ends. Fetched, not handled: at the end of a log may stand
-        what nobody is ever handed, such as the mark of a transaction; and who does not handle what is fetched does not
-        step.
-
-        Logs have their turns, by a buffer of each; when more comes than we can do a turn takes long, and who waits for
-        his is not stalled. So the time counts only while no log is read that had more than was read since."""
-        before, now = self._waiting, self._clock()
-        overloaded = any(
-            place in before and before[place].offset < offset < before[place].end
-            for place, (offset, _) in reach.items()
-        )
-        self._waiting = {}
-        for place, (offset, end) in reach.items():
-            if end > offset:
-                known = before.get(place, _Waiting(offset, now, offset, end, now))
-                unmoved = known.offset == offset and not overloaded
-                self._waiting[place] = replace(
-                    known, offset=offset, end=end, unmoved_since=known.unmoved_since if unmoved else now
-                )
-
-    def stalled(self) -> list[str]:
-        now = self._clock()
-        return sorted(
-            f"{topic}/{shard}"
-            for (topic, shard), waiting in self._waiting.items()
-            if now - waiting.unmoved_since > STALLED_AFTER
-        )
-
-    def seconds_behind(self, handled: Mapping[int, Mapping[str, Cursor]]) -> float:
-        """How long the next record has been lying there, of the log where it is longest; 0 where nothing is left to
-        fetch. `handled`: of each shard we own, how far in which topic.
-
-        What is next was appended after the last one we handled, by the broker's clock; so while we get anywhere this is
-        the age of that one. Until something is handled of what waits, it is the time since we saw it wait: after an
-        idle hour the first record is not an hour late. What is fetched and not handled does not count: it is a few
-        batches at most, and who is stuck with them does not step.
-        """
-        now = self._clock()
-        since = [
-            self._waits_since(waiting, handled[shard].get(topic, Cursor()))
-            for (topic, shard), waiting in self._waiting.items()
-            if shard in handled
-        ]
-        return max((now - min(since, default=now)).total_seconds(), 0.0)
-
-    @staticmethod
-    def _waits_since(waiting: _Waiting, cursor: Cursor) -> datetime:
-        return from_ms(cursor.time) if cursor.offset > waiting.first else waiting.since
-
-
-def health(loop: ShardLoop, membership: Membership, progress: Progress) -> Any:
-    """Progress, not a ping: 200 while the loop steps, the broker answers it, and it moves wherever there is something
-    to read."""
-
-    @get
-    async def answer(request: Any) -> AsgiResponse:
-        waiting = sum(len(shard.pending) for shard in loop.shards.values())
-        idle = loop.clock() - loop.stepped_at
-        stalled = progress.stalled()
-        reached = membership.reached.is_set()
-        behind = progress.seconds_behind({number: shard.claim.cursors for number, shard in loop.shards.items()})
-        problems = loop.problems.told()
-        healthy = idle < STALLED_AFTER and membership.complete.is_set() and reached and not stalled and not problems
-        body = {
-            "healthy": healthy,
+    def told(self) -> dict[str, Any]:
+        """What /health says."""
+        self.judge()
+        loop, problems = self.loop, self.loop.problems.told()
+        if self._starting and not problems:
+            problems = [_STARTING]
+        return {
+            "healthy": not problems,
+            "problems": problems,
             "shards": sorted(loop.shards),
             "handled": loop.handled,
-            "unpublished": waiting,
-            "seconds_behind": round(behind, 3),
-            "broker_answers": reached,
-            "stalled": stalled,
-            "problems": problems,
-            "seconds_since_step": round(idle.total_seconds(), 3),
+            "unpublished": sum(len(shard.pending) for shard in loop.shards.values()),
+            "seconds_behind": round(self.progress.seconds_behind(loop.cursors()), 3),
+            "seconds_since_step": round((loop.clock() - loop.stepped_at).total_seconds(), 3),
         }
-        return AsgiResponse(json.dumps(body).encode(), 200 if healthy else 503, {"content-type": "application/json"})
 
-    return answer
+
+_STARTING = {
+    "place": f"{KIND}shards",
+    "problem": "It starts: its share of the shards is not its yet.",
+    "recipe": "docs/OPERATIONS.md#shards-that-nobody-serves",
+}
+
+
+def _seconds(span: timedelta) -> str:
+    return f"{span.total_seconds():.0f} s"
+
+
+def routes(health: Health) -> list[tuple[str, Any]]:
+    """`/alive` is for whoever ends what hangs and starts it anew, `/health` for whoever must know if all is well."""
+
+    @get
+    async def alive(request: Any) -> AsgiResponse:
+        return AsgiResponse(b'{"alive": true}', 200, {"content-type": "application/json"})
+
+    @get
+    async def told(request: Any) -> AsgiResponse:
+        body = health.told()
+        status = 200 if body["healthy"] else 503
+        return AsgiResponse(json.dumps(body).encode(), status, {"content-type": "application/json"})
+
+    return [("/alive", alive), ("/health", told)]

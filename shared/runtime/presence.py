@@ -9,15 +9,15 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
 from shared.runtime.postgres import database
+from shared.runtime.progress import STALLED_AFTER
 
 T = TypeVar("T")
 
-HUNG_AFTER = timedelta(seconds=15)
+HUNG_AFTER = STALLED_AFTER
 """Who does not come to his turn for so long hangs: /health says so, and others may have what is his."""
 GLANCE_SECONDS = 0.2
 """So often a member looks whether another one has died: a question that writes nothing."""

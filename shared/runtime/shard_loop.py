@@ -134,6 +134,14 @@ class ShardLoop:
         """Forgets shards that somebody else has taken."""
         self._drop([self.shards[number] for number in numbers if number in self.shards])
 
+    def cursors(self) -> dict[int, dict[str, Cursor]]:
+        """How far each shard that we serve has got in each topic, by what is committed."""
+        return {
+            number: {topic: shard.claim.cursors.get(topic, Cursor()) for topic in self.decoder.topics}
+            for number, shard in self.shards.items()
+            if shard.ready
+        }
+
     # -- one batch -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:

@@ -17,6 +17,7 @@ from schemas.topics import Topic
 from shared.kernel.ports import Record, Source
 from shared.runtime.kafka.source import KafkaSource
 from shared.runtime.memory import MemoryBus, MemorySource
+from shared.runtime.progress import Reach
 from tests.support.topics import producer as outsider
 from tests.support.waiting import until
 
@@ -208,10 +209,32 @@ async def test_a_transaction_s_mark_at_the_end_of_a_log_is_nothing_to_wait_for(s
         assert [record.offset for record in await source.take(10)] == [0]
 
         async def at_its_end() -> bool:
-            return await source.reach([0]) == {(name, 0): (2, 2)}
+            return await source.reach([0]) == {(name, 0): Reach(fetched=2, received=1, stable=2, end=2)}
 
         await until("the mark is passed", at_its_end, within=10)
-        assert await at_its_end()
+        assert (await source.reach([0]))[name, 0].readable == 1
+
+
+@pytest.mark.stack
+async def test_what_lies_in_an_open_transaction_is_seen_though_nobody_may_read_it(stack: Stack) -> None:
+    name = f"open-{uuid4().hex[:8]}"
+    async with reading(name, stack) as source:
+        source.resume(0, {})
+        async with outsider(stack.bootstrap_servers, transactional_id=name) as to:
+            await to.begin_transaction()
+            await to.send_and_wait(name, b"1", key=b"key")
+
+            async def is_seen() -> bool:
+                return await source.reach([0]) == {(name, 0): Reach(fetched=0, received=0, stable=0, end=1)}
+
+            await until("the high watermark is known", is_seen, within=10)
+            await to.abort_transaction()
+
+        async def is_passed() -> bool:
+            return await source.reach([0]) == {(name, 0): Reach(fetched=2, received=0, stable=2, end=2)}
+
+        await until("what was taken back is passed", is_passed, within=10)
+        assert (await source.reach([0]))[name, 0].readable == 0
 
 
 @pytest.mark.stack

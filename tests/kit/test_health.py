@@ -1,114 +1,142 @@
-"""A process is well while it moves wherever there is something to read."""
+"""What a process says of itself: that all gets on, or in a sentence what does not."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+import asyncio
+import logging
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from schemas.instants import to_ms
-from shared.kernel.ports import Cursor
-from shared.runtime.health import STALLED_AFTER, Progress
+from shared.kernel.policies import Policies
+from shared.runtime.health import Health
+from shared.runtime.memory import MemoryBus, MemoryPublisher, MemorySource, MemoryStore
+from shared.runtime.partitions import home_among
+from shared.runtime.progress import STALLED_AFTER, Progress, Reach
+from shared.runtime.shard_loop import ShardLoop
+from tests.house.reading import ROOT
+from tests.kit.counter_decider import counter_decider
 
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-PLACE = ("order.commands", 3)
-HOUR = 3_600
+SHARDS = 3
+SECOND = timedelta(seconds=1)
+SOON, LATE = STALLED_AFTER, STALLED_AFTER + SECOND
+EMPTY = Reach(0, 0, 0, 0)
 
 
-class Watch:
+class Process:
+    """The parts of one that is well."""
+
     def __init__(self) -> None:
-        self.now = NOON
-        self.progress = Progress(lambda: self.now)
+        self.bus = MemoryBus(SHARDS)
+        self.loop = ShardLoop(
+            counter_decider(),
+            Policies({}),
+            (),
+            MemoryStore(),
+            MemorySource(self.bus, ["order.commands"]),
+            MemoryPublisher(self.bus, "order"),
+            self.bus.clock,
+            home_among(SHARDS),
+            "me",
+        )
+        self.complete, self.reached = asyncio.Event(), asyncio.Event()
+        self.complete.set()
+        self.reached.set()
+        self.progress = Progress(self.bus.clock)
+        membership: Any = SimpleNamespace(complete=self.complete, reached=self.reached)
+        self.health = Health(self.loop, membership, self.progress)
 
-    def look(self, offset: int, end: int, later: timedelta = STALLED_AFTER) -> list[str]:
-        """What is said to be stalled, some time after the last look."""
-        self.now += later
-        self.progress.look({PLACE: (offset, end)})
-        return self.progress.stalled()
-
-
-def test_records_that_nobody_comes_to_are_named() -> None:
-    watch = Watch()
-    assert watch.look(offset=5, end=7) == []
-    assert watch.look(offset=5, end=9, later=STALLED_AFTER + timedelta(seconds=1)) == ["order.commands/3"]
-
-
-def test_while_there_is_more_than_we_can_do_nobody_is_stalled_who_waits_for_his_turn() -> None:
-    watch = Watch()
-    busy, turn = ("order.commands", 4), timedelta(seconds=10)
-    for number in range(9):
-        watch.now += turn
-        watch.progress.look({PLACE: (5, 7), busy: (number * 100, 90_000)})
-        assert watch.progress.stalled() == []
-    for _ in range(2):
-        watch.now += turn
-        watch.progress.look({PLACE: (5, 7), busy: (90_000, 90_000)})
-    assert watch.progress.stalled() == ["order.commands/3"], "now nothing else is to do"
-
-
-def test_nobody_is_excused_by_others_that_keep_up() -> None:
-    watch = Watch()
-    for number in range(3):
-        watch.now += timedelta(seconds=10)
-        watch.progress.look({PLACE: (5, 7), ("order.commands", 4): (number * 100, number * 100 + 50)})
-    assert watch.progress.stalled() == ["order.commands/3"]
+    async def after(self, span: timedelta, reach: Reach = EMPTY, steps: bool = True) -> dict[str, Any]:
+        """What is said when so much time has passed, in which the loop stepped."""
+        self.bus.now += span
+        if steps:
+            await self.loop.step(())
+        self.progress.look({("order.commands", 1): reach}, self.loop.cursors())
+        return self.health.told()
 
 
-def test_nothing_to_read_is_no_stand_still() -> None:
-    watch = Watch()
-    watch.look(offset=5, end=5)
-    assert watch.look(offset=5, end=5, later=timedelta(hours=1)) == []
+@pytest.fixture
+async def process() -> Process:
+    process = Process()
+    await process.loop.claim(range(SHARDS))
+    assert process.health.told()["healthy"]
+    return process
 
 
-def test_however_far_behind_who_moves_is_well() -> None:
-    watch = Watch()
-    watch.look(offset=5, end=90_000)
-    watch.look(offset=6, end=90_000)
-    assert watch.look(offset=7, end=90_000) == []
+def sentences(told: dict[str, Any]) -> list[str]:
+    assert told["healthy"] == (not told["problems"]), "whoever is not well says why"
+    return [problem["problem"] for problem in told["problems"]]
 
 
-def test_a_record_that_comes_after_a_long_silence_is_not_late_at_once() -> None:
-    watch = Watch()
-    watch.look(offset=5, end=5)
-    assert watch.look(offset=5, end=6, later=timedelta(hours=1)) == []
+async def test_who_begins_is_not_ready_and_says_so() -> None:
+    process = Process()
+    process.complete.clear()
+    assert sentences(process.health.told()) == ["It starts: its share of the shards is not its yet."]
+    assert sentences(await process.after(LATE)) == [
+        "For 16 s shards of this process's share are not served by it; it has []."
+    ]
 
 
-# -- how far behind ----------------------------------------------------------------------------------------------------
-
-Moment = tuple[int, int, int, int, int]
-"""(second, offset fetched, end of the log, offset handled, append time of the last one handled in seconds)"""
-
-
-@pytest.mark.parametrize(
-    ("moments", "behind"),
-    [
-        pytest.param([(0, 5, 5, 5, -HOUR)], 0, id="nothing waits"),
-        pytest.param([(0, 5, 5, 5, -HOUR), (1, 5, 6, 5, -HOUR)], 0, id="the first record after an idle hour"),
-        pytest.param([(0, 5, 6, 5, -HOUR), (3, 5, 6, 5, -HOUR)], 3, id="a record that nobody comes to"),
-        pytest.param([(0, 5, 900, 5, -HOUR), (3, 70, 900, 60, -HOUR + 7)], HOUR - 4, id="a backlog, begun"),
-        pytest.param([(0, 5, 900, 5, -HOUR), (3, 70, 900, 5, -HOUR)], 3, id="a backlog, fetched and not yet handled"),
-        pytest.param([(0, 5, 900, 5, -9), (4, 70, 990, 60, 1), (9, 80, 999, 70, 2)], 7, id="falling behind"),
-        pytest.param([(0, 5, 900, 5, -9), (4, 70, 990, 60, 1), (9, 990, 999, 980, 8)], 1, id="catching up"),
-        pytest.param([(0, 5, 900, 5, -9), (4, 900, 900, 890, 1)], 0, id="all is fetched"),
-        pytest.param([(0, 5, 9, 5, -9), (1, 9, 9, 9, 0), (HOUR, 9, 10, 9, 0)], 0, id="caught up, and an idle hour"),
-        pytest.param([(0, 5, 9, 4, -9), (4, 9, 10, 9, 60)], 0, id="a broker whose clock is ahead of ours"),
-    ],
-)
-def test_how_long_the_next_record_has_waited(moments: Sequence[Moment], behind: float) -> None:
-    watch, said = Watch(), -1.0
-    for second, fetched, end, handled, time in moments:
-        watch.now = NOON
-        watch.look(fetched, end, later=timedelta(seconds=second))
-        cursor = Cursor(handled, to_ms(NOON) + time * 1_000)
-        said = watch.progress.seconds_behind({PLACE[1]: {PLACE[0]: cursor}})
-    assert said == behind
+async def test_who_does_not_step_hangs(process: Process) -> None:
+    assert sentences(await process.after(SOON, steps=False)) == []
+    assert sentences(await process.after(SECOND, steps=False)) == [
+        "The shard loop has not taken a step for 16 s: it hangs, or the broker takes nothing."
+    ]
+    assert sentences(await process.after(SECOND)) == []
 
 
-def test_the_log_that_is_furthest_behind_counts_and_only_of_shards_we_own() -> None:
-    watch = Watch()
-    watch.look(offset=5, end=6)
-    watch.now += timedelta(seconds=4)
-    watch.progress.look({PLACE: (5, 6), ("order.commands", 4): (0, 1), ("dispute.events", 4): (0, 1)})
-    watch.now += timedelta(seconds=2)
-    assert watch.progress.seconds_behind({3: {}, 4: {}}) == 6
-    assert watch.progress.seconds_behind({4: {}}) == 2
-    assert watch.progress.seconds_behind({}) == 0
+async def test_shards_may_move_but_not_be_away(process: Process) -> None:
+    process.complete.clear()
+    process.loop.drop([2])
+    assert sentences(await process.after(SOON)) == []
+    assert sentences(await process.after(SECOND)) == [
+        "For 16 s shards of this process's share are not served by it; it has [0, 1]."
+    ]
+    process.complete.set()
+    assert sentences(await process.after(SECOND)) == []
+
+
+async def test_a_log_that_nobody_gets_on_in_is_named(process: Process) -> None:
+    await process.after(SECOND, Reach(fetched=7, received=7, stable=7, end=7))
+    told = await process.after(LATE, Reach(fetched=7, received=7, stable=7, end=7))
+    assert sentences(told) == ["Nothing is handled of order.commands/1, where 7 offsets wait."]
+
+
+async def test_a_transaction_that_nobody_ends_is_named(process: Process) -> None:
+    await process.after(SECOND, Reach(fetched=0, received=0, stable=0, end=2))
+    told = await process.after(LATE, Reach(fetched=0, received=0, stable=0, end=2))
+    assert sentences(told) == ["A producer began a transaction in order.commands/1 at offset 0 and does not end it."]
+
+
+async def test_a_broker_that_does_not_answer_is_a_problem(process: Process) -> None:
+    process.reached.clear()
+    assert sentences(process.health.told()) == ["Kafka does not answer this process."]
+
+
+async def test_what_others_found_wrong_is_told_and_left_to_them(process: Process) -> None:
+    process.loop.problems.begin("order.events/4", "The topic was made anew.", "nothing-is-handled")
+    assert sentences(await process.after(SECOND)) == ["The topic was made anew."]
+
+
+async def test_who_looks_says_it_once_in_the_log_though_nobody_asks(
+    process: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    process.reached.clear()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            process.health.judge()
+        process.reached.set()
+        process.health.judge()
+    assert [record.levelname for record in caplog.records] == ["CRITICAL", "WARNING"]
+
+
+async def test_every_recipe_is_on_the_page(process: Process) -> None:
+    page = (ROOT / "docs" / "OPERATIONS.md").read_text("utf-8")
+    headings = {line.lstrip("# ").lower().replace(" ", "-") for line in page.splitlines() if line.startswith("#")}
+    process.reached.clear()
+    process.complete.clear()
+    await process.after(SECOND, Reach(fetched=7, received=7, stable=7, end=9), steps=False)
+    told = await process.after(LATE, Reach(fetched=7, received=7, stable=7, end=9), steps=False)
+    recipes = {problem["recipe"].partition("#")[2] for problem in told["problems"]}
+    assert len(told["problems"]) == 5
+    assert recipes <= headings

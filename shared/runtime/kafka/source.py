@@ -16,6 +16,7 @@ from faststream.kafka.message import KafkaMessage
 
 from schemas.topics import consumer_group
 from shared.kernel.ports import Record
+from shared.runtime.progress import Reach
 
 POLL_MS = 5
 """How long FastStream waits for records, and sleeps when there were none; more than this is latency."""
@@ -33,6 +34,8 @@ class KafkaSource:
         self.topics, self.partitions, self.prefix = topics, partitions, prefix
         self._batches: asyncio.Queue[Sequence[Any]] = asyncio.Queue(maxsize=1)
         self._receiving = True
+        self._received: dict[tuple[str, int], int] = {}
+        """By place of Kafka's: the offset after the last record that was handed over."""
         self.subscriber = broker.subscriber(
             partitions=[
                 Subscribed(prefix + topic, shard, declare=False) for topic in topics for shard in range(partitions)
@@ -53,6 +56,8 @@ class KafkaSource:
     async def receive(self, batch: Sequence[Any]) -> None:
         """The application's handler: hands the batch over, and waits while another one waits (back-pressure)."""
         if self._receiving:
+            for record in batch:
+                self._received[record.topic, record.partition] = record.offset + 1
             await self._batches.put(batch)
 
     def stop_receiving(self) -> None:
@@ -82,22 +87,31 @@ class KafkaSource:
         for topic in self.topics:
             place = TopicPartition(self.prefix + topic, shard)
             self.consumer.seek(place, offsets.get(topic, 0))
+            self._received[place] = offsets.get(topic, 0)
             self.consumer.resume(place)
 
     def pause(self, shards: Sequence[int]) -> None:
         self.consumer.pause(*(TopicPartition(self.prefix + topic, shard) for topic in self.topics for shard in shards))
 
-    async def reach(self, shards: Sequence[int]) -> dict[tuple[str, int], tuple[int, int]]:
-        """By (topic, shard): how far we have fetched, and where the log ends by the broker's own word.
+    async def reach(self, shards: Sequence[int]) -> dict[tuple[str, int], Reach]:
+        """By (topic, shard), by the broker's own word; the high watermark as it came with what was fetched last.
 
         Raises one of CLIENT_ERRORS when it does not answer; asks even if there are no shards to ask for.
         """
         places = [TopicPartition(self.prefix + topic, shard) for topic in self.topics for shard in shards]
         async with asyncio.timeout(ANSWER_SECONDS):
-            positions = {place: await self.consumer.position(place) for place in places}
-            ends = await self.consumer.end_offsets(places or [TopicPartition(self.prefix + self.topics[0], 0)])
+            fetched = {place: await self.consumer.position(place) for place in places}
+            stable = await self.consumer.end_offsets(places or [TopicPartition(self.prefix + self.topics[0], 0)])
         cut = len(self.prefix)
-        return {(place.topic[cut:], place.partition): (positions[place], ends[place]) for place in places}
+        return {
+            (place.topic[cut:], place.partition): Reach(
+                fetched=fetched[place],
+                received=self._received.get(place, 0),
+                stable=stable[place],
+                end=max(stable[place], self.consumer.highwater(place) or 0),
+            )
+            for place in places
+        }
 
     async def tell_offsets(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """For lag tools alone; the truth is in the database."""
