@@ -14,7 +14,7 @@ from shared.runtime.settings import Settings
 
 def _parts(settings: Settings, pool: asyncpg.Pool) -> Parts:
     timers = Timers(PostgresTimerTable(pool))
-    return Parts(projections=[timers], inputs=[timers])
+    return Parts(projections=[timers], inputs=[timers], overdue=timers.overdue)
 
 
 APP = Application(lambda settings: DECIDER, Settings, parts=_parts, migrations=(Path(__file__).parent / "migrations",))

@@ -159,6 +159,11 @@ class Timers:
         firsts = [timer.fire_at for opened in self.shards.values() if (timer := opened.first())]
         return from_ms(min(firsts)) if firsts else None
 
+    def overdue(self, before: datetime) -> int:
+        """How many near timers should have fired by then and were not handed out."""
+        latest = to_ms(before)
+        return sum(timer.fire_at <= latest for opened in self.shards.values() for timer in opened.near.values())
+
     async def apply(self, transaction: Any, inputs: Sequence[tuple[int, Input]], events: Sequence[StoredEvent]) -> None:
         changes: dict[int, TimerChange] = {}
         shards = dict(self.shards)

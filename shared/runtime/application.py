@@ -153,7 +153,7 @@ class _Process:
             settings.look_seconds,
         )
         self.progress = Progress(self.loop.clock)
-        self.health = Health(self.loop, self.membership, self.progress)
+        self.health = Health(self.loop, self.membership, self.progress, lambda: database.ask(self.pool), parts.overdue)
         self.tasks: list[asyncio.Task[None]] = []
 
     async def _receive(self, batch: Any) -> None:

@@ -1,7 +1,8 @@
 """What a service adds to the shard loop, besides its decider."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from shared.kernel.ports import InputSource, Projection
@@ -20,3 +21,5 @@ class Parts:
     projections: Sequence[Projection] = ()
     inputs: Sequence[InputSource] = ()
     background: Sequence[BackgroundTask] = ()
+    overdue: Callable[[datetime], int] = lambda before: 0
+    """How many inputs that it gives itself should have been handed out before an instant, and were not."""

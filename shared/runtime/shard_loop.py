@@ -36,6 +36,7 @@ from shared.kernel.ports import (
 )
 from shared.kernel.stream import Stream, folded, handle, may_resume
 from shared.runtime.batch import Batch, Shard, Work
+from shared.runtime.outages import Outages
 from shared.runtime.outbox import Outbox
 from shared.runtime.problems import Problems
 
@@ -69,6 +70,7 @@ class ShardLoop:
         self.handled = 0
         self.stepped_at = clock()
         self.problems = Problems()
+        self.outages = Outages(clock)
         self.dropped: Callable[[], None] = lambda: None
         """Called when shards were dropped: whoever grants ownership should look again."""
         self._turn = asyncio.Lock()
@@ -114,6 +116,7 @@ class ShardLoop:
             log.warning("released with unpublished events; the next owner publishes them", extra={"shards": numbers})
         shards = [shard for shard in shards if self._owned(shard)]
         self._drop(shards)
+        self.outages.over(numbers)
         await self.store.release([shard.claim for shard in shards])
 
     def _owned(self, shard: Shard) -> bool:
@@ -132,6 +135,7 @@ class ShardLoop:
 
     def drop(self, numbers: Sequence[int]) -> None:
         """Forgets shards that somebody else has taken."""
+        self.outages.over(numbers)
         self._drop([self.shards[number] for number in numbers if number in self.shards])
 
     def cursors(self) -> dict[int, dict[str, Cursor]]:
@@ -173,6 +177,7 @@ class ShardLoop:
             except Outage as outage:
                 # The commit may have happened. Never retry blindly: start again from what is stored.
                 log.warning("outage: %s", outage, extra={"shards": self._numbers(batch)})
+                self.outages.met(self._numbers(batch), outage)
             else:
                 return True
             self._drop(list(batch.claims))
@@ -346,6 +351,7 @@ class ShardLoop:
     def _adopt(self, batch: Batch) -> None:
         """The commit happened: the shards stand as it says. What was taken from us meanwhile, its owner publishes."""
         owned = {shard.claim.shard: shard for shard in batch.claims if self._owned(shard)}
+        self.outages.over(owned)
         for shard in owned.values():
             claim = batch.claims[shard]
             shard.published_noted = max(shard.published_noted, claim.published)

@@ -67,7 +67,9 @@ MUTANTS = (
         lambda: runtime,
         drop("await __.drain(__)"),
     ),
-    Mutant("the cursor stays on the record that was handled", lambda: runtime, change("__a.offset + 1", "__a.offset")),
+    Mutant(
+        "the cursor stays on the record that was handled", lambda: shard_loop, change("__a.offset + 1", "__a.offset")
+    ),
     Mutant("a record below the cursor is handled again", lambda: runtime, drop("__.offset < __.offset")),
     Mutant("a gap in the log is believed at first sight", lambda: runtime, negate("__.gaps.get(__) != __")),
     Mutant("a real gap in the log is looked at for ever", lambda: runtime, drop("__.gaps[__] = __")),

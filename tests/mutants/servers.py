@@ -4,7 +4,7 @@ from services import notification, refund, timer
 from services.timer import store as timer_store
 from shared import runtime
 from shared.kernel import codec
-from shared.runtime import membership, presence
+from shared.runtime import membership, outages, presence, progress
 from shared.runtime.kafka import source
 from shared.runtime.postgres import database, store
 from tests.mutants.changes import change, drop, flip, negate, words
@@ -19,6 +19,20 @@ SOURCE = ("tests/contract/test_source.py",)
 TABLES = ("tests/kit/test_database.py",)
 
 MUTANTS = (
+    Mutant(
+        "what was fetched is taken for handled",
+        lambda: progress.Reach.readable,
+        change(
+            "return self.received if __ else self.stable", "return 0 if self.fetched >= self.stable else self.stable"
+        ),
+        ("tests/kit/test_progress.py",),
+    ),
+    Mutant(
+        "a shard that commits nothing is forgiven at each outage",
+        lambda: outages.Outages.met,
+        change("if __ is None or __: ...", 'known = self._failing[shard] = _Failing(now, now, 0, "")'),
+        ("tests/kit/test_health.py",),
+    ),
     Mutant(
         "a commit does not look at the epoch", lambda: store.COMMIT, words("AND shard.epoch = mine.epoch", ""), STORE
     ),

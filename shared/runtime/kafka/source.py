@@ -85,9 +85,9 @@ class KafkaSource:
 
     def resume(self, shard: int, offsets: Mapping[str, int]) -> None:
         for topic in self.topics:
-            place = TopicPartition(self.prefix + topic, shard)
-            self.consumer.seek(place, offsets.get(topic, 0))
-            self._received[place] = offsets.get(topic, 0)
+            place, offset = TopicPartition(self.prefix + topic, shard), offsets.get(topic, 0)
+            self.consumer.seek(place, offset)
+            self._received[place] = offset
             self.consumer.resume(place)
 
     def pause(self, shards: Sequence[int]) -> None:
@@ -106,7 +106,7 @@ class KafkaSource:
         return {
             (place.topic[cut:], place.partition): Reach(
                 fetched=fetched[place],
-                received=self._received.get(place, 0),
+                received=self._received[place],
                 stable=stable[place],
                 end=max(stable[place], self.consumer.highwater(place) or 0),
             )

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -70,3 +71,18 @@ async def _rule(connection: Any, schema: str, name: str, **rules: str) -> None:
         **rules,
     }
     await connection.execute(RULES, list(rules), list(rules.values()))
+
+
+class DatabaseAnswer(NamedTuple):
+    """What a database says of itself."""
+
+    time: datetime
+    """By its clock."""
+    read_only: bool
+    """A standby, or told to be."""
+
+
+async def ask(pool: asyncpg.Pool) -> DatabaseAnswer:
+    """Raises one of ERRORS when it does not answer."""
+    answer = await pool.fetchrow("SELECT clock_timestamp(), current_setting('transaction_read_only')::bool", timeout=5)
+    return DatabaseAnswer(*answer)
