@@ -99,6 +99,15 @@ OUTSIDERS_WRITE = frozenset(topic.name for topic in all_topics() if not topic.wr
 """Topics whose records may come from others than our services: no high-water marks there, repeats are known by id."""
 
 
+SERVICES_WRITE = frozenset(topic.name for topic in all_topics()) - OUTSIDERS_WRITE
+"""All others."""
+KEPT_FOR_EVER = frozenset(topic.name for topic in all_topics() if topic.config["retention.ms"] == "-1")
+
+
+def written_by(service: str) -> list[str]:
+    return [topic.name for topic in all_topics() if service in topic.writers]
+
+
 def consumer_group(service: str, prefix: str = "") -> str:
     """Under which a service tells lag tools how far it is; where it goes on after a restart its database says."""
     return f"{prefix}recourse-{service}"

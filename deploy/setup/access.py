@@ -25,7 +25,7 @@ from confluent_kafka.admin import (
 
 from deploy.setup.broker import answers
 from deploy.setup.job import Drift, Kind, SetUpFailed
-from schemas.topics import OUTSIDERS, SERVICES, Topic, consumer_group
+from schemas.topics import OUTSIDERS, SERVICES, SERVICES_WRITE, Topic, consumer_group
 
 PRINCIPALS = (*SERVICES, *OUTSIDERS)
 SCRAM_ITERATIONS = 4096
@@ -56,7 +56,9 @@ def grants(topics: Iterable[Topic], prefix: str) -> set[AclBinding]:
         allowed |= {_may(who, READ, GROUP, beginning, PREFIXED) for beginning in beginnings}
     for topic in topics:
         allowed |= {_may(who, WRITE, TOPIC, topic.name) for who in topic.writers}
-        allowed |= {_may(who, READ, TOPIC, topic.name) for who in topic.readers}
+        # Where only services write each looks back, too: at what it said last.
+        look_back = topic.writers if topic.name.removeprefix(prefix) in SERVICES_WRITE else frozenset()
+        allowed |= {_may(who, READ, TOPIC, topic.name) for who in topic.readers | look_back}
         everybody = topic.writers | topic.readers
         allowed |= {_may(who, DESCRIBE_CONFIGS, TOPIC, topic.name) for who in everybody & INSPECTORS}
     return allowed

@@ -285,6 +285,15 @@ def dead_letter(
     return key, headers, value
 
 
+def numbered(record: Record) -> tuple[str, int] | None:
+    """(source, sequence) of what one of our shards wrote. Of a dead letter the last headers of the name are ours: what
+    is kept of the original stands before them."""
+    prefix = "x-dead-letter-" if record.topic.endswith(".dead-letters") else "ce_"
+    headers = {name: value or b"" for name, value in record.headers}
+    source, sequence = headers.get(f"{prefix}source", b""), headers.get(f"{prefix}sequence", b"")
+    return (source.decode(errors="replace"), int(sequence)) if sequence.isdigit() else None
+
+
 def size_of(headers: Headers) -> int:
     """Bytes on the wire, about."""
     return sum(len(name) + len(raw or b"") + 4 for name, raw in headers)

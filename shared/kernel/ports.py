@@ -6,11 +6,18 @@ simulated implementation, and both pass tests/contract. `Projection` and `InputS
 loop: tables of its own, written in the very commit of what they follow from, and inputs that it gives itself.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+SAID_EVENTS = 1_000
+"""So far back a store is asked what is on the bus."""
+SEARCHED_MAX = 4_096
+"""So many records a source looks back for a number that is known to be there …"""
+GLANCED_MAX = 256
+"""… and so many where none is known."""
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -98,6 +105,20 @@ class Cursor:
     """The next one to read."""
     time: int = 0
     """The latest append time seen, ms: a broker's clock may step back, the time of inputs does not."""
+    topic_id: str | None = None
+    """Of the very topic that `offset` counts in: one that is made anew has the name and another id. None: not known
+    yet, the present one is taken for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What the broker says of a topic at one partition."""
+
+    topic_id: str
+    begin: int
+    """The offset of the first record that is kept …"""
+    end: int
+    """… and the one that the next will have."""
 
 
 @dataclass(slots=True)
@@ -135,6 +156,15 @@ class Commit:
     released: list[tuple[int, str]]
     """Parked streams that were handled after all."""
 
+    def before(self) -> list[int]:
+        """The position at which each of `claims` must stand for this to go on from there: positions are gapless."""
+        said = Counter(event.shard for event in self.events)
+        return [claim.position - said[claim.shard] for claim in self.claims]
+
+
+Place = tuple[str, int]
+"""(topic, shard)"""
+
 
 class Source(Protocol):
     """Records of the shards we own."""
@@ -148,6 +178,19 @@ class Source(Protocol):
         ...
 
     def pause(self, shards: Sequence[int]) -> None: ...
+
+    async def logs(self, shards: Sequence[int]) -> Mapping[Place, Log]:
+        """Of every topic that the service reads or writes, at these shards' partitions; a topic that is not there is
+        left out. Raises Outage."""
+        ...
+
+    async def said(
+        self, sources: Mapping[int, str], known: Mapping[Place, int], logs: Mapping[Place, Log]
+    ) -> Mapping[Place, int]:
+        """The highest `ce_sequence` of each shard's source (shard -> `ce_source`) in those of `logs` that the service
+        writes and no outsider does; nothing where none is found. Looks back from their ends until it has found what
+        is `known` to be there, for repeats may lie behind it, but at most so far. Raises Outage."""
+        ...
 
 
 class Store(Protocol):
@@ -180,6 +223,11 @@ class Store(Protocol):
 
     async def note_published(self, claims: Sequence[Claim]) -> None:
         """Remembers `published` without a batch; for idle shards."""
+        ...
+
+    async def said(self, claims: Sequence[Claim]) -> dict[Place, int]:
+        """The highest sequence that is known to be on the bus, by topic, on the shard's own partition; of the last
+        SAID_EVENTS before `claim.published`."""
         ...
 
 

@@ -24,6 +24,7 @@ from faststream.kafka import KafkaBroker
 from shared.kernel.codec import Decoder
 from shared.kernel.decider import Decider
 from shared.kernel.policies import Policies
+from shared.kernel.ports import Fenced, Outage
 from shared.rules import policies
 from shared.runtime import logs, topic_check
 from shared.runtime.health import Health, routes
@@ -126,6 +127,7 @@ class _Process:
         self.publisher = KafkaPublisher(connection(settings), decider.service, settings.topic_prefix)
         self.source = KafkaSource(
             self.broker,
+            connection(settings),
             decider.service,
             Decoder(decider, home).topics,
             settings.partitions,
@@ -178,6 +180,7 @@ class _Process:
             self.loop.outbox.keep_publishing(),
             self._housekeeping(),
             self._keep_in_reach(),
+            self._keep_comparing(),
             self.health.keep_looking(),
             _keep_policies(self.loop, self.folder),
             self._ready(),
@@ -228,6 +231,15 @@ class _Process:
             else:
                 heard_at = self.loop.clock()
                 self.membership.reached.set()
+
+    async def _keep_comparing(self) -> None:
+        """Whether database and logs still belong together."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            try:
+                await self.loop.look()
+            except (Outage, Fenced) as error:
+                log.info("not compared with the logs: %s: %s", type(error).__name__, error)
 
     async def _ready(self) -> None:
         await self.membership.complete.wait()

@@ -25,6 +25,8 @@ class Shard:
     pending: deque[StoredEvent] = field(default_factory=deque)
     ready: bool = False
     published_noted: int = 0
+    outputs: dict[str, str] = field(default_factory=dict)
+    """Topic that we write -> its id."""
     gaps: dict[str, int] = field(default_factory=dict)
     """Topic -> offset at which a gap was seen once."""
 

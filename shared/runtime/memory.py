@@ -4,24 +4,32 @@ Its source, store and publisher pass the same tests as the real ones (tests/cont
 alone, so a story of 15 days is played in milliseconds.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
+from operator import attrgetter
 from typing import Any, Protocol
 
 from schemas.instants import to_ms
+from schemas.topics import SERVICES_WRITE, written_by
 from shared.kernel import codec
 from shared.kernel.codec import Decoder
 from shared.kernel.decider import Decider
 from shared.kernel.policies import Policies
 from shared.kernel.ports import (
+    GLANCED_MAX,
+    SAID_EVENTS,
+    SEARCHED_MAX,
     Claim,
     Commit,
-    Cursor,
     Fenced,
     InputSource,
+    Log,
     Outage,
+    Place,
     Projection,
     Record,
     StoredEvent,
@@ -38,6 +46,8 @@ class MemoryBus:
     def __init__(self, partitions: int, now: datetime = START) -> None:
         self.partitions, self.now = partitions, now
         self.logs: dict[tuple[str, int], list[Record]] = defaultdict(list)
+        self._begins: dict[Place, int] = defaultdict(int)
+        self._made: dict[str, int] = defaultdict(int)
 
     def clock(self) -> datetime:
         return self.now
@@ -54,24 +64,53 @@ class MemoryBus:
         if partition is None:
             partition = partition_of(key or b"", self.partitions)
         log = self.logs[topic, partition]
-        log.append(Record(topic, partition, len(log), to_ms(self.clock()), key, value, tuple(headers)))
+        offset = self.log(topic, partition).end
+        log.append(Record(topic, partition, offset, to_ms(self.clock()), key, value, tuple(headers)))
         return log[-1]
+
+    def log(self, topic: str, partition: int) -> Log:
+        """As the broker tells of it."""
+        records, begin = self.logs.get((topic, partition)), self._begins.get((topic, partition), 0)
+        return Log(f"{topic} {self._made[topic]}", begin, records[-1].offset + 1 if records else begin)
+
+    def make_anew(self, topic: str) -> None:
+        """Deleted and created, empty."""
+        self._made[topic] += 1
+        for place in [place for place in self.logs if place[0] == topic]:
+            del self.logs[place]
+            self._begins.pop(place, None)
+
+    def lose_tail(self, topic: str, partition: int, end: int) -> None:
+        log = self.logs[topic, partition]
+        del log[bisect_left(log, end, key=_offset) :]
+
+    def end_life(self, topic: str, partition: int, begin: int) -> None:
+        """Retention has come to the record at `begin`."""
+        log = self.logs[topic, partition]
+        del log[: bisect_left(log, begin, key=_offset)]
+        self._begins[topic, partition] = begin
 
     def records(self, topic: str) -> list[Record]:
         return [record for (name, _), log in self.logs.items() if name == topic for record in log]
 
 
+_offset = attrgetter("offset")
+
+
 class MemorySource:
-    def __init__(self, bus: MemoryBus, topics: Sequence[str]) -> None:
-        self.bus, self.topics = bus, topics
-        self.next: dict[tuple[str, int], int] = {}
+    def __init__(self, bus: MemoryBus, topics: Sequence[str], service: str) -> None:
+        self.bus, self.topics, self.service = bus, topics, service
+        self.next: dict[Place, int] = {}
 
     async def take(self, wait: float) -> Sequence[Record]:
         taken: list[Record] = []
-        for (topic, shard), offset in self.next.items():
-            log = self.bus.logs.get((topic, shard), [])
-            taken += log[offset:]
-            self.next[topic, shard] = len(log)
+        for place, offset in self.next.items():
+            log = self.bus.log(*place)
+            if not log.begin <= offset <= log.end:
+                offset = log.begin  # as Kafka's client does
+            records = self.bus.logs.get(place, [])
+            taken += records[bisect_left(records, offset, key=_offset) :]
+            self.next[place] = log.end
         return taken
 
     def resume(self, shard: int, offsets: Mapping[str, int]) -> None:
@@ -81,6 +120,25 @@ class MemorySource:
     def pause(self, shards: Sequence[int]) -> None:
         for place in [place for place in self.next if place[1] in shards]:
             del self.next[place]
+
+    async def logs(self, shards: Sequence[int]) -> Mapping[Place, Log]:
+        topics = dict.fromkeys([*self.topics, *written_by(self.service)])
+        return {(topic, shard): self.bus.log(topic, shard) for topic in topics for shard in shards}
+
+    async def said(
+        self, sources: Mapping[int, str], known: Mapping[Place, int], logs: Mapping[Place, Log]
+    ) -> Mapping[Place, int]:
+        said: dict[Place, int] = {}
+        for topic, shard in logs:
+            if topic in SERVICES_WRITE.intersection(written_by(self.service)):
+                back = SEARCHED_MAX if (topic, shard) in known else GLANCED_MAX
+                for record in islice(reversed(self.bus.logs.get((topic, shard), [])), back):
+                    source, sequence = codec.numbered(record) or ("", 0)
+                    if source == sources[shard]:
+                        said[topic, shard] = max(sequence, said.get((topic, shard), 0))
+                    if said.get((topic, shard), -1) >= known.get((topic, shard), 0):
+                        break
+        return said
 
 
 @dataclass
@@ -127,8 +185,19 @@ class MemoryStore:
             if number in self.shards
         }
 
+    async def said(self, claims: Sequence[Claim]) -> dict[Place, int]:
+        said: dict[Place, int] = {}
+        for claim in claims:
+            events = self.shards[claim.shard].events if claim.shard in self.shards else []
+            for event in events[max(0, claim.published - SAID_EVENTS) : claim.published]:
+                if event.topic is not None and event.partition == event.shard:
+                    said[event.topic, event.shard] = event.sequence or 0
+        return said
+
     async def commit(self, commit: Commit) -> None:
         await self.check(commit.claims)
+        if [self.shards[claim.shard].claim.position for claim in commit.claims] != commit.before():
+            raise Fenced
         for projection in self.projections:
             await projection.apply(self, commit.inputs, commit.events)
         for claim in commit.claims:
@@ -160,7 +229,7 @@ class MemoryStore:
 def _copied(claim: Claim) -> Claim:
     return replace(
         claim,
-        cursors={topic: Cursor(cursor.offset, cursor.time) for topic, cursor in claim.cursors.items()},
+        cursors={topic: replace(cursor) for topic, cursor in claim.cursors.items()},
         marks=dict(claim.marks),
         parked={stream_id: list(records) for stream_id, records in claim.parked.items()},
     )
@@ -208,7 +277,7 @@ class World:
         """`settled` waits until the service has done what it does by itself at this instant, beside its loop."""
         store = MemoryStore(projections)
         home = home_among(self.bus.partitions)
-        source = MemorySource(self.bus, Decoder(decider, home).topics)
+        source = MemorySource(self.bus, Decoder(decider, home).topics, decider.service)
         loop = ShardLoop(
             decider,
             self.policies,

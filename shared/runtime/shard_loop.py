@@ -39,6 +39,7 @@ from shared.runtime.batch import Batch, Shard, Work
 from shared.runtime.outages import Outages
 from shared.runtime.outbox import Outbox
 from shared.runtime.problems import Problems
+from shared.runtime.worlds import WorldCheck
 
 log = logging.getLogger(__name__)
 
@@ -73,19 +74,21 @@ class ShardLoop:
         self.outages = Outages(clock)
         self.dropped: Callable[[], None] = lambda: None
         """Called when shards were dropped: whoever grants ownership should look again."""
+        self.world = WorldCheck(decider.service, self.decoder.topics, store, source, self.problems, clock)
         self._turn = asyncio.Lock()
         self.outbox = Outbox(publisher, store, self.shards)
 
     # -- ownership -----------------------------------------------------------------------------------------------------
 
     async def claim(self, numbers: Sequence[int]) -> None:
-        """Takes shards over: fence, drain the unpublished tail, look at parked orders again, read on."""
+        """Takes shards over: fence, drain the unpublished tail, look at parked orders again, read on. One that does not
+        fit the logs is ours, so that it is nobody's, and not served."""
         async with self._turn:
             claims = await self.store.claim(numbers, self.owner)
             taken = [Shard(claim, published_noted=claim.published) for claim in claims]
             self.shards.update({shard.claim.shard: shard for shard in taken})
         try:
-            for shard in taken:
+            for shard in await self.world.fitting(taken):
                 await self.outbox.drain(shard)
                 for source in self.inputs:
                     await source.opened(shard.claim.shard)
@@ -101,6 +104,16 @@ class ShardLoop:
         except BaseException:
             self._drop(taken)  # else they would be ours and never read
             raise
+
+    async def look(self) -> None:
+        """Compares shards with the logs: those that do not fit any more are dropped, so that they are claimed anew, and
+        those that did not are claimed again now and then, for somebody may have put it right. Raises Outage, Fenced."""
+        self._drop(await self.world.look([shard for shard in self.shards.values() if shard.ready]))
+        due = self.world.due()
+        for number in set(due).difference(self.shards):
+            self.world.forget(number)
+        if again := [number for number in due if number in self.shards]:
+            await self.claim(again)
 
     async def release(self, numbers: Sequence[int], patience: float = 3.0) -> None:
         """Gives shards back: the batch in flight ends, what is committed is published if the broker lets us."""

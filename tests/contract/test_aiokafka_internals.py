@@ -6,7 +6,8 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.producer.message_accumulator import MessageAccumulator
 from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchPy
@@ -45,11 +46,39 @@ def fails_what_is_held() -> bool:
     return holds and list(inspect.signature(MessageAccumulator.fail_all).parameters) == ["self", "exception"]
 
 
+def asks_for_topics() -> bool:
+    """As aiokafka's client sends what asks of it, in the highest version that both sides know."""
+    request = internals._TopicsRequest(["t"]).prepare({3: (0, 13)})
+    asked = b"\x02" + bytes(16) + b"\x02t\x00" + b"\x00\x00" + b"\x00"
+    header = request.build_request_header(correlation_id=7, client_id="c").encode()
+    return bool(request.encode() == asked) and header == b"\x00\x03\x00\x0c\x00\x00\x00\x07\x00\x01c\x00"
+
+
+def hears_of_topics() -> bool:
+    broker = b"\x00\x00\x00\x01" + b"\x02h" + b"\x00\x00\x23\x84" + b"\x00" + b"\x00"
+    partition = (
+        b"\x00\x00" + bytes(4) + b"\x00\x00\x00\x01" + bytes(4) + 2 * b"\x02\x00\x00\x00\x01" + b"\x01" + b"\x00"
+    )
+    topic = b"\x00\x00" + b"\x02t" + bytes(range(16)) + b"\x00" + b"\x02" + partition + b"\x80\x00\x00\x00" + b"\x00"
+    told = bytes(4) + b"\x02" + broker + b"\x02c" + b"\x00\x00\x00\x01" + b"\x02" + topic + b"\x00"
+    [(error, name, id_, *_)] = internals._TopicsRequestV12.RESPONSE_TYPE.decode(told).topics
+    return bool((error, name, id_) == (0, "t", bytes(range(16))))
+
+
+def has_a_client() -> bool:
+    sends = list(inspect.signature(AIOKafkaClient.send).parameters)[:3] == ["self", "node_id", "request"]
+    return sends and "_client" in AIOKafkaConsumer.__init__.__code__.co_names
+
+
 NAMES: dict[str, Callable[[], bool]] = {
     "MemoryRecords in aiokafka.consumer.fetcher": lambda: fetcher_reads_by("MemoryRecords"),
     "MemoryRecords.has_next": lambda: MemoryRecords(batch()).has_next() is True,
     "MemoryRecords.next_batch": lambda: [record.key for record in MemoryRecords(batch()).next_batch()] == [b"o1"],
     "AIOKafkaProducer._message_accumulator.fail_all": fails_what_is_held,
+    "AIOKafkaConsumer._client.send": has_a_client,
+    "AIOKafkaClient.get_random_node": lambda: AIOKafkaClient.get_random_node.__code__.co_argcount == 1,
+    "protocol.api.Request": asks_for_topics,
+    "protocol.api.Response": hears_of_topics,
     "_DefaultRecordBatchPy": lambda: [record.headers for record in _DefaultRecordBatchPy(batch())] == [[("x", b"1")]],
     "_DefaultRecordBatchPy._maybe_uncompress": lambda: _DefaultRecordBatchPy(batch())._maybe_uncompress() is None,
     "_DefaultRecordBatchPy._buffer": lambda: _DefaultRecordBatchPy(batch())._buffer == batch(),

@@ -62,14 +62,15 @@ async def bench(real: Stack | None) -> AsyncIterator[Bench]:
         async def put(topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers) -> None:
             bus.append(topic, key, value, headers, partition)
 
-        yield Bench(MemorySource(bus, TOPICS), put)
+        yield Bench(MemorySource(bus, TOPICS, "order"), put)
         return
 
     prefix = f"source-{uuid4().hex[:8]}."
     config = {"message.timestamp.type": "LogAppendTime"}
     await create_topics(real.bootstrap_servers, [Topic(prefix + name, PARTITIONS, config) for name in TOPICS])
+    servers = {"bootstrap_servers": real.bootstrap_servers}
     broker = KafkaBroker(real.bootstrap_servers, apply_types=False, logger=None)
-    source = KafkaSource(broker, "order", TOPICS, PARTITIONS, prefix, batch_max=500)
+    source = KafkaSource(broker, servers, "order", TOPICS, PARTITIONS, prefix, batch_max=500)
 
     async def receive(batch: Any) -> None:
         await source.receive(batch)
@@ -179,8 +180,9 @@ async def test_what_lies_there_is_taken_without_waiting(bench: Bench) -> None:
 async def reading(name: str, stack: Stack) -> AsyncIterator[KafkaSource]:
     """The source of a topic with one partition, paused."""
     await create_topics(stack.bootstrap_servers, [Topic(name, 1)])
+    servers = {"bootstrap_servers": stack.bootstrap_servers}
     broker = KafkaBroker(stack.bootstrap_servers, apply_types=False, logger=None)
-    source = KafkaSource(broker, "order", [name], 1, "", batch_max=500)
+    source = KafkaSource(broker, servers, "order", [name], 1, "", batch_max=500)
 
     async def receive(batch: Any) -> None:
         await source.receive(batch)

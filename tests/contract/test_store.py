@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.stack import Stack
 from shared.kernel import codec
-from shared.kernel.ports import Claim, Commit, Cursor, Fenced, Input, Outage, Record, Store, StoredEvent
+from shared.kernel.ports import SAID_EVENTS, Claim, Commit, Cursor, Fenced, Input, Outage, Record, Store, StoredEvent
 from shared.runtime.memory import START, MemoryStore
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
@@ -127,7 +127,7 @@ async def test_what_is_committed_is_what_the_next_owner_starts_from(bench: Bench
         position=2,
         sequence=1,
         published=1,
-        cursors={"order.commands": Cursor(7, 1_700_000_000_000), "dispute.events": Cursor(1, 5)},
+        cursors={"order.commands": Cursor(7, 1_700_000_000_000, "id"), "dispute.events": Cursor(1, 5)},
         marks={("dispute.events", "recourse/dispute/0"): 2**40},
     )
     await bench.store.commit(
@@ -368,3 +368,50 @@ async def test_rows_of_the_first_edition_are_read_as_what_they_were(real: Stack)
     await pool.close()
     await connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
     await connection.close()
+
+
+async def test_rows_that_do_not_stand_where_a_commit_goes_on_from_take_nothing(bench: Bench) -> None:
+    """They were put back while their owner went on: it is the owner by its epoch, but of other rows."""
+    claim = await bench.claim()
+    await bench.store.commit(commit(replace(claim, position=1, sequence=1), events=[event(1)]))
+    for events in ([event(3), event(4)], [event(position) for position in range(3, 90)]):
+        ahead = replace(claim, position=events[-1].position, sequence=events[-1].position)
+        with pytest.raises(Fenced):
+            await bench.store.commit(commit(ahead, events=events, inputs=[heard()]))
+    assert await bench.stored() == [event(1)]
+    assert await bench.kept() == []
+    await bench.store.commit(commit(replace(claim, position=3, sequence=3), events=[event(2), event(3)]))
+    assert len(await bench.stored()) == 3
+
+
+async def test_a_store_knows_which_numbers_it_has_on_the_bus(bench: Bench) -> None:
+    first, second = await bench.claim(0), await bench.claim(1)
+    ours = [
+        event(1),
+        event(2, topic="order.dead-letters"),
+        event(3),
+        event(4, topic=None),
+        event(5, partition=2, topic="timer.commands"),
+        event(6),
+    ]
+    first, second = replace(first, position=6, sequence=6), replace(second, position=1, sequence=1)
+    await bench.store.commit(commit(first, second, events=[*ours, event(1, shard=1)]))
+    assert await bench.store.said([first, second]) == {}
+    first.published, second.published = 5, 1
+    assert await bench.store.said([first, second]) == {
+        ("order.events", 0): 3,
+        ("order.dead-letters", 0): 2,
+        ("order.events", 1): 1,
+    }
+    assert await bench.store.said([second]) == {("order.events", 1): 1}
+
+
+async def test_what_was_said_long_ago_is_not_asked_for(bench: Bench) -> None:
+    claim = await bench.claim()
+    events = [event(1, topic="order.dead-letters"), *(event(number) for number in range(2, SAID_EVENTS + 2))]
+    claim = replace(claim, position=SAID_EVENTS + 1, sequence=SAID_EVENTS + 1)
+    await bench.store.commit(commit(claim, events=events))
+    claim.published = SAID_EVENTS
+    assert await bench.store.said([claim]) == {("order.events", 0): SAID_EVENTS, ("order.dead-letters", 0): 1}
+    claim.published = SAID_EVENTS + 1
+    assert await bench.store.said([claim]) == {("order.events", 0): SAID_EVENTS + 1}

@@ -19,6 +19,8 @@ MODULE = re.compile(r"(?:\bfrom|\bimport|-m) ((?:schemas|shared|services|deploy)
 TEST = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)[^)]*\)")
 """A page's link to a file beside it."""
+RECIPE = re.compile(r'"([a-z]+(?:-[a-z]+){2,})"')
+"""An anchor, as problems name it."""
 LOCKS = [relative(path) for path in files() if path.name == "requirements.lock"]
 
 
@@ -97,6 +99,19 @@ def test_pages_lead_to_files_that_are_there() -> None:
         if not (page.parent / target).exists()
     ]
     assert not gone, "\n".join(gone)
+
+
+def test_every_recipe_that_a_problem_names_is_on_its_page() -> None:
+    named = {
+        recipe
+        for path in files()
+        if path.suffix == ".py" and relative(path).startswith("shared/runtime/")
+        for recipe in RECIPE.findall(path.read_text())
+    }
+    headings = re.findall(r"^#+ (.*)$", (ROOT / "docs" / "OPERATIONS.md").read_text(), re.MULTILINE)
+    gone = named - {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    assert named
+    assert not gone, f"{gone}: docs/OPERATIONS.md has no such heading"
 
 
 def test_the_tests_that_ask_for_a_file_are_there() -> None:

@@ -38,7 +38,7 @@ class Process:
             Policies({}),
             (),
             store or MemoryStore(),
-            MemorySource(self.bus, ["order.commands"]),
+            MemorySource(self.bus, ["order.commands", "dispute.events"], "order"),
             MemoryPublisher(self.bus, "order"),
             self.bus.clock,
             home_among(SHARDS),

@@ -60,7 +60,7 @@ class Member:
             Policies({}),
             [inputs],
             self.store,
-            MemorySource(bus, ["order.commands"]),
+            MemorySource(bus, ["order.commands", "dispute.events"], "order"),
             MemoryPublisher(bus, "order"),
             bus.clock,
             home_among(SHARDS),

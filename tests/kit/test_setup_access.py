@@ -59,10 +59,10 @@ super.users=User:ANONYMOUS
 
 RIGHTS = """
              order.commands  timer.commands  order.events  order.dead-letters  payments.commands  payments.events
-order        read            write           write         write               -                  -
-dispute      -               write           read          -                   -                  -
-mediation    -               write           -             -                   -                  -
-refund       -               write           read          -                   write              read
+order        read            read+write      read+write    read+write          -                  -
+dispute      -               read+write      read          -                   -                  -
+mediation    -               read+write      -             -                   -                  -
+refund       -               read+write      read          -                   read+write         read
 notification -               -               read          -                   -                  -
 timer        write           read            -             -                   -                  -
 gateway      write           -               read          -                   -                  -

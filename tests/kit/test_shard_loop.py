@@ -90,7 +90,7 @@ class Process:
         home = home_among(self.partitions)
         self.store, self.broker = Doubtful(store), Broker(world.bus, decider.service)
         topics = Decoder(decider, home).topics
-        self.source = MemorySource(world.bus, topics)
+        self.source = MemorySource(world.bus, topics, decider.service)
         self.loop = ShardLoop(
             decider,
             NO_POLICIES,
@@ -861,7 +861,7 @@ async def test_while_too_much_waits_for_the_broker_nothing_new_is_taken(monkeypa
     monkeypatch.setattr(outbox, "UNPUBLISHED_MAX", 3)
     shop = Shop()
     process = await shop.process()
-    process.loop.source = OneByOne(shop.bus, process.source.topics)
+    process.loop.source = OneByOne(shop.bus, process.source.topics, "order")
     process.loop.drop([0])
     await process.claim()
     process.broker.away = True

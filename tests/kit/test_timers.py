@@ -41,7 +41,7 @@ class Clockwork:
         """A process that takes the shard over, from the table alone."""
         self.timers = Timers(self.table)
         self.store.projections = [self.timers]
-        self.source = MemorySource(self.bus, ["timer.commands"])
+        self.source = MemorySource(self.bus, ["timer.commands"], "timer")
         self.loop = ShardLoop(
             DECIDER,
             Policies({}),

@@ -4,7 +4,7 @@ from shared import kernel, rules, runtime
 from shared.kernel import policies as kernel_policies
 from shared.kernel import stream
 from shared.rules import calendar
-from shared.runtime import batch, memory, shard_loop
+from shared.runtime import batch, memory, shard_loop, worlds
 from tests.mutants.changes import change, drop, flip, negate
 from tests.mutants.mutant import Mutant
 
@@ -67,6 +67,15 @@ MUTANTS = (
         lambda: runtime,
         drop("await __.drain(__)"),
     ),
+    Mutant(
+        "a shard that does not fit the logs is served all the same",
+        lambda: shard_loop.ShardLoop.claim,
+        change("await __.world.fitting(__a)", "__a"),
+    ),
+    Mutant("a cursor behind the end of its log is believed", lambda: worlds, drop("if __.offset > __.end: ...")),
+    Mutant("a topic that was made anew is taken for the one it was", lambda: worlds, drop("__ not in (None, __)")),
+    Mutant("a number that the database does not know counts for nothing", lambda: worlds, drop("__ > __.sequence")),
+    Mutant("the source may have lost what is known to be there", lambda: worlds, flip("(__ or 0) < __")),
     Mutant(
         "the cursor stays on the record that was handled", lambda: shard_loop, change("__a.offset + 1", "__a.offset")
     ),

@@ -60,7 +60,19 @@ MUTANTS = (
         words("position > $2", "position >= $2"),
         STORE,
     ),
-    Mutant("private rows wait to be published", lambda: runtime, words("AND topic IS NOT NULL", ""), STORE),
+    Mutant(
+        "a commit does not look at where the rows stand",
+        lambda: store.COMMIT,
+        words("AND shard.position = mine.before", ""),
+        STORE,
+    ),
+    Mutant("private rows wait to be published", lambda: store.UNPUBLISHED, words("AND topic IS NOT NULL", ""), STORE),
+    Mutant(
+        "what is not published yet must be on the bus",
+        lambda: store.SAID,
+        words("AND position <= published", ""),
+        STORE,
+    ),
     Mutant(
         "parked records come back in the order of their offsets",
         lambda: runtime,
@@ -199,9 +211,15 @@ MUTANTS = (
     ),
     Mutant(
         "reading begins behind the record that is next",
-        lambda: source,
+        lambda: source.KafkaSource.resume,
         change("__a.get(__b, 0)", "__a.get(__b, -1) + 1"),
         SOURCE,
+    ),
+    Mutant(
+        "a repeat that came late hides what is known to be there",
+        lambda: source.KafkaSource.said,
+        change("max(__a, __f.get(__p, 0))", "__f.get(__p, __a)"),
+        ("tests/contract/test_logs.py",),
     ),
     Mutant(
         "commands of a transaction that was aborted are obeyed",

@@ -116,7 +116,7 @@ class Source(MemorySource):
     sleeps until there is something to see: a record, an instant of its own inputs, shards that became its own."""
 
     def __init__(self, process: "Process", topics: Sequence[str]) -> None:
-        super().__init__(process.group.world.bus, topics)
+        super().__init__(process.group.world.bus, topics, process.group.service)
         self.process = process
         self.ready_at: dict[tuple[str, int], float] = {}
         self._news = asyncio.Event()

@@ -9,14 +9,18 @@ A header of three bytes is eighty in memory and more: of a record with a flood o
 decoder that there are too many, and no record is read before its turn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from io import BytesIO
 from itertools import islice
 from struct import unpack_from
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.errors import CorruptRecordException, KafkaError, NoError, UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.abstract import AbstractType
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import Boolean, CompactArray, CompactString, Int16, Int32, Schema, TaggedFields
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 
@@ -34,6 +38,85 @@ def install() -> None:
 def abandon(producer: AIOKafkaProducer) -> None:
     """Whatever it still holds has failed; else its `stop` would wait for that for ever."""
     producer._message_accumulator.fail_all(KafkaError("abandoned"))
+
+
+async def topic_ids(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> dict[str, str]:
+    """Those that are there, by name; aiokafka's own question knows of no ids (KIP-516). Raises KafkaError."""
+    client = consumer._client
+    response = await client.send(client.get_random_node(), _TopicsRequest(topics))
+    ids = {}
+    for error, name, id_, *_ in response.topics:
+        if (said := for_code(error)) is NoError:
+            ids[name] = id_.hex()
+        elif said is not UnknownTopicOrPartitionError:
+            raise said(name)
+    return ids
+
+
+class _Id(AbstractType[bytes]):  # type: ignore[misc]
+    """A UUID."""
+
+    @classmethod
+    def encode(cls, value: bytes) -> bytes:
+        return value
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> bytes:
+        return data.read(16)
+
+
+class _TopicsResponse(Response):  # type: ignore[misc]
+    API_KEY, API_VERSION = 3, 12
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "brokers",
+            CompactArray(
+                *[("node_id", Int32), ("host", CompactString()), ("port", Int32), ("rack", CompactString())],
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("cluster_id", CompactString()),
+        ("controller_id", Int32),
+        (
+            "topics",
+            CompactArray(
+                *[("error_code", Int16), ("name", CompactString()), ("topic_id", _Id), ("is_internal", Boolean)],
+                (
+                    "partitions",
+                    CompactArray(
+                        *[("error_code", Int16), ("partition", Int32), ("leader", Int32), ("leader_epoch", Int32)],
+                        *[(replicas, CompactArray(Int32)) for replicas in ("replicas", "isr", "offline_replicas")],
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _TopicsRequestV12(RequestStruct):  # type: ignore[misc]
+    FLEXIBLE_VERSION = True
+    API_KEY, API_VERSION = 3, 12
+    RESPONSE_TYPE = _TopicsResponse
+    SCHEMA = Schema(
+        ("topics", CompactArray(("topic_id", _Id), ("name", CompactString()), ("tags", TaggedFields))),
+        *[("allow_auto_topic_creation", Boolean), ("include_authorized_operations", Boolean)],
+        ("tags", TaggedFields),
+    )
+
+
+class _TopicsRequest(Request[_TopicsRequestV12]):  # type: ignore[misc]
+    API_KEY = 3
+
+    def __init__(self, topics: Sequence[str]) -> None:
+        self._topics = topics
+
+    def build(self, request_struct_class: type[_TopicsRequestV12]) -> _TopicsRequestV12:
+        return request_struct_class([(bytes(16), name, {}) for name in self._topics], False, False, {})
 
 
 class Records:

@@ -17,20 +17,27 @@ class LogStandsStill(TimeoutError):
 
 
 class LogReader:
-    """`async with LogReader(connection, topics) as reader:` has every partition of them, `reader.places`.
+    """`async with LogReader(connection, topics) as reader:` has every partition of them, `reader.places`; or those
+    `places` alone.
 
     It commits nothing, and leaves out what was said in transactions that were aborted: it was never given. Opening it
     raises UnknownTopicOrPartitionError for a topic that is not there, after aiokafka's patience of 40 seconds.
     """
 
-    def __init__(self, connection: Mapping[str, Any], topics: Iterable[str]) -> None:
+    def __init__(
+        self,
+        connection: Mapping[str, Any],
+        topics: Iterable[str] = (),
+        places: Sequence[TopicPartition] = (),
+        isolation_level: str = "read_committed",
+    ) -> None:
         self._connection, self._topics = connection, tuple(topics)
-        self.places: Sequence[TopicPartition] = ()
+        self.places, self._isolation_level = places, isolation_level
 
     async def __aenter__(self) -> Self:
         # Assigned, once: whoever is subscribed is assigned anew, from the beginning, when what the broker tells of its
         # topics changes, and whoever is stopped while he lets go of an assignment may never end.
-        self.places = await self._all_places()
+        self.places = self.places or await self._all_places()
         self._consumer = self._new()
         self._consumer.assign(self.places)
         self._consumer.pause(*self.places)  # nothing is fetched but what is being read
@@ -56,7 +63,7 @@ class LogReader:
             **self._connection,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            isolation_level="read_committed",
+            isolation_level=self._isolation_level,
         )
 
     async def begins(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:

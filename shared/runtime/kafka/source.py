@@ -14,8 +14,12 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka import TopicPartition as Subscribed
 from faststream.kafka.message import KafkaMessage
 
-from schemas.topics import consumer_group
-from shared.kernel.ports import Record
+from schemas.topics import SERVICES_WRITE, consumer_group, written_by
+from shared.kernel import codec
+from shared.kernel.ports import GLANCED_MAX, SEARCHED_MAX, Log, Place, Record
+from shared.runtime.kafka import internals
+from shared.runtime.kafka.connection import outage
+from shared.runtime.kafka.reading import LogReader
 from shared.runtime.progress import Reach
 
 POLL_MS = 5
@@ -23,15 +27,24 @@ POLL_MS = 5
 FETCH_MAX_WAIT_MS = 100
 """A fetch that is under way when a shard is taken over is waited for: no longer than this."""
 ANSWER_SECONDS = 5.0
+SEARCH_SECONDS = 30.0
 
 
 class KafkaSource:
     """Assigns itself every partition and keeps those it does not own paused: who owns what is the lease's matter."""
 
     def __init__(
-        self, broker: KafkaBroker, service: str, topics: Sequence[str], partitions: int, prefix: str, batch_max: int
+        self,
+        broker: KafkaBroker,
+        connection: Mapping[str, Any],
+        service: str,
+        topics: Sequence[str],
+        partitions: int,
+        prefix: str,
+        batch_max: int,
     ) -> None:
-        self.topics, self.partitions, self.prefix = topics, partitions, prefix
+        self.connection, self.topics, self.partitions, self.prefix = connection, topics, partitions, prefix
+        self.outputs = written_by(service)
         self._batches: asyncio.Queue[Sequence[Any]] = asyncio.Queue(maxsize=1)
         self._receiving = True
         self._received: dict[tuple[str, int], int] = {}
@@ -80,7 +93,7 @@ class KafkaSource:
                 batch = await self._batches.get()
         except TimeoutError:
             return ()
-        cut = len(self.prefix)
+        cut = len(self.prefix)  # here, not in `_record`: this is done for every record there is
         return [Record(r.topic[cut:], r.partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in batch]
 
     def resume(self, shard: int, offsets: Mapping[str, int]) -> None:
@@ -112,6 +125,57 @@ class KafkaSource:
             )
             for place in places
         }
+
+    async def logs(self, shards: Sequence[int]) -> dict[Place, Log]:
+        topics = [self.prefix + topic for topic in dict.fromkeys([*self.topics, *self.outputs])]
+        with outage():
+            async with asyncio.timeout(ANSWER_SECONDS):
+                ids = await internals.topic_ids(self.consumer, topics)
+                places = [TopicPartition(topic, shard) for topic in ids for shard in shards]
+                begins = await self.consumer.beginning_offsets(places) if places else {}
+                ends = await self.consumer.end_offsets(places) if places else {}
+        return {self._place(place): Log(ids[place.topic], begins[place], ends[place]) for place in places}
+
+    async def said(
+        self, sources: Mapping[int, str], known: Mapping[Place, int], logs: Mapping[Place, Log]
+    ) -> dict[Place, int]:
+        outputs = SERVICES_WRITE.intersection(self.outputs)
+        places = [TopicPartition(self.prefix + topic, shard) for topic, shard in logs if topic in outputs]
+        found: dict[Place, int] = {}
+        if not places:
+            return found
+        # What we write is no part of a transaction: another one's, left open, would hide it from `read_committed`.
+        with outage():
+            async with (
+                asyncio.timeout(SEARCH_SECONDS),
+                LogReader(self.connection, places=places, isolation_level="read_uncommitted") as reader,
+            ):
+                begins, ends = await reader.begins(places), await reader.ends(places)
+                back = 1
+                while places:
+                    starts = {place: max(ends[place] - back, begins[place]) for place in places}
+                    async for records in reader.to_the_end(places, starts, ends):
+                        for record in map(self._record, records):
+                            source, sequence = codec.numbered(record) or ("", 0)
+                            if source == sources[record.partition]:
+                                place = record.topic, record.partition
+                                found[place] = max(sequence, found.get(place, 0))
+                    back *= 16
+                    places = [
+                        place
+                        for place in places
+                        if found.get(self._place(place), -1) < known.get(self._place(place), 0)
+                        and begins[place] < starts[place]
+                        and back <= (SEARCHED_MAX if self._place(place) in known else GLANCED_MAX)
+                    ]
+        return found
+
+    def _place(self, place: TopicPartition) -> Place:
+        return place.topic.removeprefix(self.prefix), place.partition
+
+    def _record(self, record: Any) -> Record:
+        topic, partition = self._place(record)
+        return Record(topic, partition, record.offset, record.timestamp, record.key, record.value, record.headers)
 
     async def tell_offsets(self, offsets: Mapping[tuple[str, int], int]) -> None:
         """For lag tools alone; the truth is in the database."""

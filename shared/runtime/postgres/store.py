@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from shared.kernel import codec
-from shared.kernel.ports import Claim, Commit, Cursor, Fenced, Projection, Record, StoredEvent
+from shared.kernel.ports import SAID_EVENTS, Claim, Commit, Cursor, Fenced, Place, Projection, Record, StoredEvent
 from shared.runtime.postgres.database import outage
 
 COPY_FROM = 50
@@ -35,29 +35,31 @@ CHECK = """
 SELECT count(*) FROM shard JOIN unnest($1::int[], $2::bigint[]) AS mine (shard, epoch) USING (shard, epoch)
 """
 # One statement, all or nothing. The division is the fence: where a shard is no longer ours the update finds fewer rows
-# than it should, and the whole statement fails.
+# than it should, and the whole statement fails. So it does where the shard does not stand where this commit goes on
+# from: these rows were put back, or are another server's, and an epoch may be the same there.
 COMMIT = """
 WITH fence AS (
     UPDATE shard SET position = mine.position, sequence = mine.sequence,
         published = greatest(shard.published, mine.published)
-    FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
-        AS mine (shard, epoch, position, sequence, published)
-    WHERE shard.shard = mine.shard AND shard.epoch = mine.epoch
+    FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+        AS mine (shard, epoch, before, position, sequence, published)
+    WHERE shard.shard = mine.shard AND shard.epoch = mine.epoch AND shard.position = mine.before
     RETURNING 1
 ), cursors AS (
-    INSERT INTO cursor (shard, topic, next_offset, time)
-    SELECT * FROM unnest($6::int[], $7::text[], $8::bigint[], $9::bigint[])
-    ON CONFLICT (shard, topic) DO UPDATE SET next_offset = excluded.next_offset, time = excluded.time
+    INSERT INTO cursor (shard, topic, next_offset, time, topic_id)
+    SELECT * FROM unnest($7::int[], $8::text[], $9::bigint[], $10::bigint[], $11::text[])
+    ON CONFLICT (shard, topic) DO UPDATE
+    SET next_offset = excluded.next_offset, time = excluded.time, topic_id = excluded.topic_id
 ), marks AS (
     INSERT INTO mark (shard, topic, source, sequence)
-    SELECT * FROM unnest($10::int[], $11::text[], $12::text[], $13::bigint[])
+    SELECT * FROM unnest($12::int[], $13::text[], $14::text[], $15::bigint[])
     ON CONFLICT (shard, topic, source) DO UPDATE SET sequence = excluded.sequence
 ), events AS (
     INSERT INTO event (shard, position, sequence, topic, partition, key, order_id, type, time, id, causation_id,
         correlation_id, command_id, digest, traceparent, headers, data)
-    SELECT * FROM unnest($14::int[], $15::bigint[], $16::bigint[], $17::text[], $18::int[], $19::bytea[], $20::text[],
-        $21::text[], $22::bigint[], $23::text[], $24::text[], $25::text[], $26::text[], $27::bytea[], $28::text[],
-        $29::bytea[], $30::bytea[])
+    SELECT * FROM unnest($16::int[], $17::bigint[], $18::bigint[], $19::text[], $20::int[], $21::bytea[], $22::text[],
+        $23::text[], $24::bigint[], $25::text[], $26::text[], $27::text[], $28::text[], $29::bytea[], $30::text[],
+        $31::bytea[], $32::bytea[])
 )
 SELECT 1 / ((SELECT count(*) FROM fence) = cardinality($1::int[]))::int
 """
@@ -71,6 +73,12 @@ ORDER BY shard, position
 """
 UNPUBLISHED = f"""
 SELECT {EVENT} FROM event WHERE shard = $1 AND position > $2 AND topic IS NOT NULL ORDER BY position LIMIT $3
+"""
+SAID = f"""
+SELECT shard, topic, max(sequence)
+FROM event JOIN unnest($1::int[], $2::bigint[]) AS mine (shard, published) USING (shard)
+WHERE position > published - {SAID_EVENTS} AND position <= published AND topic IS NOT NULL AND partition = shard
+GROUP BY shard, topic
 """
 PARK = """
 INSERT INTO parked (shard, order_id, topic, partition, "offset", timestamp, key, value, headers)
@@ -114,9 +122,9 @@ class PostgresStore:
         with outage():
             claims = {row[0]: Claim(*row) for row in await self.pool.fetch(CLAIM, list(shards), owner)}
             numbers = list(claims)
-            cursors = "SELECT shard, topic, next_offset, time FROM cursor WHERE shard = ANY ($1::int[])"
-            for shard, topic, offset, time in await self.pool.fetch(cursors, numbers):
-                claims[shard].cursors[topic] = Cursor(offset, time)
+            cursors = "SELECT shard, topic, next_offset, time, topic_id FROM cursor WHERE shard = ANY ($1::int[])"
+            for shard, topic, *cursor in await self.pool.fetch(cursors, numbers):
+                claims[shard].cursors[topic] = Cursor(*cursor)
             marks = "SELECT shard, topic, source, sequence FROM mark WHERE shard = ANY ($1::int[])"
             for shard, topic, source, sequence in await self.pool.fetch(marks, numbers):
                 claims[shard].marks[topic, source] = sequence
@@ -153,6 +161,11 @@ class PostgresStore:
     async def unpublished(self, claim: Claim, limit: int) -> list[StoredEvent]:
         with outage():
             return [_read(row) for row in await self.pool.fetch(UNPUBLISHED, claim.shard, claim.published, limit)]
+
+    async def said(self, claims: Sequence[Claim]) -> dict[Place, int]:
+        columns = _columns([(claim.shard, claim.published) for claim in claims], 2)
+        with outage():
+            return {(topic, shard): sequence for shard, topic, sequence in await self.pool.fetch(SAID, *columns)}
 
     async def commit(self, commit: Commit) -> None:
         in_one_statement = not (self.projections or commit.parked or commit.released or len(commit.events) >= COPY_FROM)
@@ -191,12 +204,15 @@ class PostgresStore:
 
     @staticmethod
     async def _write(connection: Any, commit: Commit, events: Sequence[StoredEvent]) -> None:
-        shards = [(c.shard, c.epoch, c.position, c.sequence, c.published) for c in commit.claims]
-        cursors = [(shard, topic, cursor.offset, cursor.time) for shard, topic, cursor in commit.cursors]
+        shards = [
+            (c.shard, c.epoch, before, c.position, c.sequence, c.published)
+            for c, before in zip(commit.claims, commit.before(), strict=True)
+        ]
+        cursors = [(shard, topic, c.offset, c.time, c.topic_id) for shard, topic, c in commit.cursors]
         rows = list(map(_stored, events))
         arguments = [
-            *_columns(shards, 5),
-            *_columns(cursors, 4),
+            *_columns(shards, 6),
+            *_columns(cursors, 5),
             *_columns(commit.marks, 4),
             *_columns(rows, len(COLUMNS)),
         ]
