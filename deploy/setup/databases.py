@@ -14,9 +14,13 @@ from schemas.topics import SERVICES
 from shared.runtime.postgres.database import ERRORS
 
 SCRAM_ITERATIONS = 4096
+ENCODING = "UTF8"
+CREATE = f"CREATE DATABASE \"{{name}}\" OWNER \"{{name}}\" ENCODING '{ENCODING}' LOCALE 'C' TEMPLATE template0"
+"""Whatever the server's own template is: text of every language, in an order that no update of the machine changes."""
 LOCK = "SELECT pg_advisory_lock(hashtext('recourse set-up'))"
 ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY ($1)"
 OWNERS = "SELECT datname, pg_get_userbyid(datdba) FROM pg_database WHERE datname = ANY ($1)"
+ENCODINGS = "SELECT datname, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = ANY ($1)"
 OPEN = """
 SELECT DISTINCT datname FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) AS entry
 WHERE datname = ANY ($1) AND entry.grantee = 0
@@ -72,7 +76,7 @@ async def _make(admin: Any, passwords: Mapping[str, str]) -> dict[str, list[str]
         if name not in roles:
             made[name].append(f"created role {name}")
         if name not in there:
-            await admin.execute(f'CREATE DATABASE "{name}" OWNER "{name}"')
+            await admin.execute(CREATE.format(name=name))
             made[name].append(f"created database {name}")
     for row in await admin.fetch(OPEN, names):
         await admin.execute(f'REVOKE ALL ON DATABASE "{row[0]}" FROM PUBLIC')
@@ -83,7 +87,7 @@ async def _make(admin: Any, passwords: Mapping[str, str]) -> dict[str, list[str]
 
 async def _compared(admin: Any, names: Sequence[str], made: Mapping[str, Sequence[str]]) -> list[Drift]:
     roles = {row[0] for row in await admin.fetch(ROLES, names)}
-    owners = dict(await admin.fetch(OWNERS, names))
+    owners, encodings = [dict(await admin.fetch(wanted, names)) for wanted in (OWNERS, ENCODINGS)]
     is_open = {row[0] for row in await admin.fetch(OPEN, names)}
     strangers = await admin.fetch(STRANGERS, names)
     findings = []
@@ -101,11 +105,15 @@ async def _compared(admin: Any, names: Sequence[str], made: Mapping[str, Sequenc
             drift += [
                 f"database {name}: {who} may connect, declared its owner alone" for db, who in strangers if db == name
             ]
+        fatal = []
+        if encodings.get(name, ENCODING) != ENCODING:
+            said = f"database {name}: encoding is {encodings[name]}, declared {ENCODING}; services refuse to start"
+            fatal.append(Drift(Kind.FATAL, said))
         done = made.get(name, ())
-        if not drift and not done:
+        if not drift and not done and not fatal:
             again = ", the password of its role set again" if name in made else ""
             findings.append(Drift(Kind.AS_DECLARED, f"database {name}: as declared{again}"))
-        findings += [Drift(Kind.DONE, text) for text in done] + [Drift(Kind.DRIFT, text) for text in drift]
+        findings += [Drift(Kind.DONE, text) for text in done] + [Drift(Kind.DRIFT, text) for text in drift] + fatal
     return findings
 
 

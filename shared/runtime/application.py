@@ -26,7 +26,7 @@ from shared.kernel.decider import Decider
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Fenced, Outage
 from shared.rules import policies
-from shared.runtime import logs, topic_check
+from shared.runtime import database_check, logs, topic_check
 from shared.runtime.health import Health, routes
 from shared.runtime.kafka import internals
 from shared.runtime.kafka.connection import CLIENT_ERRORS, connection, security
@@ -83,9 +83,7 @@ class Application(Generic[S]):
     async def _run(self, settings: S, decider: Decider[Any, Any, Any]) -> None:
         service = decider.service
         known = policies.load(settings.policies_folder, policies.load())
-        await _until_reachable(
-            "database", lambda: migrate(settings.database_url, service, (KERNEL_MIGRATIONS, *self.migrations))
-        )
+        await _until_reachable("database", lambda: self._database_ready(settings.database_url, service))
         pool = await database.create_pool(settings.database_url, service, POOL_SIZE)
         await _until_reachable("kafka", lambda: topic_check.check(settings, service))
         process = _Process(decider, settings, self.parts(settings, pool), pool, known)
@@ -99,6 +97,11 @@ class Application(Generic[S]):
         )
         web = uvicorn.Config(app, settings.http_host, settings.http_port, log_config=None, access_log=False)
         await uvicorn.Server(web).serve()
+
+    async def _database_ready(self, url: str, service: str) -> None:
+        await database_check.check(url)
+        with database_check.refusals():
+            await migrate(url, service, (KERNEL_MIGRATIONS, *self.migrations))
 
 
 @get

@@ -262,6 +262,27 @@ async def test_a_database_that_was_opened_is_closed_and_what_else_differs_is_rep
     assert Drift(Kind.DONE, f"database {order}: closed to everybody but its owner") in ended
 
 
+async def test_databases_keep_every_character_whatever_the_server_makes_of_its_own(stack: Stack, names: str) -> None:
+    spoilt = f"{names}order"
+    await run_as_admin(
+        stack,
+        f"CREATE DATABASE {spoilt} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0",
+        "ALTER DATABASE template1 RENAME TO template_of_old",
+        "CREATE DATABASE template1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0",
+    )
+    try:
+        findings = await set_up_databases(stack, names)
+    finally:
+        await run_as_admin(
+            stack, "DROP DATABASE template1 WITH (FORCE)", "ALTER DATABASE template_of_old RENAME TO template1"
+        )
+    said = f"database {spoilt}: encoding is LATIN1, declared UTF8; services refuse to start"
+    assert [finding.text for finding in findings if finding.kind is Kind.FATAL] == [said]
+    connection = await connected(stack, names, "refund", "refund")
+    assert await connection.fetchval("SELECT '\N{SNOWMAN}'") == "\N{SNOWMAN}"
+    await connection.close()
+
+
 async def test_an_administrator_needs_no_more_than_to_create_roles_and_databases(stack: Stack, names: str) -> None:
     await run_as_admin(stack, f"CREATE ROLE {names}admin LOGIN CREATEROLE CREATEDB PASSWORD 'modest'")
     url = address(stack, f"{names}admin", "modest", "postgres")

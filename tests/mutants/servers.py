@@ -4,7 +4,7 @@ from services import notification, refund, timer
 from services.timer import store as timer_store
 from shared import runtime
 from shared.kernel import codec
-from shared.runtime import membership, outages, presence, progress
+from shared.runtime import database_check, membership, outages, presence, progress
 from shared.runtime.kafka import source
 from shared.runtime.postgres import database, store
 from tests.mutants.changes import change, drop, flip, negate, words
@@ -16,6 +16,7 @@ LEDGER = ("tests/kit/test_ledger.py",)
 TIMERS = ("tests/contract/test_timer_table.py",)
 PUBLISHER = ("tests/contract/test_publisher.py",)
 SOURCE = ("tests/contract/test_source.py",)
+DATABASE = ("tests/kit/test_database_check.py",)
 TABLES = ("tests/kit/test_database.py",)
 
 MUTANTS = (
@@ -193,6 +194,18 @@ MUTANTS = (
         lambda: runtime,
         negate("not __.presence.alone"),
         LEASE,
+    ),
+    Mutant(
+        "a pooler that mixes sessions is taken for a server",
+        lambda: database_check,
+        change("__a.isdisjoint(__) and __", "True"),
+        DATABASE,
+    ),
+    Mutant(
+        "what is left of an address that its password cuts in two is taken for one",
+        lambda: database_check,
+        change("__ > 1 or __", "False"),
+        DATABASE,
     ),
     Mutant(
         "a small event overtakes a large one before it",
