@@ -31,7 +31,9 @@ Disputes between buyers and sellers, and what happens to the held money: six ser
 Rule numbers (R7, C4) are those of `docs/RULES.md`. A prefix may precede all topic names (`RECOURSE_TOPIC_PREFIX`).
 
 **Records** are CloudEvents 1.0 in Kafka's binary mode: the value is the JSON of the payload, attributes are headers.
-Commands may also come in structured mode (`content-type: application/cloudevents+json`), which is easier to type.
+Commands may also come in structured mode (`content-type: application/cloudevents+json`), which is easier to type;
+its `data_base64` is read, too. A trace is taken from the header `traceparent`, else `ce_traceparent`, else the
+attribute, in either mode, and goes on with all that follows; `tracestate` does not.
 
 **Keys.** The key is the `order_id`; messages to and about the roster of mediators have the key `{MEDIATORS_KEY}`. The
 partition is the one Java's default partitioner chooses (murmur2); librdkafka needs `partitioner=murmur2_random`. A
@@ -43,15 +45,17 @@ happened, or `<service>.rejected.v1` with a code. What a deadline brought about 
 for its event: there is no order between topics.
 
 **Idempotency.** `ce_id` is a command's idempotency key, per order and service. The same id with the same type and data
-is the same command: one effect, one answer. With another body it is refused: `idempotency_conflict`.
+is the same command, however it is spelt: one effect, one answer. With another body it is refused:
+`idempotency_conflict`.
 
 **Repeats.** A reader may meet a record of ours again, with the same `ce_id`: on one topic, whatever is not above the
 highest `ce_sequence` seen of its `ce_source`.
 
 **Limits.** A command has at most {COMMAND_BYTES_MAX // 1024} KiB, a record at most {HEADERS_MAX:,} headers. Unknown
 fields are refused in commands and may appear in events; money is integers in minor units, instants are RFC 3339 in UTC
-with milliseconds; there are no floats. Not JSON, too long, or without key, `ce_id` or `ce_type`: it lands on
-`<service>.dead-letters`. Readable but wrong or unknown: it is refused as `invalid`.
+with milliseconds; there are no floats. Not JSON, or without key, `ce_id` or `ce_type`: it lands on
+`<service>.dead-letters` with its reason. Readable but wrong, unknown or too long: it is refused as `invalid` (too long
+in structured mode, where only the value says what it is: a dead letter).
 
 **Versions.** A type ends in its version. Within a version fields are added that commands may leave out, choices and
 limits grow wider, and nothing goes: a reader must expect fields and words that he does not know.

@@ -9,7 +9,7 @@ PARTITIONS = 12
 """The same on every topic, and for ever: partition p of every topic belongs to shard p of each service."""
 
 SERVICES: tuple[Service, ...] = get_args(Service)
-COMMAND_BYTES_MAX = 64 * 1024
+COMMAND_BYTES_MAX = 256 * 1024
 HEADERS_MAX = 1_000
 """Of a record; what has more is set aside without them. In memory a header is many times as large as on the wire."""
 BATCH_BYTES_MAX = 900_000

@@ -3,6 +3,8 @@
 What cannot be read becomes a dead letter, what is readable but wrong becomes a refusal; nothing here raises.
 """
 
+import json
+from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +17,13 @@ from pydantic_core import from_json, to_json
 from schemas.instants import from_ms, rfc3339
 from schemas.timer.events import Elapsed
 from schemas.topics import BATCH_BYTES_MAX, COMMAND_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE
-from schemas.wire import MEDIATORS_KEY, Command, Message
+from schemas.wire import MEDIATORS_KEY, Actor, Command, Message
 from shared.kernel.decider import Decider, Refusal, RefusedOnArrival, WakeUp
 from shared.kernel.ports import Headers, Input, Record, StoredEvent
 
 ROSTER = MEDIATORS_KEY.encode()
-STRUCTURED = b"application/cloudevents+json"
+CLOUDEVENTS = b"application/cloudevents"
+STRUCTURED, BATCH = CLOUDEVENTS + b"+json", CLOUDEVENTS + b"-batch+json"
 NAME_BYTES_MAX = 255
 """Of a record key, a command id, a type or a correlation id."""
 REFUSAL_MESSAGE_MAX = 500
@@ -41,9 +44,10 @@ READ = (
     ("source", "ce_source"),
     ("correlationid", "ce_correlationid"),
     ("sequence", "ce_sequence"),
-    ("traceparent", "traceparent"),
 )
 """The attributes of a CloudEvent that mean anything to us, and the header each stands in."""
+TRACEPARENTS = ("traceparent", "ce_traceparent")
+"""The headers that a trace may stand in, in either mode, the first that says something; then the attribute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ class Decoder:
         """None: not for this service. Never raises."""
         headers = dict(record.headers)
         own = record.topic == self.inbox
-        structured = (headers.get("content-type") or b"").strip().lower().startswith(STRUCTURED)
+        form = (headers.get("content-type") or b"").partition(b";")[0].strip().lower()
+        structured = form == STRUCTURED
         if not own and not structured:
             model = self.heard.get((record.topic, _text(headers.get("ce_type")) or ""))
             if model is None:
@@ -88,26 +93,33 @@ class Decoder:
             return DeadLetter(f"too_many_headers: a record has at most {HEADERS_MAX}")
         key, value = _text(record.key), record.value
         if key is None:
-            return DeadLetter("no_key: a record needs a key of 1 to 255 bytes of UTF-8: the order id")
+            return _unnamed("key", record.key)
         if not value:
             return DeadLetter("no_value: the record is empty")
-        if own and len(value) > COMMAND_BYTES_MAX:
-            return DeadLetter(f"too_long: {len(value)} bytes, a command has at most {COMMAND_BYTES_MAX}")
+        if form.startswith(CLOUDEVENTS) and not structured:
+            return _unknown_form(form)
         if structured:
+            if own and len(value) > COMMAND_BYTES_MAX:
+                return DeadLetter(_too_long(value))
             opened = _open_envelope(value)
             if isinstance(opened, DeadLetter):
                 return opened
             attributes, value = opened
         else:
             attributes = {name: text for name, header_name in READ if (text := _text(headers.get(header_name)))}
-        if "id" not in attributes or "type" not in attributes:
-            return DeadLetter("no_id_or_type: ce_id and ce_type must be given, 1 to 255 bytes of UTF-8 each")
+        for name in ("id", "type"):
+            if name not in attributes:
+                return _unnamed(f"ce_{name}", None if structured else headers.get(f"ce_{name}"))
+        for header_name in TRACEPARENTS:
+            if trace := _text(headers.get(header_name)):
+                attributes["traceparent"] = trace
+                break
         if own:
-            return self._command(record, key, value, attributes, time)
+            return self._command(record, key, value, form, attributes, time)
         return self._event(record, key, value, attributes, time)
 
     def _command(
-        self, record: Record, key: str, value: bytes, attributes: dict[str, str], time: datetime
+        self, record: Record, key: str, value: bytes, form: bytes, attributes: dict[str, str], time: datetime
     ) -> Decoded | DeadLetter:
         type_ = attributes["type"]
         home = self.home(key.encode())
@@ -115,37 +127,44 @@ class Decoder:
             return self._decoded(
                 record, WakeUp(), key, attributes, time, own=record.partition == home, digest=_place(record)
             )
-        read: Command | Refusal
-        model = self.commands.get(type_)
         try:
-            if model is None:
-                from_json(value)
-                read = Refusal("invalid", f"{record.topic} knows no {type_[:100]}")
-            else:
-                read = model.model_validate_json(value)
-        except ValidationError as error:
-            if error.errors(include_url=False, include_context=False, include_input=False)[0]["type"] == "json_invalid":
-                return DeadLetter(f"not_json: {error.errors(include_input=False)[0]['msg']}")
-            read = Refusal("invalid", _explained(error))
+            read, content, actor = self._wish(type_, value)
         except ValueError as error:
-            return DeadLetter(f"not_json: {error}")
-        # Same type and data is the same command, however it was spelt; fields left out do not count, so that a
-        # field added to the contract later does not turn a repeat into a conflict.
-        actor = None
-        if isinstance(read, Command):
-            content, actor = read.model_dump_json(exclude_defaults=True).encode(), read.actor
-            if read.key != key:
-                read = Refusal("key_mismatch", "the record's key is not the key that its data asks for")
-        else:
-            content = value
+            return _not_json(value, error, form)
+        if isinstance(read, Command) and read.key != key:
+            right = f"`{MEDIATORS_KEY}`" if read.key == MEDIATORS_KEY else "the order_id of its data"
+            read = Refusal("key_mismatch", f"the record's key must be {right}")
         if record.partition != home:
-            elsewhere = f"the record lies on partition {record.partition}, its key belongs on {home} (murmur2)"
+            elsewhere = (
+                f"the record lies on partition {record.partition}, its key belongs on {home}: "
+                "partitions are chosen by murmur2 (of librdkafka: partitioner=murmur2_random)"
+            )
             read = Refusal("key_mismatch", elsewhere)
+            content += b"|%d" % record.partition  # its answer is not the one it gets where it belongs
         digest = blake2b(type_.encode() + b"|" + content, digest_size=16).digest()
         if isinstance(read, Command):
             return self._decoded(record, read, key, attributes, time, own=True, digest=digest)
         own, refused = read.code != "key_mismatch", RefusedOnArrival(read, actor)
         return self._decoded(record, refused, key, attributes, time, own=own, digest=digest)
+
+    def _wish(self, type_: str, value: bytes) -> tuple[Command | Refusal, bytes, Actor | None]:
+        """What is wished, its content, and whose wish it is, as far as that can be read. Raises ValueError: no JSON.
+
+        Same type and content is the same command, however it was spelt; fields left out do not count, so that a field
+        added to the contract later does not turn a repeat into a conflict. What is too long is one, whatever it says.
+        """
+        if len(value) > COMMAND_BYTES_MAX:
+            return Refusal("invalid", _too_long(value)), b"too_long", None
+        model = self.commands.get(type_)
+        refusal = Refusal("invalid", f"{self.inbox} knows no {type_[:100]}")
+        try:
+            if model is not None:
+                wish = model.model_validate_json(value)
+                return wish, wish.model_dump_json(exclude_defaults=True).encode(), wish.actor
+        except ValidationError as error:
+            refusal = Refusal("invalid", _explained(error))
+        said = from_json(value)
+        return refusal, _canonical(said), _actor_of(said)
 
     def _event(
         self, record: Record, key: str, value: bytes, attributes: dict[str, str], time: datetime
@@ -184,7 +203,32 @@ class Decoder:
 
 
 def _place(record: Record) -> bytes:
-    return b"%d" % record.offset
+    return b"%d/%d" % (record.partition, record.offset)
+
+
+def _canonical(said: object) -> bytes:
+    """Any JSON in one spelling: what differs in nothing but spaces, escapes, the order of fields or how a number is
+    written says the same."""
+    return json.dumps(_by_value(said), sort_keys=True, separators=(",", ":")).encode()
+
+
+def _by_value(said: Any) -> Any:
+    match said:
+        case dict():
+            return {name: _by_value(part) for name, part in said.items()}
+        case list():
+            return [_by_value(part) for part in said]
+        case float() if said.is_integer():
+            return int(said)
+    return said
+
+
+def _actor_of(said: object) -> Actor | None:
+    """Whose command it was that says what it must not."""
+    try:
+        return Actor.model_validate(said.get("actor") if isinstance(said, dict) else None)
+    except ValidationError:
+        return None
 
 
 def _text(raw: bytes | None) -> str | None:
@@ -197,23 +241,57 @@ def _text(raw: bytes | None) -> str | None:
         return None
 
 
+def _unnamed(what: str, raw: bytes | None) -> DeadLetter:
+    """No name stands where one must."""
+    code = f"no_{what}"
+    try:
+        (raw or b"").decode()
+    except UnicodeDecodeError:
+        code = "not_utf8"
+    whose = " (the order_id)" if what == "key" else ""
+    return DeadLetter(f"{code}: a record needs a {what}{whose} of 1 to {NAME_BYTES_MAX} bytes of UTF-8 without NUL")
+
+
+def _too_long(value: bytes) -> str:
+    return f"too_long: {len(value)} bytes, a command has at most {COMMAND_BYTES_MAX}"
+
+
+def _unknown_form(form: bytes) -> DeadLetter:
+    if form == BATCH:
+        return DeadLetter("batch_mode: a record is one event: send each of a batch by itself")
+    return DeadLetter(f"unknown_content_type: of CloudEvents in structured mode {STRUCTURED.decode()} alone is read")
+
+
+def _not_json(value: bytes, error: ValueError, form: bytes = b"") -> DeadLetter:
+    if form and b"json" not in form:
+        return DeadLetter("unknown_content_type: what is no JSON is not read")
+    try:
+        value.decode()
+    except UnicodeDecodeError as bad:
+        return DeadLetter(f"not_utf8: the value from its byte {bad.start} on; JSON is UTF-8")
+    return DeadLetter(f"not_json: {error}")
+
+
 def _open_envelope(value: bytes) -> tuple[dict[str, str], bytes] | DeadLetter:
-    """Structured mode: the attributes and the JSON of `data`."""
+    """Structured mode: the attributes and the JSON of `data`, or the bytes of `data_base64`."""
     try:
         envelope = from_json(value)
     except ValueError as error:
-        return DeadLetter(f"not_json: {error}")
+        return _not_json(value, error)
     if not isinstance(envelope, dict):
         return DeadLetter("no_envelope: a structured CloudEvent is a JSON object")
+    data, packed = envelope.pop("data", None), envelope.pop("data_base64", None)
+    if data is not None and packed is not None:
+        return DeadLetter("no_envelope: a CloudEvent has data or data_base64, not both")
     attributes = {
-        name: text
-        for name, text in envelope.items()
-        if isinstance(text, str) and name != "data" and _text(text.encode()) is not None
+        name: text for name, text in envelope.items() if isinstance(text, str) and _text(text.encode()) is not None
     }
+    if packed is None:
+        return attributes, to_json(data)
     try:
-        return attributes, to_json(envelope.get("data"))
-    except ValueError as error:
-        return DeadLetter(f"not_json: {error}")
+        return attributes, b64decode(packed, validate=True)
+    except (TypeError, ValueError):
+        return DeadLetter("not_base64: data_base64 is no text of base64")
 
 
 def _explained(error: ValidationError) -> str:

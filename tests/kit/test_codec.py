@@ -1,7 +1,9 @@
 """What comes in, whoever wrote it, and what goes out."""
 
 import json
+from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -61,8 +63,13 @@ def record(
     return Record(topic, partition, 7, 1_700_000_000_000, key, value, binary() if headers is None else headers)
 
 
+def content_type(text: str) -> list[tuple[str, bytes | None]]:
+    return [("content-type", text.encode())]
+
+
 def envelope(data: Any = ADD, **more: Any) -> Record:
-    return record({"specversion": "1.0", "id": "c1", "type": Add.type, "source": "x", "data": data, **more}, STRUCTURED)
+    event = {"specversion": "1.0", "id": "c1", "type": Add.type, "source": "x", "data": data, **more}
+    return record({name: value for name, value in event.items() if value is not ...}, STRUCTURED)
 
 
 def read(decoder: Decoder, record: Record) -> Input:
@@ -99,6 +106,43 @@ def test_structured_mode_says_the_same(decoder: Decoder) -> None:
     assert structured == read(decoder, record(ADD, [*binary(correlationid="story"), ("traceparent", b"00-1-2-01")]))
 
 
+def test_data_in_base64_is_what_its_bytes_say(decoder: Decoder) -> None:
+    packed = b64encode(json.dumps(ADD).encode()).decode()
+    assert read(decoder, envelope(data=..., data_base64=packed)) == read(decoder, envelope())
+    assert reason(decoder, envelope(data_base64=packed)) == "no_envelope", "of two contents neither is believed"
+
+
+OURS, THEIRS, INSIDE = "00-1-2-01", "00-3-4-01", "00-5-6-01"
+
+
+@pytest.mark.parametrize(
+    ("headers", "traced"),
+    [
+        ([("traceparent", OURS), ("ce_traceparent", THEIRS)], OURS),
+        ([("ce_traceparent", THEIRS), ("traceparent", "\0")], THEIRS),
+        ([("ce_traceparent", THEIRS)], THEIRS),
+        ([], None),
+    ],
+)
+def test_a_trace_goes_on_however_it_is_given(
+    decoder: Decoder, headers: list[tuple[str, str]], traced: str | None
+) -> None:
+    given = [(name, text.encode()) for name, text in headers]
+    assert read(decoder, record(ADD, [*binary(), *given])).traceparent == traced
+    inside = envelope(traceparent=INSIDE)
+    assert read(decoder, replace(inside, headers=[*STRUCTURED, *given])).traceparent == (traced or INSIDE)
+
+
+@pytest.mark.parametrize("text", ["application/json", "APPLICATION/JSON; charset=utf-8", "text/plain", ""])
+def test_in_binary_mode_what_is_json_is_read_whatever_it_is_called(decoder: Decoder, text: str) -> None:
+    assert isinstance(read(decoder, record(ADD, [*binary(), *content_type(text)])).payload, Add)
+
+
+def test_a_command_that_is_too_long_is_refused_where_its_headers_say_what_it_is(decoder: Decoder) -> None:
+    too_long = refused(decoder, record(b" " * (COMMAND_BYTES_MAX + 1)))
+    assert (too_long.code, str(COMMAND_BYTES_MAX) in too_long.message) == ("invalid", True)
+
+
 def test_a_command_without_a_correlation_begins_a_story_of_its_own(decoder: Decoder) -> None:
     assert read(decoder, record(ADD)).correlation_id == "c1"
     assert read(decoder, envelope()).correlation_id == "c1"
@@ -109,7 +153,7 @@ def test_a_command_without_a_correlation_begins_a_story_of_its_own(decoder: Deco
     [
         (record(b"{"), "not_json"),
         (record(b'{"a": 1} and more'), "not_json"),
-        (record(b"\xff\xfe"), "not_json"),
+        (record(b"\xef\xbb\xbf{}"), "not_json"),
         (record(b'{"text": "\\ud800"}'), "not_json"),
         (record(b"[" * 30_000), "not_json"),
         (record(b"1" * 5_000), "not_json"),
@@ -120,22 +164,38 @@ def test_a_command_without_a_correlation_begins_a_story_of_its_own(decoder: Deco
         (record([1], STRUCTURED), "no_envelope"),
         (record(ADD, key=None), "no_key"),
         (record(ADD, key=b""), "no_key"),
-        (record(ADD, key=b"\xff"), "no_key"),
         (record(ADD, key=b"a\0b"), "no_key"),
         (record(ADD, key=b"k" * 256), "no_key"),
         (record(None), "no_value"),
         (record(b""), "no_value"),
-        (record(b" " * (COMMAND_BYTES_MAX + 1)), "too_long"),
-        (record(ADD, []), "no_id_or_type"),
-        (record(ADD, [("ce_type", b"t")]), "no_id_or_type"),
-        (record(ADD, [("ce_id", b"c1")]), "no_id_or_type"),
-        (record(ADD, [("ce_id", None), ("ce_type", b"t")]), "no_id_or_type"),
-        (record(ADD, binary(id_="i" * 256)), "no_id_or_type"),
-        (record(ADD, [("ce_id", b"\xff"), ("ce_type", b"t")]), "no_id_or_type"),
-        (record(ADD, binary(id_="a\0b")), "no_id_or_type"),
-        (envelope(id=7), "no_id_or_type"),
-        (envelope(type=None), "no_id_or_type"),
-        (envelope(id=""), "no_id_or_type"),
+        (record(b" " * (COMMAND_BYTES_MAX + 1), STRUCTURED), "too_long"),
+        (record(b'{"text": "\xff"}'), "not_utf8"),
+        (record(json.dumps(ADD).encode("utf-16")), "not_utf8"),
+        (record(b"\xff", STRUCTURED), "not_utf8"),
+        (record(ADD, key=b"\xff"), "not_utf8"),
+        (record(ADD, []), "no_ce_id"),
+        (record(ADD, [("ce_type", b"t")]), "no_ce_id"),
+        (record(ADD, [("ce_id", b"c1")]), "no_ce_type"),
+        (record(ADD, [("ce_id", None), ("ce_type", b"t")]), "no_ce_id"),
+        (record(ADD, binary(id_="i" * 256)), "no_ce_id"),
+        (record(ADD, binary("t" * 256)), "no_ce_type"),
+        (record(ADD, [("ce_id", b"\xff"), ("ce_type", b"t")]), "not_utf8"),
+        (record(ADD, [("ce_id", b"c1"), ("ce_type", b"\xff")]), "not_utf8"),
+        (record(ADD, binary(id_="a\0b")), "no_ce_id"),
+        (envelope(id=7), "no_ce_id"),
+        (envelope(type=None), "no_ce_type"),
+        (envelope(id=""), "no_ce_id"),
+        (record([ADD], content_type("application/cloudevents-batch+json")), "batch_mode"),
+        (record([ADD], content_type("Application/CloudEvents-Batch+JSON; charset=UTF-8")), "batch_mode"),
+        (record(b"\x00\x01", content_type("application/cloudevents+avro")), "unknown_content_type"),
+        (record(b"\x00\x01", content_type("application/cloudevents+protobuf")), "unknown_content_type"),
+        (record(b"<add/>", [*binary(), *content_type("text/xml")]), "unknown_content_type"),
+        (record(b"\x00\xff", [*binary(), *content_type("application/octet-stream")]), "unknown_content_type"),
+        (envelope(data=..., data_base64="?"), "not_base64"),
+        (envelope(data=..., data_base64="e30"), "not_base64"),
+        (envelope(data=..., data_base64=7), "not_base64"),
+        (envelope(data=..., data_base64="ew=="), "not_json"),
+        (envelope(data=..., data_base64="/w=="), "not_utf8"),
     ],
 )
 def test_what_cannot_be_answered_is_a_dead_letter_that_says_why(
@@ -230,6 +290,23 @@ def test_a_command_on_another_partition_than_its_keys_is_refused_and_its_time_do
     assert (found.payload.refusal.code, found.own) == ("key_mismatch", False)
 
 
+def test_whoever_sent_it_elsewhere_is_told_how_to_send_it_right(decoder: Decoder) -> None:
+    elsewhere = (partition_of(b"order-1", PARTITIONS) + 1) % PARTITIONS
+    assert "partitioner=murmur2_random" in refused(decoder, record(ADD, partition=elsewhere)).message
+    assert "order_id" in refused(decoder, record(ADD, key=b"order-2")).message
+
+
+def test_a_command_said_on_two_partitions_is_two(decoder: Decoder) -> None:
+    """Each has an answer of its own, so neither may take the other's id."""
+    places = [record(wish, partition=number) for wish in (ADD, {}) for number in range(3)]
+    assert len({digest(decoder, place) for place in places}) == len(places)
+
+
+def test_two_records_of_one_id_and_place_number_on_two_partitions_are_two(decoder: Decoder) -> None:
+    bells = [read(decoder, record(b"{}", binary(Elapsed.type), partition=number)) for number in range(3)]
+    assert len({one.digest for one in bells}) == len(bells)
+
+
 def test_a_wrong_partition_is_said_before_a_wrong_content(decoder: Decoder) -> None:
     right = partition_of(b"order-1", PARTITIONS)
     assert refused(decoder, record({}, partition=(right + 1) % PARTITIONS)).code == "key_mismatch"
@@ -285,6 +362,76 @@ def test_the_same_command_spelt_differently_is_the_same(decoder: Decoder) -> Non
         envelope(turned),
     ]
     assert len({digest(decoder, spelling) for spelling in spellings}) == 1
+
+
+WRONG = ADD | {"amount": "fünf"}
+
+
+def test_what_is_refused_is_known_again_however_it_is_spelt(decoder: Decoder) -> None:
+    turned = dict(reversed(WRONG.items())) | {"actor": dict(reversed(BUYER.model_dump().items()))}
+    text = json.dumps(WRONG)
+    spellings = [
+        record(WRONG),
+        record(text.encode(), [*binary(), ("content-type", b"application/json")]),
+        record(json.dumps(WRONG, indent=2).encode()),
+        record(json.dumps(WRONG, ensure_ascii=False).encode()),
+        record(turned),
+        record(text.replace("order-1", "\\u006frder-1").encode()),
+        record(text.replace('{"order_id"', '{"order_id": "another", "order_id"', 1).encode()),
+        envelope(WRONG),
+        envelope(turned),
+        envelope(data=..., data_base64=b64encode(text.encode()).decode()),
+    ]
+    assert {refused(decoder, spelling).code for spelling in spellings} == {"invalid"}
+    assert len({digest(decoder, spelling) for spelling in spellings}) == 1
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        [b'{"x": 1}', b'{"x": 1.0}', b'{"x": 10e-1}'],
+        [b'{"x": 0}', b'{"x": -0}', b'{"x": -0.0}'],
+        [b'{"x": 1e20}', b'{"x": 100000000000000000000}'],
+        [b'{"x": [1, {"a": 1, "b": null}]}', b'{ "x" : [1.0,{"b":null,"a":1}]}'],
+        [b'{"x": "/"}', rb'{"x": "\/"}', rb'{"x": "\u002f"}', rb'{"x": "\u002F"}'],
+    ],
+)
+def test_a_value_is_what_it_means(decoder: Decoder, spellings: list[bytes]) -> None:
+    assert len({digest(decoder, record(spelling)) for spelling in spellings}) == 1
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [b'{"x": 1}', b'{"x": "1"}', b'{"x": true}', b'{"x": 1.5}', b'{"x": null}', b"{}", b'{"x": [1]}', b'{"X": 1}'],
+        [b"9007199254740993", b"9007199254740992"],
+        [b'{"x": [1, 2]}', b'{"x": [2, 1]}', b'{"x": [1, [2]]}'],
+        [b"null", b'""', b"[]", b"{}", b"0", b"false"],
+        [b"NaN", b"1e999", b"-1e999"],
+    ],
+)
+def test_another_meaning_is_another_command(decoder: Decoder, others: list[bytes]) -> None:
+    assert len({digest(decoder, record(other)) for other in others}) == len(others)
+
+
+def test_what_is_too_long_is_one_command_however_long(decoder: Decoder) -> None:
+    digests = {digest(decoder, record(b" " * (COMMAND_BYTES_MAX + more))) for more in (1, 2)}
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("wrong", [WRONG, ADD | {"nonsense": 1}, {"actor": ADD["actor"]}])
+def test_a_refusal_says_whose_command_it_was_where_that_could_be_read(decoder: Decoder, wrong: Any) -> None:
+    found = read(decoder, record(wrong)).payload
+    assert isinstance(found, RefusedOnArrival)
+    assert found.actor == BUYER
+
+
+@pytest.mark.parametrize("actor", [..., None, 7, {}, {"role": "emperor", "id": "x"}, {"role": "buyer", "id": "x y"}])
+def test_who_is_nobody_is_not_believed(decoder: Decoder, actor: Any) -> None:
+    data = {name: value for name, value in (ADD | {"actor": actor}).items() if value is not ...}
+    found = read(decoder, record(data)).payload
+    assert isinstance(found, RefusedOnArrival)
+    assert found.actor is None
 
 
 def test_a_default_spelt_out_is_the_same_as_one_left_out(decoder: Decoder) -> None:
@@ -369,7 +516,7 @@ def test_a_bell_is_one_whatever_it_says_and_counts_only_on_its_partition(decoder
     for value in (b"{}", b"not json", json.dumps(ADD).encode()):
         lying = record(value, binary(Elapsed.type))
         heard = read(decoder, lying)
-        assert (heard.payload, heard.own, heard.digest) == (WakeUp(), True, b"%d" % lying.offset)
+        assert (heard.payload, heard.own, heard.digest) == (WakeUp(), True, b"%d/7" % right)
     assert not read(decoder, record(b"{}", binary(Elapsed.type), partition=(right + 1) % PARTITIONS)).own
 
 

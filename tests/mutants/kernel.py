@@ -164,6 +164,17 @@ MUTANTS = (
         change("__a.partition != __", "__a.partition >= self.partitions"),
     ),
     Mutant(
+        "the same command on two partitions has two answers of one id",
+        lambda: kernel,
+        drop("__ += b'|%d' % __.partition"),
+    ),
+    Mutant(
+        "a refused command is another one when its fields are turned",
+        lambda: kernel,
+        change("json.dumps(__a, sort_keys=True, ...)", "json.dumps(__a)"),
+    ),
+    Mutant("whoever sends what is too long has no answer", lambda: kernel, drop("__ and len(__) > COMMAND_BYTES_MAX")),
+    Mutant(
         "spelling out a default makes it another command",
         lambda: kernel,
         change("__a.model_dump_json(exclude_defaults=True)", "__a.model_dump_json(exclude_unset=True)"),
