@@ -44,12 +44,12 @@ happened, or `<service>.rejected.v1` with a code. What a deadline brought about 
 `<service>/<what it belongs to>/<deadline>` there. Whoever needs one act done before another on a different topic waits
 for its event: there is no order between topics.
 
-**Idempotency.** `ce_id` is a command's idempotency key, per order and service. The same id with the same type and data
-is the same command, however it is spelt: one effect, one answer. With another body it is refused:
-`idempotency_conflict`.
+**Idempotency.** `ce_id` is a command's idempotency key, per order, service and actor. The same id with the same type
+and data is the same command, however it is spelt: one effect, one answer; who sends it again is told by
+`<service>.repeated.v1` which answer that was. With another body it is refused: `idempotency_conflict`.
 
-**Repeats.** A reader may meet a record of ours again, with the same `ce_id`: on one topic, whatever is not above the
-highest `ce_sequence` seen of its `ce_source`.
+**Repeats.** A reader may meet a record of ours again, with the same `ce_id`, which names one event on all topics: on
+one topic and partition, whatever is not above the highest `ce_sequence` seen of its `ce_source`.
 
 **Limits.** A command has at most {COMMAND_BYTES_MAX // 1024} KiB, a record at most {HEADERS_MAX:,} headers. Unknown
 fields are refused in commands and may appear in events; money is integers in minor units, instants are RFC 3339 in UTC
@@ -90,7 +90,9 @@ FROM_SERVICES = {
     "ce_source": _text("`recourse/<service>/<shard>`"),
     "ce_time": _text("broker's append time of the input that caused it, RFC 3339 UTC", format="date-time"),
     "ce_subject": _text("the `order_id`"),
-    "ce_correlationid": _text("of the command that the story began with"),
+    "ce_correlationid": _text(
+        "of what brought it about; of a deadline that of what set it, so it is the whole chain's"
+    ),
     "ce_causationid": _text("`ce_id` of the command or event it follows from, or the name of a deadline"),
     "ce_dataschema": _text("names the schema of the payload"),
     "ce_sequence": _text("of the source, over all its topics, without gaps", pattern="^[0-9]{1,18}$"),

@@ -11,7 +11,7 @@ from schemas.mediation.events import MediationEvent, RosterEvent
 from schemas.mediation.shapes import MediationStatus
 from schemas.payments.events import PaymentEvent
 from schemas.timer.events import TimerEvent
-from schemas.wire import Event, Rejected, Resumed
+from schemas.wire import Event, Rejected, Repeated, Resumed
 
 Viewer = Literal["buyer", "seller", "mediator", "operator"]
 
@@ -33,9 +33,10 @@ def history(events: Iterable[Event], viewer: Viewer) -> list[View]:
 
 
 def may_see(event: Event, viewer: Viewer) -> bool:
-    """A refusal is for whoever asked, the machine's own bookkeeping for operators, all else for those it names."""
+    """A refusal, or a word about a repeat, is for whoever asked, the machine's own bookkeeping for operators, all else
+    for those it names."""
     match event:
-        case Rejected(actor=actor):
+        case Rejected(actor=actor) | Repeated(actor=actor):
             return viewer == "operator" or (actor is not None and actor.role == viewer)
         case TimerEvent() | PaymentEvent() | RosterEvent() | Resumed():
             return viewer == "operator"

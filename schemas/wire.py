@@ -9,6 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.instants import Instant
+
 MEDIATORS_KEY = "mediators"
 """The one record key that is not an order: the roster of mediators is a stream of its own."""
 
@@ -128,8 +130,12 @@ class PrivateEvent(Event):
     """A fact that changes the state of one service and concerns nobody else: stored, not published."""
 
 
-class Rejected(Event):
-    """The refusal of a command; a refusal is an answer, not history, and changes no state."""
+class Reply(Event):
+    """An answer for whoever asked: it is no history and changes no state."""
+
+
+class Rejected(Reply):
+    """The refusal of a command."""
 
     example: ClassVar[Mapping[str, Any]] = {
         "command_id": "b1f0c2d4",
@@ -155,8 +161,24 @@ class Resume(Command):
     by = frozenset({"operator"})
 
 
-class Resumed(Event):
+class Resumed(Reply):
     """Every record that waited has been handled: the order is parked no more. Like a refusal it is no history."""
+
+
+class Repeated(Reply):
+    """A command came again: the same id and content, by the same actor. It had its effect the first time."""
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "command_id": "b1f0c2d4",
+        "answer_id": "3f0f0f1f9b7d4d0c8a1e5a7a0e8e9c11",
+        "answered_at": "2026-04-04T18:45:10.250Z",
+    }
+
+    order_id: Annotated[str, Field(description="the record's key, whatever that was")] = STAMPED
+    command_id: str = Field(description="`ce_id` of the command")
+    answer_id: str = Field(description="`ce_id` of the first event of its answer")
+    answer_type: str = Field(description="and the wire type of that")
+    answered_at: Instant = Field(description="when the command came first: `ce_time` of its answer")
 
 
 AnyMessage = type[Message]

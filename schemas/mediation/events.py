@@ -9,7 +9,7 @@ from schemas.dispute.shapes import FiledEvidence, OfferNumber, Round, Side
 from schemas.example import BEA, BUYER, MEDIATOR, MIA, OPERATOR, PHOTO, PLATFORM, POLICY, SAM, SELLER, TERMS, fields
 from schemas.instants import Instant
 from schemas.mediation.shapes import Asked, DueBy, MediationStatus, Mediator, MediatorEmail, MediatorLocale, QuestionId
-from schemas.wire import STAMPED, Event, Id, Minor, PositiveMinor, Rejected, Resumed, Role
+from schemas.wire import STAMPED, Event, Id, Minor, PositiveMinor, Rejected, Repeated, Resumed, Role
 
 
 class MediationEvent(Event):
@@ -294,6 +294,14 @@ class MediationRejected(Rejected):
 
     dispute_id: Annotated[Id | None, Field(description="that it was about, as far as that could be read")] = STAMPED
     status: Annotated[MediationStatus | None, Field(description="where the case stands; null: there is none")] = STAMPED
+
+
+class MediationRepeated(Repeated):
+    """A command that came before came again. It had its effect then, and its answer, which this one names."""
+
+    type = "mediation.repeated.v1"
+    topic = "mediation.events"
+    example = fields(actor=BUYER, answer_type="mediation.answered.v1")
 
 
 class MediationResumed(Resumed):

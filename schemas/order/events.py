@@ -28,6 +28,7 @@ from schemas.wire import (
     RefusalCode,
     RefusalMessage,
     Rejected,
+    Repeated,
     Resumed,
     Text,
 )
@@ -349,6 +350,14 @@ class OrderRejected(Rejected):
 
     status: StatusIfAny = STAMPED
     protection_ends_at: ProtectionEndsAt = STAMPED
+
+
+class OrderRepeated(Repeated):
+    """A command that came before came again. It had its effect then, and its answer, which this one names."""
+
+    type = "order.repeated.v1"
+    topic = "order.events"
+    example = fields(actor=SELLER, answer_type="order.shipped.v1")
 
 
 class OrderResumed(Resumed):

@@ -8,7 +8,7 @@ from schemas.common import SettlementId
 from schemas.example import OPERATOR, fields
 from schemas.instants import Instant
 from schemas.refund.shapes import MovementLeg, ProviderReference, ReviewReason, Stage
-from schemas.wire import STAMPED, Currency, Event, Id, PositiveMinor, Rejected, Resumed, Text
+from schemas.wire import STAMPED, Currency, Event, Id, PositiveMinor, Rejected, Repeated, Resumed, Text
 
 SellerId = Annotated[Id, Field(description="whose money it is, as in `actor`")]
 
@@ -143,6 +143,14 @@ class RefundRejected(Rejected):
     example = fields(
         actor=OPERATOR, refused="refund.retry.v1", code="wrong_state", message="This movement is done.", details=None
     )
+
+
+class RefundRepeated(Repeated):
+    """A command that came before came again. It had its effect then, and its answer, which this one names."""
+
+    type = "refund.repeated.v1"
+    topic = "refund.events"
+    example = fields(actor=OPERATOR, answer_type="refund.submitted.v1")
 
 
 class RefundResumed(Resumed):

@@ -25,7 +25,7 @@ from schemas.dispute.commands import (
     ShipReturn,
     WaiveAppeal,
 )
-from schemas.dispute.events import DisputeRejected, DisputeResumed, MessageSent
+from schemas.dispute.events import DisputeRejected, DisputeRepeated, DisputeResumed, MessageSent
 from schemas.dispute.shapes import REASONS_NOT_RECEIVED, FiledEvidence, Side
 from schemas.mediation.events import (
     MediationCancelled,
@@ -327,6 +327,7 @@ DECIDER: Decider[Disputes, Commands, Foreign] = Decider(
     evolve=evolve,
     stamp=stamp,
     rejected=DisputeRejected,
+    repeated=DisputeRepeated,
     resume=DisputeResume,
     resumed=DisputeResumed,
 )

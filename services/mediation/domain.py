@@ -23,7 +23,7 @@ from schemas.mediation.commands import (
     RetireMediator,
     Seat,
 )
-from schemas.mediation.events import MediationRejected, MediationResumed
+from schemas.mediation.events import MediationRejected, MediationRepeated, MediationResumed
 from schemas.policy import Policy
 from schemas.wire import MEDIATORS_KEY
 from services.mediation import asking, deciding, offers, roster, seating
@@ -145,6 +145,7 @@ DECIDER: Decider[State, Commands, Foreign | Told] = Decider(
     evolve=evolve,
     stamp=stamp,
     rejected=MediationRejected,
+    repeated=MediationRepeated,
     resume=MediationResume,
     resumed=MediationResumed,
 )

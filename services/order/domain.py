@@ -252,6 +252,7 @@ DECIDER: Decider[Order, Commands, Foreign] = Decider(
     evolve=evolve,
     stamp=stamp,
     rejected=events.OrderRejected,
+    repeated=events.OrderRepeated,
     resume=commands.OrderResume,
     resumed=events.OrderResumed,
 )

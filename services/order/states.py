@@ -8,7 +8,7 @@ from typing import Any, Literal
 from schemas.common import Party, PolicyRef
 from schemas.example import fields
 from schemas.order import events, shapes
-from schemas.wire import Event, Id, PrivateEvent
+from schemas.wire import Event, Id, PrivateEvent, Repeated
 from services.order.lines import Disputed, Final, Held, Line, Released, money_of
 from shared.kernel.decider import Deadline
 
@@ -120,7 +120,7 @@ def deadlines(order: Order | None) -> Iterable[Deadline[OrderDeadline]]:
 
 def stamp(order: Order | None, event: Event) -> Mapping[str, Any]:
     """Where the order stands after the event (R3)."""
-    if isinstance(event, PrivateEvent):
+    if isinstance(event, PrivateEvent | Repeated):
         return {}
     return {
         "status": order and status(order),

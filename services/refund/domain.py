@@ -7,7 +7,7 @@ from typing import assert_never, get_args
 from schemas.order.events import Cancelled, LinesReleased, Placed, Settled
 from schemas.payments.events import PaymentFailed, PaymentSettled
 from schemas.refund.commands import RefundResume, ResolveRefund, RetryRefund
-from schemas.refund.events import RefundOverdue, RefundRejected, RefundResumed
+from schemas.refund.events import RefundOverdue, RefundRejected, RefundRepeated, RefundResumed
 from services.refund.calling import call_by_hand, done, failed, settled, time_is_up
 from services.refund.requesting import capture, movements, request
 from services.refund.states import (
@@ -114,6 +114,7 @@ DECIDER: Decider[State, Commands, Foreign] = Decider(
     evolve=evolve,
     stamp=stamp,
     rejected=RefundRejected,
+    repeated=RefundRepeated,
     resume=RefundResume,
     resumed=RefundResumed,
 )

@@ -193,6 +193,7 @@ class Decoder:
             time,
             attributes.get("correlationid", attributes["id"]),
             traceparent=attributes.get("traceparent"),
+            place=_place(record),
             **more,
         )
         sequence = attributes.get("sequence", "")

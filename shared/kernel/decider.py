@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-from schemas.wire import Actor, Code, Command, Event, Message, Rejected, Resume, Resumed, Service
+from schemas.wire import Actor, Code, Command, Event, Message, Rejected, Repeated, Resume, Resumed, Service
 from shared.kernel.policies import Policies
 
 S = TypeVar("S")
@@ -89,6 +89,8 @@ class Decider(Generic[S, C, E]):
     evolve: Callable[[S | None, Event], S | None]
     """(state, own event) -> next state. Never raises and never refuses: it has happened."""
     rejected: type[Rejected]
+    repeated: type[Repeated] | None = None
+    """What a command that came before is told; None: nothing, or nobody knows that it did (a stateless service)."""
     commands: tuple[type[C], ...] = ()
     """All that its inbox takes, but for the operator's `resume`."""
     decide: Callable[[S | None, C, datetime, Policies], Sequence[Output]] = never_asked

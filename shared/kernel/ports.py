@@ -60,6 +60,8 @@ class Input:
     of the same service and is heard. Of an outsider's event, or a wake-up: what tells it from another one of the same
     id, its place."""
     traceparent: str | None = None
+    place: bytes = b""
+    """Where its record lies: what tells it from every other of its topic. Empty for what a service gives itself."""
     waited: bool = False
     """It was parked with its order, and now the order goes on."""
 

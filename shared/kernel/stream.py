@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Generic, TypeVar
 
+from schemas.instants import from_ms
 from schemas.timer.commands import Schedule
-from schemas.wire import Actor, Command, Event, Message, PrivateEvent, Rejected, Resume, Resumed
-from shared.kernel.decider import Decider, Output, Refusal, RefusedOnArrival, Send, WakeUp, role_may
+from schemas.wire import Actor, Command, Event, Message, PrivateEvent, Rejected, Reply, Resume
+from shared.kernel.decider import Deadline, Decider, Output, Refusal, RefusedOnArrival, Send, WakeUp, role_may
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Input, StoredEvent
 
@@ -32,6 +33,28 @@ class AlarmFired(PrivateEvent):
     type = "alarm.rung.v1"
 
 
+@dataclass(frozen=True, slots=True)
+class FirstAnswer:
+    """The first event of the answer to a command: what whoever repeats the command is told (R81)."""
+
+    id: str
+    type: str
+    time: datetime
+    """Of the command."""
+
+
+Asked = tuple[str, str, str]
+"""Whose command, and its id: ids are each actor's own, so nobody can take another's (R77)."""
+
+
+Answers = dict[Asked, dict[bytes, FirstAnswer]]
+"""Each with the digests of the bodies that were answered under that id."""
+
+
+def asked(actor: Actor | None, command_id: str) -> Asked:
+    return (actor.role, actor.id, command_id) if actor else ("", "", command_id)
+
+
 @dataclass(slots=True)
 class Stream(Generic[S]):
     """Folded from the service's own events."""
@@ -40,10 +63,10 @@ class Stream(Generic[S]):
     state: S | None = None
     alarm: datetime | None = None
     """The instant for which the timer service was last asked to wake us, None after any wake-up."""
-    answered: dict[str, set[bytes]] = field(default_factory=dict)
-    """Command id -> digests of the bodies answered under it."""
-    correlation_id: str | None = None
-    """Of the command that began the stream; what deadlines bring about belongs to the same story."""
+    answered: Answers = field(default_factory=dict)
+    clocks: dict[Deadline[str], str] = field(default_factory=dict)
+    """The deadlines of the state, each with the correlation id of the record that set it: what it brings about belongs
+    to that story."""
 
 
 @dataclass(slots=True)
@@ -69,29 +92,34 @@ class Decision(Generic[S]):
 
     def __init__(self, decider: Decider[S, Any, Any], stream: Stream[S], found: Input, policies: Policies) -> None:
         self.decider, self.found, self.policies = decider, found, policies
-        self.state = stream.state
-        self.correlation_id = stream.correlation_id or found.correlation_id
+        self.state, self.clocks = stream.state, stream.clocks
         self.outgoing: list[OutgoingMessage] = []
 
     @property
     def this_time(self) -> bytes:
         """What tells the input from another one of its id: a wake-up that came twice, a command said again."""
-        return self.found.time.isoformat().encode() + (self.found.digest or b"")
+        return self.found.time.isoformat().encode() + (self.found.digest or b"") + self.found.place
 
-    def say(self, outputs: Sequence[Output], cause: str, unique: bytes = b"", actor: Actor | None = None) -> None:
-        """Same cause, same ids."""
+    def say(
+        self,
+        outputs: Sequence[Output],
+        cause: str,
+        unique: bytes = b"",
+        actor: Actor | None = None,
+        story: str | None = None,
+    ) -> None:
+        """Same cause, same ids. `story`: the correlation id, where it is not the input's."""
+        story = story or self.found.correlation_id
         seed = blake2b(f"{self.decider.service}|{self.found.stream_id}|{cause}|".encode() + unique, digest_size=16)
         for number, output in enumerate(outputs):
             topic, message = (output.topic, output.message) if isinstance(output, Send) else (None, output)
             if isinstance(message, Refusal):
                 message = self._rejection(message)
             if isinstance(message, Event):
-                message = self._fold(message, actor)
+                message = self._fold(message, actor, story)
             id_ = seed.copy()
             id_.update(str(number).encode())
-            self.outgoing.append(
-                OutgoingMessage(message, topic or message.topic, id_.hexdigest(), cause, self.correlation_id)
-            )
+            self.outgoing.append(OutgoingMessage(message, topic or message.topic, id_.hexdigest(), cause, story))
 
     def _rejection(self, refusal: Refusal) -> Rejected:
         """Names what the command was about, as far as it could be read: its dispute, its timer."""
@@ -107,11 +135,12 @@ class Decision(Generic[S]):
             details=refusal.details,
         )
 
-    def _fold(self, event: Event, actor: Actor | None) -> Event:
+    def _fold(self, event: Event, actor: Actor | None, story: str) -> Event:
         """The event as it is stored: whose it is, who caused it, and what the state it leads to stamps on it."""
         event = event.model_copy(update={"order_id": self.found.stream_id, "actor": actor})
-        if not isinstance(event, Rejected | Resumed):
+        if not isinstance(event, Reply):
             self.state = self.decider.evolve(self.state, event)
+            self.clocks = _clocks(self.decider, self.state, self.clocks, story)
         event.__dict__.update(self.decider.stamp(self.state, event))  # a copy of ours that nobody else has seen
         return event
 
@@ -125,7 +154,8 @@ class Decision(Generic[S]):
                 return
             outputs = decider.expire(self.state, deadline, now, self.policies)
             cause = f"{decider.service}/{deadline.subject}/{deadline.name}"
-            self.say(outputs, cause, f"{deadline.due_at.isoformat()}|{self.found.id}|".encode() + self.this_time)
+            unique = f"{deadline.due_at.isoformat()}|{self.found.id}|".encode() + self.this_time
+            self.say(outputs, cause, unique, story=self.clocks.get(deadline))
         again = decider.earliest(self.state)
         raise RuntimeError(f"a deadline of {self.found.stream_id} is held again whenever it expires: {again}")
 
@@ -136,23 +166,35 @@ class Decision(Generic[S]):
         said = self.decider.react(self.state, payload, found.time, self.policies)
         self.say(said, found.id, found.digest or b"", actor)
 
-    def answer(self, command: Command | RefusedOnArrival, answered: set[bytes]) -> None:
-        """Exactly one answer for a command: a repeat has had it, another body under a known id is refused."""
-        found, digest = self.found, self.found.digest
-        if digest is None or digest in answered:
-            return
+    def answer(self, command: Command | RefusedOnArrival, answered: Answers) -> Answers:
+        """Exactly one answer for a command, which is returned too, and to a repeat a word about which that was. Another
+        body under a known id is refused."""
+        found, digest, whose = self.found, self.found.digest or b"", asked(command.actor, self.found.id)
+        known = answered.get(whose, {})
+        if first := known.get(digest):
+            self._repeat(command, first)
+            return {}
         before = len(self.outgoing)
-        self.say(self._answer(command, answered), found.id, digest, command.actor)
+        self.say(self._answer(command, conflicts=bool(known)), found.id, digest, command.actor)
         if len(self.outgoing) == before:
             raise RuntimeError(f"no answer to {found.type} {found.id}")
-        first = self.outgoing[before]
-        first.command_id, first.digest = found.id, digest
+        said = self.outgoing[before:]
+        told = next((one for one in said if isinstance(one.message, Event) and one.topic), said[0])
+        told.command_id, told.digest = found.id, digest
+        return {whose: known | {digest: FirstAnswer(told.id, told.message.type, found.time)}}
 
-    def _answer(self, command: Command | RefusedOnArrival, answered: set[bytes]) -> Sequence[Output]:
+    def _repeat(self, command: Command | RefusedOnArrival, first: FirstAnswer) -> None:
+        if self.decider.repeated is not None:
+            repeated = self.decider.repeated(
+                command_id=self.found.id, answer_id=first.id, answer_type=first.type, answered_at=first.time
+            )
+            self.say([repeated], self.found.id, b"again" + self.this_time, command.actor)
+
+    def _answer(self, command: Command | RefusedOnArrival, conflicts: bool) -> Sequence[Output]:
         match command:
             case RefusedOnArrival(refusal=refusal):
-                return [CONFLICT if answered and refusal.code != "key_mismatch" else refusal]
-            case _ if answered:
+                return [CONFLICT if conflicts and refusal.code != "key_mismatch" else refusal]
+            case _ if conflicts:
                 return [CONFLICT]
             case Resume():
                 return [self._resumption(command)]
@@ -190,7 +232,7 @@ class Decision(Generic[S]):
                 due_at=alarm,
                 deliver_to=self.decider.service,
             )
-            self.say([schedule], found.id, b"alarm" + self.this_time)
+            self.say([schedule], found.id, b"alarm" + self.this_time, story=self.clocks.get(deadline))
         elif fired and set_before is not None:
             self.say([AlarmFired()], found.id, self.this_time)
         return alarm
@@ -202,44 +244,53 @@ def handle(decider: Decider[S, Any, Any], stream: Stream[S], found: Input, polic
     Raises only for a bug, and then leaves `stream` as it was.
     """
     decision = Decision(decider, stream, found, policies)
-    answered: set[bytes] = set()
+    answers: Answers = {}
     if found.own:
         decision.pass_deadlines()
     match found.payload:
         case Command() | RefusedOnArrival() as command if found.digest is not None:
-            answered = stream.answered.get(found.id, answered)
-            decision.answer(command, answered)
+            answers = decision.answer(command, stream.answered)
         case WakeUp():
             pass
         case _:
             decision.react()
     alarm = decision.next_alarm(stream.alarm)
 
-    stream.state, stream.alarm, stream.correlation_id = decision.state, alarm, decision.correlation_id
-    if isinstance(found.payload, Command | RefusedOnArrival) and found.digest:
-        stream.answered[found.id] = answered | {found.digest}
+    stream.state, stream.alarm, stream.clocks = decision.state, alarm, decision.clocks
+    stream.answered |= answers
     return decision.outgoing
 
 
-def refold(decider: Decider[S, Any, Any], stream: Stream[S], stored: Message) -> None:
-    """Folds one stored message back in: the events are the state, there is nothing else."""
+def _clocks(
+    decider: Decider[S, Any, Any], state: S | None, before: dict[Deadline[str], str], story: str
+) -> dict[Deadline[str], str]:
+    """The deadlines of a state: those it had before keep the story they belong to."""
+    return {deadline: before.get(deadline, story) for deadline in decider.deadlines(state)}
+
+
+def refold(decider: Decider[S, Any, Any], stream: Stream[S], stored: Message, story: str = "") -> None:
+    """Folds one stored message back in, with its correlation id: the events are the state, there is nothing else."""
     match stored:
         case Schedule():
             stream.alarm = stored.due_at
         case AlarmFired():
             stream.alarm = None
-        case Event() if not isinstance(stored, Rejected | Resumed):
+        case Event() if not isinstance(stored, Reply):
             stream.state = decider.evolve(stream.state, stored)
+            stream.clocks = _clocks(decider, stream.state, stream.clocks, story)
 
 
 def folded(decider: Decider[S, Any, Any], stream_id: str, events: Iterable[StoredEvent]) -> Stream[S]:
     """A stream from its stored events in their order. Raises for one that cannot be read."""
     stream: Stream[S] = Stream(stream_id)
     for event in events:
-        stream.correlation_id = stream.correlation_id or event.correlation_id
-        if event.command_id is not None and event.digest is not None:
-            stream.answered.setdefault(event.command_id, set()).add(event.digest)
         model = Message.MODELS[event.type]
-        if not issubclass(model, Rejected):  # no history, and it may stand under a key that is no order id
-            refold(decider, stream, model.read(event.data or b""))
+        if issubclass(model, Reply) and event.command_id is None:
+            continue  # no history, and nobody is told of it again
+        message = model.read(event.data or b"")
+        if event.command_id is not None and event.digest is not None:
+            whose = asked(getattr(message, "actor", None), event.command_id)
+            answer = FirstAnswer(event.id or "", event.type, from_ms(event.time))
+            stream.answered.setdefault(whose, {})[event.digest] = answer
+        refold(decider, stream, message, event.correlation_id or "")
     return stream

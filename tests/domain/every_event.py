@@ -20,6 +20,7 @@ order.lines_released.v1           bsmo
 order.settled.v1                  bsmo
 order.completed.v1                bsmo
 order.rejected.v1                 so
+order.repeated.v1                 so
 order.resumed.v1                  o
 dispute.requested.v1              bsmo
 dispute.opened.v1                 bsmo
@@ -43,6 +44,7 @@ dispute.appeal_waived.v1          bsmo
 dispute.cancelled.v1              bsmo
 dispute.closed.v1                 bsmo
 dispute.rejected.v1               bo
+dispute.repeated.v1               bo
 dispute.resumed.v1                o
 mediation.opened.v1               bsmo
 mediation.assigned.v1             bsmo
@@ -59,6 +61,7 @@ mediation.overdue.v1              bsmo
 mediation.mediator_registered.v1  o
 mediation.mediator_retired.v1     o
 mediation.rejected.v1             bo
+mediation.repeated.v1             bo
 mediation.resumed.v1              o
 refund.requested.v1               bsmo
 refund.submitted.v1               bsmo
@@ -69,6 +72,7 @@ refund.settled.v1                 bsmo
 refund.paid_out.v1                bsmo
 refund.charged_back.v1            bsmo
 refund.rejected.v1                o
+refund.repeated.v1                o
 refund.resumed.v1                 o
 notification.sent.v1              bo
 notification.failed.v1            bo

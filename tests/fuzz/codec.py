@@ -145,7 +145,8 @@ def _assert_answered(decider: Decider[Any, Any, Any], decoded: Decoded) -> None:
     if isinstance(decoded.input.payload, Command | RefusedOnArrival):
         assert said, "every command has an answer"
         if not decider.is_stateless:
-            assert not handle(decider, stream, decoded.input, POLICIES), "and a repeat has had it"
+            again = handle(decider, stream, decoded.input, POLICIES)
+            assert [type(one.message) for one in again] == [decider.repeated], "and a repeat is told that it had it"
     for one in said:
         if isinstance(one.message, Rejected):
             assert one.message.code in get_args(Code)

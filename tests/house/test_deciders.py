@@ -146,3 +146,8 @@ def test_every_refusal_that_several_services_give_is_said_in_one_place() -> None
                 texts.setdefault(text, []).append(path.relative_to(ROOT).as_posix())
     twice = {text: places for text, places in texts.items() if len(places) > 1}
     assert not twice, f"{twice}: shared/rules/refusals.py says what several services say"
+
+
+def test_whoever_remembers_commands_has_a_word_for_one_that_comes_again() -> None:
+    silent = [one.service for one in DECIDERS.values() if one.commands and not one.is_stateless and not one.repeated]
+    assert not silent, f"{silent}: give the decider `repeated=…`"

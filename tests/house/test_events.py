@@ -12,7 +12,7 @@ from deploy.publish import models
 from schemas.common import Reason
 from schemas.dispute.shapes import ContestReason
 from schemas.publish import is_public
-from schemas.wire import AnyMessage, Event, Rejected, Resumed
+from schemas.wire import AnyMessage, Event, Reply
 from services.notification.letters import TEMPLATES
 from services.notification.subscriptions import TOLD
 from tests.domain.every_event import SEEN, WHO_HEARS_WHAT
@@ -33,7 +33,7 @@ def unseen(events: Sequence[AnyMessage], seen: str, told: str) -> Iterator[str]:
     for event in events:
         if event.type not in rows:
             yield f"{event.type} has no row in SEEN of tests/domain/every_event.py: who may see it?"
-        news = event.topic in FAMILIES and not issubclass(event, Rejected | Resumed)
+        news = event.topic in FAMILIES and not issubclass(event, Reply)
         if news and event.type.rpartition(".")[0] not in kinds:
             yield (
                 f"{event.type} has no row in WHO_HEARS_WHAT of tests/domain/every_event.py: who is told of it? "

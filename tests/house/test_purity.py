@@ -9,8 +9,8 @@ from tests.house.reading import Module, called, modules
 
 ROOMS_THAT_ACT = {"app", "gateway", "store", "projection", "smtp", "webhooks", "network"}
 STANDARD = {
-    "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib",
-    "heapq", "itertools", "json", "math", "operator", "re", "typing",
+    "base64", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "functools",
+    "hashlib", "heapq", "itertools", "json", "math", "operator", "re", "typing",
 }  # fmt: skip
 SHARED = ("shared.kernel", "shared.rules")
 CLOCKS = {"now", "utcnow", "today"}

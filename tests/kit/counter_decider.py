@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.instants import Instant
-from schemas.wire import Command, Event, Message, PrivateEvent, Rejected, Resume, Resumed
+from schemas.wire import Command, Event, Message, PrivateEvent, Rejected, Repeated, Resume, Resumed
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
 from shared.kernel.policies import Policies
 
@@ -94,6 +94,11 @@ class CountRejected(Rejected):
     topic = "order.events"
 
 
+class CountRepeated(Repeated):
+    type = "counter.repeated.v1"
+    topic = "order.events"
+
+
 class CountResume(Resume):
     type = "counter.resume.v1"
     topic = "order.commands"
@@ -108,7 +113,7 @@ WORDS: dict[str, type[Message]] = {
     model.type: model
     for model in (
         *(Add, Promise, Keep, CountResume),
-        *(Added, Promised, Kept, Missed, Noted, Told, CountRejected, CountResumed),
+        *(Added, Promised, Kept, Missed, Noted, Told, CountRejected, CountRepeated, CountResumed),
     )
 }
 for word in WORDS:
@@ -188,6 +193,7 @@ def counter_decider(**other: Any) -> Decider[Count, Command, Told]:
         "expire": expire,
         "evolve": evolve,
         "rejected": CountRejected,
+        "repeated": CountRepeated,
         "resume": CountResume,
         "resumed": CountResumed,
     }

@@ -833,7 +833,7 @@ async def test_only_so_many_orders_stay_in_memory_and_the_others_are_read_again(
     await process.settle()
     assert list(process.loop.shards[0].streams) == ["order-3", "order-0"], "who was not heard of for longest goes"
     assert [shop.total(f"order-{number}") for number in range(5)] == [3] * 5
-    assert len(shop.published()) == 10
+    assert len(shop.published()) == 10 + 2
 
 
 async def test_the_orders_in_memory_are_shared_by_the_shards_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

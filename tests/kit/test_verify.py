@@ -90,7 +90,7 @@ def written(stage: MemoryStage) -> Written:
 async def market() -> Written:
     """o-1: 40.00 of 100.00 refunded. o-2: 70.00 held. o-3: 50.00 before a mediator. o-4: 10.00 of 30.00 charged back.
     o-5: cancelled, 20.00. o-6: 20.00 of 60.00 decided, 30.00 on appeal. o-7: 5.00 of 10.00 decided, nobody appeals.
-    One command was refused, one was given twice, one came with another body."""
+    One command was refused, one was given twice, one came with another body, one id was used by two."""
     stage, _ = await open_stage("aliexpress")
     scene = Scene(stage, "o")
 
@@ -107,6 +107,16 @@ async def market() -> Written:
     )
     stage.world.bus.append(shipping.topic, shipping.key, shipping.value, shipping.headers)
     stage.world.bus.append(shipping.topic, shipping.key, with_data(shipping, carrier="Nobody").value, shipping.headers)
+    await stage.world.settle()
+    for name, actor, data in (
+        ("correct_tracking", "seller", {"tracking_number": "2"}),
+        ("request_extension", "buyer", {}),
+    ):
+        about = {"order_id": "o-2", "actor": {"role": actor, "id": f"{actor}-o-2"}}
+        wish = about | ({"carrier": "DHL"} | data if data else {"days": 5})
+        headers = [("ce_id", b"mine"), ("ce_type", f"order.{name}.v1".encode())]
+        stage.world.bus.append(shipping.topic, shipping.key, json.dumps(wish).encode(), headers)
+    await stage.world.settle()
 
     quarrel = await scene.shipped_order(vase=50_00)
     await disputed(quarrel, 50_00)
@@ -375,6 +385,8 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
     ("S1", "o-2", copied("order.rejected.v1", "o-2"), "answered order.cancel.v1 o-2/3 2 times"),
     ("S1", "o-2", copied("order.ship.v1", "o-2", "o-2/2", {"carrier": "Sirius"}), "3 bodies and has 2 answers"),
     ("S1", "o-2", copied("order.shipped.v1", "o-2"), "answered order.ship.v1 o-2/2 3 times"),
+    ("S1", "o-2", copied("order.ship.v1", "o-2", "o-2/2"), "o-2/2 came again 2 times, and 1 times that was said"),
+    ("S1", "o-2", copied("order.repeated.v1", "o-2"), "o-2/2 came again 1 times, and 2 times that was said"),
     ("S1", "o-2", UNREAD, "what cannot be read has neither an answer nor a dead letter"),
     ("S3", "o-2", unarmed("order/o-2"), "no alarm order/o-2 is pending, and 70.00 EUR is held"),
     ("S3", "o-3", unarmed("mediation/o-3"), "no alarm mediation/o-3 is pending, and d1 is processing"),

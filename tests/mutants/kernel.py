@@ -1,8 +1,8 @@
 """Bugs of the kernel, the shard loop, the codec and what stands in for the servers."""
 
 from shared import kernel, rules, runtime
+from shared.kernel import codec, stream
 from shared.kernel import policies as kernel_policies
-from shared.kernel import stream
 from shared.rules import calendar
 from shared.runtime import batch, memory, shard_loop, worlds
 from tests.mutants.changes import change, drop, flip, negate
@@ -22,14 +22,25 @@ MUTANTS = (
         ),
     ),
     Mutant("of two deadlines of one instant the alphabet decides", lambda: kernel, change("__.index(__a)", "__a")),
-    Mutant("a repeat is answered like a conflict", lambda: kernel, change("__a is None or __a in __", "__a is None")),
+    Mutant("a repeat is answered like a conflict", lambda: kernel, drop("if __: __._repeat(...); return {}")),
+    Mutant("who repeats himself is not told his answer", lambda: kernel, drop("__._repeat(__, __)")),
+    Mutant(
+        "two words about a repeat have one id",
+        lambda: kernel,
+        change("__a + (__b or b'') + __.place", "__a + (__b or b'')"),
+    ),
+    Mutant(
+        "whoever comes first has the id for himself",
+        lambda: kernel,
+        change("(__.role, __.id, __a) if __ else __", "('', '', __a)"),
+    ),
     Mutant("another command under a known id is obeyed", lambda: kernel, drop("case _ if __: return [CONFLICT]")),
-    Mutant("a refused copy makes the first one forgotten", lambda: kernel, change("__ | {__a.digest}", "{__a.digest}")),
+    Mutant("a refused copy makes the first one forgotten", lambda: kernel, change("__ | {__a: __b}", "{__a: __b}")),
     Mutant("the messages of one answer share an id", lambda: kernel, drop("__.update(str(__).encode())")),
     Mutant(
         "what a deadline brings about begins a story of its own",
         lambda: stream.Decision,
-        change("__a.correlation_id or __b.correlation_id", "__b.correlation_id or __a.correlation_id"),
+        change("__a or __b.correlation_id", "__b.correlation_id"),
     ),
     Mutant(
         "the alarm is moved later and never earlier", lambda: kernel, change("__a.due_at < __b", "__a.due_at > __b")
@@ -171,9 +182,13 @@ MUTANTS = (
     Mutant(
         "a refused command is another one when its fields are turned",
         lambda: kernel,
-        change("json.dumps(__a, sort_keys=True, ...)", "json.dumps(__a)"),
+        change("json.dumps(__a, sort_keys=True, separators=__)", "json.dumps(__a)"),
     ),
-    Mutant("whoever sends what is too long has no answer", lambda: kernel, drop("__ and len(__) > COMMAND_BYTES_MAX")),
+    Mutant(
+        "an envelope may be as long as it likes",
+        lambda: codec.Decoder.decode,
+        drop("if __ and len(__) > COMMAND_BYTES_MAX: ..."),
+    ),
     Mutant(
         "spelling out a default makes it another command",
         lambda: kernel,
@@ -190,7 +205,11 @@ MUTANTS = (
         change("__ in OUTSIDERS_WRITE or __a", "__a"),
     ),
     Mutant("a sequence may be longer than a table can hold", lambda: kernel, drop("len(__) <= SEQUENCE_DIGITS_MAX")),
-    Mutant("the longest command there may be is too long", lambda: kernel, flip("len(__) > COMMAND_BYTES_MAX")),
+    Mutant(
+        "the longest command there may be is too long",
+        lambda: codec.Decoder._wish,
+        flip("len(__) > COMMAND_BYTES_MAX"),
+    ),
     Mutant("a name may hold a NUL, which no table takes", lambda: kernel, drop(r"b'\0' in __")),
     Mutant(
         "headers are stored as text", lambda: kernel, change("__a.decode('latin-1')", "__a.decode(errors='replace')")

@@ -31,7 +31,7 @@ from deploy.payments.provider import Answer
 from schemas.instants import EPOCH, to_ms
 from schemas.payments.commands import PaymentCommand
 from schemas.payments.events import PaymentEvent, PaymentSettled
-from schemas.wire import Event, Rejected, Resumed, Service
+from schemas.wire import Event, Reply, Service
 from services.composition import DECIDERS
 from services.refund.gateway import COMMANDS, Paid, answer
 from services.timer.projection import MemoryTimerTable, Timers
@@ -100,7 +100,7 @@ def _unlawful(
         if not found.own or not due.get(cause, found.time) < found.time or due[cause] > min(due.values()):
             yield f"{cause} strikes, due {due.get(cause)}, of {due}"
         for one in ones:
-            if isinstance(one.message, Event) and not isinstance(one.message, Rejected | Resumed):
+            if isinstance(one.message, Event) and not isinstance(one.message, Reply):
                 state = decider.evolve(state, one.message)
         before, due = due, _due(decider, state)
         if early := [f"{name} at {at}" for name, at in due.items() if before.get(name) != at and at < found.time]:
@@ -198,7 +198,7 @@ def _said(rows: list[StoredEvent], order_id: str) -> list[tuple[str, str, Any]]:
     was refused, and why. Refusals change nothing, so where they stand among the events says nothing."""
     events, refusals = [], []
     for row in rows:
-        if row.stream_id != order_id or row.type in NO_OUTCOME or row.type.endswith(".resumed.v1"):
+        if row.stream_id != order_id or row.type in NO_OUTCOME or row.type.endswith((".resumed.v1", ".repeated.v1")):
             continue
         data = _timeless(json.loads(row.data or b"{}"))
         cause = row.causation_id or ""

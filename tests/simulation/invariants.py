@@ -22,7 +22,7 @@ from deploy.verify.checks.movements import DONE, key_of
 from deploy.verify.checks.rights import NEVER_FOR_SELLERS
 from schemas.topics import SERVICES
 from schemas.visibility import Viewer, may_see, view
-from schemas.wire import Event, Message, Rejected, Service
+from schemas.wire import Event, Message, Rejected, Repeated, Service
 from services.composition import DECIDERS
 from shared.kernel.codec import header, published
 from shared.kernel.stream import EARLY_WAKE_UP_DELAY, Stream
@@ -148,15 +148,24 @@ def what_was_committed_is_on_the_bus(played: "Played") -> Iterator[str]:
     yield from (f"number {number} of {source} was never sent" for source, number in stored.keys() - sent)
 
 
-def an_order_tells_one_story(played: "Played") -> Iterator[str]:
-    """Whatever a service says of an order belongs to the story of the command with which it began there."""
+def what_follows_belongs_to_its_story(played: "Played") -> Iterator[str]:
+    """What a record brings about has its correlation id; what a deadline brings about that of a record before it."""
+    stories: defaultdict[str, set[str]] = defaultdict(set)
+    for record in played.world.bus.heard:
+        id_ = header(record.headers, "ce_id") or ""
+        stories[id_].add(header(record.headers, "ce_correlationid") or id_)
     for service in STREAMS:
-        stories: dict[str, str | None] = {}
+        told: defaultdict[str | None, set[str | None]] = defaultdict(set)
         for row in played.rows(service):
-            if row.stream_id is not None and row.topic is not None:
-                first = stories.setdefault(row.stream_id, row.correlation_id)
-                if first != row.correlation_id:
-                    yield f"{service} of {row.stream_id}: {row.type} belongs to {row.correlation_id}, not to {first}"
+            if row.stream_id is None:
+                continue
+            cause = row.causation_id or ""
+            is_deadlines = cause.startswith(f"{service}/") or row.type == "timer.schedule.v1"
+            wanted = told[row.stream_id] if is_deadlines else stories.get(cause, {row.correlation_id})
+            if row.correlation_id not in wanted:
+                told_as = f"{row.type} of {cause} belongs to {row.correlation_id}"
+                yield f"{service} of {row.stream_id}: {told_as}, not {wanted}"
+            told[row.stream_id].add(row.correlation_id)
 
 
 def nothing_was_set_aside(played: "Played") -> Iterator[str]:
@@ -199,7 +208,7 @@ def nobody_sees_what_he_may_not(played: "Played") -> Iterator[str]:
         for record in log:
             value = record.value or b""
             type_ = header(record.headers, "ce_type") or ""
-            if b"@" in value or b'"visible_to"' in value or type_.endswith(".rejected.v1"):
+            if b"@" in value or b'"visible_to"' in value or type_.endswith((".rejected.v1", ".repeated.v1")):
                 model = Message.MODELS[type_]
                 event = model.read(value)
                 assert isinstance(event, Event)
@@ -216,8 +225,8 @@ def _shown_wrongly(event: Event) -> Iterator[str]:
             yield f"the {viewer} sees an address in {event.type}"
         if viewer == "seller" and event.type == NEVER_FOR_SELLERS:
             yield "the seller sees that his solution was declined"
-        if isinstance(event, Rejected) and event.actor is not None and event.actor.role != viewer:
-            yield f"the {viewer} sees a refusal that was the {event.actor.role}'s"
+        if isinstance(event, Rejected | Repeated) and event.actor is not None and event.actor.role != viewer:
+            yield f"the {viewer} sees an answer that was the {event.actor.role}'s"
 
 
 def nobody_is_stranded(world: "World") -> Iterator[str]:
@@ -250,7 +259,7 @@ CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (
     the_provider_moved_what_is_booked,
     every_input_is_handled_once,
     what_was_committed_is_on_the_bus,
-    an_order_tells_one_story,
+    what_follows_belongs_to_its_story,
     nothing_was_set_aside,
     letters_are_sent_once,
     nobody_sees_what_he_may_not,

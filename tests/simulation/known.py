@@ -63,7 +63,7 @@ class Order:
     def hears(self, type_: str, data: dict[str, Any]) -> None:
         service = type_.partition(".")[0]
         self.instants |= instants_of(data)
-        if type_.endswith((".rejected.v1", ".resumed.v1")):
+        if type_.endswith((".rejected.v1", ".resumed.v1", ".repeated.v1")):
             return
         match service:
             case "order":

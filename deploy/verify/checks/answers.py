@@ -1,8 +1,9 @@
 """Every command has exactly one answer (S1).
 
-A command is known by its id under its order and service; the same id with another body is another command, which is
-refused. So there are as many answers as bodies: one that says what happened, in one run of numbers, or a refusal each.
-What could not be read has a dead letter instead. Of commands past their retention nothing is known but their answers.
+A command is known by its id and whose it is, under its order and service; the same id with another body is another
+command, which is refused if it is the same actor's. So there are as many answers as bodies: one that says what
+happened, in one run of numbers, or a refusal each. What came again has a word about it each time. What could not be
+read has a dead letter instead. Of commands past their retention nothing is known but their answers.
 """
 
 from collections import defaultdict
@@ -40,9 +41,10 @@ def _is_answered(
 ) -> Iterator[Violation]:
     first = same[0]
     bodies = {one.digest for one in same}
-    answers = _answers(said)
+    again = [one for one in said if ".repeated." in one.type]
+    answers = _answers(one for one in said if ".repeated." not in one.type)
     begins_at = history.snapshot.begins.get((first.topic, first.partition), 0)  # what is older had other bodies, too
-    if not any(one.topic == f"{service}.events" for one in said):
+    if not any(one.topic == f"{service}.events" for answer in answers for one in answer):
         yield history.missing("S1", first, f"the {service} service never answered {first}", service)
     elif len(answers) < len(bodies):
         newest = min((one for one in same if one.digest != first.digest), key=lambda one: one.at)
@@ -52,6 +54,12 @@ def _is_answered(
         words = "; ".join(", ".join(f"{one} at {one.place}" for one in answer) for answer in answers)
         sentence = f"the {service} service answered {first} {len(answers)} times: {words}"
         yield history.violated("S1", sentence, first)
+    repeats = len(same) - len(bodies)
+    sentence = f"{first} came again {repeats} times, and {len(again)} times that was said"
+    if len(again) > repeats and all(one.at > begins_at for one in said):
+        yield history.violated("S1", sentence, first)
+    elif len(again) < repeats and service != "timer":  # which knows repeats by their numbers, and drops them
+        yield history.missing("S1", max(same, key=lambda one: one.at), sentence, service)
 
 
 def _answers(said: Iterable[Observation]) -> list[list[Observation]]:
@@ -59,7 +67,7 @@ def _answers(said: Iterable[Observation]) -> list[list[Observation]]:
     answers: list[list[Observation]] = []
     end = 0
     for one in said:
-        goes_on = bool(answers) and one.sequence == end + 1
+        goes_on = bool(answers) and one.sequence == end + 1 and _is_of(answers[-1], one)
         if one.trusted and goes_on and not any(".rejected." in part.type for part in (answers[-1][-1], one)):
             answers[-1].append(one)
         elif one.trusted:
@@ -68,3 +76,8 @@ def _answers(said: Iterable[Observation]) -> list[list[Observation]]:
             continue
         end = one.sequence or 0
     return answers
+
+
+def _is_of(answer: Sequence[Observation], one: Observation) -> bool:
+    """Two actors may use the same id; what an answer says on its service's own topic says whose it was."""
+    return one.topic != answer[0].topic or one.data.get("actor") == answer[0].data.get("actor")

@@ -9,6 +9,7 @@ from deploy.verify.report import Violation
 
 SPEAKING = ("order", "dispute", "mediation", "refund")
 REFUSED = ("rejected.v1", "freeze_refused.v1")
+NO_ACT = (".rejected.v1", ".repeated.v1")
 NEVER_FOR_SELLERS = "mediation.offer_declined.v1"
 
 
@@ -30,7 +31,7 @@ def acts(history: OrderHistory) -> Iterator[tuple[Observation, dict[str, Any]]]:
                 asked[one.data["dispute_id"]], actor = actor, None
             elif one.type == "dispute.opened.v1":
                 actor = asked.get(one.data["dispute_id"])
-            if actor and not one.type.endswith(".rejected.v1"):
+            if actor and not one.type.endswith(NO_ACT):
                 yield one, actor
 
 

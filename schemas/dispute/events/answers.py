@@ -6,7 +6,7 @@ from pydantic import Field
 
 from schemas.dispute.shapes import DisputeStatus
 from schemas.example import BUYER, fields
-from schemas.wire import STAMPED, Id, Rejected, Resumed
+from schemas.wire import STAMPED, Id, Rejected, Repeated, Resumed
 
 
 class DisputeRejected(Rejected):
@@ -20,6 +20,14 @@ class DisputeRejected(Rejected):
     status: Annotated[DisputeStatus | None, Field(description="where the dispute stands; null: there is none")] = (
         STAMPED
     )
+
+
+class DisputeRepeated(Repeated):
+    """A command that came before came again. It had its effect then, and its answer, which this one names."""
+
+    type = "dispute.repeated.v1"
+    topic = "dispute.events"
+    example = fields(actor=BUYER, answer_type="dispute.requested.v1")
 
 
 class DisputeResumed(Resumed):
