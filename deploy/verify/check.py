@@ -23,10 +23,12 @@ CHECKS = (sequences, money, calls, ledger, answers, rights, disputes, letters, l
 def check(
     by_order: Iterable[tuple[str, Sequence[Observation]]],
     by_source: Iterable[tuple[str, Iterable[Observation]]],
+    by_payment: Iterable[tuple[str, Iterable[Observation]]],
     snapshot: Snapshot,
     report: Report,
 ) -> None:
-    """`by_order`: all of one order, each log's in its order. `by_source`: what each shard wrote, by its numbers."""
+    """`by_order`: all of one order, each log's in its order. `by_source`: what each shard wrote, by its numbers.
+    `by_payment`: the orders placed on each."""
     for order_id, observations in by_order:
         history = OrderHistory(order_id, observations, snapshot)
         for one in CHECKS:
@@ -34,6 +36,8 @@ def check(
         _count(history, report)
     for source, written in by_source:
         report.add(sequences.check_shard(source, _counted(written, report), snapshot))
+    for payment_id, placed in by_payment:
+        report.add(money.check_payment(payment_id, placed))
     report.add(sequences.check_beginnings(snapshot))
 
 
@@ -52,6 +56,8 @@ def _count(history: OrderHistory, report: Report) -> None:
     balance, books = history.balance, ledger.sums(history)
     commands = len(history.given) + sum(one.type == UNREADABLE for one in history.commands)
     done, entries = len(history.movements.done), len(history.entries)
+    for problem in letters.given_up(history):
+        report.given_up[problem] += 1
     report.counts.update(orders=balance.captured > 0, commands=commands, movements=done, entries=entries)
     report.checked.update(
         M1=len(history.said_by("order")),

@@ -89,7 +89,7 @@ async def verify(settings: VerifySettings) -> Report:
             raise CannotVerify(f"PostgreSQL: {type(error).__name__}: {error}") from error
         grace = int(settings.verify_grace_seconds * 1000)
         snapshot = Snapshot(topics.ends_at, alarms_at, grace, topics.begins)
-        check(facts.by_order(), facts.by_source(), snapshot, report)
+        check(facts.by_order(), facts.by_source(), facts.by_payment(), snapshot, report)
     report.seconds = time.monotonic() - began
     return report
 

@@ -17,6 +17,7 @@ from pydantic_core import from_json
 from schemas.catalogue import CONTRACT
 from schemas.instants import EPOCH, to_ms
 from schemas.mediation.commands import Seat
+from schemas.order.events import Placed
 from schemas.timer.events import Elapsed
 from schemas.topics import OUTSIDERS_WRITE, all_topics
 from services.composition import DECIDERS
@@ -39,6 +40,7 @@ ALARMS = "the pending alarms"
 LATER = "refund.events, beyond the end that was read"
 """What is no topic has a name like one."""
 
+PLACED = Placed.type
 BELL, SEAT = Elapsed.type, Seat.type
 UNREADABLE = "unreadable"
 UNANSWERED = (BELL, UNREADABLE)
@@ -51,7 +53,7 @@ FIELDS = frozenset(
         *("held_minor", "disputed_minor", "dispute_id", "buyer_id", "seller_id", "provider_reference", "note"),
         *("claimed_minor", "offer_id", "terms", "by", "round", "outcome", "cause", "mediator_id", "question_id"),
         *("payment_key", "payment_id", "asking", "attempt", "attempts_max", "retryable"),
-        *("timer_id", "due_at", "received_at", "delivery_id", "channel"),
+        *("timer_id", "due_at", "received_at", "delivery_id", "channel", "problem"),
     }
 )
 PEOPLE = ("buyer", "seller", "mediator")

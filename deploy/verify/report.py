@@ -59,6 +59,8 @@ class Report:
     """Currency -> captured, held, disputed, released, refunded by the orders; escrow, paid_out, paid_back by the
     ledger; in minor units."""
     checked: Counter[str] = field(default_factory=Counter)
+    given_up: Counter[str] = field(default_factory=Counter)
+    """Letters and webhooks that will not be sent any more, by what they failed of."""
     excused: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """Excuse -> by promise, what it excuses."""
     found: Counter[str] = field(default_factory=Counter)
@@ -87,7 +89,8 @@ class Report:
         """All of it in one line."""
         looked = f"{self._looked()} in {self.seconds:.1f} s"
         if self.holds:
-            return f"verified: {', '.join(PROMISES)} hold for {looked}{self._waiting(*PROMISES)}"
+            untold = f"; {self.given_up.total():,} deliveries were given up" if self.given_up else ""
+            return f"verified: {', '.join(PROMISES)} hold for {looked}{self._waiting(*PROMISES)}{untold}"
         broken = ", ".join(f"{promise} {self.found[promise]} times" for promise in PROMISES if self.found[promise])
         return f"NOT verified: {broken} violated; {looked}"
 
@@ -100,6 +103,9 @@ class Report:
             yield f"  by the ledger: captured {money(sums['booked'], currency)} = {places}"
         if expired := self.excused["expired"]["S4"]:
             yield f"  {expired:,} numbers lay in command topics and are past their retention"
+        if self.given_up:
+            words = ", ".join(f"{times:,} {problem}" for problem, times in self.given_up.most_common())
+            yield f"  deliveries given up, so that somebody was not told: {words} (notification.failed)"
         yield ""
         for promise, (words, of) in PROMISES.items():
             if not self.found[promise]:

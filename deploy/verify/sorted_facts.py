@@ -9,12 +9,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Self
 
 from pydantic_core import from_json, to_json
 
-from deploy.verify.observation import Observation
+from deploy.verify.observation import PLACED, Observation
 
 CACHE_KIB = 64 * 1024
 NAMES = [field.name for field in fields(Observation) if field.name != "data"]
@@ -48,6 +48,16 @@ class SortedFacts:
         found = (Observation(*(*row[:-1], from_json(row[-1]) if row[-1] else {})) for row in rows)
         for order_id, of_one in groupby(found, attrgetter("order_id")):
             yield order_id, list(of_one)
+
+    def by_payment(self) -> Iterator[tuple[str, Iterator[Observation]]]:
+        """The orders placed on each payment, as far as each is known; without their data."""
+        payment = "json_extract(CAST(data AS TEXT), '$.payment.payment_id')"
+        rows = self._file.execute(
+            f"SELECT {payment}, {COLUMNS} FROM observation WHERE topic = 'order.events' AND type = '{PLACED}' "
+            f"ORDER BY 1, at, {PLACE}"
+        )
+        for payment_id, of_one in groupby(rows, itemgetter(0)):
+            yield payment_id, (Observation(*row[1:]) for row in of_one)
 
     def by_source(self) -> Iterator[tuple[str, Iterator[Observation]]]:
         """What each shard wrote by its numbers, over all topics; without its data."""

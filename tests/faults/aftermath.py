@@ -17,6 +17,9 @@ from tests.support.topics import read_all
 SETTLING_SECONDS = 240
 """How long the last letter and the last alarm may take after the last order has ended."""
 
+GRACE_SECONDS = 60
+"""How long what follows may take right after a fault."""
+
 
 async def settled(
     look: Callable[[], Awaitable[checks.World]],
@@ -34,11 +37,19 @@ async def settled(
         await asyncio.sleep(2)
 
 
-def system(stack: Stack) -> VerifySettings:
-    """Where the verifier finds everything of an embedded stack, on which nothing is under way any more."""
+def system(stack: Stack, grace_seconds: float = 0) -> VerifySettings:
+    """Where the verifier finds everything of an embedded stack; without a grace nothing is under way there any more."""
     return VerifySettings(
-        kafka_bootstrap_servers=stack.bootstrap_servers, database_url=stack.database_url, verify_grace_seconds=0
+        kafka_bootstrap_servers=stack.bootstrap_servers,
+        database_url=stack.database_url,
+        verify_grace_seconds=grace_seconds,
     )
+
+
+async def meanwhile(stack: Stack) -> list[str]:
+    """What is wrong already, while orders are under way: as in production, but for the grace of a busy machine."""
+    report = await asyncio.to_thread(asyncio.run, verify(system(stack, GRACE_SECONDS)))
+    return report.problems()
 
 
 async def what_is_left(system: VerifySettings, market: Market, mails: Sequence[EmailMessage] = ()) -> checks.World:

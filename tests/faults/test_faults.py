@@ -51,6 +51,7 @@ class Run(Traffic):
         await child.kill()
         self.killed[name] += 1
         await child.start()
+        await self.still_holds(name)
 
     async def freeze(self, name: str) -> None:
         """SIGSTOP for longer than the lease: the second process takes over, and the first thaws as a zombie."""
@@ -63,6 +64,11 @@ class Run(Traffic):
         child.send(signal.SIGCONT)
         await asyncio.sleep(0.5)
         child.check()
+        await self.still_holds(name)
+
+    async def still_holds(self, after: str) -> None:
+        """Each fault is looked at for itself: what the next one mends was broken all the same."""
+        assert await aftermath.meanwhile(self.stack) == [], f"after {after} was gone"
 
     async def kill_all(self) -> None:
         for name, service in list(self.stack.services.items()):

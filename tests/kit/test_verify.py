@@ -65,7 +65,8 @@ class Written:
         with SortedFacts() as facts:
             facts.add(reader.observation(record) for record in self.records)
             facts.add([*self.entries, *self.alarms, *later])
-            check(facts.by_order(), facts.by_source(), Snapshot(self.at, self.at, grace, begins), report)
+            snapshot = Snapshot(self.at, self.at, grace, begins)
+            check(facts.by_order(), facts.by_source(), facts.by_payment(), snapshot, report)
         return report
 
 
@@ -220,6 +221,17 @@ def copied(type_: str, order: str, id_: str = "planted", data: dict[str, Any] | 
     return lambda world: behind(world, with_data(the(world, type_, order), **(data or {})), id=id_, **headers)
 
 
+def elsewhere(type_: str, order: str, key: str) -> Plant:
+    """The same again, as something new, under the key of another order."""
+    return lambda world: behind(world, replace(the(world, type_, order), key=key.encode()), id="elsewhere")
+
+
+def unasked_no(world: Written) -> Written:
+    no = {"payment_key": "s9/refund", "code": "account_closed", "retryable": False, "message": None}
+    answer = replace(the(world, "payment.settled.v1", "o-1"), value=json.dumps(no).encode())
+    return behind(world, answer, id="no", type="payment.failed.v1")
+
+
 def again(type_: str, order: str, **data: Any) -> Plant:
     """The same id with another content."""
     return lambda world: behind(world, with_data(the(world, type_, order), **data), causationid="")
@@ -245,6 +257,13 @@ def pair(from_: str, to: str, minor: int, arrives: int | None = None) -> dict[st
 
 def unarmed(timer_id: str) -> Plant:
     return lambda world: replace(world, alarms=[alarm for alarm in world.alarms if alarm.id != timer_id])
+
+
+def overdue(timer_id: str) -> Plant:
+    """It was due a millisecond ago."""
+    return lambda world: replace(
+        world, alarms=[replace(one, at=world.at - 1) if one.id == timer_id else one for one in world.alarms]
+    )
 
 
 def late(type_: str, order: str) -> Plant:
@@ -313,6 +332,7 @@ UNREAD: Plant = lambda world: behind(world, replace(the(world, "order.ship.v1", 
 UNANSWERED = copied("order.ship.v1", "o-2", "never-answered", {"carrier": "Sirius"})
 HALF = [{"line_id": "lamp", "refund_minor": 40_00, "release_minor": 59_99}]
 
+PAID_BEFORE = {"payment_id": "payment-o-1", "amount_minor": 70_00}
 BY_HAND = {"actor": {"role": "operator", "id": "olga"}}
 A_THIEF = {"actor": {"role": "buyer", "id": "thief"}}
 CALLED_AGAIN = copied("refund.submitted.v1", "o-1", "again", {"attempt": 2})
@@ -379,6 +399,13 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
         copied("payment.settled.v1", "o-1", data={"payment_key": "s9/refund"}),
         "40.00 EUR for s9/refund, wh",
     ),
+    (
+        "M4",
+        "o-1",
+        unasked_no,
+        "says no to s9/refund",
+    ),
+    ("M4", "o-9", elsewhere("payment.settled.v1", "o-1", "o-9"), "40.00 EUR for o-1:1/refund, which nobody requested"),
     ("M4", "o-1", without("payment.settled.v1", order="o-1"), "but the provider says nothing of it"),
     ("M4", "o-1", changed("payment.refund.v1", "o-1", amount_minor=4_00), "to move 4.00 EUR, requested was 40.00 EUR"),
     ("S1", "o-2", UNANSWERED, "the order service never answered order.ship.v1 never-answered"),
@@ -400,6 +427,22 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
         "o-3",
         changed("dispute.escalated.v1", "o-3", status="closed"),
         "vase over 50.00 EUR is disputed as d1, which",
+    ),
+    ("S3", "o-2", overdue("order/o-2"), "the alarm order/o-2 was due at "),
+    (
+        "S3",
+        "o-5",
+        lambda world: replace(
+            world, alarms=[*world.alarms, replace(world.alarms[0], id="order/o-5", order_id="o-5", at=1)]
+        ),
+        "the alarm order/o-5 was due at 1970-01-01T00:00:00.001Z and has not rung",
+    ),
+    # a payment is behind one order
+    (
+        "M2",
+        "o-2",
+        changed("order.placed.v1", "o-2", payment=PAID_BEFORE),
+        "payment-o-1 is behind this order and behind o-1",
     ),
     # completed once, when all is paid
     ("M1", "o-1", late("refund.settled.v1", "o-1"), "completed, and o-1:1/refund over 40.00 EUR was on its way"),
@@ -656,7 +699,10 @@ def test_an_alarm_that_has_just_rung_is_in_flight(market: Written) -> None:
     (alarm,) = (alarm for alarm in market.alarms if alarm.id == "order/o-2")
     rung = replace(unarmed("order/o-2")(market), at=alarm.at + MINUTE)
     assert rung.verified(grace=2 * MINUTE).problems() == []
-    assert rung.verified(grace=MINUTE // 2).found["S3"] == 1
+    late = rung.verified(grace=MINUTE // 2).violations["S3"]  # and those of others are overdue by now
+    assert [one.sentence for one in late if one.order_id == "o-2"] == [
+        "no alarm order/o-2 is pending, and 70.00 EUR is held"
+    ]
 
 
 def test_commands_past_their_retention_are_not_missed(market: Written) -> None:
@@ -687,6 +733,39 @@ def test_who_has_no_alarm_may_wait_for_the_timer_service(market: Written) -> Non
     report = all_of(unarmed("order/o-2"), parked("timer", "o-2"))(market).verified()
     assert report.excused["parked for a fix"]["S3"] == 1
     assert "S3" not in report.found
+
+
+def test_what_waits_for_the_timer_service_may_be_overdue(market: Written) -> None:
+    report = all_of(overdue("order/o-2"), parked("timer", "o-2"))(market).verified()
+    assert report.excused["parked for a fix"]["S3"] == 1
+    assert "S3" not in report.found
+
+
+def test_an_alarm_may_be_as_late_as_anything(market: Written) -> None:
+    world = overdue("order/o-2")(market)
+    assert world.verified(grace=1).problems() == []
+
+
+def test_an_answer_that_nobody_asked_for_is_told_where_it_was_laid_aside(market: Written) -> None:
+    world = copied("payment.settled.v1", "o-1", data={"payment_key": "s9/refund"})(market)
+    answer = world.records[-1]
+    place = {"topic": answer.topic, "partition": str(answer.partition), "offset": str(answer.offset)}
+    headers = tuple((f"kafka_dlt-original-{name}", text.encode()) for name, text in place.items())
+    letter = Record("refund.dead-letters", answer.partition, 0, world.at, answer.key, answer.value, headers)
+    report = replace(world, records=[*world.records, letter]).verified()
+    assert report.excused["with an operator"]["M4"] == 1
+    assert "M4" not in report.found
+
+
+def test_a_letter_that_was_given_up_is_no_violation_and_told(market: Written) -> None:
+    refused = {"problem": "refused", "smtp_status": 550, "http_status": None, "delivery_id": "d9", "attempts": 1}
+    given_up = copied("notification.sent.v1", "o-1", data=refused, type="notification.failed.v1", causationid="")
+    report = given_up(market).verified()
+    assert report.problems() == []
+    assert report.line().endswith("; 1 deliveries were given up")
+    assert "  deliveries given up, so that somebody was not told: 1 refused (notification.failed)" in report.lines(
+        datetime.now(UTC)
+    )
 
 
 def test_a_difference_that_an_operator_was_told_of_is_his_business(market: Written) -> None:

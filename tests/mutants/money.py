@@ -1,5 +1,7 @@
 """Bugs of the services that hold and move money: order and refund."""
 
+from deploy.verify.checks import liveness
+from deploy.verify.checks import money as money_check
 from services import order, refund
 from services.order import disputing, lines
 from services.order import domain as order_domain
@@ -7,7 +9,22 @@ from services.refund import calling
 from tests.mutants.changes import change, drop, flip
 from tests.mutants.mutant import Mutant
 
+VERIFIER = ("tests/kit/test_verify.py",)
+
 MUTANTS = (
+    # -- who proves it -------------------------------------------------------------------------------------------------
+    Mutant(
+        "an alarm that is pending is believed to ring",
+        lambda: liveness.check,
+        drop("yield from _rings_in_time(__)"),
+        VERIFIER,
+    ),
+    Mutant(
+        "a payment may be behind two orders",
+        lambda: money_check.check_payment,
+        change("list(__a.values())[1:]", "list(__a.values())[:0]"),
+        VERIFIER,
+    ),
     # -- order ---------------------------------------------------------------------------------------------------------
     Mutant(
         "the odd cents go to the last lines",

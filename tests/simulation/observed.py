@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy.verify.check import check
 from deploy.verify.checks.order_history import Snapshot
-from deploy.verify.observation import ALARMS, LEDGER, Observation, Reader
+from deploy.verify.observation import ALARMS, LEDGER, PLACED, Observation, Reader
 from deploy.verify.report import Report
 from schemas.instants import to_ms
 from services.refund.ledger import Entry
@@ -25,6 +25,8 @@ EVENT_OF = {
 }
 """(from, to) -> what an entry of the ledger follows from."""
 FOR_EVER = 10**15
+ALARMS_LATE = 30_000
+"""ms: so late alarms may be when all goes well, by the clock that is right."""
 reader = cache(Reader)
 
 
@@ -44,16 +46,23 @@ class Observed:
         return self.seen
 
     def verified(self) -> Report:
-        """Where the broker's clock went back, nothing can be told by its times."""
+        """Where the broker's clock went back, nothing can be told by its times; while something goes wrong, alarms may
+        be overdue."""
         entries = (entry_observed(one.id, one.order_id, one.entry) for one in self.world.ledger.values())
         by_order: defaultdict[str, list[Observation]] = defaultdict(list)
         for one in (*self.records(), *entries, *alarms_observed(self.world.groups["timer"].table)):
             by_order[one.order_id].append(one)
         numbered = sorted((one for one in self.seen if one.sequence is not None), key=attrgetter("source", "sequence"))
+        placed = sorted(
+            (one for one in self.seen if one.type == PLACED and one.topic == "order.events"),
+            key=lambda one: str(one.data["payment"]["payment_id"]),
+        )
         now = to_ms(self.world.bus.clock())
-        snapshot = Snapshot(now, now, FOR_EVER if self.world.clock_went_back else 0)
+        alarms_at = to_ms(self.world.time()) - ALARMS_LATE if self.world.calm else 0
+        snapshot = Snapshot(now, alarms_at, FOR_EVER if self.world.clock_went_back else 0)
         report = Report()
-        check(by_order.items(), groupby(numbered, attrgetter("source")), snapshot, report)
+        by_payment = groupby(placed, lambda one: str(one.data["payment"]["payment_id"]))
+        check(by_order.items(), groupby(numbered, attrgetter("source")), by_payment, snapshot, report)
         return report
 
 

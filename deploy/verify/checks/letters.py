@@ -7,8 +7,8 @@ from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
 from deploy.verify.report import Violation
 
-SENT = "notification.sent.v1"
-ENDED = (SENT, "notification.failed.v1")
+SENT, FAILED = "notification.sent.v1", "notification.failed.v1"
+ENDED = (SENT, FAILED)
 
 
 def check(history: OrderHistory) -> Iterator[Violation]:
@@ -19,6 +19,11 @@ def check(history: OrderHistory) -> Iterator[Violation]:
             if first is not one:
                 sentence = f"delivery {one.data['delivery_id']} ends twice: with {first} and with {one}"
                 yield history.violated("E1", sentence, one)
+
+
+def given_up(history: OrderHistory) -> list[str]:
+    """What each delivery that was never made failed of: no promise is broken, and somebody has not been told."""
+    return [one.data["problem"] for one in history.said_by("notification") if one.type == FAILED]
 
 
 def check_received(

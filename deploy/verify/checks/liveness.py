@@ -1,5 +1,6 @@
 """No order waits for nothing (S3): whatever has not come to its end is moved on by an alarm that is pending, or by a
-service whose turn it is, or is parked for a fix. What is in an operator's queue is due all the same: it has an alarm.
+service whose turn it is, or is parked for a fix; and no alarm is overdue. What is in an operator's queue is due all the
+same: it has an alarm.
 """
 
 from collections.abc import Iterator, Mapping
@@ -7,12 +8,14 @@ from collections.abc import Iterator, Mapping
 from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import ALARMED, Observation, milliseconds
 from deploy.verify.report import Violation
+from schemas.instants import from_ms, rfc3339
 
 WITHOUT_CLOCK = ("requested", "in_mediation", "closed")
 CASE_OVER = ("decided", "closed")
 
 
 def check(history: OrderHistory) -> Iterator[Violation]:
+    yield from _rings_in_time(history)
     waits, disputes, cases = waiting(history), _stand(history, "dispute"), _stand(history, "mediation")
     for service in ALARMED:
         if service in waits:
@@ -86,6 +89,17 @@ def _is_completed(history: OrderHistory) -> Iterator[Violation]:
         refunded = history.money(history.balance.refunded)
         sentence = f"payment_processing, but the buyer has his {refunded} and nothing is left"
         yield history.missing("S3", since, sentence, "order")
+
+
+def _rings_in_time(history: OrderHistory) -> Iterator[Violation]:
+    """A pending alarm is worth nothing while nobody rings it."""
+    snapshot = history.snapshot
+    for alarm in history.alarms.values():
+        if alarm.at < snapshot.alarms_at - snapshot.grace:
+            found = history.violated(
+                "S3", f"the alarm {alarm.id} was due at {rfc3339(from_ms(alarm.at))} and has not rung"
+            )
+            yield found._replace(excuse="parked for a fix") if history.is_parked("timer") else found
 
 
 def _is_armed(history: OrderHistory, service: str, waits: str) -> Iterator[Violation]:

@@ -5,7 +5,7 @@ amount, and once: order.events -> refund.events, and beside it payments.events.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from deploy.verify.checks.movements import DONE, REVIEW, key_of, totals_by_leg
 from deploy.verify.checks.order_balance import OrderBalance
@@ -115,13 +115,15 @@ def _provided(history: OrderHistory) -> Iterator[Violation]:
     said: defaultdict[str, set[tuple[int, str, str]]] = defaultdict(set)
     for one in history.of("payments.events"):
         if "provider_reference" not in one.data:
-            continue  # he says no, or nothing that can be read
+            if (key := one.data.get("payment_key")) and key not in requested:
+                yield _unasked(history, one, f"the provider says no to {key}, which nobody requested")
+            continue
         key, minor, reference = one.data["payment_key"], one.data["amount_minor"], one.data["provider_reference"]
         said[key].add((minor, one.data["currency"], reference))
         references[key].setdefault(reference, one)
         moved = f"the provider moved {money(minor, one.data['currency'])} for {key}"
         if key not in requested:
-            yield history.missing("M4", one, f"{moved}, which nobody requested")
+            yield _unasked(history, one, f"{moved}, which nobody requested")
         elif (minor, one.data["currency"]) != (requested[key].minor, currency):
             wanted = history.money(requested[key].minor)
             yield differs("M4", key, f"{moved}, requested was {wanted}, and nobody was told", one)
@@ -138,3 +140,18 @@ def _provided(history: OrderHistory) -> Iterator[Violation]:
             newest = max(known.values(), key=lambda one: one.at)
             again = history.money(newest.data[DONE.get(newest.type, "amount_minor")])
             yield differs("M2", key, f"{key} left twice: {again} again, as {' and as '.join(known)}", newest)
+
+
+def _unasked(history: OrderHistory, answer: Observation, sentence: str) -> Violation:
+    """An answer to what was never asked. Where it was laid aside, somebody was told."""
+    found = history.missing("M4", answer, sentence)
+    told = any(letter.id == answer.place for letter in history.of("refund.dead-letters"))
+    return found._replace(excuse="with an operator") if told else found
+
+
+def check_payment(payment_id: str, placed: Iterable[Observation]) -> Iterator[Violation]:
+    """A payment is behind one order, or its money leaves for each of them. `placed`: those that name it."""
+    orders = {one.order_id: one for one in placed}
+    for other in list(orders.values())[1:]:
+        sentence = f"the payment {payment_id} is behind this order and behind {next(iter(orders))}"
+        yield Violation("M2", sentence, other.order_id, other.place)

@@ -50,7 +50,7 @@ class OrderHistory:
         for one in observations:
             lying[one.topic].append(one)
         self.entries = {one.id: one for one in lying.pop(LEDGER, ())}
-        self.alarms = {one.id for one in lying.pop(ALARMS, ())}
+        self.alarms = {one.id: one for one in lying.pop(ALARMS, ())}
         self.later = {one.id for one in lying.pop(LATER, ())}
         self.commands = [one for topic in COMMAND_TOPICS for one in lying[topic]]
         self.again: list[tuple[Observation, Observation]] = []
