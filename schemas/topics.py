@@ -86,6 +86,18 @@ def all_topics(prefix: str = "", partitions: int = PARTITIONS) -> list[Topic]:
     ]
 
 
+def durability(copies: int) -> dict[str, str]:
+    """What every topic is set to besides, where each partition has so many copies: what is acknowledged is on two of
+    them, and none that lacks some of it may lead. With fewer copies than three the first broker that is away would stop
+    all writing."""
+    return {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"} if copies >= 3 else {}
+
+
+def is_less(found: str | None, declared: str) -> bool:
+    """More copies in sync than declared are as good."""
+    return found != declared and not (declared.isdigit() and found is not None and int(found) > int(declared))
+
+
 def _writers(name: str) -> frozenset[str]:
     return _WRITERS.get(name, frozenset({name.partition(".")[0]}))
 

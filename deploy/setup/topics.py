@@ -2,19 +2,29 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from deploy.setup.broker import answers, connect
 from deploy.setup.job import Drift, Kind, SetUpFailed
-from schemas.topics import Topic
+from schemas.topics import Topic, durability, is_less
 
 BROKERS_DEFAULT = -1
 LEADERS_SECONDS = 60
 TIME_TYPE = "message.timestamp.type"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A topic as it is. `copies`: of the partition that has the fewest."""
+
+    partitions: int
+    copies: int
+    config: dict[str, str | None]
 
 
 async def create_topics(bootstrap_servers: str, topics: Sequence[Topic]) -> list[Drift]:
@@ -47,6 +57,9 @@ async def set_up(
         missing = set()
     present = [topic.name for topic in topics if topic.name not in missing]
     found = await _led(admin, present)
+    if frail := {name: durability(found[name].copies) for name in created if durability(found[name].copies)}:
+        await _set(admin, frail)
+        found |= await _led(admin, list(frail), frail)
     findings = []
     for topic in topics:
         if topic.name in missing:
@@ -54,39 +67,63 @@ async def set_up(
             continue
         if topic.name in created:
             findings.append(Drift(Kind.DONE, f"created {topic.name} ({topic.partitions} partitions)"))
-        drift = _drift(topic, *found[topic.name])
+        drift = _drift(topic, found[topic.name])
         if not drift and topic.name not in created:
             findings.append(Drift(Kind.AS_DECLARED, f"{topic.name}: as declared"))
         findings += drift
     return findings
 
 
-def _drift(topic: Topic, partitions: int, config: dict[str, str | None]) -> list[Drift]:
+def _drift(topic: Topic, found: _Found) -> list[Drift]:
     drift = []
-    if partitions != topic.partitions:
-        text = f"{topic.name}: partitions is {partitions}, declared {topic.partitions}; services refuse to start"
+    if found.partitions != topic.partitions:
+        text = f"{topic.name}: partitions is {found.partitions}, declared {topic.partitions}; services refuse to start"
         drift.append(Drift(Kind.FATAL, text))
-    for name, declared in topic.config.items():
-        if config.get(name) != declared:
-            text = f"{topic.name}: {name} is {config.get(name)}, declared {declared}"
-            if name == TIME_TYPE:
-                drift.append(Drift(Kind.FATAL, f"{text}; services refuse to start"))
-            else:
-                drift.append(Drift(Kind.DRIFT, text))
+    differ = [(name, declared) for name, declared in topic.config.items() if found.config.get(name) != declared]
+    less = [one for one in durability(found.copies).items() if is_less(found.config.get(one[0]), one[1])]
+    for name, declared in [*differ, *less]:
+        text = f"{topic.name}: {name} is {found.config.get(name)}, declared {declared}"
+        if name == TIME_TYPE:
+            drift.append(Drift(Kind.FATAL, f"{text}; services refuse to start"))
+        else:
+            drift.append(Drift(Kind.DRIFT, text))
     return drift
 
 
-async def _led(admin: AdminClient, names: Sequence[str]) -> dict[str, tuple[int, dict[str, str | None]]]:
-    """How many partitions each has, and its settings, once all partitions have leaders and every broker we happen to
-    ask knows of it."""
+async def _set(admin: AdminClient, settings: Mapping[str, Mapping[str, str]]) -> None:
+    """By topic."""
+    changes = [
+        ConfigResource(
+            ConfigResource.Type.TOPIC,
+            topic,
+            incremental_configs=[
+                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in new.items()
+            ],
+        )
+        for topic, new in settings.items()
+    ]
+    await answers(admin.incremental_alter_configs(changes))
+
+
+async def _led(
+    admin: AdminClient, names: Sequence[str], settings: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, _Found]:
+    """What each is, once all partitions have leaders and every broker we happen to ask knows of it, and of what was
+    set just now."""
     until = time.monotonic() + LEADERS_SECONDS
     while True:
         described = await _described(admin, names)
         configs = await _configs(admin, names)
         led = {
-            name: (len(description.partitions), configs[name])
+            name: _Found(
+                len(description.partitions),
+                min(len(partition.replicas) for partition in description.partitions),
+                configs[name],
+            )
             for name, description in described.items()
-            if name in configs and all(partition.leader is not None for partition in description.partitions)
+            if name in configs
+            and configs[name].items() >= (settings or {}).get(name, {}).items()
+            and all(partition.leader is not None for partition in description.partitions)
         }
         if len(led) == len(names):
             return led

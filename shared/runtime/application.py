@@ -116,6 +116,7 @@ class _Process:
     def __init__(
         self, decider: Decider[Any, Any, Any], settings: Settings, parts: Parts, pool: asyncpg.Pool, known: Policies
     ) -> None:
+        self.settings = settings
         self.folder, self.parts, self.pool = settings.policies_folder, parts, pool
         self.broker = KafkaBroker(
             settings.kafka_bootstrap_servers,
@@ -184,6 +185,7 @@ class _Process:
             self._housekeeping(),
             self._keep_in_reach(),
             self._keep_comparing(),
+            topic_check.keep_looking(self.settings, self.loop.decider.service, self.loop.problems),
             self.health.keep_looking(),
             _keep_policies(self.loop, self.folder),
             self._ready(),

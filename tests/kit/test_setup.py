@@ -15,7 +15,7 @@ from deploy.local.processes import free_port
 from deploy.local.stack import Stack
 from deploy.setup import broker, databases, topics
 from deploy.setup.job import Drift, Kind, SetUpFailed
-from schemas.topics import SERVICES, Topic, all_topics
+from schemas.topics import SERVICES, Topic, all_topics, durability
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from shared.runtime.presence import JOIN, LOOK
 from tests.kit import setup_job
@@ -350,6 +350,26 @@ async def run_as_admin(stack: Stack, *statements: str) -> None:
     for statement in statements:
         await connection.execute(statement)
     await connection.close()
+
+
+async def test_where_there_are_copies_enough_a_topic_is_made_to_lose_nothing(
+    stack: Stack, admin: AdminClient, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This broker is alone, so here one copy counts as many."""
+    monkeypatch.setattr(topics, "durability", lambda copies: durability(copies + 2))
+    declared = [Topic(f"{prefix}order.events", 1, {"retention.ms": "-1"})]
+    await topics.set_up(admin, declared)
+    found = await config_of(admin, declared[0].name)
+    assert (found["min.insync.replicas"], found["unclean.leader.election.enable"]) == ("2", "false")
+    [again] = await topics.set_up(admin, declared, check=True)
+    assert again.kind is Kind.AS_DECLARED
+    await alter(admin, declared[0].name, "min.insync.replicas", "1")
+    assert await topics.set_up(admin, declared) == [
+        Drift(Kind.DRIFT, f"{declared[0].name}: min.insync.replicas is 1, declared 2")
+    ]
+    await alter(admin, declared[0].name, "min.insync.replicas", "3")
+    [better] = await topics.set_up(admin, declared, check=True)
+    assert better.kind is Kind.AS_DECLARED
 
 
 def address(stack: Stack, role: str, password: str, database: str) -> str:

@@ -1,18 +1,26 @@
 """A service starts on topics as it counts on them, waits for those to come, and refuses those that would mix orders or
 tell another clock's time."""
 
-from dataclasses import replace
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions
 
 from deploy.local.stack import Stack
+from deploy.setup.broker import answers, connect
 from deploy.setup.topics import create_topics
-from schemas.topics import Topic, all_topics
+from schemas.topics import Topic, all_topics, durability, is_less
+from shared.runtime import topic_check
+from shared.runtime.problems import Problems
 from shared.runtime.settings import Settings
 from shared.runtime.topic_check import check
+from tests.support.waiting import until_true
 
 PARTITIONS = 2
+TWO_OF_THREE = {"min.insync.replicas": "2", "unclean.leader.election.enable": "false"}
 pytestmark = pytest.mark.stack
 
 
@@ -52,3 +60,83 @@ async def test_a_topic_that_tells_its_writers_clock_is_refused(stack: Stack) -> 
 
 async def test_what_is_none_of_its_business_may_be_anything(stack: Stack) -> None:
     assert await taken(stack, mediation_commands=Topic("mediation.commands", 5))
+
+
+def test_with_three_copies_what_is_acknowledged_is_on_two() -> None:
+    assert durability(1) == durability(2) == {}
+    assert durability(3) == durability(5) == TWO_OF_THREE
+    assert is_less("1", "2")
+    assert is_less(None, "2")
+    assert is_less("true", "false")
+    assert not is_less("2", "2")
+    assert not is_less("3", "2"), "more are as good"
+
+
+@dataclass
+class Running:
+    """The refund service looks at its topics again and again."""
+
+    admin: AdminClient
+    prefix: str
+    problems: Problems
+
+    async def tells(self, *recipes: str) -> bool:
+        """Soon, or TimeoutError is raised."""
+
+        def told() -> bool:
+            return [one["recipe"].partition("#")[2] for one in self.problems.told()] == [*recipes]
+
+        await until_true(told)
+        return told()
+
+    async def set(self, topic: str, name: str, value: str) -> None:
+        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        changed = ConfigResource(ConfigResource.Type.TOPIC, self.prefix + topic, incremental_configs=[entry])
+        await answers(self.admin.incremental_alter_configs([changed]))
+
+
+@pytest.fixture
+async def running(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    monkeypatch.setattr(topic_check, "LOOK_SECONDS", 0.1)
+    prefix = f"running-{uuid4().hex[:8]}."
+    await create_topics(stack.bootstrap_servers, all_topics(prefix, PARTITIONS))
+    settings = Settings(kafka_bootstrap_servers=stack.bootstrap_servers, topic_prefix=prefix, partitions=PARTITIONS)
+    problems = Problems()
+    admin = await connect({"bootstrap.servers": stack.bootstrap_servers}, seconds=10)
+    looking = asyncio.create_task(topic_check.keep_looking(settings, "refund", problems))
+    yield Running(admin, prefix, problems)
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+
+
+async def test_partitions_that_are_added_while_it_runs_are_noticed(running: Running) -> None:
+    assert await running.tells()
+    await answers(running.admin.create_partitions([NewPartitions(running.prefix + "order.events", 3)]))
+    assert await running.tells("another-number-of-partitions")
+    [told] = running.problems.told()
+    assert told["problem"] == f"topic {running.prefix}order.events has 3 partitions, not 2: shards would mix"
+    await answers(running.admin.create_partitions([NewPartitions(running.prefix + "mediation.events", 3)]))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await running.tells("another-number-of-partitions", "another-number-of-partitions")
+
+
+async def test_a_setting_that_is_changed_while_it_runs_is_a_problem_until_it_is_put_back(running: Running) -> None:
+    await running.set("refund.commands", "message.timestamp.type", "CreateTime")
+    assert await running.tells("a-topic-is-not-as-declared")
+    await running.set("refund.commands", "message.timestamp.type", "LogAppendTime")
+    assert await running.tells()
+
+
+async def test_topics_that_may_lose_what_they_acknowledged_are_a_problem_and_no_reason_not_to_start(
+    running: Running, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topic_check, "durability", lambda copies: TWO_OF_THREE if copies >= 1 else {})
+    assert await running.tells(*["a-topic-is-not-as-declared"] * 7)
+    assert {one["problem"].partition(" needs ")[2] for one in running.problems.told()} == {
+        "min.insync.replicas=2, it has 1"
+    }
+    settings = Settings(
+        kafka_bootstrap_servers=stack.bootstrap_servers, topic_prefix=running.prefix, partitions=PARTITIONS
+    )
+    await check(settings, "refund")
