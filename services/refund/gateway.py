@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from schemas.payments.commands import ChargeBack, PayBack, PayOut, QueryPayment
 from schemas.payments.events import PaymentFailed, PaymentSettled
 from shared.kernel import codec
-from shared.kernel.ports import StoredEvent
+from shared.kernel.ports import Outage, StoredEvent
 from shared.runtime.kafka.connection import connection
 from shared.runtime.kafka.publisher import KafkaPublisher
 from shared.runtime.settings import Settings
@@ -127,7 +127,8 @@ class Sandbox:
         ]
         answers = await self._answers([command for _, command in commands])
         said = [_answered(record, given) for (record, _), given in zip(commands, answers, strict=True)]
-        await self._publisher.send(said)
+        for (topic, partition), refused in (await self._publisher.send(said)).items():
+            raise Outage(f"{topic}/{partition}: {refused.reason}")
         await consumer.commit({place: records[-1].offset + 1 for place, records in fetched.items()})
 
     async def _answers(self, commands: Sequence[PaymentCommand]) -> list[PaymentSettled | PaymentFailed]:

@@ -19,6 +19,8 @@ SEARCHED_MAX = 4_096
 GLANCED_MAX = 256
 """… and so many where none is known."""
 Headers = Sequence[tuple[str, bytes | None]]
+Place = tuple[str, int]
+"""A partition of a topic: (topic, partition)."""
 
 
 class Fenced(Exception):
@@ -97,6 +99,16 @@ class StoredEvent:
     data: bytes | None = None
     message: object = None
     """What `data` says, as it was decided; None when read back."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRefusal:
+    """Of what was sent to one place not all is known to be there."""
+
+    acknowledged: int
+    """The first so many are."""
+    reason: str
+    """The broker's, or that it gave none."""
 
 
 @dataclass(slots=True)
@@ -234,9 +246,12 @@ class Store(Protocol):
 
 
 class Publisher(Protocol):
-    async def send(self, events: Sequence[StoredEvent]) -> None:
-        """Returns when every one is acknowledged, in order per topic and partition. Raises Outage when unsure; sending
-        the same again is then right: readers know repeats by their sequence."""
+    async def send(self, events: Sequence[StoredEvent]) -> Mapping[Place, PlaceRefusal]:
+        """Sends in order to each place. Returns when every place has acknowledged everything, but for those that it
+        names: what these have not acknowledged may be sent again, and readers know repeats by their sequence. Raises
+        Outage when no place has acknowledged anything, for no broker answers.
+
+        May be called while it sends, for other places."""
         ...
 
 

@@ -4,16 +4,57 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from schemas.instants import to_ms
 from schemas.wire import Service
 from shared.kernel import codec
 from shared.kernel.codec import DeadLetter, Home
-from shared.kernel.ports import Claim, Commit, Input, Record, StoredEvent
+from shared.kernel.ports import Claim, Commit, Input, Place, Record, StoredEvent
 from shared.kernel.stream import OutgoingMessage, Stream
 
 log = logging.getLogger(__name__)
+
+
+class Unpublished:
+    """What of a shard is committed and not known to be on the bus: for each place in order. Between places there is no
+    order, so one that refuses keeps back nothing but its own."""
+
+    def __init__(self) -> None:
+        self.places: dict[Place, deque[tuple[datetime, StoredEvent]]] = {}
+        """Those for which something waits, and since when."""
+        self._last = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self.places.values()))
+
+    def add(self, event: StoredEvent, since: datetime) -> None:
+        assert event.topic is not None
+        self.places.setdefault((event.topic, event.partition), deque()).append((since, event))
+        self._last = event.position
+
+    def first(self, place: Place, limit: int) -> list[StoredEvent]:
+        return [event for _, event in islice(self.places.get(place, ()), limit)]
+
+    def acknowledged(self, place: Place, count: int) -> None:
+        """The first so many for it are there."""
+        queue = self.places[place]
+        for _ in range(count):
+            queue.popleft()
+        if not queue:
+            del self.places[place]
+
+    @property
+    def begins(self) -> int:
+        """Position of the first of them: everything before it is on the bus."""
+        return min((queue[0][1].position for queue in self.places.values()), default=self._last + 1)
+
+    @property
+    def since(self) -> datetime | None:
+        """When the first of them began to wait."""
+        return min((queue[0][0] for queue in self.places.values()), default=None)
 
 
 @dataclass(eq=False)
@@ -22,8 +63,12 @@ class Shard:
 
     claim: Claim
     streams: OrderedDict[str, Stream[Any]] = field(default_factory=OrderedDict)
-    pending: deque[StoredEvent] = field(default_factory=deque)
+    pending: Unpublished = field(default_factory=Unpublished)
     ready: bool = False
+    full: bool = False
+    """Too much of it is pending …"""
+    held: bool = False
+    """… so nothing new of it is taken."""
     published_noted: int = 0
     outputs: dict[str, str] = field(default_factory=dict)
     """Topic that we write -> its id."""

@@ -92,6 +92,9 @@ class Health:
                 f"The shard loop has not taken a step for {_seconds(idle)}: it hangs, or the broker takes nothing."
             )
             yield f"{KIND}loop", Problem(sentence, "nothing-is-handled")
+        if (waits := self._unpublished_for()) > STALLED_AFTER and not self.loop.outbox.refusing:
+            sentence = f"What was decided {_seconds(waits)} ago is not on the bus yet."
+            yield f"{KIND}outbox", Problem(sentence, "a-topic-takes-no-records")
         if not self.membership.reached.is_set():
             yield f"{KIND}kafka", Problem("Kafka does not answer this process.", "a-server-does-not-answer")
         if (away := now - self._writable_at) > STALLED_AFTER:
@@ -119,6 +122,10 @@ class Health:
                 sentence = f"The clock of the {clock} is {skew.total_seconds():+.0f} s apart from this machine's."
                 yield f"{KIND}clock {clock}", Problem(sentence, "clocks-that-disagree")
 
+    def _unpublished_for(self) -> timedelta:
+        since = self.loop.outbox.oldest_unpublished_at()
+        return self.loop.clock() - since if since is not None else timedelta(0)
+
     def told(self) -> dict[str, Any]:
         """What /health says."""
         self.judge()
@@ -131,6 +138,7 @@ class Health:
             "shards": sorted(loop.shards),
             "handled": loop.handled,
             "unpublished": sum(len(shard.pending) for shard in loop.shards.values()),
+            "seconds_unpublished": round(self._unpublished_for().total_seconds(), 3),
             "seconds_behind": round(self.progress.seconds_behind(loop.cursors()), 3),
             "seconds_since_step": round((loop.clock() - loop.stepped_at).total_seconds(), 3),
             "overdue": self._late,

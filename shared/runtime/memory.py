@@ -5,7 +5,7 @@ alone, so a story of 15 days is played in milliseconds.
 """
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +30,7 @@ from shared.kernel.ports import (
     Log,
     Outage,
     Place,
+    PlaceRefusal,
     Projection,
     Record,
     StoredEvent,
@@ -48,6 +49,8 @@ class MemoryBus:
         self.logs: dict[tuple[str, int], list[Record]] = defaultdict(list)
         self._begins: dict[Place, int] = defaultdict(int)
         self._made: dict[str, int] = defaultdict(int)
+        self.bytes_max: dict[Place, int] = {}
+        """Of the values that a place takes, where it does not take all; one that is gone takes none."""
 
     def clock(self) -> datetime:
         return self.now
@@ -239,11 +242,19 @@ class MemoryPublisher:
     def __init__(self, bus: MemoryBus, service: str) -> None:
         self.bus, self.service = bus, service
 
-    async def send(self, events: Sequence[StoredEvent]) -> None:
+    async def send(self, events: Sequence[StoredEvent]) -> Mapping[Place, PlaceRefusal]:
+        sent: Counter[Place] = Counter()
+        refused: dict[Place, PlaceRefusal] = {}
         for event in events:
             if event.topic is None:
                 raise Outage(f"a private event is not for the bus: {event.type}")
-            self.bus.append(event.topic, *codec.published(event, self.service), event.partition)
+            place = event.topic, event.partition
+            if place not in refused and len(event.data or b"") > self.bus.bytes_max.get(place, 2**62):
+                refused[place] = PlaceRefusal(sent[place], "MessageSizeTooLargeError")
+            if place not in refused:
+                self.bus.append(event.topic, *codec.published(event, self.service), event.partition)
+                sent[place] += 1
+        return refused
 
 
 class ExternalSystem(Protocol):

@@ -13,6 +13,7 @@ FIGURES = {
     "seconds_behind": ("gauge", "How long the next record has been waiting."),
     "seconds_since_step": ("gauge", "How long ago the shard loop took a step."),
     "unpublished": ("gauge", "Events that are committed and not yet on the bus."),
+    "seconds_unpublished": ("gauge", "How long the first of them has been waiting."),
     "overdue": ("gauge", "Alarms that should have rung."),
     "clock_skew_seconds": ("gauge", "How far another clock is ahead of this machine's."),
 }

@@ -76,12 +76,12 @@ class ShardLoop:
         """Called when shards were dropped: whoever grants ownership should look again."""
         self.world = WorldCheck(decider.service, self.decoder.topics, store, source, self.problems, clock)
         self._turn = asyncio.Lock()
-        self.outbox = Outbox(publisher, store, self.shards)
+        self.outbox = Outbox(publisher, store, self.shards, clock, self.problems)
 
     # -- ownership -----------------------------------------------------------------------------------------------------
 
     async def claim(self, numbers: Sequence[int]) -> None:
-        """Takes shards over: fence, drain the unpublished tail, look at parked orders again, read on. One that does not
+        """Takes shards over: fence, inherit the unpublished tail, look at parked orders again, read on. One that does not
         fit the logs is ours, so that it is nobody's, and not served."""
         async with self._turn:
             claims = await self.store.claim(numbers, self.owner)
@@ -89,7 +89,7 @@ class ShardLoop:
             self.shards.update({shard.claim.shard: shard for shard in taken})
         try:
             for shard in await self.world.fitting(taken):
-                await self.outbox.drain(shard)
+                await self.outbox.inherit(shard)
                 for source in self.inputs:
                     await source.opened(shard.claim.shard)
                 async with self._turn:
@@ -165,9 +165,8 @@ class ShardLoop:
         """Takes and handles batches until cancelled. Raises for what it cannot explain: then the process must end, for
         nobody knows what is true any more, and the next owner starts from what is stored."""
         while True:
-            await self.outbox.room.wait()
             due, wait = self.next_due(), TAKE_WAIT
-            if due is not None:
+            if due is not None and not any(shard.held for shard in self.shards.values()):  # its input may be held, too
                 wait = max(min(wait, due - self.clock()), timedelta(0))
             records = await self.source.take(wait.total_seconds())
             if not await self.step(records):
@@ -182,6 +181,7 @@ class ShardLoop:
         async with self._turn:
             batch = Batch(self.decider.service, self.home)
             self.stepped_at = self.clock()
+            self._hold_back()
             try:
                 self._read(records, batch)
                 await self._settle(batch)
@@ -195,6 +195,17 @@ class ShardLoop:
                 return True
             self._drop(list(batch.claims))
             return False
+
+    def _hold_back(self) -> None:
+        """Of whom too much waits for the broker nothing new is taken, until there is room again."""
+        for number, shard in self.shards.items():
+            if shard.ready and shard.held != shard.full:
+                shard.held = shard.full
+                log.warning("held back" if shard.held else "goes on", extra={"shard": number})
+                if shard.held:
+                    self.source.pause([number])
+                else:
+                    self.source.resume(number, {topic: cursor.offset for topic, cursor in shard.claim.cursors.items()})
 
     @staticmethod
     def _numbers(batch: Batch) -> list[int]:
@@ -216,13 +227,13 @@ class ShardLoop:
         """What is to be done: own inputs that are due, then the records in order."""
         now = self.clock()
         for shard in self.shards.values():
-            if shard.ready:
+            if shard.ready and not shard.held:
                 for due in [due for source in self.inputs for due in source.due(now, shard.claim.shard)]:
                     batch.claim(shard)
                     batch.work.append(Work(shard, due, None))
         for record in records:
             shard_or_none = self.shards.get(record.partition)
-            if shard_or_none is not None and shard_or_none.ready:
+            if shard_or_none is not None and shard_or_none.ready and not shard_or_none.held:
                 self._read_one(shard_or_none, record, batch)
 
     def _read_one(self, shard: Shard, record: Record, batch: Batch) -> None:
@@ -372,10 +383,10 @@ class ShardLoop:
             shard.claim = claim
             while len(shard.streams) > STREAMS_CACHED_MAX // len(self.shards):
                 shard.streams.popitem(last=False)
-        ours = [event for event in batch.events if event.shard in owned]
+        ours, now = [event for event in batch.events if event.shard in owned], self.clock()
         for event in ours:
             if event.topic is not None:
-                owned[event.shard].pending.append(event)
+                owned[event.shard].pending.add(event, now)
         for source in self.inputs:
             source.committed(ours)
         self.handled += len(batch.work)

@@ -8,12 +8,14 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import TopicPartition
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from deploy.local.stack import Stack
+from deploy.setup.broker import answers, connect
 from deploy.setup.topics import create_topics
 from schemas.topics import BATCH_BYTES_MAX, DEAD_LETTER_BYTES_MAX, Topic
 from shared.kernel import codec
-from shared.kernel.ports import Headers, Outage, Publisher, Record, StoredEvent
+from shared.kernel.ports import Headers, Outage, PlaceRefusal, Publisher, Record, StoredEvent
 from shared.runtime.kafka.publisher import KafkaPublisher
 from shared.runtime.memory import MemoryBus, MemoryPublisher
 from tests.support.topics import reader
@@ -27,6 +29,8 @@ class Bench:
     publisher: Publisher
     read: Callable[[str, int, int], Awaitable[list[Record]]]
     """(topic, partition, how many) -> all that lies there: exactly so many."""
+    limit: Callable[[str, int], Awaitable[None]]
+    """(topic, bytes) -> from now on it takes no records that are larger."""
 
 
 @pytest.fixture
@@ -49,7 +53,13 @@ async def bench(real: Stack | None) -> AsyncIterator[Bench]:
                 found = [record async for records in written.to_the_end([place]) for record in records]
             return [Record(topic, partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in found]
 
-        yield Bench(publisher, read)
+        async def limit(topic: str, most: int) -> None:
+            changed = ConfigEntry("max.message.bytes", str(most), incremental_operation=AlterConfigOpType.SET)
+            resource = ConfigResource(ConfigResource.Type.TOPIC, prefix + topic, incremental_configs=[changed])
+            admin = await connect({"bootstrap.servers": real.bootstrap_servers}, seconds=10)
+            await answers(admin.incremental_alter_configs([resource]))
+
+        yield Bench(publisher, read, limit)
     await publisher.stop()
 
 
@@ -61,7 +71,10 @@ def in_memory() -> Bench:
         assert len(found) == number
         return found
 
-    return Bench(MemoryPublisher(bus, "order"), read)
+    async def limit(topic: str, most: int) -> None:
+        bus.bytes_max |= {(topic, partition): most for partition in range(PARTITIONS)}
+
+    return Bench(MemoryPublisher(bus, "order"), read, limit)
 
 
 def event(sequence: int, partition: int = 0, data: bytes | None = b"{}", **other: Any) -> StoredEvent:
@@ -123,6 +136,30 @@ async def test_what_no_batch_can_hold_goes_out_in_several_and_stays_in_order(ben
     assert sequences(await bench.read("order.events", 1, 13)) == list(range(14, 27))
 
 
+async def test_what_one_place_refuses_keeps_nothing_else_back_and_can_be_sent_again(bench: Bench) -> None:
+    large, refusing = bytes(20_000), ("order.events", 1)
+    await bench.limit("order.events", 10_000)
+    rows = [event(number, partition=number % 2) for number in range(1, 9)]
+    rows += [event(9, partition=1, data=large), event(10), event(11, partition=1), event(12, topic="timer.commands")]
+    refused = await bench.publisher.send(rows)
+    assert refused.keys() == {refusing}
+    assert "MessageSizeTooLarge" in refused[refusing].reason
+    there = refused[refusing].acknowledged
+    assert there <= 4
+    assert sequences(await bench.read("order.events", 1, there)) == [1, 3, 5, 7][:there]
+    assert sequences(await bench.read("order.events", 0, 5)) == [2, 4, 6, 8, 10]
+    assert sequences(await bench.read("timer.commands", 0, 1)) == [12]
+
+    rest = [row for row in rows if row.partition == 1][there:]
+    for row in rest[:-2]:
+        assert await bench.publisher.send([row]) == {}
+    assert (await bench.publisher.send(rest[-2:]))[refusing].acknowledged == 0
+    await bench.limit("order.events", 1_000_000)
+    assert await bench.publisher.send([*rest[-2:], event(13)]) == {}
+    assert sequences(await bench.read("order.events", 1, 6)) == [1, 3, 5, 7, 9, 11]
+    assert sequences(await bench.read("order.events", 0, 6)) == [2, 4, 6, 8, 10, 13]
+
+
 async def test_a_row_as_large_as_events_may_be_arrives(bench: Bench) -> None:
     room = BATCH_BYTES_MAX - codec.size_of(codec.published(event(1), "order")[2])
     await bench.publisher.send([event(1), event(2, data=bytes(room)), event(3)])
@@ -164,17 +201,34 @@ async def test_after_a_batch_that_was_refused_the_next_ones_arrive(bench: Bench)
     """An idempotent producer is of no use after a refusal: every later batch of that partition would fail too."""
     too_large = event(2, data=bytes(2 * BATCH_BYTES_MAX))
     await bench.publisher.send([event(1)])
-    with pytest.raises(Outage):
-        await bench.publisher.send([too_large])
+    refused = await bench.publisher.send([too_large])
+    assert refused == {
+        ("order.events", 0): PlaceRefusal(0, "MessageSizeTooLargeError: [Error 10] MessageSizeTooLargeError")
+    }
     await bench.publisher.send([event(3)])
     assert sequences(await bench.read("order.events", 0, 2)) == [1, 3]
 
 
 @kafka
-async def test_waves_that_are_sent_at_once_do_not_mix(bench: Bench) -> None:
-    waves = [[event(10 * wave + number) for number in range(1, 6)] for wave in range(6)]
-    await asyncio.gather(*(bench.publisher.send(wave) for wave in waves))
-    assert sequences(await bench.read("order.events", 0, 30)) == [one.sequence for wave in waves for one in wave]
+async def test_a_topic_or_partition_that_is_not_there_keeps_nothing_else_back(bench: Bench) -> None:
+    gone = [event(2, topic="order.gone"), event(3, partition=PARTITIONS)]
+    refused = await bench.publisher.send([event(1), *gone, event(4)])
+    assert {place: one.acknowledged for place, one in refused.items()} == {
+        ("order.gone", 0): 0,
+        ("order.events", PARTITIONS): 0,
+    }
+    assert refused["order.gone", 0].reason == "there is no such topic"
+    assert refused["order.events", PARTITIONS].reason.startswith("UnknownTopicOrPartitionError")
+    assert sequences(await bench.read("order.events", 0, 2)) == [1, 4]
+
+
+@kafka
+async def test_waves_to_different_places_may_be_sent_at_once(bench: Bench) -> None:
+    places = [(topic, partition) for topic in TOPICS[:2] for partition in range(PARTITIONS)]
+    waves = [[event(number, partition, topic=topic) for number in range(1, 6)] for topic, partition in places]
+    assert await asyncio.gather(*(bench.publisher.send(wave) for wave in waves)) == [{}] * len(places)
+    for topic, partition in places:
+        assert sequences(await bench.read(topic, partition, 5)) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.stack

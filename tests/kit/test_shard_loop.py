@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from shared.kernel import codec
 from shared.kernel.codec import Decoder
 from shared.kernel.decider import Decider, Output
 from shared.kernel.policies import Policies, PolicyMissing
-from shared.kernel.ports import Commit, Input, InputSource, Outage, Record, StoredEvent
+from shared.kernel.ports import Commit, Input, InputSource, Outage, Place, PlaceRefusal, Record, StoredEvent
 from shared.runtime import outbox, shard_loop
 from shared.runtime.memory import START, MemoryBus, MemoryPublisher, MemorySource, MemoryStore
 from shared.runtime.partitions import home_among
@@ -71,13 +71,13 @@ class Broker(MemoryPublisher):
         self.away = False
         self.breaks_after: int | None = None
 
-    async def send(self, events: Sequence[StoredEvent]) -> None:
+    async def send(self, events: Sequence[StoredEvent]) -> Mapping[Place, PlaceRefusal]:
         if self.away:
             raise Outage("the broker is away")
         if self.breaks_after is not None:
             await super().send(events[: self.breaks_after])
             raise Outage("the broker broke down")
-        await super().send(events)
+        return await super().send(events)
 
 
 class Process:
@@ -222,8 +222,11 @@ async def test_what_was_committed_and_not_published_goes_out_with_the_next_owner
     assert shop.published() == []
 
     owner = await shop.process()
-    assert shop.sequences() == [1, 2]
     shop.send(add(3), "c3")
+    await owner.work()
+    assert shop.published() == []
+    await owner.publish()
+    assert shop.sequences() == [1, 2, 3]
     await owner.settle()
     assert shop.sequences() == [1, 2, 3]
 
@@ -393,10 +396,10 @@ async def test_what_was_lost_while_it_was_being_published_is_only_repeated() -> 
     sending, arrived = asyncio.Event(), asyncio.Event()
 
     class Slow(MemoryPublisher):
-        async def send(self, events: Sequence[StoredEvent]) -> None:
+        async def send(self, events: Sequence[StoredEvent]) -> Mapping[Place, PlaceRefusal]:
             sending.set()
             await arrived.wait()
-            await super().send(events)
+            return await super().send(events)
 
     process.loop.outbox.publisher = Slow(shop.bus, "order")
     wave = asyncio.create_task(process.loop.outbox.publish())

@@ -4,7 +4,7 @@ from shared import kernel, rules, runtime
 from shared.kernel import codec, stream
 from shared.kernel import policies as kernel_policies
 from shared.rules import calendar
-from shared.runtime import batch, memory, shard_loop, worlds
+from shared.runtime import batch, memory, outbox, shard_loop, worlds
 from tests.mutants.changes import change, drop, flip, negate
 from tests.mutants.mutant import Mutant
 
@@ -70,13 +70,24 @@ MUTANTS = (
     ),
     Mutant(
         "rows count as published before the broker has them",
-        lambda: runtime,
-        change("await __p.send(__w)\nfor __a in __b: ...", "for __a in __b: ...\nawait __p.send(__w)"),
+        lambda: outbox,
+        change("min(len(__a), __b.get(__c, len(__a)))", "len(__a)"),
     ),
+    Mutant(
+        "what one place refuses makes all that was sent with it go out again",
+        lambda: outbox,
+        change("min(len(__a), __b.get(__c, len(__a)))", "0 if __b else len(__a)"),
+    ),
+    Mutant(
+        "all counts as published behind which the oldest still waits",
+        lambda: batch.Unpublished,
+        change("min(..., default=__a._last + 1)", "max(..., default=__a._last + 1)"),
+    ),
+    Mutant("a place that refuses is asked without a pause", lambda: outbox, change("min(2 * __a, __b)", "__a")),
     Mutant(
         "what a dead process committed and did not publish stays unsaid",
         lambda: runtime,
-        drop("await __.drain(__)"),
+        drop("await __.inherit(__)"),
     ),
     Mutant(
         "a shard that does not fit the logs is served all the same",
@@ -121,7 +132,12 @@ MUTANTS = (
         lambda: runtime,
         change("__.unreadable[__] = __", "raise"),
     ),
-    Mutant("nothing holds back what the broker cannot take", lambda: shard_loop.ShardLoop.run, drop("await __.wait()")),
+    Mutant(
+        "nothing holds back what the broker cannot take",
+        lambda: shard_loop.ShardLoop.step,
+        drop("__._hold_back()"),
+        ask=("tests/kit/test_outbox.py",),
+    ),
     Mutant(
         "private rows take a number of the published ones",
         lambda: runtime,

@@ -5,7 +5,7 @@ from services.timer import store as timer_store
 from shared import runtime
 from shared.kernel import codec
 from shared.runtime import database_check, membership, outages, presence, progress
-from shared.runtime.kafka import source
+from shared.runtime.kafka import publisher, source
 from shared.runtime.postgres import database, store
 from tests.mutants.changes import change, drop, flip, negate, words
 from tests.mutants.mutant import Mutant
@@ -208,12 +208,9 @@ MUTANTS = (
         DATABASE,
     ),
     Mutant(
-        "a small event overtakes a large one before it",
-        lambda: runtime,
-        change(
-            "if __ not in __ and __a + __o.size > BATCH_BYTES_MAX: __.add(__)",
-            "if __a + __o.size > BATCH_BYTES_MAX:\n    left.append(__o)\n    continue",
-        ),
+        "what no batch has room for any more is not sent",
+        lambda: publisher.KafkaPublisher,
+        change("{__p: __l for __p, __l in __w.items() if __l and __p not in __r}", "{} if sent else waiting"),
         PUBLISHER,
     ),
     Mutant(

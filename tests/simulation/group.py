@@ -117,9 +117,8 @@ class Group:
         self.answer_lost = False
         self.handled: dict[tuple[int, str], list[tuple[Input, datetime]]] = defaultdict(list)
         """(shard, order) -> the inputs whose outcome was committed, in that order, and when by the broker's clock."""
-        self.public: dict[int, int] = defaultdict(int)
-        self.sent: dict[int, int] = defaultdict(int)
-        """Shard -> position of the last row for the bus that was committed; that is there."""
+        self.unsent: dict[int, set[int]] = defaultdict(set)
+        """Shard -> positions of the rows for the bus that were committed and are not there."""
         self._waiting: list[list[Any]] = []
         self.flaws: dict[str, Flaw] = {}
         """By the order of which it keeps the service from handling something."""
@@ -216,14 +215,14 @@ class Group:
             self.handled[shard, found.stream_id].append((found, self.world.bus.clock()))
         for event in commit.events:
             if event.topic is not None:
-                self.public[event.shard] = event.position
+                self.unsent[event.shard].add(event.position)
         for shard, order_id, _ in commit.parked:
             if (self.service, order_id) not in self.world.broken:
                 self.world.finds(f"the {self.service} service parked {order_id} (shard {shard})")
 
     def quiet(self, shard: int) -> bool:
         stored = self.shards.get(shard)
-        if stored is None or self.sent[shard] < self.public[shard]:
+        if stored is None or self.unsent[shard]:
             return False
         cursors = stored.claim.cursors
         for topic in self.topics:

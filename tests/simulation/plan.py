@@ -35,9 +35,10 @@ Kind = Literal[
     "broken rule",
 ]
 """What goes wrong. `lost answer`: of a commit, a claim or a publication, which happened or did not. `freeze`: a process
-stops in mid-step and goes on later, replaced or not. `moved`: another process gets its shards, `stolen`: without being
-asked. `clock wrong`: the process's own, by which timers ring. `broken rule`: the service's code raises for an input of
-one order, until it is mended: then the order goes on with the next process, or when an operator says so."""
+stops in mid-step and goes on later, replaced or not. `broker down`: all of it, or it takes nothing for one topic.
+`moved`: another process gets its shards, `stolen`: without being asked. `clock wrong`: the process's own, by which
+timers ring. `broken rule`: the service's code raises for an input of one order, until it is mended: then the order goes
+on with the next process, or when an operator says so."""
 
 OFTEN: Mapping[Moment, int] = {
     "at once": 10,

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from shared.kernel.decider import Decider
 from shared.kernel.policies import Policies
-from shared.kernel.ports import Claim, Commit, Fenced, Input, Outage, Projection, Record, StoredEvent
+from shared.kernel.ports import (
+    Claim,
+    Commit,
+    Fenced,
+    Input,
+    Outage,
+    Place,
+    PlaceRefusal,
+    Projection,
+    Record,
+    StoredEvent,
+)
 from shared.runtime.batch import Batch, Shard
 from shared.runtime.memory import MemoryPublisher, MemorySource, MemoryStore
 from shared.runtime.partitions import home_among
@@ -92,13 +103,19 @@ class Publisher(MemoryPublisher):
         super().__init__(process.group.world.bus, process.group.service)
         self.process = process
 
-    async def send(self, rows: Sequence[StoredEvent]) -> None:
-        half = len(rows) // 2
-        await self._send("send", rows[:half])
-        await self._send("sending", rows[half:])
+    async def send(self, rows: Sequence[StoredEvent]) -> Mapping[Place, PlaceRefusal]:
+        until, now = self.process.group.world.refuses_until, self.process.group.world.now()
+        refused = {
+            (row.topic or "", row.partition): PlaceRefusal(0, "as planned") for row in rows if until[row.topic] > now
+        }
+        taken = [row for row in rows if (row.topic or "", row.partition) not in refused]
+        half = len(taken) // 2
+        await self._send("send", taken[:half])
+        await self._send("sending", taken[half:])
         await self.process.crosses("sent")
         self.process.group.broker_answers()
         self.process.has_published.set()
+        return refused
 
     async def _send(self, door: str, rows: Sequence[StoredEvent]) -> None:
         if not rows:
@@ -106,9 +123,8 @@ class Publisher(MemoryPublisher):
         await self.process.crosses(door)
         self.process.group.broker_answers()
         await super().send(rows)
-        sent = self.process.group.sent
         for row in rows:
-            sent[row.shard] = max(sent[row.shard], row.position)
+            self.process.group.unsent[row.shard].discard(row.position)
 
 
 class Source(MemorySource):

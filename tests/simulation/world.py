@@ -74,6 +74,8 @@ class World:
         self._loop = asyncio.get_running_loop()
         self.bus = Bus(plan.partitions, self.time, lambda: bool(plan.holes) and self.chance.random() < plan.holes)
         self.broker_down_until = self.mail_down_until = self.provider_away_until = NEVER
+        self.refuses_until: dict[str | None, float] = defaultdict(lambda: NEVER)
+        """Topic -> how long it takes no records."""
         self.calm = self.clock_went_back = False
         self.mails: list[Queued] = []
         self.ledger: dict[str, BookedEntry] = {}
@@ -133,6 +135,8 @@ class World:
                 group.answer_lost = True
             case "database down":
                 group.down_until = until
+            case "broker down" if fault.crossing % 2:  # one topic of it
+                self.refuses_until[f"{group.service}.events"] = until
             case "broker down":
                 self.broker_down_until = until
                 self._wake_all(fault.lasts)
@@ -207,6 +211,7 @@ class World:
         self.calm = True
         self.visited.fault = NONE
         self.broker_down_until = self.mail_down_until = self.provider_away_until = NEVER
+        self.refuses_until.clear()
         for group in self.groups.values():
             for order_id in list(group.flaws):
                 self._mend(group, order_id, again=False)

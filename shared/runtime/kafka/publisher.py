@@ -2,68 +2,113 @@
 
 import asyncio
 import logging
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from schemas.topics import BATCH_BYTES_MAX, DEAD_LETTER_BYTES_MAX
 from shared.kernel import codec
-from shared.kernel.ports import Outage, StoredEvent
+from shared.kernel.ports import Outage, Place, PlaceRefusal, StoredEvent
 from shared.runtime.kafka import internals
 from shared.runtime.kafka.connection import CLIENT_ERRORS
 
 log = logging.getLogger(__name__)
 
-WAVE_TIMEOUT_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
+PATIENCE_SECONDS = 1.5
+"""Whoever has not answered by then is connected to anew, which takes a slow broker as long as to acknowledge; what is
+still not acknowledged as long after that is refused."""
 
 
 class KafkaPublisher:
-    """One wave at a time, and in it one batch in flight per topic and partition: n + 1 is never sent before n is
-    acknowledged. After any failure the producer is thrown away: its sequence numbers cannot be trusted any more."""
+    """In each wave there is one batch in flight per topic and partition: n + 1 is never sent before n is acknowledged.
+    Waves that are sent at the same time have a producer each. After any failure it is thrown away: its sequence numbers
+    cannot be trusted any more."""
 
     def __init__(self, connection: Mapping[str, Any], service: str, prefix: str) -> None:
         self.connection, self.service, self.prefix = connection, service, prefix
-        self._producer: AIOKafkaProducer | None = None
-        self._wave = asyncio.Lock()
+        self._idle: AIOKafkaProducer | None = None
         self._discarding: set[asyncio.Task[None]] = set()
 
-    async def send(self, events: Sequence[StoredEvent]) -> None:
-        async with self._wave:
-            try:
-                async with asyncio.timeout(WAVE_TIMEOUT_SECONDS):
-                    producer = self._producer or await self._connected()
-                    waiting = [_Outgoing(event, self.service, self.prefix) for event in events]
-                    while waiting:
-                        waiting = await self._round(producer, waiting)
-            except BaseException as error:
-                self._discard()
-                if isinstance(error, CLIENT_ERRORS):
-                    raise Outage(f"kafka: {type(error).__name__}: {error}") from error
-                raise
+    async def send(self, events: Sequence[StoredEvent]) -> Mapping[Place, PlaceRefusal]:
+        waiting: dict[Place, deque[_Outgoing]] = {}
+        for event in events:
+            waiting.setdefault((event.topic or "", event.partition), deque()).append(_Outgoing(event, self.service))
+        sent: Counter[Place] = Counter()
+        refused: dict[Place, PlaceRefusal] = {}
+        if not waiting:
+            return {}
+        producer, self._idle, well = self._idle, None, False
+        try:
+            producer = producer or await self._connected()
+            while waiting := {place: left for place, left in waiting.items() if left and place not in refused}:
+                for place, reason in (await self._round(producer, waiting, sent)).items():
+                    refused[place] = PlaceRefusal(sent[place], reason)
+            well = not refused
+        finally:
+            if producer is not None:
+                (self._keep if well else self._discard)(producer)
+        return refused
 
-    @staticmethod
-    async def _round(producer: AIOKafkaProducer, waiting: Sequence["_Outgoing"]) -> list["_Outgoing"]:
-        """Sends the next batch of every partition and returns what did not fit."""
-        batches: dict[tuple[str, int], Any] = {}
-        full: set[tuple[str, int]] = set()
-        left = []
-        for outgoing in waiting:
-            place = outgoing.place
-            batch = batches.get(place)
-            if batch is None:
-                batch = batches[place] = producer.create_batch()
-            elif place not in full and batch.size() + outgoing.size > BATCH_BYTES_MAX:
-                full.add(place)
-            if place in full or not outgoing.into(batch):
-                full.add(place)
-                left.append(outgoing)
-        sent = [
-            await producer.send_batch(batch, topic, partition=partition)
-            for (topic, partition), batch in batches.items()
-        ]
-        await asyncio.gather(*sent)
-        return left
+    async def _round(
+        self, producer: AIOKafkaProducer, waiting: Mapping[Place, deque["_Outgoing"]], sent: Counter[Place]
+    ) -> dict[Place, str]:
+        """Sends the next batch of every place, counts what is acknowledged, and says who refuses, and why."""
+        tasks = {
+            asyncio.create_task(self._acknowledged(producer, place, left)): place for place, left in waiting.items()
+        }
+        outage: Outage | None = None
+        refusing: dict[Place, str] = {}
+        try:
+            _, silent = await asyncio.wait(tasks, timeout=PATIENCE_SECONDS)
+            if silent:
+                self._keep(await self._connected())
+                await asyncio.wait(silent, timeout=PATIENCE_SECONDS)
+        except Outage as away:
+            outage = away
+        finally:
+            for task in tasks:
+                task.cancel()  # of those that are done nothing is taken back
+        for task, place in tasks.items():
+            if not task.done():
+                refusing[place] = str(outage or self._why_silent(producer, place))
+            elif isinstance(error := task.exception(), CLIENT_ERRORS):
+                refusing[place] = f"{type(error).__name__}: {error}"
+            else:
+                sent[place] += task.result()
+        if outage is not None and not sent:
+            raise outage
+        return refusing
+
+    async def _acknowledged(self, producer: AIOKafkaProducer, place: Place, left: deque["_Outgoing"]) -> int:
+        """How many: as many as one batch holds."""
+        batch = producer.create_batch()
+        while left and not (batch.record_count() and batch.size() + left[0].size > BATCH_BYTES_MAX):
+            if not left[0].into(batch):
+                break
+            left.popleft()
+        topic, partition = self.prefix + place[0], place[1]
+        if partition not in await producer.partitions_for(topic):
+            raise UnknownTopicOrPartitionError
+        await (await producer.send_batch(batch, topic, partition=partition))
+        return int(batch.record_count())
+
+    def _why_silent(self, producer: AIOKafkaProducer, place: Place) -> str:
+        cluster, at = producer.client.cluster, TopicPartition(self.prefix + place[0], place[1])
+        if cluster.partitions_for_topic(at.topic) is None:
+            return "there is no such topic"
+        if cluster.leader_for_partition(at) in (None, -1):
+            return "it has no leader"
+        return f"not acknowledged within {2 * PATIENCE_SECONDS} s"
+
+    def _keep(self, producer: AIOKafkaProducer) -> None:
+        if self._idle is None:
+            self._idle = producer
+        else:
+            self._discard(producer)
 
     async def _connected(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -74,20 +119,26 @@ class KafkaPublisher:
             max_request_size=4 * DEAD_LETTER_BYTES_MAX,
             request_timeout_ms=10_000,
         )
-        self._producer = producer
-        await producer.start()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await producer.start()
+        except BaseException as error:
+            self._discard(producer)
+            if isinstance(error, CLIENT_ERRORS):
+                raise Outage(f"kafka: {type(error).__name__}: {error}") from error
+            raise
         return producer
 
-    def _discard(self) -> None:
+    def _discard(self, producer: AIOKafkaProducer) -> None:
         """Stopping a producer whose broker is away may hang: it does so on its own."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            task = asyncio.create_task(_stop(producer))
-            self._discarding.add(task)
-            task.add_done_callback(self._discarding.discard)
+        task = asyncio.create_task(_stop(producer))
+        self._discarding.add(task)
+        task.add_done_callback(self._discarding.discard)
 
     async def stop(self) -> None:
-        self._discard()
+        if self._idle is not None:
+            self._discard(self._idle)
+            self._idle = None
         if self._discarding:
             await asyncio.wait(self._discarding, timeout=5)
 
@@ -95,10 +146,9 @@ class KafkaPublisher:
 class _Outgoing:
     """An event as it goes out."""
 
-    __slots__ = ("headers", "key", "place", "size", "value")
+    __slots__ = ("headers", "key", "size", "value")
 
-    def __init__(self, event: StoredEvent, service: str, prefix: str) -> None:
-        self.place = (prefix + (event.topic or ""), event.partition)
+    def __init__(self, event: StoredEvent, service: str) -> None:
         self.key, self.value, self.headers = codec.published(event, service)
         self.size = codec.size_of(self.headers) + len(self.value or b"")
 
