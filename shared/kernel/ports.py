@@ -176,10 +176,6 @@ class Commit:
         return [claim.position - said[claim.shard] for claim in self.claims]
 
 
-Place = tuple[str, int]
-"""(topic, shard)"""
-
-
 class Source(Protocol):
     """Records of the shards we own."""
 

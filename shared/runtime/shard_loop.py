@@ -81,8 +81,8 @@ class ShardLoop:
     # -- ownership -----------------------------------------------------------------------------------------------------
 
     async def claim(self, numbers: Sequence[int]) -> None:
-        """Takes shards over: fence, inherit the unpublished tail, look at parked orders again, read on. One that does not
-        fit the logs is ours, so that it is nobody's, and not served."""
+        """Takes shards over: fence, inherit the unpublished tail, look at parked orders again, read on. One that does
+        not fit the logs is ours, so that it is nobody's, and not served."""
         async with self._turn:
             claims = await self.store.claim(numbers, self.owner)
             taken = [Shard(claim, published_noted=claim.published) for claim in claims]

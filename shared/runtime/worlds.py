@@ -95,7 +95,8 @@ class WorldCheck:
     ) -> None:
         self.service, self.topics = service, topics
         self.store, self.source, self.problems, self.clock = store, source, problems, clock
-        self.outputs = written_by(service)
+        self.outputs = [topic for topic in written_by(service) if not topic.endswith(".dead-letters")]
+        """Nobody acts on dead letters: what becomes of them holds up nothing."""
         self._unfit: dict[int, tuple[datetime, list[Discrepancy]]] = {}
         """Shard -> what was seen, and when."""
         self._unread_told: dict[Place, int] = {}
@@ -110,7 +111,8 @@ class WorldCheck:
         wrong = {claim.shard: [*self._of_logs(claim, logs, {})] for claim in claims}
         fit = [claim for claim in claims if not wrong[claim.shard]]
         # Where outsiders write, a number says nothing: they may write what they like.
-        known = {place: said for place, said in (await self.store.said(fit)).items() if place[0] in SERVICES_WRITE}
+        accountable = SERVICES_WRITE.intersection(self.outputs)
+        known = {place: said for place, said in (await self.store.said(fit)).items() if place[0] in accountable}
         sources = {claim.shard: codec.source_of(self.service, claim.shard) for claim in fit}
         logs = {place: found for place, found in logs.items() if place[1] in sources}
         said = await self.source.said(sources, known, logs)

@@ -19,8 +19,10 @@ from shared.kernel.ports import Headers, Outage, PlaceRefusal, Publisher, Record
 from shared.runtime.kafka.publisher import KafkaPublisher
 from shared.runtime.memory import MemoryBus, MemoryPublisher
 from tests.support.topics import reader
+from tests.support.waiting import until
 
 PARTITIONS = 3
+LARGE = 20_000
 TOPICS = ("order.events", "timer.commands", "order.dead-letters")
 
 
@@ -30,7 +32,7 @@ class Bench:
     read: Callable[[str, int, int], Awaitable[list[Record]]]
     """(topic, partition, how many) -> all that lies there: exactly so many."""
     limit: Callable[[str, int], Awaitable[None]]
-    """(topic, bytes) -> from now on it takes no records that are larger."""
+    """(topic, bytes) -> from now on it takes no records that are larger; the last partition is written to."""
 
 
 @pytest.fixture
@@ -58,6 +60,12 @@ async def bench(real: Stack | None) -> AsyncIterator[Bench]:
             resource = ConfigResource(ConfigResource.Type.TOPIC, prefix + topic, incremental_configs=[changed])
             admin = await connect({"bootstrap.servers": real.bootstrap_servers}, seconds=10)
             await answers(admin.incremental_alter_configs([resource]))
+            probe = event(99, partition=PARTITIONS - 1, topic=topic, data=bytes(LARGE))
+
+            async def in_force() -> bool:
+                return bool(await publisher.send([probe])) == (most < LARGE)
+
+            await until("the limit is in force", in_force)
 
         yield Bench(publisher, read, limit)
     await publisher.stop()
@@ -137,10 +145,15 @@ async def test_what_no_batch_can_hold_goes_out_in_several_and_stays_in_order(ben
 
 
 async def test_what_one_place_refuses_keeps_nothing_else_back_and_can_be_sent_again(bench: Bench) -> None:
-    large, refusing = bytes(20_000), ("order.events", 1)
-    await bench.limit("order.events", 10_000)
+    refusing = ("order.events", 1)
+    await bench.limit("order.events", LARGE // 2)
     rows = [event(number, partition=number % 2) for number in range(1, 9)]
-    rows += [event(9, partition=1, data=large), event(10), event(11, partition=1), event(12, topic="timer.commands")]
+    rows += [
+        event(9, partition=1, data=bytes(LARGE)),
+        event(10),
+        event(11, partition=1),
+        event(12, topic="timer.commands"),
+    ]
     refused = await bench.publisher.send(rows)
     assert refused.keys() == {refusing}
     assert "MessageSizeTooLarge" in refused[refusing].reason

@@ -161,7 +161,7 @@ async def test_of_whom_too_much_waits_nothing_more_is_taken_and_of_others_all_is
 ) -> None:
     monkeypatch.setattr(outbox, "UNPUBLISHED_MAX", 10)
     shop, process = await shop_with_a_refused_letter()
-    process.loop.source = Fetching(shop.bus, process.source.topics)
+    process.loop.source = Fetching(shop.bus, process.source.topics, "order")
     process.loop.drop(range(PARTITIONS))
     await process.claim()
     loop = asyncio.create_task(process.loop.run())

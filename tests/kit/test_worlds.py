@@ -10,7 +10,7 @@ from shared.runtime import worlds
 from shared.runtime.worlds import of_inputs, of_outputs
 from tests.kit.counter_decider import counter_decider
 from tests.kit.own_inputs import NoInputs
-from tests.kit.test_shard_loop import Process, Shop, add
+from tests.kit.test_shard_loop import Process, Shop, add, garbage
 
 EVENTS, COMMANDS = "dispute.events", "order.commands"
 
@@ -227,7 +227,18 @@ async def test_what_was_committed_and_never_said_is_no_discrepancy() -> None:
     await process.work()
     restarted = await shop.process()
     assert sorted(served(restarted)) == [0, 1]
+    await restarted.publish()
     assert len(shop.published()) == 9
+
+
+async def test_dead_letters_that_are_gone_are_missed_by_nobody() -> None:
+    shop, process = await shop_that_sold()
+    garbage(shop)
+    await process.settle()
+    assert len(shop.published("order.dead-letters")) == 1
+    shop.bus.make_anew("order.dead-letters")
+    assert len(await process.loop.world.look(list(process.loop.shards.values()))) == 0
+    assert sorted(served(await shop.process())) == [0, 1]
 
 
 async def test_events_that_the_bus_has_not_any_more_stop_the_shard() -> None:
