@@ -62,7 +62,12 @@ DETAILS = (
 class Shape(BaseModel):
     """A part of a message: exact, immutable, without surprises."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        strict=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # it may be an address
+    )
 
 
 class Actor(Shape):

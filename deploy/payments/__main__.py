@@ -112,5 +112,5 @@ async def _serve_both(settings: Settings) -> None:
 if __name__ == "__main__":
     internals.install()
     settings = Settings()
-    logs.start("payments", settings.log_level)
+    logs.start("payments", settings)
     asyncio.run(_serve_both(settings))

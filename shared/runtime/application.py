@@ -76,7 +76,7 @@ class Application(Generic[S]):
         """Until SIGTERM or SIGINT; gives its shards back first."""
         settings = self.settings()
         decider = self.decider(settings)
-        logs.start(decider.service, settings.log_level)
+        logs.start(decider.service, settings)
         internals.install()
         asyncio.run(self._run(settings, decider))
 

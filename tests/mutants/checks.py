@@ -28,6 +28,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "shared/kernel": ("tests/kit/test_decider.py",),
     "shared/rules/evidence.py": ("tests/domain/test_rules_evidence.py", "tests/domain/test_dispute_opening.py"),
     "shared/runtime/memory.py": ("tests/contract/test_store.py", "tests/contract/test_source.py"),
+    "shared/runtime/logs.py": ("tests/kit/test_hushed_logs.py",),
     "shared": ("tests/domain/test_policies.py",),
     "services/order": ("tests/domain/test_order*.py",),
     "services/dispute": ("tests/domain/test_dispute*.py",),

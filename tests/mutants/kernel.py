@@ -4,7 +4,7 @@ from shared import kernel, rules, runtime
 from shared.kernel import codec, stream
 from shared.kernel import policies as kernel_policies
 from shared.rules import calendar
-from shared.runtime import batch, memory, outbox, shard_loop, worlds
+from shared.runtime import batch, logs, memory, outbox, shard_loop, worlds
 from tests.mutants.changes import change, drop, flip, negate
 from tests.mutants.mutant import Mutant
 
@@ -230,6 +230,10 @@ MUTANTS = (
     Mutant(
         "headers are stored as text", lambda: kernel, change("__a.decode('latin-1')", "__a.decode(errors='replace')")
     ),
+    # -- the logs ------------------------------------------------------------------------------------------------------
+    Mutant("a bug's own words are logged", lambda: logs.words, change("return _COVERED", "return str(error)")),
+    Mutant("a row that the database refuses is logged", lambda: logs.words, change("__a.args[0] if __ else ''", "__a")),
+    Mutant("an address is logged", lambda: logs.JsonLines, change("_ADDRESS.sub(...) if __ else __a", "__a")),
     # -- what policies and calendars say -------------------------------------------------------------------------------
     Mutant(
         "holidays are working days",

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from shared.kernel.ports import Outage
+from shared.runtime.logs import words
 
 TIMEOUT_SECONDS = 30.0
 LET_GO_SECONDS = 10.0
@@ -29,7 +30,7 @@ def outage() -> Iterator[None]:
     try:
         yield
     except ERRORS as error:
-        raise Outage(f"database: {type(error).__name__}: {error}") from error
+        raise Outage(f"database: {type(error).__name__}: {words(error)}") from error
 
 
 async def connect(
