@@ -123,6 +123,8 @@ class Event(Message):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
     example: ClassVar[Mapping[str, Any]] = {"actor": None}
+    is_snapshot: ClassVar[bool] = False
+    """It holds the whole state of its stream: of what was said before it nothing is loaded any more."""
 
     order_id: Annotated[Id, Field(description="the order it is about")] = STAMPED
     actor: Annotated[
@@ -133,6 +135,11 @@ class Event(Message):
 
 class PrivateEvent(Event):
     """A fact that changes the state of one service and concerns nobody else: stored, not published."""
+
+
+def snapshots() -> list[str]:
+    """The wire types of the events that hold the whole state of their stream."""
+    return [type_ for type_, model in Message.MODELS.items() if issubclass(model, Event) and model.is_snapshot]
 
 
 class Reply(Event):

@@ -19,7 +19,7 @@ from schemas.instants import EPOCH, to_ms
 from schemas.mediation.commands import Seat
 from schemas.order.events import Placed
 from schemas.timer.events import Elapsed
-from schemas.topics import OUTSIDERS_WRITE, all_topics
+from schemas.topics import OUTSIDERS_WRITE
 from services.composition import DECIDERS
 from shared.kernel.codec import DeadLetter, Decoder
 from shared.kernel.ports import Record
@@ -32,8 +32,6 @@ WRITERS = {"payments.commands": ("refund",), "timer.commands": ALARMED}
 COMMAND_TOPICS = tuple(f"{service}.commands" for service in (*ALARMED, "timer"))
 BETWEEN_SHARDS = "mediation.roster"
 """Its partitions are those of whom something is told, not of who tells it."""
-EXPIRE = frozenset(topic.name for topic in all_topics() if topic.config["retention.ms"] != "-1")
-"""Topics whose records are not kept for ever."""
 
 LEDGER = "the ledger"
 ALARMS = "the pending alarms"

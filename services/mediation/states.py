@@ -12,7 +12,7 @@ from schemas.wire import Event
 from services.mediation import case as cases
 from services.mediation import roster
 from services.mediation.case import Case, CaseEvidenceNoted, MediationDeadline
-from services.mediation.roster import Roster, SeatGiven, SeatNoted
+from services.mediation.roster import Roster, RosterKept, SeatGiven, SeatNoted
 from shared.kernel.decider import Deadline
 
 
@@ -34,7 +34,9 @@ def evolve(state: State | None, event: Event) -> State | None:
             return Cases({**known, dispute_id: case}) if case else state
         case CaseEvidenceNoted(dispute_id=dispute_id) if isinstance(state, Cases) and dispute_id in state.of:
             return Cases({**state.of, dispute_id: cases.noted(state.of[dispute_id], event)})
-        case RosterEvent() | SeatNoted() | SeatGiven():
+        case RosterKept() if state is None:
+            return roster.restored(event)
+        case RosterEvent() | SeatNoted() | SeatGiven() | RosterKept():
             return roster.evolve(state if isinstance(state, Roster) else Roster(), event)
     return state
 

@@ -220,7 +220,7 @@ class Store(Protocol):
         ...
 
     async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[StoredEvent]]:
-        """The events of these (shard, stream) streams, in order."""
+        """The events of these (shard, stream) streams, in order, each from its last snapshot on."""
         ...
 
     async def commit(self, commit: Commit) -> None:

@@ -148,7 +148,7 @@ class Batch:
                 key = message.key.encode()
                 partition = self.home(key)
             data = message.model_dump_json().encode()
-            if len(data) > codec.OWN_DATA_BYTES_MAX:
+            if one.topic is not None and len(data) > codec.OWN_DATA_BYTES_MAX:
                 raise ValueError(f"{message.type} is too large to publish: {len(data)} bytes")
             events.append(
                 StoredEvent(

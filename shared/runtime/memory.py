@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from schemas.instants import to_ms
 from schemas.topics import SERVICES_WRITE, written_by
+from schemas.wire import snapshots
 from shared.kernel import codec
 from shared.kernel.codec import Decoder
 from shared.kernel.decider import Decider
@@ -182,11 +183,14 @@ class MemoryStore:
             raise Fenced
 
     async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[StoredEvent]]:
-        return {
-            (number, stream_id): [event for event in self.shards[number].events if event.stream_id == stream_id]
-            for number, stream_id in streams
-            if number in self.shards
-        }
+        whole = snapshots()
+        loaded: dict[tuple[int, str], list[StoredEvent]] = {}
+        for number, stream_id in streams:
+            stored = self.shards.get(number)
+            events = [event for event in stored.events if event.stream_id == stream_id] if stored else []
+            since = max((at for at, event in enumerate(events) if event.type in whole), default=0)
+            loaded[number, stream_id] = events[since:]
+        return loaded
 
     async def said(self, claims: Sequence[Claim]) -> dict[Place, int]:
         said: dict[Place, int] = {}

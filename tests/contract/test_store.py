@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from deploy.local.stack import Stack
+from schemas.wire import Message, PrivateEvent
 from shared.kernel import codec
 from shared.kernel.ports import SAID_EVENTS, Claim, Commit, Cursor, Fenced, Input, Outage, Record, Store, StoredEvent
 from shared.runtime.memory import START, MemoryStore
@@ -220,6 +221,31 @@ async def test_streams_are_loaded_in_order_and_apart_from_each_other(bench: Benc
     assert {stream: found for stream, found in loaded.items() if found} == {
         (0, "a"): [events[0], events[2], events[4]],
         (1, "a"): [event(1, "a", shard=1)],
+    }
+
+
+class Whole(PrivateEvent):
+    """The whole state of a stream."""
+
+    type = "some.whole.v1"
+    is_snapshot = True
+
+
+del Message.MODELS[Whole.type]
+
+
+async def test_a_stream_is_loaded_from_its_last_snapshot(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(Message.MODELS, Whole.type, Whole)
+    claim = await bench.claim()
+    kept: dict[str, Any] = {"type": Whole.type, "topic": None}
+    events = [event(1, "a"), event(2, "a", **kept), event(3, "b"), event(4, "a"), event(5, "a", **kept), event(6, "a")]
+    await bench.store.commit(commit(replace(claim, position=6, sequence=6), events=events))
+
+    loaded = await bench.store.load([(0, "a"), (0, "b")])
+
+    assert {stream: [one.position for one in some] for stream, some in loaded.items()} == {
+        (0, "a"): [5, 6],
+        (0, "b"): [3],
     }
 
 

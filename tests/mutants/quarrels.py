@@ -6,7 +6,7 @@ from services.dispute import cancelling, negotiating, returning, rulings, settli
 from services.dispute import domain as dispute_domain
 from services.dispute import policy as dispute_policy
 from services.dispute import states as dispute_states
-from services.mediation import case, deciding, offers, seating
+from services.mediation import case, deciding, offers, roster, seating
 from services.mediation import policy as mediation_policy
 from shared.rules import evidence, refusals
 from tests.mutants.changes import change, drop, flip, negate
@@ -164,8 +164,19 @@ MUTANTS = (
     Mutant("a mediator gets one case more than he has room for", lambda: mediation, flip("__ < __.capacity")),
     Mutant(
         "cases go by the mediators' names, not by their load",
-        lambda: mediation,
-        change("(__l[__o], __o)", "(__o, __l[__o])"),
+        lambda: roster._least_loaded,
+        change("next(__a, None)", "min(__a, default=None)"),
     ),
-    Mutant("of two rounds that wait the same mediator gets both", lambda: mediation, drop("__[__] += 1")),
+    Mutant("of two rounds that wait the same mediator gets both", lambda: roster._taken, change("1", "0")),
+    Mutant(
+        "one round that nobody with room may have holds up all that wait behind it",
+        lambda: roster._next,
+        change("min(__, key=__, default=__first)", "__first"),
+    ),
+    Mutant("the roster is never kept, and grows for ever", lambda: roster._serve, drop("if __.since_kept >= __: ...")),
+    Mutant(
+        "who takes the roster over knows of nobody who waits",
+        lambda: roster.restored,
+        drop("for __ in __.waiting: ..."),
+    ),
 )

@@ -7,17 +7,9 @@ from functools import cached_property
 
 from deploy.verify.checks.movements import Movements
 from deploy.verify.checks.order_balance import OrderBalance
-from deploy.verify.observation import (
-    ALARMS,
-    COMMAND_TOPICS,
-    DEAD_LETTER,
-    EXPIRE,
-    LATER,
-    LEDGER,
-    UNANSWERED,
-    Observation,
-)
+from deploy.verify.observation import ALARMS, COMMAND_TOPICS, DEAD_LETTER, LATER, LEDGER, UNANSWERED, Observation
 from deploy.verify.report import Violation, money
+from schemas.topics import KEPT_FOR_EVER
 
 
 @dataclass(frozen=True)
@@ -36,7 +28,7 @@ class Snapshot:
     @property
     def horizon(self) -> int:
         """What is older may have lain in a topic whose records expire."""
-        return max((at for (topic, _), at in self.begins.items() if topic in EXPIRE), default=0)
+        return max((at for (topic, _), at in self.begins.items() if topic not in KEPT_FOR_EVER), default=0)
 
     def is_late(self, since: int) -> bool:
         """What was to follow should be there."""

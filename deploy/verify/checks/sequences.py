@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from deploy.verify.checks.order_history import OrderHistory, Snapshot
-from deploy.verify.observation import EXPIRE, UNREADABLE, Observation
+from deploy.verify.observation import UNREADABLE, Observation
 from deploy.verify.report import Violation
+from schemas.topics import KEPT_FOR_EVER
 
 
 def check(history: OrderHistory) -> Iterator[Violation]:
@@ -54,7 +55,7 @@ def check_shard(source: str, written: Iterable[Observation], snapshot: Snapshot)
 
 def check_beginnings(snapshot: Snapshot) -> Iterator[Violation]:
     for topic, partition in snapshot.begins:
-        if topic not in EXPIRE:
+        if topic in KEPT_FOR_EVER:
             gone = f"{topic}/{partition} does not begin at its beginning: events are for ever, and its first are gone"
             yield Violation("S4", gone)
 

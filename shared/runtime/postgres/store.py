@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from schemas.wire import snapshots
 from shared.kernel import codec
 from shared.kernel.ports import SAID_EVENTS, Claim, Commit, Cursor, Fenced, Place, Projection, Record, StoredEvent
 from shared.runtime.postgres.database import outage
@@ -70,6 +71,16 @@ EVENT = ", ".join(COLUMNS)
 LOAD = f"""
 SELECT {EVENT} FROM event JOIN unnest($1::int[], $2::text[]) AS wanted (shard, order_id) USING (shard, order_id)
 ORDER BY shard, position
+"""
+LOAD_FROM_SNAPSHOT = f"""
+SELECT {EVENT} FROM event JOIN (
+    SELECT wanted.*, (
+        SELECT max(position) FROM event AS whole
+        WHERE whole.shard = wanted.shard AND whole.order_id = wanted.order_id AND whole.type = ANY ($3::text[])
+    ) AS since
+    FROM unnest($1::int[], $2::text[]) AS wanted (shard, order_id)
+) AS wanted USING (shard, order_id)
+WHERE position >= coalesce(since, 0) ORDER BY shard, position
 """
 UNPUBLISHED = f"""
 SELECT {EVENT} FROM event WHERE shard = $1 AND position > $2 AND topic IS NOT NULL ORDER BY position LIMIT $3
@@ -153,8 +164,10 @@ class PostgresStore:
 
     async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[StoredEvent]]:
         loaded: dict[tuple[int, str], list[StoredEvent]] = {}
+        whole = snapshots()
+        query = (LOAD_FROM_SNAPSHOT, *_columns(streams, 2), whole) if whole else (LOAD, *_columns(streams, 2))
         with outage():
-            for row in await self.pool.fetch(LOAD, *_columns(streams, 2)):
+            for row in await self.pool.fetch(*query):
                 loaded.setdefault((row["shard"], row["order_id"]), []).append(_read(row))
         return loaded
 
