@@ -15,10 +15,13 @@ class Mailbox:
         self.messages: list[EmailMessage] = []
         self.port = 0
         self._folder = folder
+        self._kept = 0
+        """The number of the last file; a folder may have mail of before."""
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._kept = max((int(file.stem) for file in self._folder.glob("*.eml") if file.stem.isdigit()), default=0)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: SMTP(self, loop=loop), "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -30,5 +33,6 @@ class Mailbox:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 (aiosmtpd's name)
         content = envelope.original_content or b""
         self.messages.append(message_from_bytes(content, _class=EmailMessage, policy=policy.default))
-        (self._folder / f"{len(self.messages):06}.eml").write_bytes(content)
+        self._kept += 1
+        (self._folder / f"{self._kept:06}.eml").write_bytes(content)
         return "250 OK"

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 _PATIENCE_SECONDS = 3.0
@@ -23,13 +24,15 @@ class Reaper:
     until we reap it the kernel keeps the number, and whoever reaps it calls `forget`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, holds: Sequence[int] = ()) -> None:
+        """`holds`: descriptors that it keeps open as long as it lives."""
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
+            pass_fds=holds,
             start_new_session=True,  # a Ctrl-C at the terminal is for us, not for the reaper
         )
 

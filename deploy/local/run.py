@@ -70,8 +70,14 @@ def guide(stack: Stack) -> str:
     lines = [
         f"Kafka       {stack.bootstrap_servers}",
         f"PostgreSQL  {stack.database_url}",
-        f"Kept in     {stack.folder} (data, logs/, mail/)",
+        f"Kept in     {stack.folder}",
+        f"Mail        {stack.folder / 'mail'}, a file each; by SMTP to 127.0.0.1:{stack.smtp_port}",
+        f"Logs        {stack.folder / 'logs'}, a file each for Kafka, PostgreSQL and every service",
         f"Topics      {', '.join(topic.name for topic in stack.topics)}",
+        "",
+        "Is all well? Each service says it, with a sentence for what is not; /alive, /metrics, /asyncapi beside it:",
+        "",
+        *(f"    {name:12}  {service.http}/health" for name, service in stack.services.items()),
         "",
         "A first command, from the repository in another terminal:",
         "",
@@ -81,7 +87,11 @@ def guide(stack: Stack) -> str:
         "",
         its_answer(stack.bootstrap_servers),
         "",
-        "Ctrl-C ends everything; the data stays.",
+        "make verify proves on it that no penny is lost. An order's life:",
+        "",
+        f"KAFKA_BOOTSTRAP_SERVERS={stack.bootstrap_servers} make history ORDER={ORDER}",
+        "",
+        "Ctrl-C (or SIGTERM) ends everything and gives every port back; the data stays.",
     ]
     return "\n".join(lines)
 

@@ -6,10 +6,11 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from deploy.local import folder_lock
 from deploy.local.kafka import Kafka
 from deploy.local.mailbox import Mailbox
 from deploy.local.postgres import Postgres
@@ -42,8 +43,19 @@ class ServiceProcess(Child):
     async def ready(self) -> None:
         await self._until(self._said_ready)
 
+    @property
+    def http(self) -> str:
+        """Where it is asked how it is, http://host:port."""
+        return str(next(said["http"] for said in self._said("listening")))
+
     async def _said_ready(self) -> bool:
-        return any(_event(line) == "ready" for line in self._lines() if "ready" in line)
+        return any(self._said("ready"))
+
+    def _said(self, event: str) -> Iterator[Mapping[str, Any]]:
+        """What it has logged under this name."""
+        for line in self._lines():
+            if event in line and (entry := _entry(line)).get("event") == event:
+                yield entry
 
 
 class Stack:
@@ -75,6 +87,7 @@ class Stack:
         self._named: Mapping[str, str] = {} if own_servers else os.environ
         self._say = say
         self._reaper: Reaper | None = None
+        self._lock: int | None = None
         self._kafka: Kafka | None = None
         self._postgres: Postgres | None = None
 
@@ -114,6 +127,7 @@ class Stack:
             "RECOURSE_MAIL_FROM": "Recourse <no-reply@recourse.example>",
             "RECOURSE_TOPIC_PREFIX": self._topic_prefix,
             "RECOURSE_REFUND_PROVIDER": "sandbox",
+            "RECOURSE_HTTP_PORT": "0",  # one that was set for a service cannot be all of theirs
         }
         environment = {**os.environ, **settings, **(env or {})}
         added = {name: ServiceProcess(name, self._log(name), self._reaper, environment) for name in names}
@@ -121,7 +135,10 @@ class Stack:
         await _all(service.start() for service in added.values())
 
     async def __aenter__(self) -> Self:
-        self._reaper = Reaper()
+        if self._data is not None:
+            self._data.mkdir(parents=True, exist_ok=True)
+            self._lock = await folder_lock.lock(self._data)
+        self._reaper = Reaper([] if self._lock is None else [self._lock])
         try:
             await self._open(self._reaper)
         except BaseException:
@@ -139,6 +156,8 @@ class Stack:
             await _all(server.stop() for server in (self._kafka, self._postgres) if server is not None)
         finally:
             await asyncio.to_thread(self._reaper.close)
+            if self._lock is not None:
+                os.close(self._lock)
 
     async def _open(self, reaper: Reaper) -> None:
         began = time.monotonic()
@@ -147,7 +166,6 @@ class Stack:
             reaper.remove_at_end(self.folder)
         else:
             self.folder = self._data
-            self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711)  # started by root, PostgreSQL runs as another user, who must pass
         self.mailbox = Mailbox(self.folder / "mail")
         await _all([self._open_kafka(reaper), self._open_postgres(reaper), self.mailbox.open()])
@@ -188,10 +206,10 @@ async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
         raise failures.exceptions[0] from None
 
 
-def _event(line: str) -> object:
-    """The event that a line of a service's log reports, if it is one."""
+def _entry(line: str) -> Mapping[str, Any]:
+    """What a line of a service's log reports; empty for another's."""
     try:
         entry = json.loads(line)
     except ValueError:
-        return None
-    return entry.get("event") if isinstance(entry, dict) else None
+        return {}
+    return entry if isinstance(entry, dict) else {}

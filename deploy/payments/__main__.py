@@ -14,7 +14,6 @@ from collections import Counter
 from itertools import count
 from typing import Any
 
-import uvicorn
 from aiokafka import AIOKafkaProducer
 
 from deploy.payments.provider import Answer, Provider
@@ -22,7 +21,7 @@ from deploy.payments.records import answers, written
 from schemas.payments.commands import PaymentCommand
 from schemas.payments.events import PaymentEvent
 from shared.kernel.codec import header
-from shared.runtime import logs
+from shared.runtime import logs, web
 from shared.runtime.kafka import internals
 from shared.runtime.kafka.connection import CLIENT_ERRORS, connection
 from shared.runtime.kafka.reading import LogReader
@@ -94,18 +93,9 @@ class PaymentService:
 async def _serve_both(settings: Settings) -> None:
     """Until SIGTERM or SIGINT, which the web server listens for."""
     service = PaymentService(settings)
-    web = uvicorn.Config(
-        service.health,
-        settings.http_host,
-        settings.http_port,
-        interface="asgi3",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-    )
     async with asyncio.TaskGroup() as group:
         work = group.create_task(service.run())
-        await uvicorn.Server(web).serve()
+        await web.serve(settings, service.health, interface="asgi3", lifespan="off")
         work.cancel()
 
 

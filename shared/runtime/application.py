@@ -17,7 +17,6 @@ from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 import asyncpg
-import uvicorn
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from faststream.kafka import KafkaBroker
 
@@ -26,7 +25,7 @@ from shared.kernel.decider import Decider
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Fenced, Outage
 from shared.rules import policies
-from shared.runtime import database_check, logs, topic_check
+from shared.runtime import database_check, logs, topic_check, web
 from shared.runtime.health import Health, routes
 from shared.runtime.kafka import internals
 from shared.runtime.kafka.connection import CLIENT_ERRORS, connection, security
@@ -95,8 +94,7 @@ class Application(Generic[S]):
             on_shutdown=[process.end],
             logger=None,
         )
-        web = uvicorn.Config(app, settings.http_host, settings.http_port, log_config=None, access_log=False)
-        await uvicorn.Server(web).serve()
+        await web.serve(settings, app)
 
     async def _database_ready(self, url: str, service: str) -> None:
         await database_check.check(url)

@@ -42,8 +42,8 @@ class Settings(BaseSettings):
     look_seconds: float = Field(default=1.0, gt=0)
     """Members look so often who else is there, and whenever one says that something has changed."""
     http_host: str = "127.0.0.1"
-    http_port: int = Field(default=0, ge=0)
-    """Of /health and /asyncapi; 0: any free port, said in the log."""
+    http_port: int = Field(default=0, ge=0, le=65_535)
+    """Of /alive, /health, /metrics and /asyncapi; 0: any free port. Which it is, is said in the log (`listening`)."""
     log_level: str = "INFO"
 
     @model_validator(mode="after")

@@ -3,10 +3,17 @@
 import asyncio
 import json
 import os
+import re
+import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import mkdtemp
+from urllib.request import urlopen
 
 import asyncpg
 import psutil
@@ -15,12 +22,14 @@ import pytest_asyncio
 from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.partitioner import murmur2
 
+from deploy.local import folder_lock
+from deploy.local.mailbox import Mailbox
 from deploy.local.processes import LocalStackError
 from deploy.local.run import ORDER, first_command
 from deploy.local.stack import REPO, Stack
 from deploy.setup.job import SetUpFailed
 from deploy.setup.topics import create_topics
-from schemas.topics import Topic
+from schemas.topics import SERVICES, Topic
 from tests.support.topics import first, producer
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
@@ -89,14 +98,14 @@ async def test_the_first_command_of_make_run_lies_where_its_key_belongs(stack: S
     assert json.loads(record.value)["subject"] == ORDER
 
 
-async def test_mail_is_kept(stack: Stack) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", stack.smtp_port)
+async def hand_over(port: int, subject: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     said = [
         "HELO x",
         "MAIL FROM:<a@example.com>",
         "RCPT TO:<b@example.com>",
         "DATA",
-        "Subject: Hi",
+        f"Subject: {subject}",
         "",
         "Yes",
         ".",
@@ -105,6 +114,10 @@ async def test_mail_is_kept(stack: Stack) -> None:
     writer.write("".join(f"{line}\r\n" for line in said).encode())
     await reader.read()
     writer.close()
+
+
+async def test_mail_is_kept(stack: Stack) -> None:
+    await hand_over(stack.smtp_port, "Hi")
     assert [message["Subject"] for message in stack.mailbox.messages] == ["Hi"]
 
 
@@ -148,6 +161,73 @@ async def test_topics_are_created_once_and_never_repartitioned(stack: Stack) -> 
     await create_topics(stack.bootstrap_servers, [Topic("twice", 3)])
     with pytest.raises(SetUpFailed, match="twice: partitions is 3, declared 4"):
         await create_topics(stack.bootstrap_servers, [Topic("twice", 4)])
+
+
+async def test_mail_of_before_is_kept(tmp_path: Path) -> None:
+    for number in (1, 2):
+        mailbox = Mailbox(tmp_path)
+        await mailbox.open()
+        await hand_over(mailbox.port, f"Letter {number}")
+        mailbox.close()
+    kept = texts(tmp_path, "*.eml")
+    assert [kept[file].splitlines()[0] for file in sorted(kept)] == ["Subject: Letter 1", "Subject: Letter 2"]
+
+
+async def test_make_run_says_where_all_is_shares_its_folder_with_nobody_and_gives_all_back() -> None:
+    folder = Path(mkdtemp(prefix="recourse-run-"))
+    try:
+        first_run = await make_run(folder)
+        said = await guide_of(first_run)
+        for service in SERVICES:
+            [url] = re.findall(rf"^ +{service} +(http://\S+/health)$", said, re.MULTILINE)
+            assert await asyncio.to_thread(answers, url)
+        assert re.search(rf"^Mail +{folder}/mail\b", said, re.MULTILINE)
+        assert all((folder / "logs" / f"{name}.log").exists() for name in ("kafka", "postgres", *SERVICES))
+        kept = texts(folder, "*/*port")
+        assert len(kept) == 3
+
+        second_run = await make_run(folder)
+        _, refused = await asyncio.wait_for(second_run.communicate(), 30)
+        assert f"Another stack has {folder} (process {first_run.pid})" in refused.decode()
+        assert second_run.returncode == 1
+        assert texts(folder, "*/*port") == kept, "where make verify looks for the first"
+        assert first_run.returncode is None
+
+        family = processes_of(first_run.pid)[1:]
+        first_run.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(first_run.wait(), 60) == 0
+        assert all(is_dead(pid) for pid in family)
+        assert all(is_free(int(port)) for port in kept.values())
+        os.close(await folder_lock.lock(folder))
+    finally:
+        shutil.rmtree(folder)
+
+
+async def make_run(folder: Path) -> asyncio.subprocess.Process:
+    argv = [sys.executable, "-m", "deploy.local.run", "--data", str(folder)]
+    named = {"KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"}
+    environment = {name: value for name, value in os.environ.items() if name not in named}
+    pipe = subprocess.PIPE
+    return await asyncio.create_subprocess_exec(*argv, cwd=REPO, env=environment, stdout=pipe, stderr=pipe)
+
+
+async def guide_of(run: asyncio.subprocess.Process) -> str:
+    assert run.stdout is not None
+    return (await asyncio.wait_for(run.stdout.readuntil(b"the data stays.\n"), 120)).decode()
+
+
+def texts(folder: Path, pattern: str) -> dict[Path, str]:
+    return {file: file.read_text("utf-8") for file in folder.glob(pattern)}
+
+
+def answers(url: str) -> bool:
+    with urlopen(url, timeout=5) as answer:
+        return bool(json.loads(answer.read())["healthy"])
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 async def test_sigkill_of_the_parent_leaves_no_process_and_no_data() -> None:
