@@ -19,7 +19,6 @@ from shared.runtime.partitions import home_among
 from shared.runtime.postgres import database
 from shared.runtime.progress import STALLED_AFTER, Progress, Reach
 from shared.runtime.shard_loop import ShardLoop
-from tests.house.reading import ROOT
 from tests.kit.counter_decider import counter_decider
 
 SHARDS = 3
@@ -251,17 +250,3 @@ async def test_who_looks_says_it_once_in_the_log_though_nobody_asks(
         process.reached.set()
         process.health.judge()
     assert [record.levelname for record in caplog.records] == ["CRITICAL", "WARNING"]
-
-
-async def test_every_recipe_is_on_the_page(process: Process) -> None:
-    page = (ROOT / "docs" / "OPERATIONS.md").read_text("utf-8")
-    headings = {line.lstrip("# ").lower().replace(" ", "-") for line in page.splitlines() if line.startswith("#")}
-    process.reached.clear()
-    process.complete.clear()
-    process.database_ahead, process.read_only = timedelta(hours=1), True
-    process.overdue.append(1)
-    await process.after(SECOND, Reach(fetched=7, received=7, stable=7, end=9), steps=False)
-    told = await process.after(LATE, Reach(fetched=7, received=7, stable=7, end=9), steps=False)
-    recipes = {problem["recipe"].partition("#")[2] for problem in told["problems"]}
-    assert len(told["problems"]) == 8
-    assert recipes <= headings
