@@ -110,7 +110,6 @@ class Health:
         for (topic, shard), offset in self.progress.held_up().items():
             sentence = f"A producer began a transaction in {topic}/{shard} at offset {offset} and does not end it."
             yield f"{KIND}{topic}/{shard} transaction", Problem(sentence, "an-open-transaction")
-
         for number, (times, kind) in self.loop.outages.lasting().items():
             sentence = f"Shard {number} met {times} outages and committed nothing in between; the last was {kind}."
             yield f"{KIND}shard {number}", Problem(sentence, "nothing-is-handled")

@@ -1,12 +1,13 @@
 """Migrations on a real PostgreSQL."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from shared.runtime.postgres.database import connect
+from shared.runtime.postgres.database import ask, connect, create_pool
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 
 pytestmark = pytest.mark.stack
@@ -55,6 +56,16 @@ async def test_a_migration_that_fails_leaves_nothing_and_may_be_mended(database_
 async def test_schemas_do_not_see_each_others_migrations(database_url: str, folder: Path) -> None:
     (folder / "0001_a.sql").write_text("CREATE TABLE gift (id int)")
     assert await migrate(database_url, "one", [folder]) == await migrate(database_url, "two", [folder])
+
+
+async def test_a_database_says_what_time_it_is_and_whether_it_takes_writes(database_url: str) -> None:
+    pool = await create_pool(database_url, "gift", 1)
+    answer = await ask(pool)
+    assert not answer.read_only
+    assert abs(answer.time - datetime.now(UTC)) < timedelta(minutes=1)
+    await pool.execute("SET default_transaction_read_only = on")
+    assert (await ask(pool)).read_only
+    await pool.close()
 
 
 async def test_the_database_itself_takes_no_second_row_at_a_position(database_url: str) -> None:
