@@ -3,25 +3,34 @@
 import asyncio
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 import httpcore
 
-NOT_PUBLIC = tuple(ip_network(net) for net in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16", "64:ff9b:1::/48"))
-"""What not every version of Python knows for special; and a cloud's own service for its machines."""
+SPECIAL = tuple(
+    ip_network(words[0])
+    for line in Path(__file__).with_name("special_addresses.txt").read_text().splitlines()
+    if (words := line.partition("#")[0].split())
+)
+UNICAST = IPv6Network("2000::/3")
+"""All of IPv6 that is given out to machines; site-local and IPv4-compatible addresses, for two, lie elsewhere."""
 NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
-    """Whether it is a machine out there, also when an IPv4 address is written within an IPv6 one."""
-    found: IPv4Address | IPv6Address = ip_address(address)
-    if isinstance(found, IPv6Address):
-        within = found.ipv4_mapped or found.sixtofour
-        if within is None and found in NAT64:
-            within = IPv4Address(int(found) & 0xFFFF_FFFF)
-        found = within or found
-    special = found.is_multicast or found.is_reserved or any(found in network for network in NOT_PUBLIC)
-    return found.is_global and not special
+    """Whether it is a machine out there; an address that carries IPv4 ones is where those are."""
+    found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    within = _within(found) if isinstance(found, IPv6Address) else [found]
+    if within:
+        return not any(one in special for one in within for special in SPECIAL)
+    return found in UNICAST and not any(found in special for special in SPECIAL)
+
+
+def _within(address: IPv6Address) -> list[IPv4Address]:
+    if address in NAT64:
+        return [IPv4Address(int(address) & 0xFFFF_FFFF)]
+    return [one for one in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())) if one is not None]
 
 
 class NotPublic(Exception):

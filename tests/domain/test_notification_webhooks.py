@@ -4,6 +4,7 @@ import hmac
 import json
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 from schemas.notification.events import NotificationFailed, NotificationSent, Queued, WebhookQueued
 from schemas.notification.shapes import Recipient, RecipientRole
 from services.notification.domain import DECIDER, Attempted, decider
-from services.notification.network import is_public
+from services.notification.network import SPECIAL, is_public
 from services.notification.policy import ATTEMPTS_MAX
 from services.notification.projection import TAKEN
 from services.notification.subscriptions import SUBSCRIPTIONS
@@ -68,6 +69,32 @@ ff02::1                       -
 64:ff9b::169.254.169.254      -
 64:ff9b::93.184.216.34        yes
 2002:a9fe:a9fe::1             -
+2002:5db8:d822::1             yes
+::ffff:93.184.216.34          yes
+::ffff:0:93.184.216.34        -
+::93.184.216.34               -
+64:ff9b:1::93.184.216.34      -
+2001:0:5db8:d822::f5ff:fffe   -
+2001:0:a00:1::a247:27dd       -
+2001:0:5db8:d822::a247:27dd   yes
+192.0.0.9                     -
+192.88.99.2                   -
+239.255.255.250               -
+fec0::1                       -
+feff::1                       -
+3fff::1                       -
+3fff:fff:ffff::1              -
+5f00::1                       -
+100::1                        -
+100:0:0:1::1                  -
+2001:db8::1                   -
+2001:20::1                    -
+2001:1ff::1                   -
+2001:200::1                   yes
+3ffe::1                       yes
+4000::1                       -
+a000::1                       -
+ff0e::1                       -
 """
 
 
@@ -146,6 +173,13 @@ def test_what_an_answer_leads_to(status: str, attempt: str, expected: str) -> No
         if isinstance(one, NotificationFailed):
             assert (one.problem, one.smtp_status, one.http_status) == ("refused", None, int(status))
     assert desk.refolded() == desk.state
+
+
+@pytest.mark.parametrize("network", SPECIAL, ids=str)
+def test_nothing_in_a_special_block_gets_a_webhook(network: IPv4Network | IPv6Network) -> None:
+    """Its first address and its last; those that carry an IPv4 address carry 0.0.0.0 and 255.255.255.255 then."""
+    assert not is_public(str(network[0]))
+    assert not is_public(str(network[-1]))
 
 
 @pytest.mark.parametrize(("address", "_", "expected"), list(cells(ADDRESSES)))

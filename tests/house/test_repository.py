@@ -134,3 +134,25 @@ def test_pages_name_modules_that_are_there() -> None:
         if not any((ROOT / module.replace(".", "/")).with_suffix(suffix).exists() for suffix in ("", ".py"))
     ]
     assert not gone, "\n".join(gone)
+
+
+PINNABLE = re.compile(r"\$\{\w+_IMAGE(:-[\w./-]+:[\w.-]+)?\}")
+"""A name of an image that a digest can take the place of; what it is by default has a tag."""
+
+
+def test_every_image_of_others_can_be_pinned() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    run = {one["image"] for one in compose.values() if "image" in one and not one["image"].startswith("recourse")}
+    arguments = {image for one in compose.values() if "build" in one for image in one["build"].get("args", {}).values()}
+    made_of = {
+        line.split()[1]
+        for path in files()
+        if path.name == "Dockerfile"
+        for _, line in lines(path)
+        if line.startswith("FROM ")
+    }
+    fixed = [image for image in run | arguments | made_of if not PINNABLE.fullmatch(image)]
+    assert run
+    assert arguments
+    assert made_of
+    assert not fixed, f"{fixed}: name it by a variable, so that .env can say which digest (docs/OPERATIONS.md)"

@@ -4,7 +4,7 @@ import schemas
 from schemas import instants, visibility, wire
 from schemas.dispute import commands as dispute_commands
 from services import notification, timer
-from services.notification import letters, webhooks
+from services.notification import letters, network, webhooks
 from tests.mutants.changes import change, drop, flip, negate, words
 from tests.mutants.mutant import Mutant
 
@@ -66,13 +66,21 @@ MUTANTS = (
         change("all(map(is_public, __a))", "any(map(is_public, __a))"),
     ),
     Mutant(
+        "what was never given out is taken for a machine out there",
+        lambda: network.is_public,
+        drop("__ in UNICAST"),
+    ),
+    Mutant(
+        "what a tunnel leads to is not looked at",
+        lambda: network,
+        change("*(__.teredo or ())", "None"),
+    ),
+    Mutant(
         "a webhook's name is looked up a second time to connect to it",
         lambda: notification,
         change("__f(__[-1], ...)", "__f(host, ...)"),
     ),
-    Mutant(
-        "an address of this machine written as IPv6 is public", lambda: notification, drop("if __ and __ in NAT64: ...")
-    ),
+    Mutant("an address of this machine written as IPv6 is public", lambda: network, drop("if __ in NAT64: ...")),
     Mutant(
         "a webhook's signature does not cover its id",
         lambda: notification,
