@@ -113,6 +113,8 @@ class Decider(Generic[S, C, E]):
     """(state, a deadline it holds, the time of the input that found it overdue, policies) -> what it brings about."""
     stamp: Callable[[S | None, Event], Mapping[str, Any]] = lambda state, event: {}
     """(state after the event, event) -> the STAMPED fields of the service's family of events."""
+    acts_max: int = 10_000
+    """So many commands of one role are obeyed in one stream, however old it grows; operators' are not counted."""
     resume: type[Resume] | None = None
     """How operators let a parked stream go on; None: nobody does, a new process tries it by itself."""
     resumed: type[Resumed] | None = None

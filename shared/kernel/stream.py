@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 from schemas.instants import from_ms
 from schemas.timer.commands import Schedule
-from schemas.wire import Actor, Command, Event, Message, PrivateEvent, Rejected, Reply, Resume
+from schemas.wire import Actor, Code, Command, Event, Message, PrivateEvent, Rejected, Reply, Resume
 from shared.kernel.decider import Deadline, Decider, Output, Refusal, RefusedOnArrival, Send, WakeUp, role_may
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Input, StoredEvent
@@ -24,6 +24,8 @@ DEADLINES_AT_ONCE_MAX = 1_000
 """More overdue deadlines than this in one stream is a decider that does not let go of them: a bug."""
 
 CONFLICT = Refusal("idempotency_conflict", "this command id was used before, with another content")
+AFTER_THE_LIMIT = frozenset(get_args(Code)[get_args(Code).index("limit_exceeded") :])
+"""Codes of refusals to which this one is preferred, as the contract orders them."""
 NOT_PARKED = Refusal("wrong_state", "Nothing of this order waits here.")
 
 
@@ -64,6 +66,8 @@ class Stream(Generic[S]):
     alarm: datetime | None = None
     """The instant for which the timer service was last asked to wake us, None after any wake-up."""
     answered: Answers = field(default_factory=dict)
+    acts: dict[str, int] = field(default_factory=dict)
+    """How many commands of each role were obeyed."""
     clocks: dict[Deadline[str], str] = field(default_factory=dict)
     """The deadlines of the state, each with the correlation id of the record that set it: what it brings about belongs
     to that story."""
@@ -92,7 +96,7 @@ class Decision(Generic[S]):
 
     def __init__(self, decider: Decider[S, Any, Any], stream: Stream[S], found: Input, policies: Policies) -> None:
         self.decider, self.found, self.policies = decider, found, policies
-        self.state, self.clocks = stream.state, stream.clocks
+        self.state, self.clocks, self.acts = stream.state, stream.clocks, stream.acts
         self.outgoing: list[OutgoingMessage] = []
 
     @property
@@ -181,6 +185,7 @@ class Decision(Generic[S]):
         said = self.outgoing[before:]
         told = next((one for one in said if isinstance(one.message, Event) and one.topic), said[0])
         told.command_id, told.digest = found.id, digest
+        self.acts = acted(self.acts, told.message)
         return {whose: known | {digest: FirstAnswer(told.id, told.message.type, found.time)}}
 
     def _repeat(self, command: Command | RefusedOnArrival, first: FirstAnswer) -> None:
@@ -199,7 +204,18 @@ class Decision(Generic[S]):
             case Resume():
                 return [self._resumption(command)]
             case _:
-                return self.decider.decide(self.state, command, self.found.time, self.policies)
+                return self._within_limits(command)
+
+    def _within_limits(self, command: Command) -> Sequence[Output]:
+        """What would be obeyed, and has no room any more, is refused: a stream cannot be made longer than can be read.
+        Who may not act at all, or too late, is told that."""
+        said = self.decider.decide(self.state, command, self.found.time, self.policies)
+        role, acts_max = command.actor.role, self.decider.acts_max
+        if self.acts.get(role, 0) < acts_max or role == "operator":
+            return said
+        if isinstance(said[0], Refusal) and said[0].code not in AFTER_THE_LIMIT:
+            return said
+        return [Refusal("limit_exceeded", f"There were {acts_max:,} acts of a {role} here; no more are taken.")]
 
     def _resumption(self, wish: Resume) -> Output:
         """Whoever comes to hear the wish has handled all that waited before it."""
@@ -256,9 +272,17 @@ def handle(decider: Decider[S, Any, Any], stream: Stream[S], found: Input, polic
             decision.react()
     alarm = decision.next_alarm(stream.alarm)
 
-    stream.state, stream.alarm, stream.clocks = decision.state, alarm, decision.clocks
+    stream.state, stream.alarm, stream.clocks, stream.acts = decision.state, alarm, decision.clocks, decision.acts
     stream.answered |= answers
     return decision.outgoing
+
+
+def acted(acts: dict[str, int], told: Message) -> dict[str, int]:
+    """With the command that this is the first answer to."""
+    actor = getattr(told, "actor", None)
+    if actor is None or isinstance(told, Reply):
+        return acts
+    return acts | {actor.role: acts.get(actor.role, 0) + 1}
 
 
 def _clocks(
@@ -292,5 +316,6 @@ def folded(decider: Decider[S, Any, Any], stream_id: str, events: Iterable[Store
             whose = asked(getattr(message, "actor", None), event.command_id)
             answer = FirstAnswer(event.id or "", event.type, from_ms(event.time))
             stream.answered.setdefault(whose, {})[event.digest] = answer
+            stream.acts = acted(stream.acts, message)
         refold(decider, stream, message, event.correlation_id or "")
     return stream

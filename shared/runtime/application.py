@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -74,7 +74,7 @@ class Application(Generic[S]):
     def run(self) -> None:
         """Until SIGTERM or SIGINT; gives its shards back first."""
         settings = self.settings()
-        decider = self.decider(settings)
+        decider = replace(self.decider(settings), acts_max=settings.acts_max)
         logs.start(decider.service, settings)
         internals.install()
         asyncio.run(self._run(settings, decider))

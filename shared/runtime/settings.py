@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     file there."""
     partitions: int = Field(default=PARTITIONS, ge=1)
     batch_records_max: int = Field(default=500, ge=1)
+    acts_max: int = Field(default=10_000, ge=1)
+    """So many commands of one role are obeyed in one order by one service; more are refused (`limit_exceeded`)."""
     lease_seconds: float = Field(default=3.0, gt=0)
     """A member that was not seen for so long is given up; a killed one is noticed at once."""
     look_seconds: float = Field(default=1.0, gt=0)

@@ -25,7 +25,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "shared/runtime/batch.py": ("tests/kit/test_shard_loop.py",),
     "shared/runtime/outbox.py": ("tests/kit/test_outbox.py", "tests/kit/test_shard_loop.py"),
     "shared/kernel/codec.py": ("tests/kit/test_codec.py",),
-    "shared/kernel": ("tests/kit/test_decider.py",),
+    "shared/kernel": ("tests/kit/test_decider.py", "tests/kit/test_limits.py"),
     "shared/rules/evidence.py": ("tests/domain/test_rules_evidence.py", "tests/domain/test_dispute_opening.py"),
     "shared/runtime/memory.py": ("tests/contract/test_store.py", "tests/contract/test_source.py"),
     "shared/runtime/logs.py": ("tests/kit/test_hushed_logs.py",),

@@ -35,7 +35,14 @@ MUTANTS = (
         change("(__.role, __.id, __a) if __ else __", "('', '', __a)"),
     ),
     Mutant("another command under a known id is obeyed", lambda: kernel, drop("case _ if __: return [CONFLICT]")),
-    Mutant("a refused copy makes the first one forgotten", lambda: kernel, change("__ | {__a: __b}", "{__a: __b}")),
+    Mutant(
+        "a refused copy makes the first one forgotten",
+        lambda: stream.Decision,
+        change("__ | {__a: __b}", "{__a: __b}"),
+    ),
+    Mutant("one command more than the limit is obeyed", lambda: stream.Decision, flip("__.get(__, 0) < __")),
+    Mutant("who takes a shard over counts from nothing", lambda: stream.folded, drop("__.acts = acted(...)")),
+    Mutant("a refusal takes somebody's room", lambda: stream.acted, drop("isinstance(__, Reply)")),
     Mutant("the messages of one answer share an id", lambda: kernel, drop("__.update(str(__).encode())")),
     Mutant(
         "what a deadline brings about begins a story of its own",
