@@ -189,9 +189,9 @@ class Source(Protocol):
 
     def pause(self, shards: Sequence[int]) -> None: ...
 
-    async def logs(self, shards: Sequence[int]) -> Mapping[Place, Log]:
-        """Of every topic that the service reads or writes, at these shards' partitions; a topic that is not there is
-        left out. Raises Outage."""
+    async def logs(self, shards: Sequence[int]) -> Mapping[Place, Log | None]:
+        """Of every topic that the service reads or writes, at these shards' partitions; one that is not there is left
+        out, None: no broker leads it now. Raises Outage."""
         ...
 
     async def said(

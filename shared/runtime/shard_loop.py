@@ -108,7 +108,8 @@ class ShardLoop:
     async def look(self) -> None:
         """Compares shards with the logs: those that do not fit any more are dropped, so that they are claimed anew, and
         those that did not are claimed again now and then, for somebody may have put it right. Raises Outage, Fenced."""
-        self._drop(await self.world.look([shard for shard in self.shards.values() if shard.ready]))
+        if unfit := await self.world.look([shard for shard in self.shards.values() if shard.ready]):
+            self._drop(unfit)
         due = self.world.due()
         for number in set(due).difference(self.shards):
             self.world.forget(number)

@@ -24,6 +24,7 @@ KIND = "log "
 """How the places of problems begin that are told here."""
 LOST_TAIL = "the-log-lost-its-tail"
 MADE_ANEW = "a-topic-was-made-anew"
+NO_LEADER = "a-server-does-not-answer"
 UNREAD = "records-ended-before-they-were-read"
 OLD_DATABASE = "the-database-is-older-than-the-bus"
 LOST_EVENTS = "the-bus-lost-what-we-said"
@@ -36,12 +37,14 @@ class Discrepancy:
     recipe: str
 
 
-def of_inputs(claim: Claim, topics: Iterable[str], logs: Mapping[Place, Log]) -> Iterator[Discrepancy]:
+def of_inputs(claim: Claim, topics: Iterable[str], logs: Mapping[Place, Log | None]) -> Iterator[Discrepancy]:
     """Where the shard's cursors do not stand in the logs that are there."""
     for topic in topics:
         place, cursor = f"{topic}/{claim.shard}", claim.cursors.get(topic, Cursor())
         found = logs.get((topic, claim.shard))
-        if found is None or cursor.topic_id not in (None, found.topic_id):
+        if (topic, claim.shard) in logs and found is None:
+            yield unled(place)
+        elif found is None or cursor.topic_id not in (None, found.topic_id):
             yield another(topic, found)
         elif cursor.offset > found.end:
             told = f"{place} ends at {found.end}, and {cursor.offset} is to be read next: the log lost its tail."
@@ -51,7 +54,7 @@ def of_inputs(claim: Claim, topics: Iterable[str], logs: Mapping[Place, Log]) ->
 
 
 def of_outputs(
-    claim: Claim, logs: Mapping[Place, Log], known: Mapping[Place, int], said: Mapping[Place, int]
+    claim: Claim, logs: Mapping[Place, Log | None], known: Mapping[Place, int], said: Mapping[Place, int]
 ) -> Iterator[Discrepancy]:
     """Where what the bus has of this shard is not what its database knows: `known` to be there, and `said` there."""
     for (topic, shard), number in said.items():
@@ -61,7 +64,7 @@ def of_outputs(
             yield Discrepancy(place, told, OLD_DATABASE)
     for (topic, shard), number in known.items():
         found, last = logs.get((topic, shard)), said.get((topic, shard))
-        if shard == claim.shard and found is not None and _must_have(topic, found, last) and (last or 0) < number:
+        if shard == claim.shard and found and _must_have(topic, found, last) and (last or 0) < number:
             place = f"{topic}/{shard}"
             told = f"{place} took number {number} of this shard, and has them to {last or 0} alone: the bus lost some."
             yield Discrepancy(place, told, LOST_EVENTS)
@@ -74,8 +77,12 @@ def _must_have(topic: str, found: Log, last: int | None) -> bool:
 
 def another(topic: str, found: Log | None) -> Discrepancy:
     if found is None:
-        return Discrepancy(topic, f"The topic {topic} is gone.", MADE_ANEW)
+        return Discrepancy(topic, f"The topic {topic} is gone, or partitions of it.", MADE_ANEW)
     return Discrepancy(topic, f"The topic {topic} is not the one that it was: it was deleted and made anew.", MADE_ANEW)
+
+
+def unled(place: str) -> Discrepancy:
+    return Discrepancy(place, f"No broker leads {place}: nobody can say what it holds.", NO_LEADER)
 
 
 def unread(shard: int, topic: str, cursor: Cursor, found: Log) -> Discrepancy:
@@ -114,12 +121,12 @@ class WorldCheck:
         accountable = SERVICES_WRITE.intersection(self.outputs)
         known = {place: said for place, said in (await self.store.said(fit)).items() if place[0] in accountable}
         sources = {claim.shard: codec.source_of(self.service, claim.shard) for claim in fit}
-        logs = {place: found for place, found in logs.items() if place[1] in sources}
-        said = await self.source.said(sources, known, logs)
-        wrong |= {claim.shard: [*of_outputs(claim, logs, known, said)] for claim in fit}
+        theirs = {place: found for place, found in logs.items() if found and place[1] in sources}
+        said = await self.source.said(sources, known, theirs)
+        wrong |= {claim.shard: [*of_outputs(claim, theirs, known, said)] for claim in fit}
         self._tell(wrong)
         for shard in (served := [shard for shard in shards if not wrong[shard.claim.shard]]):
-            await self._adopt(shard, logs)
+            await self._adopt(shard, theirs)
         return served
 
     async def _adopt(self, shard: Shard, logs: Mapping[Place, Log]) -> None:
@@ -147,7 +154,8 @@ class WorldCheck:
         logs = await self.source.logs([claim.shard for claim in claims])
         wrong = {}
         for shard, claim in zip(shards, claims, strict=True):
-            if discrepancies := [*self._of_logs(claim, logs, shard.outputs)]:
+            discrepancies = [one for one in self._of_logs(claim, logs, shard.outputs) if one.recipe != NO_LEADER]
+            if discrepancies:  # a log that changes its leader is waited for where it is read
                 wrong[claim.shard] = discrepancies
             else:
                 for topic in self.topics:
@@ -165,11 +173,13 @@ class WorldCheck:
         """It is somebody else's matter now."""
         self._tell({number: []})
 
-    def _of_logs(self, claim: Claim, logs: Mapping[Place, Log], ids: Mapping[str, str]) -> Iterator[Discrepancy]:
+    def _of_logs(self, claim: Claim, logs: Mapping[Place, Log | None], ids: Mapping[str, str]) -> Iterator[Discrepancy]:
         yield from of_inputs(claim, self.topics, logs)
         for topic in self.outputs:
             found = logs.get((topic, claim.shard))
-            if found is None or ids.get(topic, found.topic_id) != found.topic_id:
+            if (topic, claim.shard) in logs and found is None:
+                yield unled(f"{topic}/{claim.shard}")
+            elif found is None or ids.get(topic, found.topic_id) != found.topic_id:
                 yield another(topic, found)
 
     def _tell(self, wrong: Mapping[int, list[Discrepancy]]) -> None:
@@ -183,9 +193,9 @@ class WorldCheck:
             self.problems.begin(f"{KIND}{one.place}", one.sentence, one.recipe)
         self.problems.keep(KIND, {f"{KIND}{place}" for place in known})
 
-    def _tell_unread(self, shard: int, topic: str, cursor: Cursor, found: Log) -> None:
+    def _tell_unread(self, shard: int, topic: str, cursor: Cursor, found: Log | None) -> None:
         """Of a topic that is not kept for ever: it is lost, but what comes after it need not wait."""
-        if cursor.offset < found.begin != self._unread_told.get((topic, shard)):
+        if found and cursor.offset < found.begin != self._unread_told.get((topic, shard)):
             self._unread_told[topic, shard] = found.begin
             one = unread(shard, topic, cursor, found)
             log.critical(one.sentence, extra={"place": one.place, "recipe": f"docs/OPERATIONS.md#{one.recipe}"})

@@ -2,10 +2,11 @@
 
 import copy
 import logging
+from collections.abc import Mapping, Sequence
 
 import pytest
 
-from shared.kernel.ports import Claim, Cursor, InputSource, Log
+from shared.kernel.ports import Claim, Cursor, InputSource, Log, Place
 from shared.runtime import worlds
 from shared.runtime.worlds import of_inputs, of_outputs
 from tests.kit.counter_decider import counter_decider
@@ -34,6 +35,8 @@ def test_a_cursor_stands_in_the_log_of_its_topic(topic: str) -> None:
     assert read(topic, offset=5, end=9, found="b") == ["a-topic-was-made-anew"]
     assert read(topic, offset=5, end=0, found="b") == ["a-topic-was-made-anew"]
     assert [one.recipe for one in of_inputs(Claim(3, 1, 0, 0, 0), [topic], {})] == ["a-topic-was-made-anew"]
+    unled = of_inputs(Claim(3, 1, 0, 0, 0), [topic], {(topic, 3): None})
+    assert [one.recipe for one in unled] == ["a-server-does-not-answer"]
 
 
 def test_only_what_is_kept_for_ever_must_not_end_unread() -> None:
@@ -149,6 +152,20 @@ async def test_any_topic_that_is_read_or_written_counts(topic: str) -> None:
     shop.bus.make_anew(topic)
     await process.loop.look()
     assert recipes(process) == ["a-topic-was-made-anew"]
+
+
+async def test_a_bus_that_was_lost_as_a_whole_stops_everything() -> None:
+    shop, process = await shop_that_sold()
+    for topic in ("order.commands", "dispute.events", "order.events", "timer.commands"):
+        shop.bus.make_anew(topic)
+    await process.loop.look()
+    assert recipes(process) == ["a-topic-was-made-anew"] * 4
+    restarted = await shop.process()
+    assert served(restarted) == []
+    shop.send(add(1, "order-1"), "c2")
+    await restarted.work()
+    await restarted.publish()
+    assert shop.published() == []
 
 
 async def test_one_log_that_lost_its_tail_stops_its_own_shard_alone() -> None:
@@ -302,3 +319,27 @@ async def test_a_problem_goes_with_its_shard(caplog: pytest.LogCaptureFixture) -
     await look_later(shop, process)
     assert recipes(process) == []
     assert process.loop.shards == {}
+
+
+@pytest.mark.parametrize("topic", ["order.commands", "timer.commands"])
+async def test_a_log_without_a_leader_keeps_one_shard_from_being_claimed_and_none_from_going_on(
+    topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, process = await shop_that_sold()
+    logs = process.source.logs
+
+    async def one_is_unled(shards: Sequence[int]) -> Mapping[Place, Log | None]:
+        return {**await logs(shards), (topic, 1): None}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(process.source, "logs", one_is_unled)
+        await process.loop.look()
+        assert recipes(process) == []
+        assert sorted(served(process)) == [0, 1]
+        process.loop.drop([0, 1])
+        await process.claim()
+        assert recipes(process) == ["a-server-does-not-answer"]
+        assert served(process) == [0]
+    await look_later(shop, process)
+    assert recipes(process) == []
+    assert sorted(served(process)) == [0, 1]

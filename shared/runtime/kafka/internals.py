@@ -40,17 +40,18 @@ def abandon(producer: AIOKafkaProducer) -> None:
     producer._message_accumulator.fail_all(KafkaError("abandoned"))
 
 
-async def topic_ids(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> dict[str, str]:
-    """Those that are there, by name; aiokafka's own question knows of no ids (KIP-516). Raises KafkaError."""
+async def topics_there(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> dict[str, tuple[str, dict[int, bool]]]:
+    """Name -> (id, partition -> whether a broker leads it); aiokafka's own question knows of no ids (KIP-516). Raises
+    KafkaError."""
     client = consumer._client
     response = await client.send(client.get_random_node(), _TopicsRequest(topics))
-    ids = {}
-    for error, name, id_, *_ in response.topics:
+    there = {}
+    for error, name, id_, _, partitions, *_ in response.topics:
         if (said := for_code(error)) is NoError:
-            ids[name] = id_.hex()
+            there[name] = id_.hex(), {number: leader >= 0 for _, number, leader, *_ in partitions}
         elif said is not UnknownTopicOrPartitionError:
             raise said(name)
-    return ids
+    return there
 
 
 class _Id(AbstractType[bytes]):  # type: ignore[misc]

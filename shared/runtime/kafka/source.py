@@ -126,15 +126,24 @@ class KafkaSource:
             for place in places
         }
 
-    async def logs(self, shards: Sequence[int]) -> dict[Place, Log]:
+    async def logs(self, shards: Sequence[int]) -> dict[Place, Log | None]:
         topics = [self.prefix + topic for topic in dict.fromkeys([*self.topics, *self.outputs])]
         with outage():
             async with asyncio.timeout(ANSWER_SECONDS):
-                ids = await internals.topic_ids(self.consumer, topics)
-                places = [TopicPartition(topic, shard) for topic in ids for shard in shards]
+                there = await internals.topics_there(self.consumer, topics)
+                led = {
+                    TopicPartition(topic, shard): partitions[shard]
+                    for topic, (_, partitions) in there.items()
+                    for shard in shards
+                    if shard in partitions
+                }
+                places = [place for place, is_led in led.items() if is_led]
                 begins = await self.consumer.beginning_offsets(places) if places else {}
                 ends = await self.consumer.end_offsets(places) if places else {}
-        return {self._place(place): Log(ids[place.topic], begins[place], ends[place]) for place in places}
+        return {
+            self._place(place): Log(there[place.topic][0], begins[place], ends[place]) if is_led else None
+            for place, is_led in led.items()
+        }
 
     async def said(
         self, sources: Mapping[int, str], known: Mapping[Place, int], logs: Mapping[Place, Log]
