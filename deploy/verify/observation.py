@@ -21,7 +21,8 @@ from schemas.order.events import Placed
 from schemas.timer.events import Elapsed
 from schemas.topics import OUTSIDERS_WRITE
 from services.composition import DECIDERS
-from shared.kernel.codec import DeadLetter, Decoder
+from shared.kernel.codec import Decoder
+from shared.kernel.envelope import DeadLetter
 from shared.kernel.ports import Record
 from shared.runtime.partitions import home_among
 

@@ -33,6 +33,7 @@ from shared.kernel.policies import Policies
 
 RULES = {"seller_silence", "buyer_silence", "mediation_seller_silence", "cancel_arbitration"}
 """What the order's policy says about silence and giving up: letters tell what happens if the reader does nothing."""
+ATTEMPTED = "notification.attempted"
 ADDRESSES = {"buyer", "seller", "mediator"}
 
 
@@ -225,6 +226,7 @@ def decider(
         service="notification",
         subscriptions=SUBSCRIPTIONS,
         react=partial(react, channels=Channels(mail, frozenset(webhooks))),
+        own_inputs={ATTEMPTED: Attempted},
         identify=identified,
         evolve=evolve,
         rejected=Rejected,  # it takes no commands

@@ -20,7 +20,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from schemas.instants import from_ms
 from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
 from schemas.notification.shapes import Problem
-from services.notification.domain import Attempted
+from services.notification.domain import ATTEMPTED, Attempted
 from shared.kernel.ports import Clock, Input, StoredEvent
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 TAKEN_MAX = 200
 AFTER_OUTAGE = timedelta(seconds=1)
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 ChannelName = Literal["email", "webhook"]
 Q = TypeVar("Q", bound=Queued | WebhookQueued)
@@ -67,23 +68,25 @@ class Delivery:
         attempt = self.attempts + 1
         attempted = Attempted(self.id, attempt, result.problem, result.smtp_status, result.final, result.http_status)
         order_id, id_ = self.queued.order_id, f"{self.id}/{attempt}"
-        return Input(attempted, "notification.attempted", order_id, id_, now, self.correlation_id)
+        return Input(attempted, ATTEMPTED, order_id, id_, now, self.correlation_id)
 
 
 @dataclass(slots=True)
 class DeliveryChange:
-    """What one commit does to the queue: what is new, what is tried later, what is over (each with its shard)."""
+    """What one commit does to the queue: what is new, what is tried later, what is over (each with its shard). What is
+    held is left alone: what came of its last attempt waits with its parked order."""
 
     queued: list[Delivery] = field(default_factory=list)
     postponed: list[tuple[int, Postponed]] = field(default_factory=list)
     ended: list[tuple[int, str]] = field(default_factory=list)
+    held: list[tuple[int, str]] = field(default_factory=list)
 
 
 class DeliveryTable(Protocol):
     """The durable side; its writes are part of the commit that `transaction` belongs to."""
 
     async def next(self, channel: ChannelName, shards: Sequence[int], but: Sequence[str], limit: int) -> list[Delivery]:
-        """The earliest first, due or not; `but`: ids of those that are left out."""
+        """The earliest first, due or not, without those that are held; `but`: ids of others that are left out."""
         ...
 
     async def write(self, transaction: Any, change: DeliveryChange) -> None: ...
@@ -124,7 +127,7 @@ class Deliveries:
         """Shard -> a token of this ownership: what was begun under an earlier one counts no more."""
         self._tried: defaultdict[int, list[tuple[Delivery, SendResult]]] = defaultdict(list)
         self._handed_out: defaultdict[int, set[str]] = defaultdict(set)
-        """Ids of those whose outcome is being decided, or waits with its order for a fix."""
+        """Ids of those whose outcome is being decided."""
         self._next_look: datetime | None = None
         self._looking: asyncio.Task[None] | None = None
         self._look_again = False
@@ -141,6 +144,9 @@ class Deliveries:
 
     async def apply(self, transaction: Any, inputs: Sequence[tuple[int, Input]], events: Sequence[StoredEvent]) -> None:
         change = DeliveryChange()
+        for shard, found in inputs:
+            if found.waits and isinstance(found.payload, Attempted):
+                change.held.append((shard, found.payload.delivery_id))
         for event in events:
             match event.message:
                 case Queued() | WebhookQueued() as queued:
@@ -272,12 +278,14 @@ class MemoryDeliveryTable:
         waiting = [
             one
             for one in self.deliveries.values()
-            if one.channel == channel and one.shard in shards and one.id not in left_out
+            if one.channel == channel and one.shard in shards and one.id not in left_out and one.next_attempt_at < NEVER
         ]
         return nsmallest(limit, waiting, key=lambda one: one.next_attempt_at)
 
     async def write(self, transaction: Any, change: DeliveryChange) -> None:
         self.deliveries |= {(one.shard, one.id): one for one in change.queued}
+        for place in change.held:
+            self.deliveries[place] = replace(self.deliveries[place], next_attempt_at=NEVER)
         for shard, postponed in change.postponed:
             delivery = self.deliveries[shard, postponed.delivery_id]
             self.deliveries[shard, postponed.delivery_id] = replace(

@@ -18,6 +18,10 @@ FROM unnest($1::int[], $2::text[], $3::int[], $4::timestamptz[])
     AS postponed (shard, delivery_id, attempts, next_attempt_at)
 WHERE delivery.shard = postponed.shard AND delivery.delivery_id = postponed.delivery_id
 """
+HOLD = """
+UPDATE delivery SET next_attempt_at = 'infinity' FROM unnest($1::int[], $2::text[]) AS held (shard, delivery_id)
+WHERE delivery.shard = held.shard AND delivery.delivery_id = held.delivery_id
+"""
 END = """
 DELETE FROM delivery USING unnest($1::int[], $2::text[]) AS ended (shard, delivery_id)
 WHERE delivery.shard = ended.shard AND delivery.delivery_id = ended.delivery_id
@@ -26,6 +30,7 @@ NEXT = """
 SELECT next.* FROM unnest($1::int[]) AS mine (shard) CROSS JOIN LATERAL (
     SELECT shard, attempts, next_attempt_at, correlation_id, letter FROM delivery
     WHERE delivery.shard = mine.shard AND channel = $2 AND delivery_id != ALL ($3::text[])
+        AND next_attempt_at < 'infinity'
     ORDER BY next_attempt_at LIMIT $4
 ) AS next ORDER BY next_attempt_at LIMIT $4
 """
@@ -50,6 +55,6 @@ class PostgresDeliveryTable:
             for one in change.queued
         ]
         postponed = [(shard, one.delivery_id, one.attempts, one.next_attempt_at) for shard, one in change.postponed]
-        for statement, rows in ((QUEUE, queued), (POSTPONE, postponed), (END, change.ended)):
+        for statement, rows in ((QUEUE, queued), (HOLD, change.held), (POSTPONE, postponed), (END, change.ended)):
             if rows:
                 await transaction.execute(statement, *map(list, zip(*rows, strict=True)))

@@ -13,6 +13,7 @@ from shared.kernel.policies import Policies
 from shared.rules.refusals import who_may
 
 Commands = Schedule | CancelTimer
+DUE = "timer.due"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +46,11 @@ def react(state: None, due: Due, now: datetime, policies: Policies) -> Sequence[
 
 
 DECIDER: Decider[None, Commands, Due] = Decider(
-    service="timer", commands=get_args(Commands), decide=decide, react=react, evolve=stateless, rejected=TimerRejected
+    service="timer",
+    commands=get_args(Commands),
+    decide=decide,
+    react=react,
+    own_inputs={DUE: Due},
+    evolve=stateless,
+    rejected=TimerRejected,
 )

@@ -1,21 +1,21 @@
 """Which timers fire next: the near ones of each shard in a heap, all of them in a table.
 
-Everything at or before a shard's watermark has fired; what could not, for its order is parked, was moved behind it. The
-heap holds every timer after the watermark up to `covered`, so memory is bounded however many are pending, and the next
-page is read when the heap runs low. Heap and table move together: what is written in a commit is applied to the heap
-right after it, and nothing runs in between.
+Everything at or before a shard's watermark has fired, or waits with its parked order. The heap holds every timer after
+the watermark up to `covered`, so memory is bounded however many are pending, and the next page is read when the heap
+runs low. Heap and table move together: what is written in a commit is applied to the heap right after it, and nothing
+runs in between.
 """
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, cast
 
 from schemas.instants import from_ms, to_ms
-from schemas.timer.events import Elapsed, Scheduled, TimerCancelled
+from schemas.timer.events import Scheduled, TimerCancelled
 from schemas.wire import Service
-from services.timer.domain import Due
+from services.timer.domain import DUE, Due
 from shared.kernel.ports import Fenced, Input, StoredEvent
 
 PAGE = 1_000
@@ -112,16 +112,6 @@ class _Shard:
         while not now - PAUSE < (oldest := next(iter(self.fired_at.items())))[1] <= now:  # our clock may step back
             del self.fired_at[oldest[0]]
 
-    def left_behind(self, change: TimerChange) -> dict[str, Timer]:
-        """Timers that were handed out and have not fired, for their order is parked, while later ones have: moved, or
-        they would be taken for fired."""
-        silent = self.firing.keys() - change.fired - change.armed.keys() - change.cancelled
-        return {
-            timer.timer_id: replace(timer, fire_at=self.fires_from(timer.timer_id, timer.due_at, change.watermark))
-            for timer in map(self.firing.__getitem__, sorted(silent))
-            if timer.place <= change.watermark
-        }
-
     def fires_from(self, timer_id: str, due_at: int, watermark: TimerPlace) -> int:
         """A past instant fires at once: after what has fired already, or it would be taken for fired."""
         fired_at = self.fired_at.get(timer_id)
@@ -152,7 +142,7 @@ class Timers:
             opened.fires(timer, now_ms)
             due = Due(timer.timer_id, timer.name, from_ms(timer.due_at), cast(Service, timer.deliver_to))
             cause = f"{timer.timer_id}@{timer.fire_at}"  # unlike `due_at` never the same again after it has fired
-            firing.append(Input(due, "timer.due", timer.order_id, cause, now, timer.correlation_id))
+            firing.append(Input(due, DUE, timer.order_id, cause, now, timer.correlation_id))
         return firing
 
     def next_due(self) -> datetime | None:
@@ -167,23 +157,28 @@ class Timers:
     async def apply(self, transaction: Any, inputs: Sequence[tuple[int, Input]], events: Sequence[StoredEvent]) -> None:
         changes: dict[int, TimerChange] = {}
         shards = dict(self.shards)
-        for event in events:
-            if event.shard not in shards:
+
+        def of(shard: int) -> tuple[_Shard, TimerChange]:
+            if shard not in shards:
                 raise Fenced
-            opened = shards[event.shard]
-            change = changes.setdefault(event.shard, TimerChange(watermark=opened.watermark))
+            return shards[shard], changes.setdefault(shard, TimerChange(watermark=shards[shard].watermark))
+
+        for shard, found in inputs:
+            if isinstance(found.payload, Due) and not found.waited:  # what has waited left the table when it began to
+                opened, change = of(shard)
+                change.fired.add(found.payload.timer_id)
+                change.watermark = max(change.watermark, opened.firing[found.payload.timer_id].place)
+        for event in events:
             match event.message:
-                case Elapsed(timer_id=timer_id):
-                    change.fired.add(timer_id)
-                    change.watermark = max(change.watermark, opened.firing[timer_id].place)
                 case Scheduled() as scheduled:
+                    opened, change = of(event.shard)
                     change.cancelled.discard(scheduled.timer_id)
                     change.armed[scheduled.timer_id] = _timer(event, scheduled, opened, change.watermark)
                 case TimerCancelled(timer_id=timer_id):
+                    opened, change = of(event.shard)
                     change.armed.pop(timer_id, None)
                     change.cancelled.add(timer_id)
         for shard, change in changes.items():
-            change.armed |= shards[shard].left_behind(change)
             change.swept = shards[shard].fired_since_sweep >= SWEEP_EVERY
         await self.table.write(transaction, changes)
         for shard, change in changes.items():

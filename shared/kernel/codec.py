@@ -1,60 +1,64 @@
 """CloudEvents 1.0 over Kafka: binary mode out, binary and structured mode in. On the hot path.
 
-What cannot be read becomes a dead letter, what is readable but wrong becomes a refusal; nothing here raises.
+What cannot be read becomes a dead letter, what is readable but wrong becomes a refusal; nothing here raises. What one
+of our own services wrote is never lost for that: what this version cannot read is an input that raises when it is
+handled, and so waits with its order for a version that can.
 """
 
-import json
-from base64 import b64decode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from schemas.instants import from_ms, rfc3339
+import schemas.catalogue  # noqa: F401 - a type that is not in it is of a newer version
+from schemas.instants import from_ms, rfc3339, to_ms
 from schemas.timer.events import Elapsed
 from schemas.topics import BATCH_BYTES_MAX, COMMAND_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE
 from schemas.wire import MEDIATORS_KEY, Actor, Command, Message
 from shared.kernel.decider import Decider, Refusal, RefusedOnArrival, WakeUp
+from shared.kernel.envelope import (
+    CLOUDEVENTS,
+    NAME_BYTES_MAX,
+    READ,
+    REFUSAL_MESSAGE_MAX,
+    STRUCTURED,
+    TRACEPARENTS,
+    DeadLetter,
+    actor_of,
+    any_attributes,
+    binary_attributes,
+    canonical,
+    explained,
+    form_of,
+    is_numbered,
+    name_of,
+    not_json,
+    open_envelope,
+    too_long,
+    unknown_form,
+    unnamed,
+)
 from shared.kernel.ports import Headers, Input, Record, StoredEvent
 
 ROSTER = MEDIATORS_KEY.encode()
-CLOUDEVENTS = b"application/cloudevents"
-STRUCTURED, BATCH = CLOUDEVENTS + b"+json", CLOUDEVENTS + b"-batch+json"
-NAME_BYTES_MAX = 255
-"""Of a record key, a command id, a type or a correlation id."""
-REFUSAL_MESSAGE_MAX = 500
 DEAD_LETTER_VALUE_MAX = 2 * 1024 * 1024
 DEAD_LETTER_SIZE_MAX = DEAD_LETTER_VALUE_MAX + 512 * 1024
 """A compressed record can be larger than any limit of the broker; a dead letter of more than this is cut."""
 OWN_DATA_BYTES_MAX = BATCH_BYTES_MAX - 4 * 1024
 """Of what we say ourselves: with its headers, whose names have limits, it fits one request."""
-SEQUENCE_DIGITS_MAX = 18
-"""More is nothing that we wrote, and nothing that a table of ours can hold."""
-
 Home = Callable[[bytes], int]
 """Key -> the partition on which Kafka's own clients put it."""
 
-READ = (
-    ("id", "ce_id"),
-    ("type", "ce_type"),
-    ("source", "ce_source"),
-    ("correlationid", "ce_correlationid"),
-    ("sequence", "ce_sequence"),
-)
-"""The attributes of a CloudEvent that mean anything to us, and the header each stands in."""
-TRACEPARENTS = ("traceparent", "ce_traceparent")
-"""The headers that a trace may stand in, in either mode, the first that says something; then the attribute."""
+OWN_INPUTS = "own input"
+"""As whose topic the dead letter of an own input names where it comes from."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """Why a record cannot even be refused: `code: explanation`."""
-
-    reason: str
+class Unreadable(Exception):
+    """What one of our services wrote and this version cannot read: `code: explanation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,40 +82,67 @@ class Decoder:
         }
         topics = {topic for topic, _ in self.heard if topic}
         self.topics = sorted(topics | {self.inbox} if self.commands else topics)
+        self.own_inputs = {name: TypeAdapter(kind) for name, kind in decider.own_inputs.items()}
 
     def decode(self, record: Record, time: datetime) -> Decoded | DeadLetter | None:
         """None: not for this service. Never raises."""
+        if record.topic == OWN_INPUTS:
+            return self._own_input(record, time)
+        found = self._decode(record, time)
+        return self.kept(record, found, time) if isinstance(found, DeadLetter) else found
+
+    def kept(self, record: Record, letter: DeadLetter, time: datetime) -> Decoded | DeadLetter:
+        """What one of our own services wrote is not lost for being unreadable: its order waits, if it says which.
+        Operators write to the timer service's inbox, too; what is numbered there is a service's."""
+        key, attributes = name_of(record.key), any_attributes(record)
+        ours = record.topic not in OUTSIDERS_WRITE and (record.topic != self.inbox or is_numbered(attributes))
+        if key is None or not ours:
+            return letter
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        attributes = {"id": place, "type": "unreadable"} | attributes
+        return self._decoded(record, letter, key, attributes, time)
+
+    def _own_input(self, record: Record, time: datetime) -> Decoded:
+        headers = {name: (raw or b"").decode() for name, raw in record.headers}
+        payload: object
+        try:
+            payload = self.own_inputs[headers["ce_type"]].validate_json(record.value or b"")
+        except (KeyError, ValidationError) as error:
+            payload = DeadLetter(f"unreadable_own_input: {type(error).__name__}")
+        attributes = {name: headers[header_name] for name, header_name in READ if header_name in headers}
+        found = self._decoded(record, payload, (record.key or b"").decode(), attributes, time).input
+        return Decoded(replace(found, place=b""))
+
+    def _decode(self, record: Record, time: datetime) -> Decoded | DeadLetter | None:
         headers = dict(record.headers)
         own = record.topic == self.inbox
-        form = (headers.get("content-type") or b"").partition(b";")[0].strip().lower()
+        form = form_of(headers)
         structured = form == STRUCTURED
-        if not own and not structured:
-            model = self.heard.get((record.topic, _text(headers.get("ce_type")) or ""))
-            if model is None:
-                return None
+        if not own and not structured and self._passes_over(record.topic, name_of(headers.get("ce_type")) or ""):
+            return None
         if len(record.headers) > HEADERS_MAX:
             return DeadLetter(f"too_many_headers: a record has at most {HEADERS_MAX}")
-        key, value = _text(record.key), record.value
+        key, value = name_of(record.key), record.value
         if key is None:
-            return _unnamed("key", record.key)
+            return unnamed("key", record.key)
         if not value:
             return DeadLetter("no_value: the record is empty")
         if form.startswith(CLOUDEVENTS) and not structured:
-            return _unknown_form(form)
+            return unknown_form(form)
         if structured:
             if own and len(value) > COMMAND_BYTES_MAX:
-                return DeadLetter(_too_long(value))
-            opened = _open_envelope(value)
+                return DeadLetter(too_long(value))
+            opened = open_envelope(value)
             if isinstance(opened, DeadLetter):
                 return opened
             attributes, value = opened
         else:
-            attributes = {name: text for name, header_name in READ if (text := _text(headers.get(header_name)))}
+            attributes = binary_attributes(headers)
         for name in ("id", "type"):
             if name not in attributes:
-                return _unnamed(f"ce_{name}", None if structured else headers.get(f"ce_{name}"))
+                return unnamed(f"ce_{name}", None if structured else headers.get(f"ce_{name}"))
         for header_name in TRACEPARENTS:
-            if trace := _text(headers.get(header_name)):
+            if trace := name_of(headers.get(header_name)):
                 attributes["traceparent"] = trace
                 break
         if own:
@@ -130,7 +161,7 @@ class Decoder:
         try:
             read, content, actor = self._wish(type_, value)
         except ValueError as error:
-            return _not_json(value, error, form)
+            return not_json(value, error, form)
         if isinstance(read, Command) and read.key != key:
             right = f"`{MEDIATORS_KEY}`" if read.key == MEDIATORS_KEY else "the order_id of its data"
             read = Refusal("key_mismatch", f"the record's key must be {right}")
@@ -142,6 +173,10 @@ class Decoder:
             read = Refusal("key_mismatch", elsewhere)
             content += b"|%d" % record.partition  # its answer is not the one it gets where it belongs
         digest = blake2b(type_.encode() + b"|" + content, digest_size=16).digest()
+        if isinstance(read, Refusal) and read.code == "invalid" and record.topic not in OUTSIDERS_WRITE:
+            letter = self.kept(record, DeadLetter(f"unreadable_command: {read.message}"), time)
+            if isinstance(letter, Decoded):
+                return letter
         if isinstance(read, Command):
             return self._decoded(record, read, key, attributes, time, own=True, digest=digest)
         own, refused = read.code != "key_mismatch", RefusedOnArrival(read, actor)
@@ -154,7 +189,7 @@ class Decoder:
         added to the contract later does not turn a repeat into a conflict. What is too long is one, whatever it says.
         """
         if len(value) > COMMAND_BYTES_MAX:
-            return Refusal("invalid", _too_long(value)), b"too_long", None
+            return Refusal("invalid", too_long(value)), b"too_long", None
         model = self.commands.get(type_)
         refusal = Refusal("invalid", f"{self.inbox} knows no {type_[:100]}")
         try:
@@ -162,20 +197,26 @@ class Decoder:
                 wish = model.model_validate_json(value)
                 return wish, wish.model_dump_json(exclude_defaults=True).encode(), wish.actor
         except ValidationError as error:
-            refusal = Refusal("invalid", _explained(error))
+            refusal = Refusal("invalid", explained(error))
         said = from_json(value)
-        return refusal, _canonical(said), _actor_of(said)
+        return refusal, canonical(said), actor_of(said)
+
+    def _passes_over(self, topic: str, type_: str) -> bool:
+        """Whether it is known and not for us. A type that nobody knows here is one of a newer version's, unless
+        anybody may have made it up."""
+        known = type_ in Message.MODELS or not type_ or topic in OUTSIDERS_WRITE
+        return known and (topic, type_) not in self.heard
 
     def _event(
         self, record: Record, key: str, value: bytes, attributes: dict[str, str], time: datetime
     ) -> Decoded | DeadLetter | None:
         model = self.heard.get((record.topic, attributes["type"]))
         if model is None:
-            return None
+            return None if self._passes_over(record.topic, attributes["type"]) else _unknown(attributes["type"])
         try:
             event = model.read(value)
         except ValidationError as error:
-            return DeadLetter(f"unreadable_event: {_explained(error)}")
+            return DeadLetter(f"unreadable_event: {explained(error)}")
         digest = None
         if record.topic in OUTSIDERS_WRITE:
             digest = _place(record)
@@ -196,112 +237,27 @@ class Decoder:
             place=_place(record),
             **more,
         )
-        sequence = attributes.get("sequence", "")
-        written_by_us = sequence.isascii() and sequence.isdigit() and len(sequence) <= SEQUENCE_DIGITS_MAX
-        if record.topic in OUTSIDERS_WRITE or not written_by_us:
+        if record.topic in OUTSIDERS_WRITE or not is_numbered(attributes):
             return Decoded(found)
-        return Decoded(found, attributes.get("source", ""), int(sequence))
+        return Decoded(found, attributes.get("source", ""), int(attributes["sequence"]))
+
+
+def _unknown(type_: str) -> DeadLetter:
+    return DeadLetter(f"unknown_type: {type_[:100]} is of a newer version than this one")
+
+
+def own_input(found: Input, shard: int) -> Record:
+    """As it is kept with its parked order, and told of in a dead letter."""
+    headers = [
+        ("ce_id", found.id.encode()),
+        ("ce_type", found.type.encode()),
+        ("ce_correlationid", found.correlation_id.encode()),
+    ]
+    return Record(OWN_INPUTS, shard, -1, to_ms(found.time), found.stream_id.encode(), to_json(found.payload), headers)
 
 
 def _place(record: Record) -> bytes:
     return b"%d/%d" % (record.partition, record.offset)
-
-
-def _canonical(said: object) -> bytes:
-    """Any JSON in one spelling: what differs in nothing but spaces, escapes, the order of fields or how a number is
-    written says the same."""
-    return json.dumps(_by_value(said), sort_keys=True, separators=(",", ":")).encode()
-
-
-def _by_value(said: Any) -> Any:
-    match said:
-        case dict():
-            return {name: _by_value(part) for name, part in said.items()}
-        case list():
-            return [_by_value(part) for part in said]
-        case float() if said.is_integer():
-            return int(said)
-    return said
-
-
-def _actor_of(said: object) -> Actor | None:
-    """Whose command it was that says what it must not."""
-    try:
-        return Actor.model_validate(said.get("actor") if isinstance(said, dict) else None)
-    except ValidationError:
-        return None
-
-
-def _text(raw: bytes | None) -> str | None:
-    """A name from outside: 1 to 255 bytes of UTF-8 without NUL, or None."""
-    if not raw or len(raw) > NAME_BYTES_MAX or b"\0" in raw:
-        return None
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _unnamed(what: str, raw: bytes | None) -> DeadLetter:
-    """No name stands where one must."""
-    code = f"no_{what}"
-    try:
-        (raw or b"").decode()
-    except UnicodeDecodeError:
-        code = "not_utf8"
-    whose = " (the order_id)" if what == "key" else ""
-    return DeadLetter(f"{code}: a record needs a {what}{whose} of 1 to {NAME_BYTES_MAX} bytes of UTF-8 without NUL")
-
-
-def _too_long(value: bytes) -> str:
-    return f"too_long: {len(value)} bytes, a command has at most {COMMAND_BYTES_MAX}"
-
-
-def _unknown_form(form: bytes) -> DeadLetter:
-    if form == BATCH:
-        return DeadLetter("batch_mode: a record is one event: send each of a batch by itself")
-    return DeadLetter(f"unknown_content_type: of CloudEvents in structured mode {STRUCTURED.decode()} alone is read")
-
-
-def _not_json(value: bytes, error: ValueError, form: bytes = b"") -> DeadLetter:
-    if form and b"json" not in form:
-        return DeadLetter("unknown_content_type: what is no JSON is not read")
-    try:
-        value.decode()
-    except UnicodeDecodeError as bad:
-        return DeadLetter(f"not_utf8: the value from its byte {bad.start} on; JSON is UTF-8")
-    return DeadLetter(f"not_json: {error}")
-
-
-def _open_envelope(value: bytes) -> tuple[dict[str, str], bytes] | DeadLetter:
-    """Structured mode: the attributes and the JSON of `data`, or the bytes of `data_base64`."""
-    try:
-        envelope = from_json(value)
-    except ValueError as error:
-        return _not_json(value, error)
-    if not isinstance(envelope, dict):
-        return DeadLetter("no_envelope: a structured CloudEvent is a JSON object")
-    data, packed = envelope.pop("data", None), envelope.pop("data_base64", None)
-    if data is not None and packed is not None:
-        return DeadLetter("no_envelope: a CloudEvent has data or data_base64, not both")
-    attributes = {
-        name: text for name, text in envelope.items() if isinstance(text, str) and _text(text.encode()) is not None
-    }
-    if packed is None:
-        return attributes, to_json(data)
-    try:
-        return attributes, b64decode(packed, validate=True)
-    except (TypeError, ValueError):
-        return DeadLetter("not_base64: data_base64 is no text of base64")
-
-
-def _explained(error: ValidationError) -> str:
-    """`lines.0.amount_minor: Input should be a valid integer`: what to mend, without repeating what was sent."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)
-    shown = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" if one["loc"] else one["msg"] for one in first[:3]]
-    if len(first) > len(shown):
-        shown.append(f"and {len(first) - len(shown)} more")
-    return "; ".join(shown)[:REFUSAL_MESSAGE_MAX]
 
 
 def source_of(service: str, shard: int) -> str:

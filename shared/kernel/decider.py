@@ -6,7 +6,7 @@ decision is a bug and parks its stream.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
@@ -105,6 +105,8 @@ class Decider(Generic[S, C, E]):
     identify: Callable[[Any, str], Any] = lambda payload, ce_id: payload
     """(what was heard, its `ce_id`) -> what `react` is given: for who has to tell two events of the very same content
     and moment apart."""
+    own_inputs: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What it gives itself, by the type of the input: the shape that `react` is given, as pydantic reads it."""
     deadlines: Callable[[S | None], Iterable[Deadline[str]]] = lambda state: ()
     """Every instant at which this state changes if nothing happens first."""
     deadline_names: tuple[str, ...] = ()

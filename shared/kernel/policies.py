@@ -7,7 +7,7 @@ from schemas.policy import Policy
 
 
 class PolicyMissing(Exception):
-    """An order lives under a policy whose file is not here: wait for it, as for a database (§9)."""
+    """An order lives under a policy whose file is not here: it waits for it, alone (§9)."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Policies:
         )
 
     def of(self, ref: PolicyRef) -> Policy:
-        """Raises PolicyMissing: an outage, not a bug."""
+        """Raises PolicyMissing."""
         try:
             return self.by_ref[ref]
         except KeyError:

@@ -31,6 +31,11 @@ class Outage(Exception):
     """A server did not answer, or not clearly. Never poison: the same work is done again, from what is stored."""
 
 
+class Unstorable(Exception):
+    """A server answered: it refuses what it was given, and will again. A bug of ours, or of how it is set up; nothing
+    was kept. Its words name no row."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One record as it lies in a topic (named without prefix). `timestamp` is the broker's append time, ms."""
@@ -66,6 +71,8 @@ class Input:
     """Where its record lies: what tells it from every other of its topic. Empty for what a service gives itself."""
     waited: bool = False
     """It was parked with its order, and now the order goes on."""
+    waits: bool = False
+    """An own input that is kept with its parked order from here on, and by its source no more."""
 
 
 @dataclass(slots=True)
@@ -148,8 +155,17 @@ class Claim:
     cursors: dict[str, Cursor] = field(default_factory=dict)
     marks: dict[tuple[str, str], int] = field(default_factory=dict)
     """(topic, source) -> highest `ce_sequence` handled; only for topics that outsiders cannot write."""
-    parked: dict[str, list[Record]] = field(default_factory=dict)
-    """Streams whose handling raised, with their records since, in order."""
+    parked: set[str] = field(default_factory=set)
+    """Streams whose handling raised; what has come for them since waits in the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A record that waits with its stream."""
+
+    number: int
+    """Of the stream's, in order of arrival; not gapless."""
+    record: Record
 
 
 @dataclass(slots=True)
@@ -165,10 +181,15 @@ class Commit:
     inputs: list[tuple[int, Input]]
     """(shard, input): what was handled …"""
     events: list[StoredEvent]
-    """… and what was said to it."""
+    """… and what was said to it. Of own inputs also those that are parked (`Input.waits`)."""
     parked: list[tuple[int, str, Record]]
-    released: list[tuple[int, str]]
-    """Parked streams that were handled after all."""
+    """(shard, stream, record): waits behind what waits of its stream already."""
+    released: list[tuple[int, str, int]]
+    """(shard, stream, number): what waited of it up to this number waits no more."""
+
+    def __bool__(self) -> bool:
+        """Whether it keeps anything."""
+        return bool(self.cursors or self.marks or self.inputs or self.events or self.parked or self.released)
 
     def before(self) -> list[int]:
         """The position at which each of `claims` must stand for this to go on from there: positions are gapless."""
@@ -204,7 +225,7 @@ class Source(Protocol):
 
 
 class Store(Protocol):
-    """Streams, outbox, cursors: the rows of a service's shards. Every method may raise Outage."""
+    """Streams, outbox, cursors: the rows of a service's shards. Every method may raise Outage, or Unstorable."""
 
     async def claim(self, shards: Sequence[int], owner: str) -> list[Claim]:
         """Takes the shards by epoch + 1, and fences off from then on whoever had them. One that somebody commits to at
@@ -223,8 +244,12 @@ class Store(Protocol):
         """The events of these (shard, stream) streams, in order, each from its last snapshot on."""
         ...
 
+    async def parked(self, shard: int, stream_id: str, limit: int) -> list[Parked]:
+        """The first records that wait with a stream, in order of arrival."""
+        ...
+
     async def commit(self, commit: Commit) -> None:
-        """Raises Fenced (nothing kept) or Outage (outcome unknown)."""
+        """Raises Fenced or Unstorable (nothing kept) or Outage (outcome unknown)."""
         ...
 
     async def unpublished(self, claim: Claim, limit: int) -> list[StoredEvent]:
@@ -256,7 +281,7 @@ class Projection(Protocol):
 
     async def apply(self, transaction: Any, inputs: Sequence[tuple[int, Input]], events: Sequence[StoredEvent]) -> None:
         """Keeps what follows from what was heard, (shard, input) each, and said; part of its commit (`transaction`: an
-        asyncpg connection in one)."""
+        asyncpg connection in one). Called again for less of it where one of the inputs makes the commit raise."""
         ...
 
 
@@ -274,7 +299,7 @@ class InputSource(Protocol):
 
     def due(self, now: datetime, shard: int) -> Sequence[Input]:
         """Own inputs of a shard that are ready. Asked again and again: one handed out is not handed out twice while the
-        shard stays ours."""
+        shard stays ours. Of a kind that the decider's `own_inputs` names: parked with its order it is kept as JSON."""
         ...
 
     def next_due(self) -> datetime | None:

@@ -250,8 +250,8 @@ class _Process:
 
 
 async def _keep_policies(loop: ShardLoop, folder: Path) -> None:
-    """What is published while we run is in force a moment later. A service that hears of a version before it has
-    seen the file waits for it, so it does not matter who looks first."""
+    """What is published while we run is in force a moment later. An order that is heard of before the file of its
+    policy is seen waits for it, so it does not matter who looks first."""
     while True:
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
         try:

@@ -11,8 +11,10 @@ from typing import Any
 from schemas.instants import to_ms
 from schemas.wire import Service
 from shared.kernel import codec
-from shared.kernel.codec import DeadLetter, Home
-from shared.kernel.ports import Claim, Commit, Input, Place, Record, StoredEvent
+from shared.kernel.codec import Home, Unreadable
+from shared.kernel.envelope import DeadLetter
+from shared.kernel.policies import PolicyMissing
+from shared.kernel.ports import Claim, Commit, Input, Parked, Place, Record, StoredEvent, Unstorable
 from shared.kernel.stream import OutgoingMessage, Stream
 
 log = logging.getLogger(__name__)
@@ -74,14 +76,47 @@ class Shard:
     """Topic that we write -> its id."""
     gaps: dict[str, int] = field(default_factory=dict)
     """Topic -> offset at which a gap was seen once."""
+    resuming: dict[str, bool] = field(default_factory=dict)
+    """Parked streams that go on, slice by slice -> whether it is told if they stop again."""
+    unruled: set[str] = field(default_factory=set)
+    """Parked streams that wait for the file of a policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A parked record whose turn has come."""
+
+    stream_id: str
+    parked: Parked
+    is_last: bool
+    """Nothing of its stream waits behind it."""
+
+
+Arrival = tuple[Shard, Input | Record | Waiting]
+"""What a shard is to handle: an own input, a record as it was read, or one that has waited."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     shard: Shard
-    found: Input | DeadLetter
+    found: Input | DeadLetter | None
+    """None: of what has waited, what this version does not hear."""
     record: Record | None
-    """None for an own input."""
+    """None for an own input that comes from its source."""
+    waiting: Waiting | None = None
+
+
+def parked_because(bug: Exception) -> DeadLetter:
+    """What is said of a record that parks its order; quotes nothing that may hold a row or an address."""
+    match bug:
+        case PolicyMissing():
+            return DeadLetter(f"parked: PolicyMissing: {bug}: its order waits for the file, with what follows")
+        case Unreadable():
+            return DeadLetter(f"parked: {bug}: its order waits for an upgrade, with what follows")
+        case Unstorable():
+            return DeadLetter(f"parked: Unstorable: {bug}: its order waits for a fix, with what follows")
+        case _:
+            return DeadLetter(f"parked: {type(bug).__name__}: its order waits for a fix, with what follows")
 
 
 class Batch:
@@ -98,19 +133,19 @@ class Batch:
         self.inputs: list[tuple[int, Input]] = []
         self.events: list[StoredEvent] = []
         self.parked: list[tuple[int, str, Record]] = []
-        self.released: list[tuple[int, str]] = []
+        self.released: dict[tuple[Shard, str], int] = {}
+        """Parked streams -> the number up to which their records wait no more."""
         self.resumed: list[tuple[Shard, str]] = []
-        """Parked orders that an operator wants to go on, once the batch is committed."""
-        self.raised: dict[tuple[Shard, str], tuple[Record, DeadLetter]] = {}
-        """What parked an order, and what is said of it."""
+        """Parked streams that an operator wants to go on, once the batch is committed."""
+        self.stopped: dict[tuple[Shard, str], Exception] = {}
+        """Streams whose handling raised, for the first time or again."""
 
     def claim(self, shard: Shard) -> Claim:
         """The shard as it will stand after this batch."""
         if shard not in self.claims:
             now = shard.claim
             cursors = {topic: replace(cursor) for topic, cursor in now.cursors.items()}
-            parked = {order: list(records) for order, records in now.parked.items()}
-            self.claims[shard] = replace(now, cursors=cursors, marks=dict(now.marks), parked=parked)
+            self.claims[shard] = replace(now, cursors=cursors, marks=dict(now.marks), parked=set(now.parked))
         return self.claims[shard]
 
     def commit(self) -> Commit:
@@ -127,11 +162,55 @@ class Batch:
             if sequence != shard.claim.marks.get(place)
         ]
         claims = list(self.claims.values())
-        return Commit(claims, cursors, marks, self.inputs, self.events, self.parked, self.released)
+        released = [(shard.claim.shard, stream_id, number) for (shard, stream_id), number in self.released.items()]
+        return Commit(claims, cursors, marks, self.inputs, self.events, self.parked, released)
 
-    def park(self, shard: Shard, stream_id: str, record: Record) -> None:
-        self.claim(shard).parked.setdefault(stream_id, []).append(record)
-        self.parked.append((shard.claim.shard, stream_id, record))
+    def undo(self) -> None:
+        """Nothing of it was kept: the streams in memory say more than is true."""
+        for work in self.work:
+            if isinstance(work.found, Input):
+                work.shard.streams.pop(work.found.stream_id, None)
+
+    def is_suspended(self, arrival: Arrival) -> bool:
+        """Whether it is to be read again, and will come once more."""
+        shard, arrived = arrival
+        return isinstance(arrived, Record) and (shard, arrived.topic) in self.suspended
+
+    def park(self, shard: Shard, found: Input, record: Record | None) -> Record:
+        """It waits from here on, an own input as well: its source need not keep it any more."""
+        if record is None:
+            record = codec.own_input(found, shard.claim.shard)
+            self.inputs.append((shard.claim.shard, replace(found, waits=True)))
+        self.claim(shard).parked.add(found.stream_id)
+        self.parked.append((shard.claim.shard, found.stream_id, record))
+        return record
+
+    def stop(self, work: Work, bug: Exception) -> None:
+        """Handling it raised: it waits, with all that follows for its stream; or waits on, if it did already. Then that
+        is told again only if somebody asked for it to go on, or something before it did. Raises the bug where there is
+        no stream to wait with."""
+        if not isinstance(work.found, Input):
+            raise bug
+        shard, found, stream_id = work.shard, work.found, work.found.stream_id
+        shard.streams.pop(stream_id, None)
+        self.stopped[shard, stream_id] = bug
+        record = work.record
+        if work.waiting is None:
+            record = self.park(shard, found, record)
+        elif not shard.resuming.get(stream_id) and (shard, stream_id) not in self.released:
+            return
+        assert record is not None
+        self.dead_letter(shard, record, parked_because(bug))
+
+    def goes_on(self, shard: Shard, waiting: Waiting) -> bool:
+        """Whether its stream has not stopped again meanwhile."""
+        return waiting.stream_id in shard.resuming and (shard, waiting.stream_id) not in self.stopped
+
+    def release(self, shard: Shard, waiting: Waiting) -> None:
+        """It was handled after all."""
+        self.released[shard, waiting.stream_id] = waiting.parked.number
+        if waiting.is_last:
+            self.claim(shard).parked.discard(waiting.stream_id)
 
     def store(self, shard: Shard, found: Input, outgoing: Sequence[OutgoingMessage]) -> None:
         """What was said to one input, as events of its stream. Raises, and leaves all as it was, for a message that no
@@ -174,6 +253,9 @@ class Batch:
         self.inputs.append((claim.shard, found))
         self.events += events
         claim.position, claim.sequence = position, sequence
+        if log.isEnabledFor(logging.DEBUG):
+            said = [one.message.type for one in outgoing]
+            log.debug("handled", extra={"order_id": found.stream_id, "input": found.type, "said": said})
 
     def dead_letter(self, shard: Shard, record: Record, letter: DeadLetter) -> None:
         """In order with everything else and numbered like it."""

@@ -11,7 +11,7 @@ import logging
 import time
 from datetime import timedelta
 
-from shared.kernel.ports import Fenced, Outage
+from shared.kernel.ports import Fenced, Outage, Unstorable
 from shared.runtime.postgres import database
 from shared.runtime.presence import Presence
 from shared.runtime.shard_loop import ShardLoop
@@ -55,7 +55,7 @@ class Membership:
                     await self._wait_outside()
                 await self.look()
                 looked_at = time.monotonic()
-            except (Outage, Fenced, *database.ERRORS) as error:
+            except (Outage, Unstorable, Fenced, *database.ERRORS) as error:
                 log.warning("membership: %s: %s", type(error).__name__, error)
                 await self._disconnect()
                 if time.monotonic() - looked_at > PATIENCE.total_seconds():
@@ -111,7 +111,7 @@ class Membership:
     async def _claim(self, shards: list[int]) -> None:
         try:
             await self.loop.claim(shards)
-        except (Outage, Fenced, *database.ERRORS) as error:
+        except (Outage, Unstorable, Fenced, *database.ERRORS) as error:
             log.warning("claim: %s: %s", type(error).__name__, error)
         self._withheld = set(shards) - self.loop.shards.keys()
         if self._withheld:
@@ -121,7 +121,7 @@ class Membership:
     async def _release(self, shards: list[int]) -> None:
         try:
             await self.loop.release(shards)
-        except (Outage, *database.ERRORS) as error:
+        except (Outage, Unstorable, *database.ERRORS) as error:
             log.warning("release: %s: %s", type(error).__name__, error)
         self._news = True
         self.wake.set()  # look again at once
@@ -147,6 +147,6 @@ class Membership:
             await self.loop.release(sorted(self.loop.shards))
             if self.presence is not None:
                 await self.presence.leave()
-        except (Outage, *database.ERRORS) as error:
+        except (Outage, Unstorable, *database.ERRORS) as error:
             log.warning("left without saying so: %s", error)
         await self._disconnect()

@@ -4,7 +4,7 @@ Its source, store and publisher pass the same tests as the real ones (tests/cont
 alone, so a story of 15 days is played in milliseconds.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +30,7 @@ from shared.kernel.ports import (
     InputSource,
     Log,
     Outage,
+    Parked,
     Place,
     PlaceRefusal,
     Projection,
@@ -150,6 +151,8 @@ class _StoredShard:
     claim: Claim
     owner: str | None = None
     events: list[StoredEvent] = field(default_factory=list)
+    parked: dict[str, list[Parked]] = field(default_factory=dict)
+    parked_ever: int = 0
 
 
 class MemoryStore:
@@ -165,7 +168,7 @@ class MemoryStore:
             stored = self.shards.setdefault(number, _StoredShard(Claim(number, 0, 0, 0, 0)))
             stored.claim.epoch += 1
             stored.owner = owner
-            claims.append(_copied(stored.claim))
+            claims.append(_copied(stored))
         return claims
 
     async def release(self, claims: Sequence[Claim]) -> None:
@@ -201,6 +204,9 @@ class MemoryStore:
                     said[event.topic, event.shard] = event.sequence or 0
         return said
 
+    async def parked(self, shard: int, stream_id: str, limit: int) -> list[Parked]:
+        return self.shards[shard].parked.get(stream_id, [])[:limit]
+
     async def commit(self, commit: Commit) -> None:
         await self.check(commit.claims)
         if [self.shards[claim.shard].claim.position for claim in commit.claims] != commit.before():
@@ -217,10 +223,14 @@ class MemoryStore:
             self.shards[shard].claim.marks[topic, source] = sequence
         for event in commit.events:
             self.shards[event.shard].events.append(replace(event, message=None))
-        for shard, stream_id in commit.released:
-            self.shards[shard].claim.parked.pop(stream_id, None)
+        for shard, stream_id, number in commit.released:
+            waiting = self.shards[shard].parked.pop(stream_id, [])
+            if left := waiting[bisect_right(waiting, number, key=lambda parked: parked.number) :]:
+                self.shards[shard].parked[stream_id] = left
         for shard, stream_id, record in commit.parked:
-            self.shards[shard].claim.parked.setdefault(stream_id, []).append(record)
+            stored_shard = self.shards[shard]
+            stored_shard.parked_ever += 1
+            stored_shard.parked.setdefault(stream_id, []).append(Parked(stored_shard.parked_ever, record))
 
     async def unpublished(self, claim: Claim, limit: int) -> list[StoredEvent]:
         events = self.shards[claim.shard].events
@@ -233,12 +243,13 @@ class MemoryStore:
                 stored.published = max(stored.published, claim.published)
 
 
-def _copied(claim: Claim) -> Claim:
+def _copied(stored: _StoredShard) -> Claim:
+    claim = stored.claim
     return replace(
         claim,
         cursors={topic: replace(cursor) for topic, cursor in claim.cursors.items()},
         marks=dict(claim.marks),
-        parked={stream_id: list(records) for stream_id, records in claim.parked.items()},
+        parked=set(stored.parked),
     )
 
 
@@ -324,7 +335,7 @@ class World:
                 await loop.step(records)
                 while await loop.outbox.publish():
                     pass
-                moved |= bool(records) or loop.handled > before
+                moved |= bool(records) or loop.handled > before or loop.goes_on()
             for system in self.external_systems:
                 moved |= system.act()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.kernel.ports import Clock, Outage
+from shared.kernel.ports import Clock, Outage, Unstorable
 from shared.runtime.progress import STALLED_AFTER
 
 FORGOTTEN_AFTER = timedelta(minutes=1)
@@ -24,14 +24,18 @@ class Outages:
         self._clock = clock
         self._failing: dict[int, _Failing] = {}
 
-    def met(self, shards: Iterable[int], outage: Outage) -> None:
+    def met(self, shards: Iterable[int], outage: Outage | Unstorable) -> None:
         """A batch of these shards met one. Of what it said only the kind is kept: there may be rows in its words."""
         now = self._clock()
         for shard in shards:
             known = self._failing.get(shard)
             if known is None or now - known.last > FORGOTTEN_AFTER:
                 known = self._failing[shard] = _Failing(now, now, 0, "")
-            known.last, known.times, known.kind = now, known.times + 1, type(outage.__cause__ or outage).__name__
+            known.last, known.times, known.kind = (
+                now,
+                known.times + 1,
+                type(outage.__cause__ or outage.__context__ or outage).__name__,
+            )
 
     def over(self, shards: Iterable[int]) -> None:
         """Something of these was committed, or they are ours no more."""

@@ -8,19 +8,19 @@ A shard is one partition number of one service: its input topics at that number,
 4. Publish after the commit, in order; a crash in between is repaired by the next claim.
 
 What may not go wrong: an input has its effect exactly once; sequences are gapless; a shard's events reach each
-partition in sequence order, repeats apart; a bug in one order stops that order alone; an outage loses nothing.
+partition in sequence order, repeats apart; a bug in one order stops that order alone, wherever it shows itself; an
+outage loses nothing.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from schemas.instants import from_ms
-from shared.kernel.codec import DeadLetter, Decoded, Decoder, Home
+from shared.kernel.codec import Decoder, Home, Unreadable
 from shared.kernel.decider import Decider
+from shared.kernel.envelope import DeadLetter
 from shared.kernel.policies import Policies, PolicyMissing
 from shared.kernel.ports import (
     Clock,
@@ -33,11 +33,14 @@ from shared.kernel.ports import (
     Record,
     Source,
     Store,
+    Unstorable,
 )
 from shared.kernel.stream import Stream, folded, handle, may_resume
-from shared.runtime.batch import Batch, Shard, Work
+from shared.runtime.batch import Arrival, Batch, Shard, Work
+from shared.runtime.intake import Intake
 from shared.runtime.outages import Outages
 from shared.runtime.outbox import Outbox
+from shared.runtime.parking import Parking
 from shared.runtime.problems import Problems
 from shared.runtime.worlds import WorldCheck
 
@@ -77,12 +80,14 @@ class ShardLoop:
         self.world = WorldCheck(decider.service, self.decoder.topics, store, source, self.problems, clock)
         self._turn = asyncio.Lock()
         self.outbox = Outbox(publisher, store, self.shards, clock, self.problems)
+        self.parking = Parking(decider.service, store, self.shards, self.problems)
+        self.intake = Intake(self.decoder, source, self.shards)
 
     # -- ownership -----------------------------------------------------------------------------------------------------
 
     async def claim(self, numbers: Sequence[int]) -> None:
-        """Takes shards over: fence, inherit the unpublished tail, look at parked orders again, read on. One that does
-        not fit the logs is ours, so that it is nobody's, and not served."""
+        """Takes shards over: fence, inherit the unpublished tail, read on. Parked orders go on: this claim may be the
+        first after a fix. A shard that does not fit the logs is ours, so that it is nobody's, and not served."""
         async with self._turn:
             claims = await self.store.claim(numbers, self.owner)
             taken = [Shard(claim, published_noted=claim.published) for claim in claims]
@@ -93,9 +98,8 @@ class ShardLoop:
                 for source in self.inputs:
                     await source.opened(shard.claim.shard)
                 async with self._turn:
-                    for stream_id in list(shard.claim.parked):  # this claim may be the first after a fix
-                        await self._resume(shard, stream_id, aloud=False)
                     if self._owned(shard):
+                        shard.resuming = dict.fromkeys(sorted(shard.claim.parked), False)
                         offsets = {
                             topic: shard.claim.cursors.get(topic, Cursor()).offset for topic in self.decoder.topics
                         }
@@ -151,6 +155,7 @@ class ShardLoop:
         """Forgets shards that somebody else has taken."""
         self.outages.over(numbers)
         self._drop([self.shards[number] for number in numbers if number in self.shards])
+        self.parking.forget(numbers)
 
     def cursors(self) -> dict[int, dict[str, Cursor]]:
         """How far each shard that we serve has got in each topic, by what is committed."""
@@ -174,28 +179,27 @@ class ShardLoop:
                 await asyncio.sleep(0.1)
 
     def next_due(self) -> datetime | None:
-        """When the first of its own inputs is due."""
+        """When the first of its own inputs is due, or at once what has waited and goes on."""
+        if self.goes_on():
+            return self.clock()
         return min(filter(None, (source.next_due() for source in self.inputs)), default=None)
 
+    def goes_on(self) -> bool:
+        """Whether something that was parked is being handled now, a slice with every step."""
+        return self.parking.next(self.policies) is not None
+
     async def step(self, records: Sequence[Record]) -> bool:
-        """Handles one batch, and whatever own inputs are due. False if its shards had to be dropped."""
+        """Handles one batch, whatever own inputs are due, and a slice of what has waited. False if shards of it had to
+        be dropped."""
         async with self._turn:
-            batch = Batch(self.decider.service, self.home)
             self.stepped_at = self.clock()
             self._hold_back()
-            try:
-                self._read(records, batch)
-                await self._settle(batch)
-            except Fenced:
-                log.warning("fenced: another process owns these shards now", extra={"shards": self._numbers(batch)})
-            except Outage as outage:
-                # The commit may have happened. Never retry blindly: start again from what is stored.
-                log.warning("outage: %s", outage, extra={"shards": self._numbers(batch)})
-                self.outages.met(self._numbers(batch), outage)
-            else:
-                return True
-            self._drop(list(batch.claims))
-            return False
+            arrivals = self._arrivals(records)
+            kept = await self._keep([shard for shard, _ in arrivals], self._settle(arrivals))
+            if (going_on := self.parking.next(self.policies)) is not None:
+                await asyncio.sleep(0)
+                kept &= await self._keep([going_on[0]], self._go_on(*going_on))
+            return kept
 
     def _hold_back(self) -> None:
         """Of whom too much waits for the broker nothing new is taken, until there is room again."""
@@ -208,75 +212,78 @@ class ShardLoop:
                 else:
                     self.source.resume(number, {topic: cursor.offset for topic, cursor in shard.claim.cursors.items()})
 
-    @staticmethod
-    def _numbers(batch: Batch) -> list[int]:
-        return sorted(shard.claim.shard for shard in batch.claims)
-
-    async def _settle(self, batch: Batch) -> None:
-        await self._load(batch)
-        for work in batch.work:
-            await self._handle(work, batch)
-        if not batch.claims:
-            return
-        await self.store.commit(batch.commit())
-        self._adopt(batch)
-        for shard, stream_id in batch.resumed:
-            if self._owned(shard):
-                await self._resume(shard, stream_id, aloud=True)
-
-    def _read(self, records: Sequence[Record], batch: Batch) -> None:
-        """What is to be done: own inputs that are due, then the records in order."""
-        now = self.clock()
-        for shard in self.shards.values():
-            if shard.ready and not shard.held:
-                for due in [due for source in self.inputs for due in source.due(now, shard.claim.shard)]:
-                    batch.claim(shard)
-                    batch.work.append(Work(shard, due, None))
-        for record in records:
-            shard_or_none = self.shards.get(record.partition)
-            if shard_or_none is not None and shard_or_none.ready and not shard_or_none.held:
-                self._read_one(shard_or_none, record, batch)
-
-    def _read_one(self, shard: Shard, record: Record, batch: Batch) -> None:
-        claim = batch.claim(shard)
-        cursor = claim.cursors.setdefault(record.topic, Cursor())
-        log_read, begins = (shard, record.topic), (shard, record.topic) not in batch.begun
-        batch.begun.add(log_read)
-        if record.offset < cursor.offset or log_read in batch.suspended:
-            return  # handled before, or to be read again
-        if record.offset > cursor.offset and begins and shard.gaps.get(record.topic) != record.offset:
-            # Either the log really has a gap (retention, markers) or this was fetched before a seek. Look again: what
-            # comes after a seek of our own is the truth. (Within a batch nothing was sought: a gap there is real.)
-            shard.gaps[record.topic] = record.offset
-            batch.suspended.add(log_read)
-            self.source.resume(shard.claim.shard, {topic: cursor.offset for topic, cursor in claim.cursors.items()})
-            return
-        if record.offset > cursor.offset:
-            log.info("offsets %s to %s of %s are gone", cursor.offset, record.offset, record.topic)
-        cursor.offset = record.offset + 1
-        if record.timestamp < cursor.time:
-            record = replace(record, timestamp=cursor.time)  # a broker's clock may step back, the time of inputs not
-        cursor.time = record.timestamp
-        found = self._decoded(record, from_ms(cursor.time))
-        if found is None:
-            return
-        if isinstance(found, DeadLetter):
-            batch.work.append(Work(shard, found, record))
-            return
-        if found.sequence is not None and found.source is not None:
-            place = (record.topic, found.source)
-            if found.sequence <= claim.marks.get(place, 0):
-                return  # published twice, heard once
-            claim.marks[place] = found.sequence
-        batch.work.append(Work(shard, found.input, record))
-
-    def _decoded(self, record: Record, time: datetime) -> Decoded | DeadLetter | None:
-        """Whatever the decoder trips over is a bug of ours, but must not end one process after the other."""
+    async def _keep(self, shards: Sequence[Shard], work: Coroutine[Any, Any, None]) -> bool:
+        """Whether it could be done; else the shards are dropped, and claimed anew."""
+        numbers = sorted({shard.claim.shard for shard in shards})
         try:
-            return self.decoder.decode(record, time)
-        except Exception as bug:
-            log.exception("the decoder raised", extra={"topic": record.topic, "offset": record.offset})
-            return DeadLetter(f"unreadable: {type(bug).__name__}")
+            await work
+        except Fenced:
+            log.warning("fenced: another process owns these shards now", extra={"shards": numbers})
+        except (Outage, Unstorable) as outage:
+            # The commit may have happened. Never retry blindly: start again from what is stored.
+            log.warning("outage: %s", outage, extra={"shards": numbers})
+            self.outages.met(numbers, outage)
+        else:
+            return True
+        self._drop(shards)
+        return False
+
+    def _arrivals(self, records: Sequence[Record]) -> list[Arrival]:
+        """Own inputs that are due, then the records in order."""
+        now = self.clock()
+        ready = {number: shard for number, shard in self.shards.items() if shard.ready and not shard.held}
+        own: list[Arrival] = [
+            (shard, due) for number, shard in ready.items() for source in self.inputs for due in source.due(now, number)
+        ]
+        return own + [(ready[record.partition], record) for record in records if record.partition in ready]
+
+    async def _settle(self, arrivals: Sequence[Arrival]) -> None:
+        """All of them in one commit. If a bug makes that impossible, in halves with a commit each, until what brings it
+        about is alone: then that is parked."""
+        batch = Batch(self.decider.service, self.home)
+        if (bug := await self._refused(arrivals, batch)) is None:
+            return
+        batch.undo()
+        # A process that was frozen decides on new state with an old cursor, which looks like a bug and is none.
+        await self.store.check(list(batch.claims.values()))
+        arrivals = [arrival for arrival in arrivals if not batch.is_suspended(arrival)]
+        if len(arrivals) > 1:
+            half = len(arrivals) // 2
+            for some in (arrivals[:half], arrivals[half:]):
+                await self._settle(some)
+                await asyncio.sleep(0)
+        elif arrivals:
+            await self._park(arrivals[0], bug)
+
+    async def _park(self, arrival: Arrival, bug: Exception) -> None:
+        """What cannot be kept waits. If not even that can be kept its shard is not served for a while."""
+        log.error("parked: what it leads to cannot be kept", exc_info=bug)
+        worse = await self._refused([arrival], Batch(self.decider.service, self.home), bug)
+        if worse is not None:
+            shard = arrival[0]
+            shard.ready = False
+            self.source.pause([shard.claim.shard])
+            asyncio.get_running_loop().call_later(self.parking.refused(arrival, worse), self._drop, [shard])
+
+    async def _refused(self, some: Sequence[Arrival], batch: Batch, bug: Exception | None = None) -> Exception | None:
+        """Handles and commits them; parks them instead where a `bug` is known. Returns the bug that is in the way."""
+        try:
+            self.intake.read(some, batch)
+            if bug is None:
+                await self._load(batch)
+            for work in batch.work:
+                await self._handle(work, batch, bug)
+            if commit := batch.commit():
+                await self.store.commit(commit)
+        except (Fenced, Outage):
+            raise
+        except Exception as met:
+            return met
+        self._adopt(batch, bool(commit))
+        return None
+
+    async def _go_on(self, shard: Shard, stream_id: str) -> None:
+        await self._settle(await self.parking.slice(shard, stream_id))
 
     async def _load(self, batch: Batch) -> None:
         """Folds the streams that are not in memory, all in one query."""
@@ -296,35 +303,36 @@ class ShardLoop:
             except Exception as bug:
                 batch.unreadable[shard, stream_id] = bug
 
-    async def _handle(self, work: Work, batch: Batch) -> None:
-        if isinstance(work.found, DeadLetter):
+    async def _handle(self, work: Work, batch: Batch, known: Exception | None) -> None:
+        shard, found, waiting = work.shard, work.found, work.waiting
+        if waiting is not None and not batch.goes_on(shard, waiting):
+            return
+        if known is not None:
+            batch.stop(work, known)
+            return
+        if isinstance(found, DeadLetter):
             assert work.record is not None
-            batch.dead_letter(work.shard, work.record, work.found)
-            return
-        stream_id = work.found.stream_id
-        if stream_id in batch.claim(work.shard).parked:
-            if work.record is not None:
-                batch.park(work.shard, stream_id, work.record)
-            if may_resume(work.found.payload):
-                batch.resumed.append((work.shard, stream_id))
-            return
-        try:
-            self._decide(work.shard, work.found, batch)
-        except PolicyMissing as missing:
-            raise Outage(f"waiting for {missing}") from missing
-        except Exception as bug:
-            # A process that was frozen decides on new state with an old cursor, which looks like a bug and is none.
-            await self.store.check([work.shard.claim])
-            log.exception("parked: handling raised", extra={"order_id": stream_id, "input_id": work.found.id})
-            work.shard.streams.pop(stream_id, None)
-            batch.claim(work.shard).parked.setdefault(stream_id, [])
-            if work.record is not None:  # an own input comes again from its source, with the next claim
-                letter = DeadLetter(f"parked: {type(bug).__name__}: its order waits for a fix, with what follows")
-                batch.raised[work.shard, stream_id] = (work.record, letter)
-                batch.dead_letter(work.shard, work.record, letter)
-                batch.park(work.shard, stream_id, work.record)
+            batch.dead_letter(shard, work.record, found)
+        elif found is not None and waiting is None and found.stream_id in batch.claim(shard).parked:
+            batch.park(shard, found, work.record)
+            if may_resume(found.payload):
+                batch.resumed.append((shard, found.stream_id))
+        elif found is not None:
+            try:
+                self._decide(shard, found, batch)
+            except Exception as bug:
+                await self.store.check([shard.claim])  # as above: it may be none
+                expected = isinstance(bug, Unreadable | PolicyMissing)
+                about = {"order_id": found.stream_id, "input_id": found.id}
+                log.error("parked: handling raised", exc_info=None if expected else bug, extra=about)
+                batch.stop(work, bug)
+                return
+        if waiting is not None:
+            batch.release(shard, waiting)
 
     def _decide(self, shard: Shard, found: Input, batch: Batch) -> None:
+        if isinstance(found.payload, DeadLetter):
+            raise Unreadable(found.payload.reason)
         if self.decider.is_stateless:
             stream: Stream[Any] = Stream(found.stream_id)
         elif (shard, found.stream_id) in batch.unreadable:
@@ -332,51 +340,14 @@ class ShardLoop:
         else:
             stream = shard.streams[found.stream_id]
             shard.streams.move_to_end(found.stream_id)
-        outgoing = handle(self.decider, stream, found, self.policies)
-        batch.store(shard, found, outgoing)
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug(
-                "handled",
-                extra={
-                    "order_id": found.stream_id,
-                    "input": found.type,
-                    "said": [one.message.type for one in outgoing],
-                },
-            )
+        batch.store(shard, found, handle(self.decider, stream, found, self.policies))
 
-    async def _resume(self, shard: Shard, stream_id: str, aloud: bool) -> None:
-        """Tries what waits of a parked order again, in its order: all of it is handled, or it waits on. `aloud`:
-        somebody asked for it and is told if it raises again."""
-        batch = Batch(self.decider.service, self.home)
-        claim = batch.claim(shard)
-        records = claim.parked.pop(stream_id, None)
-        if records is None:
-            return  # asked for twice
-        batch.released.append((claim.shard, stream_id))
-        for record in records:
-            found = self._decoded(record, from_ms(record.timestamp))
-            if isinstance(found, DeadLetter):
-                batch.work.append(Work(shard, found, record))
-            elif found is not None:
-                batch.work.append(Work(shard, replace(found.input, waited=True), record))
-        await self._load(batch)
-        for work in batch.work:
-            await self._handle(work, batch)
-        if stream_id in claim.parked:
-            shard.streams.pop(stream_id, None)
-            if not aloud:
-                return
-            raised, batch = batch.raised[shard, stream_id], Batch(self.decider.service, self.home)
-            batch.dead_letter(shard, *raised)
-        else:
-            log.info("resumed: handled after all", extra={"order_id": stream_id, "records": len(records)})
-        await self.store.commit(batch.commit())
-        self._adopt(batch)
-
-    def _adopt(self, batch: Batch) -> None:
-        """The commit happened: the shards stand as it says. What was taken from us meanwhile, its owner publishes."""
+    def _adopt(self, batch: Batch, is_kept: bool) -> None:
+        """The commit happened, or there was nothing to keep: the shards stand as it says. What was taken from us
+        meanwhile, its owner publishes."""
         owned = {shard.claim.shard: shard for shard in batch.claims if self._owned(shard)}
-        self.outages.over(owned)
+        if is_kept:
+            self.outages.over(owned)
         for shard in owned.values():
             claim = batch.claims[shard]
             shard.published_noted = max(shard.published_noted, claim.published)
@@ -388,7 +359,8 @@ class ShardLoop:
         for event in ours:
             if event.topic is not None:
                 owned[event.shard].pending.add(event, now)
-        for source in self.inputs:
+        self.parking.adopt(batch)
+        for source in self.inputs if is_kept else ():
             source.committed(ours)
         self.handled += len(batch.work)
         self.outbox.count()

@@ -15,7 +15,8 @@ from schemas.instants import to_ms
 from schemas.publish import as_text, is_public, json_schema
 from schemas.topics import OUTSIDERS_WRITE, PARTITIONS, SERVICES, all_topics
 from services.composition import DECIDERS
-from shared.kernel.codec import READ, STRUCTURED, DeadLetter, Decoded, Decoder, dead_letter, published
+from shared.kernel.codec import Decoded, Decoder, dead_letter, published
+from shared.kernel.envelope import READ, STRUCTURED, DeadLetter
 from shared.kernel.ports import Record, StoredEvent
 from shared.runtime.partitions import home_among, partition_of
 

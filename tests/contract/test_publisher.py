@@ -14,7 +14,7 @@ from deploy.local.stack import Stack
 from deploy.setup.broker import answers, connect
 from deploy.setup.topics import create_topics
 from schemas.topics import BATCH_BYTES_MAX, DEAD_LETTER_BYTES_MAX, Topic
-from shared.kernel import codec
+from shared.kernel import codec, envelope
 from shared.kernel.ports import Headers, Outage, PlaceRefusal, Publisher, Record, StoredEvent
 from shared.runtime.kafka.publisher import KafkaPublisher
 from shared.runtime.memory import MemoryBus, MemoryPublisher
@@ -184,7 +184,7 @@ async def test_the_largest_dead_letter_arrives(bench: Bench) -> None:
     whole = Record("order.commands", 0, 1, 0, b"k", b"v" * 2_000_000, [("h", b"\x80" * 400_000)])
     letters = []
     for record in (monster, whole):
-        key, headers, value = codec.dead_letter(record, codec.DeadLetter("no_key: none"), "recourse/order/0", 1)
+        key, headers, value = codec.dead_letter(record, envelope.DeadLetter("no_key: none"), "recourse/order/0", 1)
         letters.append(event(1, topic="order.dead-letters", key=key, stream_id=None, headers=headers, data=value))
     await bench.publisher.send(letters)
     cut, kept = await bench.read("order.dead-letters", 0, 2)

@@ -12,7 +12,19 @@ import pytest
 from deploy.local.stack import Stack
 from schemas.wire import Message, PrivateEvent
 from shared.kernel import codec
-from shared.kernel.ports import SAID_EVENTS, Claim, Commit, Cursor, Fenced, Input, Outage, Record, Store, StoredEvent
+from shared.kernel.ports import (
+    SAID_EVENTS,
+    Claim,
+    Commit,
+    Cursor,
+    Fenced,
+    Input,
+    Outage,
+    Record,
+    Store,
+    StoredEvent,
+    Unstorable,
+)
 from shared.runtime.memory import START, MemoryStore
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
@@ -56,6 +68,9 @@ class Bench:
     async def claim(self, shard: int = 0) -> Claim:
         [claim] = await self.store.claim([shard], f"process-{uuid4()}")
         return claim
+
+    async def parked(self, stream_id: str) -> list[Record]:
+        return [one.record for one in await self.store.parked(0, stream_id, 1_000)]
 
     async def stored(self, shard: int = 0) -> list[StoredEvent]:
         return await self.store.unpublished(Claim(shard, 0, 0, 0, 0), 1_000)
@@ -134,8 +149,8 @@ async def test_what_is_committed_is_what_the_next_owner_starts_from(bench: Bench
     await bench.store.commit(
         commit(after, events=[event(1), event(2, topic=None)], inputs=[heard()], parked=[(0, "order-9", record(3))])
     )
-    parked = {"order-9": [record(3)]}
-    assert await bench.claim() == replace(after, epoch=2, parked=parked)
+    assert await bench.claim() == replace(after, epoch=2, parked={"order-9"})
+    assert await bench.parked("order-9") == [record(3)]
     assert await bench.stored() == [event(1)]
     assert await bench.kept() == ["order-1"]
 
@@ -177,7 +192,7 @@ async def test_a_commit_that_is_fenced_in_one_shard_keeps_nothing_of_any(bench: 
                 events=[event(1), event(1, shard=1)],
                 inputs=[heard()],
                 parked=[(1, "order-1", record(1))],
-                released=[(0, "order-9")],
+                released=[(0, "order-9", 2**40)],
             )
         )
     assert await bench.claim(0) == replace(before, epoch=3)
@@ -294,12 +309,37 @@ async def test_parked_records_wait_in_order_until_their_order_is_released(bench:
         commit(claim, parked=[(0, "b", record(7)), (0, "a", odd), (0, "b", record(3, topic="dispute.events"))])
     )
     await bench.store.commit(commit(claim, parked=[(0, "a", record(4, key=None))]))
-    parked = (await bench.claim()).parked
-    assert parked == {"b": [record(7), record(3, topic="dispute.events")], "a": [odd, record(4, key=None)]}
+    assert (await bench.claim()).parked == {"a", "b"}
+    assert await bench.parked("b") == [record(7), record(3, topic="dispute.events")]
+    assert await bench.parked("a") == [odd, record(4, key=None)]
 
     claim = await bench.claim()
-    await bench.store.commit(commit(replace(claim, parked={}), released=[(0, "b")]))
-    assert list((await bench.claim()).parked) == ["a"]
+    [*_, last] = await bench.store.parked(0, "b", 9)
+    await bench.store.commit(commit(replace(claim, parked={"a"}), released=[(0, "b", last.number)]))
+    assert (await bench.claim()).parked == {"a"}
+    assert await bench.parked("b") == []
+
+
+async def test_what_waits_of_an_order_is_given_in_slices_and_what_was_handled_of_it_is_gone(bench: Bench) -> None:
+    claim = await bench.claim()
+    waiting = [record(offset) for offset in (5, 3, 9, 1, 7)]
+    others = [(0, "b", record(2)), (0, "b", record(4))]
+    await bench.store.commit(
+        commit(claim, parked=[(0, "a", waiting[0]), others[0], *((0, "a", w) for w in waiting[1:4])])
+    )
+    await bench.store.commit(commit(claim, parked=[others[1], (0, "a", waiting[4])]))
+    first = await bench.store.parked(0, "a", 2)
+    assert [one.record for one in first] == waiting[:2]
+    await bench.store.commit(commit(claim, released=[(0, "a", first[-1].number)]))
+    second = await bench.store.parked(0, "a", 2)
+    assert [one.record for one in second] == waiting[2:4]
+    assert await bench.store.parked(0, "a", 2) == second, "until it is handled it is given again"
+    assert (await bench.claim()).parked == {"a", "b"}
+    claim = await bench.claim()
+    await bench.store.commit(commit(claim, released=[(0, "a", second[-1].number)], parked=[(0, "a", record(11))]))
+    assert await bench.parked("a") == [waiting[4], record(11)]
+    assert await bench.parked("b") == [record(2), record(4)]
+    assert await bench.parked("c") == []
 
 
 async def test_several_shards_are_claimed_at_once(bench: Bench) -> None:
@@ -366,6 +406,37 @@ async def test_however_many_events_a_commit_has_all_are_kept(bench: Bench, numbe
     events = [event(position) for position in range(1, number + 1)]
     await bench.store.commit(commit(replace(claim, position=number), events=events))
     assert await bench.stored() == events
+
+
+@postgres
+async def test_what_the_database_refuses_is_told_from_what_it_did_not_do(bench: Bench) -> None:
+    """And nothing of it is kept, in either way of writing."""
+    assert bench.pool is not None
+    await bench.pool.execute("ALTER TABLE event ADD CONSTRAINT no_such CHECK (order_id <> 'bad')")
+    claim = await bench.claim()
+    for number in (2, 60):
+        events = [*(event(position) for position in range(1, number)), event(number, "bad", data=b"anna@example.com")]
+        with pytest.raises(Unstorable, match=r"CheckViolationError \(23514, event, no_such\)$"):
+            await bench.store.commit(commit(replace(claim, position=number), events=events))
+    for odd in ({"time": 2**70}, {"id": "\ud800"}):
+        with pytest.raises(Unstorable, match="DataError"):
+            await bench.store.commit(commit(replace(claim, position=1), events=[event(1, **odd)]))
+    with pytest.raises(Unstorable):
+        await bench.store.load([(0, "a\0b")])
+    assert await bench.stored() == []
+    await bench.store.commit(commit(replace(claim, position=1), events=[event(1)]))
+
+
+@postgres
+async def test_what_was_parked_by_the_edition_before_is_given_as_it_was(bench: Bench) -> None:
+    assert bench.pool is not None
+    row = 'INSERT INTO parked (shard, order_id, topic, partition, "offset", timestamp, key, value, headers)'
+    await bench.pool.execute(
+        f"{row} VALUES (0, 'a', 'order.commands', 0, 3, 1700000000000, 'order-1', '{{}}', $1)",
+        codec.pack_headers([("ce_id", b"1")]),
+    )
+    assert (await bench.claim()).parked == {"a"}
+    assert await bench.parked("a") == [record(3)]
 
 
 @postgres

@@ -20,8 +20,9 @@ from schemas.topics import BATCH_BYTES_MAX, COMMAND_BYTES_MAX, DEAD_LETTER_BYTES
 from schemas.wire import Code, Command, Message, Rejected, Service
 from services.composition import DECIDERS
 from shared.kernel import codec
-from shared.kernel.codec import DeadLetter, Decoded, Decoder
+from shared.kernel.codec import Decoded, Decoder
 from shared.kernel.decider import Decider, RefusedOnArrival
+from shared.kernel.envelope import BATCH, NAME_BYTES_MAX, READ, STRUCTURED, TRACEPARENTS, DeadLetter
 from shared.kernel.ports import Claim, Record
 from shared.kernel.stream import Stream, handle
 from shared.rules import policies
@@ -55,8 +56,8 @@ HEADER_VALUES = [
     *(NOTHING, b"", b"x" * 255, b"x" * 256, b"\xff", b"\0", b"9" * 40, b"-1", "\u200b".encode(), b"\xed\xa0\x80"),
     *(b"ce_id", b"ce_type", b"content-type", b"ce_correlationid", b"ce_sequence", b"traceparent", b"reply_to"),
     *(
-        codec.STRUCTURED,
-        codec.BATCH,
+        STRUCTURED,
+        BATCH,
         b"text/xml",
         b"timer.elapsed.v1",
         b"order.place.v1",
@@ -78,6 +79,9 @@ REASONS = {
     "batch_mode",
     "unknown_content_type",
     "unreadable_event",
+    "unreadable_command",
+    "unreadable_own_input",
+    "unknown_type",
 }
 
 
@@ -97,6 +101,9 @@ def fuzz(data: bytes) -> None:
         case Decoded():
             _assert_named(decoded)
             match decoded.input.payload:
+                case DeadLetter(reason=reason):
+                    assert reason.partition(":")[0] in REASONS
+                    assert record.topic not in OUTSIDERS_WRITE, "what outsiders write stops no order"
                 case RefusedOnArrival(refusal=refusal):
                     assert refusal.code in ("invalid", "key_mismatch")
                     _assert_one_refusal_however_spelt(decoder, record, decoded)
@@ -111,7 +118,7 @@ def fuzz(data: bytes) -> None:
 def _assert_named(decoded: Decoded) -> None:
     about = decoded.input
     for name in (about.id, about.type, about.stream_id, about.correlation_id):
-        assert 0 < len(name.encode()) <= codec.NAME_BYTES_MAX
+        assert 0 < len(name.encode()) <= NAME_BYTES_MAX
         assert "\0" not in name
 
 
@@ -121,7 +128,7 @@ def _assert_one_command_however_spelt(decoder: Decoder, record: Record, decoded:
     structured = replace(
         record,
         value=json.dumps(envelope).encode(),
-        headers=[("content-type", codec.STRUCTURED)],
+        headers=[("content-type", STRUCTURED)],
     )
     again = decoder.decode(structured, NOON)
     assert isinstance(again, Decoded)
@@ -257,5 +264,8 @@ def _changed(tree: Any, random: Random) -> Any:
 def words() -> set[bytes]:
     """What a record may be made of, for whoever makes records at random."""
     fields = {name for model in models() for name in json.loads((GOLDEN / f"{model.type}.json").read_bytes())}
-    headers = [*(name for _, name in codec.READ), *codec.TRACEPARENTS]
-    return {word.encode() for word in {*fields, *headers, *Message.MODELS, "content-type"}} | {codec.STRUCTURED, PART}
+    headers = [*(name for _, name in READ), *TRACEPARENTS]
+    return {word.encode() for word in {*fields, *headers, *Message.MODELS, "content-type"}} | {
+        STRUCTURED,
+        PART,
+    }

@@ -72,8 +72,8 @@ BUGS = {
     "a command is passed over": (codec.Decoder, "_command", lambda *_: None),
     "a dead letter is never cut": (codec, "DEAD_LETTER_SIZE_MAX", 10**9),
     "a header is lost on its way to the database": (codec, "unpack_headers", lambda packed: []),
-    "a name may be as long as it likes": (codec, "_text", lambda raw: raw.decode(errors="replace") if raw else None),
-    "an envelope is not opened": (codec, "_open_envelope", lambda value: ({}, value)),
+    "a name may be as long as it likes": (codec, "name_of", lambda raw: raw.decode(errors="replace") if raw else None),
+    "an envelope is not opened": (codec, "open_envelope", lambda value: ({}, value)),
 }
 
 

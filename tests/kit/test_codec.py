@@ -19,12 +19,15 @@ from schemas.timer.commands import Schedule
 from schemas.timer.events import Elapsed
 from schemas.topics import COMMAND_BYTES_MAX, HEADERS_MAX
 from schemas.wire import Actor, Message
+from services.composition import DECIDERS
 from services.dispute.domain import DECIDER as DISPUTE
 from services.mediation.domain import DECIDER as MEDIATION
 from services.timer.domain import DECIDER as TIMER
+from services.timer.domain import Due
 from shared.kernel import codec
-from shared.kernel.codec import DeadLetter, Decoded, Decoder
+from shared.kernel.codec import Decoded, Decoder
 from shared.kernel.decider import Refusal, RefusedOnArrival, WakeUp
+from shared.kernel.envelope import REFUSAL_MESSAGE_MAX, DeadLetter
 from shared.kernel.ports import Input, Record, StoredEvent
 from shared.runtime.partitions import home_among, partition_of
 from tests.kit.counter_decider import WORDS, Add, Added, Keep, Promise, Told, counter_decider
@@ -229,7 +232,7 @@ def test_what_is_readable_but_wrong_is_refused_and_the_field_named(decoder: Deco
     wrong = refused(decoder, record(data))
     assert wrong.code == "invalid"
     assert named in wrong.message
-    assert len(wrong.message) <= codec.REFUSAL_MESSAGE_MAX
+    assert len(wrong.message) <= REFUSAL_MESSAGE_MAX
 
 
 def test_a_refusal_does_not_repeat_what_was_sent(decoder: Decoder) -> None:
@@ -239,7 +242,7 @@ def test_a_refusal_does_not_repeat_what_was_sent(decoder: Decoder) -> None:
 
 def test_a_refusal_stays_short_however_much_is_wrong(decoder: Decoder) -> None:
     many = {f"field-{number}-{'x' * 300}": number for number in range(50)}
-    assert len(refused(decoder, record(ADD | many)).message) <= codec.REFUSAL_MESSAGE_MAX
+    assert len(refused(decoder, record(ADD | many)).message) <= REFUSAL_MESSAGE_MAX
 
 
 def test_an_unknown_type_is_refused_by_name(decoder: Decoder) -> None:
@@ -487,15 +490,76 @@ def test_another_services_event_is_read_and_what_it_does_not_know_ignored(decode
 def test_an_event_that_nobody_listens_to_is_not_even_looked_into(decoder: Decoder) -> None:
     assert decoder.decode(record(b"{", binary(Added.type), topic="dispute.events"), NOON) is None
     assert decoder.decode(record(b"{", [], topic="dispute.events", key=None), NOON) is None
-    elsewhere = record({"id": "c1", "type": "counter.unheard_of.v1", "data": {}}, STRUCTURED, topic="dispute.events")
+    elsewhere = record({"id": "c1", "type": Added.type, "data": {}}, STRUCTURED, topic="dispute.events")
     assert decoder.decode(elsewhere, NOON) is None
+
+
+def kept(decoder: Decoder, record: Record) -> str:
+    """Why an input that raises when it is handled cannot be read."""
+    payload = read(decoder, record).payload
+    assert isinstance(payload, DeadLetter)
+    return payload.reason.partition(":")[0]
 
 
 @pytest.mark.parametrize(
     "data", [b"{", {"order_id": 7}, {"order_id": "order-1", "due_at": "9999-12-31T23:59:59-23:59"}]
 )
-def test_an_event_of_ours_that_we_cannot_read_is_a_dead_letter(decoder: Decoder, data: Any) -> None:
-    assert reason(decoder, tell(data)) == "unreadable_event"
+def test_an_event_of_ours_that_we_cannot_read_is_kept_for_a_version_that_can(decoder: Decoder, data: Any) -> None:
+    unread = decoder.decode(tell(data, source="recourse/dispute/3", sequence="9"), NOON)
+    assert isinstance(unread, Decoded)
+    assert kept(decoder, tell(data)) == "unreadable_event"
+    assert (unread.input.stream_id, unread.source, unread.sequence) == ("order-1", "recourse/dispute/3", 9)
+
+
+UNHEARD_OF = [("ce_id", b"e1"), ("ce_type", b"dispute.unheard_of.v1")]
+
+
+@pytest.mark.parametrize(
+    ("value", "headers", "why"),
+    [
+        (b"{}", UNHEARD_OF, "unknown_type"),
+        (b"{", UNHEARD_OF, "unknown_type"),
+        ({"id": "e1", "type": "dispute.unheard_of.v1", "data": {}}, STRUCTURED, "unknown_type"),
+        ({"id": "e1", "type": Told.type, "data": {"order_id": 7}}, STRUCTURED, "unreadable_event"),
+        (b"[]", STRUCTURED, "no_envelope"),
+        (b"", [("ce_type", Told.type.encode())], "no_value"),
+    ],
+)
+def test_whatever_of_ours_a_newer_version_may_have_written_is_kept(
+    decoder: Decoder, value: Any, headers: Any, why: str
+) -> None:
+    assert kept(decoder, record(value, headers, topic="dispute.events")) == why
+
+
+def test_where_outsiders_write_what_nobody_knows_is_passed_over_and_what_nobody_can_read_a_dead_letter() -> None:
+    refund = Decoder(DECIDERS["refund"], home_among(PARTITIONS))
+    assert refund.decode(record(b"{", UNHEARD_OF, topic="payments.events"), NOON) is None
+    failed = [("ce_id", b"e1"), ("ce_type", b"payment.failed.v1")]
+    assert reason(refund, record(b"{", failed, topic="payments.events")) == "unreadable_event"
+
+
+def test_without_a_key_nobody_knows_whose_it_is(decoder: Decoder) -> None:
+    assert reason(decoder, record(b"{}", UNHEARD_OF, topic="dispute.events", key=None)) == "no_key"
+
+
+@pytest.mark.parametrize("data", [{"order_id": "order-1"}, {}])
+def test_a_command_of_a_newer_service_is_kept_and_what_an_operator_wrote_is_refused(data: Any) -> None:
+    timer = Decoder(TIMER, home_among(PARTITIONS))
+    for type_ in ("timer.schedule.v1", "timer.unheard_of.v1"):
+        headers = [("ce_id", b"c1"), ("ce_type", type_.encode())]
+        numbered = [*headers, ("ce_source", b"recourse/order/1"), ("ce_sequence", b"4")]
+        assert kept(timer, record(data, numbered, topic="timer.commands")) == "unreadable_command"
+        assert refused(timer, record(data, headers, topic="timer.commands")).code == "invalid"
+
+
+def test_an_own_input_is_kept_as_json_and_read_again() -> None:
+    timer = Decoder(TIMER, home_among(PARTITIONS))
+    due = Due("order/order-1" * 20, "processing_ends", NOON, "order")
+    given = Input(due, "timer.due", "order-1", "x" * 300, NOON, "story")
+    assert read(timer, codec.own_input(given, 3)) == given
+    assert (
+        kept(Decoder(DECIDERS["refund"], home_among(PARTITIONS)), codec.own_input(given, 3)) == "unreadable_own_input"
+    )
 
 
 @pytest.mark.parametrize("sequence", ["", "-1", "1.0", "x", "\N{SUPERSCRIPT TWO}", "9" * 200])

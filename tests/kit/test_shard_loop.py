@@ -11,12 +11,12 @@ import pytest
 
 from schemas.timer.events import Elapsed
 from schemas.topics import BATCH_BYTES_MAX
-from schemas.wire import Actor, Command, Message, Role
+from schemas.wire import Actor, Command, Role
 from shared.kernel import codec
 from shared.kernel.codec import Decoder
 from shared.kernel.decider import Decider, Output
-from shared.kernel.policies import Policies, PolicyMissing
-from shared.kernel.ports import Commit, Input, InputSource, Outage, Place, PlaceRefusal, Record, StoredEvent
+from shared.kernel.policies import Policies
+from shared.kernel.ports import Commit, InputSource, Outage, Place, PlaceRefusal, Record, StoredEvent
 from shared.runtime import outbox, shard_loop
 from shared.runtime.memory import START, MemoryBus, MemoryPublisher, MemorySource, MemoryStore
 from shared.runtime.partitions import home_among
@@ -120,7 +120,7 @@ class Process:
             if len(self.loop.shards) < self.partitions:
                 await self.claim()
             records = await self.source.take(0)
-            if await self.loop.step(records) and not records:
+            if await self.loop.step(records) and not records and not self.loop.goes_on():
                 await self.publish()
                 await self.loop.outbox.note_published()
                 return
@@ -548,11 +548,12 @@ async def test_the_time_of_inputs_never_goes_back_though_the_brokers_clock_does(
 async def test_what_is_not_for_this_service_is_passed_over_and_not_read_again() -> None:
     shop = Shop()
     process = await shop.process()
-    shop.bus.append("dispute.events", b"order-1", b"{", [("ce_type", b"dispute.unheard_of.v1")])
+    shop.bus.append("dispute.events", b"order-1", b"{", [("ce_type", b"dispute.opened.v1")])
+    shop.bus.append("dispute.events", b"order-1", b"{", [("ce_id", b"1")])
     await process.settle()
     assert shop.rows() == []
     [claim] = await shop.stores["order"].claim([0], "next")
-    assert claim.cursors["dispute.events"].offset == 1
+    assert claim.cursors["dispute.events"].offset == 2
 
 
 # -- what cannot be handled --------------------------------------------------------------------------------------------
@@ -596,14 +597,14 @@ async def test_an_order_whose_handling_raises_waits_and_all_others_go_on() -> No
     assert len(shop.published("order.dead-letters")) == 1, "said once"
 
     fixed = await shop.process()
-    await fixed.publish()
+    await fixed.settle()
     assert shop.total("a") == 1 + UNLUCKY + 2 + 3
     shop.send(add(10, "a"), "c7")
     await fixed.settle()
     assert shop.total("a") == 1 + UNLUCKY + 2 + 3 + 10
     causes = [codec.header(record.headers, "ce_causationid") for record in shop.published() if record.key == b"a"]
     assert causes == ["c1", "c2", "c3", "c5", "c7"]
-    assert (await shop.stores["order"].claim([0], "next"))[0].parked == {}
+    assert (await shop.stores["order"].claim([0], "next"))[0].parked == set()
 
 
 def resume(order_id: str = "order-1", role: Role = "operator") -> CountResume:
@@ -631,7 +632,7 @@ async def test_an_operator_lets_a_parked_order_go_on_without_a_restart(monkeypat
     answers = {codec.header(one.headers, "ce_causationid"): one for one in shop.published() if one.key == b"a"}
     assert list(answers) == ["c1", "c2", "c3", "too early", "c5", "in time", "c6"]
     assert {codec.header(answers[id_].headers, "ce_type") for id_ in ("too early", "in time")} == {CountResumed.type}
-    assert (await shop.stores["order"].claim([0], "next"))[0].parked == {}
+    assert (await shop.stores["order"].claim([0], "next"))[0].parked == set()
     await (await shop.process()).settle()
     shop.send(add(7, "a"), "c8")
     await (await shop.process()).settle()
@@ -668,8 +669,8 @@ async def test_a_parked_order_goes_on_once_though_the_commit_is_in_doubt(outage:
     await process.settle()
     fixed = Process(shop, counter_decider(), shop.stores["order"])
     fixed.store.outages = [outage]
-    with pytest.raises(Outage):
-        await fixed.claim()
+    await fixed.claim()
+    assert not await fixed.work()
     shop.send(resume(), "c2")
     shop.send(add(1), "c3")
     await fixed.settle()
@@ -685,35 +686,10 @@ async def test_a_released_order_is_judged_by_the_time_at_which_its_records_came(
     shop.send(promise(START + timedelta(seconds=15)), "c2")
     shop.send(add(UNLUCKY), "c3")
     await process.settle()
-    await shop.process()
+    await (await shop.process()).settle()
     assert [row.type for row in shop.rows() if row.stream_id == "order-1"].count(Missed.type) == 1
     times = [row.time for row in shop.rows() if row.stream_id == "order-1"]
     assert times == sorted(times)
-
-
-async def test_a_parked_record_that_can_no_longer_be_read_is_put_aside_not_lost() -> None:
-    shop = Shop()
-    process = await shop.process(BUGGY)
-    shop.send(add(UNLUCKY), "c1")
-    await process.settle()
-    shop.tell(Told(order_id="order-1"), 1)
-    await process.settle()
-
-    class Stricter(Told):
-        type = "counter.stricter.v1"
-
-        reason: str
-
-    del Message.MODELS[Stricter.type]
-    Stricter.type = Told.type
-    fixed = await shop.process(counter_decider(subscriptions=(Stricter,)))
-    await fixed.publish()
-    reasons = [
-        (codec.header(letter.headers, "x-dead-letter-reason") or "").partition(":")[0]
-        for letter in shop.published("order.dead-letters")
-    ]
-    assert reasons == ["parked", "unreadable_event"]
-    assert shop.total() == UNLUCKY
 
 
 async def test_an_event_too_large_for_the_bus_parks_its_order_instead_of_blocking_all() -> None:
@@ -755,66 +731,6 @@ async def test_an_order_whose_stored_events_cannot_be_read_waits_alone() -> None
     assert shop.total("b") == 4
     [letter] = shop.published("order.dead-letters")
     assert (codec.header(letter.headers, "x-dead-letter-reason") or "").startswith("parked: ValidationError")
-
-
-class Nudges(NoInputs):
-    """Own inputs of a test's making; what was handed out and not committed comes again with the next claim."""
-
-    def __init__(self, *amounts: int) -> None:
-        self.pending = list(amounts)
-        self.handed_out = False
-
-    async def opened(self, shard: int) -> None:
-        self.handed_out = False
-
-    def due(self, now: datetime, shard: int) -> Sequence[Input]:
-        if self.handed_out:
-            return ()
-        self.handed_out = True
-        return [
-            Input(amount, "counter.nudge.v1", "order-1", f"own-{number}", now, "own")
-            for number, amount in enumerate(self.pending)
-        ]
-
-
-async def test_an_own_input_that_raises_stops_its_order_and_no_other_until_a_fix() -> None:
-    def nudged(decide: Callable[..., Sequence[Output]]) -> Decider[Any, Any, Any]:
-        return counter_decider(decide=decide, react=lambda state, amount, *rest: decide(state, add(amount), *rest))
-
-    shop = Shop()
-    nudges = Nudges(1, UNLUCKY)
-    process = await shop.process(nudged(decide_with_a_bug), nudges)
-    shop.send(add(2), "c1")
-    shop.send(add(4, "order-2"), "c2")
-    await process.settle()
-    shop.send(add(3), "c3")
-    await process.settle()
-    assert (shop.total("order-1"), shop.total("order-2")) == (1, 4)
-    assert shop.published("order.dead-letters") == [], "no record is to blame"
-
-    nudges.pending = [UNLUCKY]
-    fixed = await shop.process(nudged(decide), nudges)
-    await fixed.settle()
-    assert shop.total("order-1") == 1 + 2 + 3 + UNLUCKY
-
-
-async def test_a_missing_policy_is_an_outage_that_ends_when_it_is_there() -> None:
-    missing = True
-
-    def waiting(state: Count | None, command: Command, now: datetime, policies: Policies) -> Sequence[Output]:
-        if missing:
-            raise PolicyMissing("gold version 2")
-        return decide(state, command, now, policies)
-
-    shop = Shop()
-    process = await shop.process(counter_decider(decide=waiting))
-    shop.send(add(), "c1")
-    assert not await process.work()
-    assert shop.rows() == []
-    missing = False
-    await process.settle()
-    assert shop.total() == 1
-    assert shop.published("order.dead-letters") == []
 
 
 # -- bounds ------------------------------------------------------------------------------------------------------------

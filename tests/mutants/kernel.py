@@ -4,7 +4,7 @@ from shared import kernel, rules, runtime
 from shared.kernel import codec, stream
 from shared.kernel import policies as kernel_policies
 from shared.rules import calendar
-from shared.runtime import batch, logs, memory, outbox, shard_loop, worlds
+from shared.runtime import batch, intake, logs, memory, outbox, parking, shard_loop, worlds
 from tests.mutants.changes import change, drop, flip, negate
 from tests.mutants.mutant import Mutant
 
@@ -68,11 +68,11 @@ MUTANTS = (
     # -- the shard loop ------------------------------------------------------------------------------------------------
     Mutant(
         "events are published before they are committed",
-        lambda: shard_loop.ShardLoop._settle,
+        lambda: shard_loop.ShardLoop._refused,
         change(
-            "await __s.store.commit(__b.commit())",
-            "await __s.outbox.publisher.send([event for event in __b.events if event.topic is not None])\n"
-            "await __s.store.commit(__b.commit())",
+            "await __s.store.commit(__c)",
+            "await __s.outbox.publisher.send([event for event in __c.events if event.topic is not None])\n"
+            "await __s.store.commit(__c)",
         ),
     ),
     Mutant(
@@ -105,9 +105,7 @@ MUTANTS = (
     Mutant("a topic that was made anew is taken for the one it was", lambda: worlds, drop("__ not in (None, __)")),
     Mutant("a number that the database does not know counts for nothing", lambda: worlds, drop("__ > __.sequence")),
     Mutant("the source may have lost what is known to be there", lambda: worlds, flip("(__ or 0) < __")),
-    Mutant(
-        "the cursor stays on the record that was handled", lambda: shard_loop, change("__a.offset + 1", "__a.offset")
-    ),
+    Mutant("the cursor stays on the record that was handled", lambda: intake, change("__a.offset + 1", "__a.offset")),
     Mutant("a record below the cursor is handled again", lambda: runtime, drop("__.offset < __.offset")),
     Mutant("a gap in the log is believed at first sight", lambda: runtime, negate("__.gaps.get(__) != __")),
     Mutant("a real gap in the log is looked at for ever", lambda: runtime, drop("__.gaps[__] = __")),
@@ -124,16 +122,46 @@ MUTANTS = (
     ),
     Mutant(
         "after a doubtful commit it goes on with what it believes",
-        lambda: runtime,
-        drop("__._drop(list(__.claims))"),
+        lambda: shard_loop.ShardLoop._keep,
+        drop("__._drop(__)"),
     ),
-    Mutant("what follows a parked record is lost", lambda: runtime, drop("if __: __.park(...)")),
+    Mutant("what follows a parked record is lost", lambda: shard_loop.ShardLoop._handle, drop("__.park(...)")),
     Mutant(
         "a thawed process cries that an order is parked which another one has gone on with",
-        lambda: runtime,
+        lambda: shard_loop.ShardLoop._handle,
         drop("await __.store.check(__)"),
     ),
-    Mutant("an order whose policy is not here yet is parked", lambda: runtime, drop("except PolicyMissing as __: ...")),
+    Mutant(
+        "who lost his shard takes apart what others have written already",
+        lambda: shard_loop.ShardLoop._settle,
+        drop("await __.store.check(__)"),
+    ),
+    Mutant("streams in memory know what was not kept", lambda: runtime, drop("__.undo()")),
+    Mutant(
+        "a gap in the log is believed once its batch was taken apart", lambda: runtime, drop("not __.is_suspended(__)")
+    ),
+    Mutant(
+        "a shard whose database takes nothing is tried again at once",
+        lambda: parking,
+        change("min(2 * __, __)", "0.0"),
+    ),
+    Mutant(
+        "who waits for a policy waits on when its file is there", lambda: parking, drop("if __: __.unruled.add(__)")
+    ),
+    Mutant(
+        "an own input that is parked stays with its source", lambda: batch, drop("__.inputs.append((__, replace(...)))")
+    ),
+    Mutant("an order goes on when its first slice did", lambda: parking, change("__a == last", "True")),
+    Mutant(
+        "what follows a record that raises again is handled before it",
+        lambda: batch.Batch.goes_on,
+        drop("__ not in self.stopped"),
+    ),
+    Mutant(
+        "every take-over tells again what is parked",
+        lambda: batch.Batch.stop,
+        drop("not __.resuming.get(__)"),
+    ),
     Mutant(
         "one stream that cannot be read ends the process",
         lambda: runtime,
@@ -172,7 +200,7 @@ MUTANTS = (
         lambda: runtime,
         change("__c != __a.marks.get(__b)", "__c != __a.marks.get(__b, __c)"),
     ),
-    Mutant("who asks for a parked order to go on waits with it", lambda: runtime, drop("if __: await __._resume(...)")),
+    Mutant("who asks for a parked order to go on waits with it", lambda: runtime, drop("if __: __.resumed.append(__)")),
     Mutant(
         "every shard keeps as many orders as a process may",
         lambda: runtime,
@@ -209,7 +237,7 @@ MUTANTS = (
     ),
     Mutant(
         "an envelope may be as long as it likes",
-        lambda: codec.Decoder.decode,
+        lambda: codec.Decoder._decode,
         drop("if __ and len(__) > COMMAND_BYTES_MAX: ..."),
     ),
     Mutant(
@@ -226,6 +254,14 @@ MUTANTS = (
         "an outsider's event is known by a sequence that he chose",
         lambda: kernel,
         change("__ in OUTSIDERS_WRITE or __a", "__a"),
+    ),
+    Mutant(
+        "an event of ours that cannot be read is lost", lambda: kernel, change("__.kept(...) if __ else __a", "__a")
+    ),
+    Mutant(
+        "an event of a type that only a newer version knows is passed over",
+        lambda: kernel,
+        change("__ in Message.MODELS", "True"),
     ),
     Mutant("a sequence may be longer than a table can hold", lambda: kernel, drop("len(__) <= SEQUENCE_DIGITS_MAX")),
     Mutant(

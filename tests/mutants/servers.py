@@ -17,6 +17,7 @@ TIMERS = ("tests/contract/test_timer_table.py",)
 PUBLISHER = ("tests/contract/test_publisher.py",)
 SOURCE = ("tests/contract/test_source.py",)
 DATABASE = ("tests/kit/test_database_check.py",)
+OUTAGES = ("tests/kit/test_outages.py",)
 TABLES = ("tests/kit/test_database.py",)
 
 MUTANTS = (
@@ -77,9 +78,22 @@ MUTANTS = (
     Mutant(
         "parked records come back in the order of their offsets",
         lambda: runtime,
-        words("ORDER BY shard, number", 'ORDER BY shard, "offset"'),
+        words("ORDER BY number LIMIT", 'ORDER BY "offset" LIMIT'),
         STORE,
     ),
+    Mutant(
+        "all that waits of an order is gone with its first slice",
+        lambda: store.UNPARK,
+        words("AND parked.number <= done.number", ""),
+        STORE,
+    ),
+    Mutant(
+        "a row that the database refuses is waited out like an outage",
+        lambda: database,
+        change("__.startswith(OUTAGES)", "True"),
+        OUTAGES,
+    ),
+    Mutant("what is said of a refused row quotes it", lambda: database, change("', '.join(__)", "str(error)"), OUTAGES),
     Mutant(
         "what the agenda keeps is committed by itself",
         lambda: store.PostgresStore.commit,

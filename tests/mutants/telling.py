@@ -113,9 +113,9 @@ MUTANTS = (
     ),
     Mutant("a timer that was moved later holds up those behind its old place", lambda: timer, drop("__.place == __")),
     Mutant(
-        "a timer whose order is parked is taken for rung when a later one rings",
+        "a timer that has waited with its order is looked for among those that are handed out",
         lambda: timer,
-        drop("__.armed |= __"),
+        drop("not __.waited"),
     ),
     Mutant("anybody may set a timer", lambda: timer, drop("if __ := who_may(...): ...")),
     Mutant(

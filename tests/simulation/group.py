@@ -206,12 +206,14 @@ class Group:
 
     def parked(self) -> set[str]:
         """The orders that wait for a fix, or for somebody to say that it is there."""
-        stored = {order_id for shard in self.shards.values() for order_id in shard.claim.parked}
+        stored = {order_id for shard in self.shards.values() for order_id in shard.parked}
         held = (shard for process in self.living() for shard in process.loop.shards.values())
         return stored.union(*(shard.claim.parked for shard in held))
 
     def committed(self, commit: Commit) -> None:
         for shard, found in commit.inputs:
+            if found.waits:
+                continue
             self.handled[shard, found.stream_id].append((found, self.world.bus.clock()))
         for event in commit.events:
             if event.topic is not None:

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from shared.kernel.ports import Outage
-from shared.runtime.logs import words
+from shared.kernel.ports import Outage, Unstorable
 
 TIMEOUT_SECONDS = 30.0
 LET_GO_SECONDS = 10.0
@@ -24,13 +23,23 @@ ERRORS = (
 RULES = "SELECT set_config(name, setting, false) FROM unnest($1::text[], $2::text[]) AS rule (name, setting)"
 
 
+OUTAGES = ("08", "40", "53", "57", "25P03", "55P03")
+"""SQLSTATEs, or their classes, that say nothing of the rows: connection, serialization, resources, shutdown, a session
+that was idle for too long, a lock (PostgreSQL, appendix A)."""
+
+
 @contextmanager
 def outage() -> Iterator[None]:
-    """Whatever the database answers with, its outcome is unknown: an Outage."""
+    """Raises Outage where the database did not answer, or could not just now, and Unstorable where it refuses what it
+    was given. Both name the kind of error alone: its own words quote rows."""
     try:
         yield
+    except asyncpg.PostgresError as error:
+        about = filter(None, (error.sqlstate, error.table_name, error.constraint_name))
+        told = f"database: {type(error).__name__} ({', '.join(about)})"
+        raise (Outage if (error.sqlstate or "").startswith(OUTAGES) else Unstorable)(told) from None
     except ERRORS as error:
-        raise Outage(f"database: {type(error).__name__}: {words(error)}") from error
+        raise Outage(f"database: {type(error).__name__}") from None
 
 
 async def connect(

@@ -9,7 +9,18 @@ import asyncpg
 
 from schemas.wire import snapshots
 from shared.kernel import codec
-from shared.kernel.ports import SAID_EVENTS, Claim, Commit, Cursor, Fenced, Place, Projection, Record, StoredEvent
+from shared.kernel.ports import (
+    SAID_EVENTS,
+    Claim,
+    Commit,
+    Cursor,
+    Fenced,
+    Parked,
+    Place,
+    Projection,
+    Record,
+    StoredEvent,
+)
 from shared.runtime.postgres.database import outage
 
 COPY_FROM = 50
@@ -97,12 +108,12 @@ SELECT * FROM unnest($1::int[], $2::text[], $3::text[], $4::int[], $5::bigint[],
     $8::bytea[], $9::bytea[])
 """
 PARKED = """
-SELECT shard, order_id, topic, partition, "offset", timestamp, key, value, headers
-FROM parked WHERE shard = ANY ($1::int[]) ORDER BY shard, number
+SELECT number, topic, partition, "offset", timestamp, key, value, headers
+FROM parked WHERE shard = $1 AND order_id = $2 ORDER BY number LIMIT $3
 """
 UNPARK = """
-DELETE FROM parked USING unnest($1::int[], $2::text[]) AS done (shard, order_id)
-WHERE parked.shard = done.shard AND parked.order_id = done.order_id
+DELETE FROM parked USING unnest($1::int[], $2::text[], $3::bigint[]) AS done (shard, order_id, number)
+WHERE parked.shard = done.shard AND parked.order_id = done.order_id AND parked.number <= done.number
 """
 
 
@@ -139,10 +150,9 @@ class PostgresStore:
             marks = "SELECT shard, topic, source, sequence FROM mark WHERE shard = ANY ($1::int[])"
             for shard, topic, source, sequence in await self.pool.fetch(marks, numbers):
                 claims[shard].marks[topic, source] = sequence
-            for row in await self.pool.fetch(PARKED, numbers):
-                topic, partition, offset, timestamp, key, value, headers = row[2:]
-                record = Record(topic, partition, offset, timestamp, key, value, codec.unpack_headers(headers))
-                claims[row[0]].parked.setdefault(row[1], []).append(record)
+            parked = "SELECT DISTINCT shard, order_id FROM parked WHERE shard = ANY ($1::int[])"
+            for shard, stream_id in await self.pool.fetch(parked, numbers):
+                claims[shard].parked.add(stream_id)
         return list(claims.values())
 
     async def release(self, claims: Sequence[Claim]) -> None:
@@ -180,6 +190,14 @@ class PostgresStore:
         with outage():
             return {(topic, shard): sequence for shard, topic, sequence in await self.pool.fetch(SAID, *columns)}
 
+    async def parked(self, shard: int, stream_id: str, limit: int) -> list[Parked]:
+        with outage():
+            rows = await self.pool.fetch(PARKED, shard, stream_id, limit)
+        return [
+            Parked(number, Record(topic, partition, offset, timestamp, key, value, codec.unpack_headers(headers)))
+            for number, topic, partition, offset, timestamp, key, value, headers in rows
+        ]
+
     async def commit(self, commit: Commit) -> None:
         in_one_statement = not (self.projections or commit.parked or commit.released or len(commit.events) >= COPY_FROM)
         try:
@@ -202,7 +220,7 @@ class PostgresStore:
             rows = map(_stored, commit.events)
             await connection.copy_records_to_table("event", records=rows, columns=COLUMNS)
         if commit.released:
-            await connection.execute(UNPARK, *_columns(commit.released, 2))
+            await connection.execute(UNPARK, *_columns(commit.released, 3))
         if commit.parked:
             parked = [
                 (
