@@ -23,6 +23,11 @@ Place = tuple[str, int]
 """A partition of a topic: (topic, partition)."""
 
 
+REPLIES = "[.](rejected|repeated|resumed)[.]v[0-9]+$"
+"""Types of events that are for whoever asked and no part of a stream's history: a regular expression, also
+PostgreSQL's. An index is made for it (migration 0004)."""
+
+
 class Fenced(Exception):
     """Another process owns the shard now: nothing was committed, and nothing may be from here on."""
 
@@ -99,6 +104,8 @@ class StoredEvent:
     correlation_id: str | None = None
     command_id: str | None = None
     """Of the command that this is the first answer to."""
+    asked: bytes | None = None
+    """By what that command is known again (`stream.asked`)."""
     digest: bytes | None = None
     traceparent: str | None = None
     headers: Headers | None = None
@@ -241,7 +248,13 @@ class Store(Protocol):
         ...
 
     async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[StoredEvent]]:
-        """The events of these (shard, stream) streams, in order, each from its last snapshot on."""
+        """The events of these (shard, stream) streams, in order, each from its last snapshot on, without REPLIES:
+        however many commands were refused, a stream is as long as its life."""
+        ...
+
+    async def answered(self, commands: Sequence[tuple[int, bytes, bytes]]) -> list[StoredEvent]:
+        """First answers to these commands (shard, `asked`, digest), or to one of the same `asked` with another digest:
+        one such is enough to know. However many there are, at most two a command are returned."""
         ...
 
     async def parked(self, shard: int, stream_id: str, limit: int) -> list[Parked]:

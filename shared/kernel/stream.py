@@ -7,7 +7,7 @@ command, one alarm per stream. It alone knows which of `decide`, `react` and `ex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import Any, Generic, TypeVar, get_args
 
 from schemas.instants import from_ms
@@ -45,16 +45,22 @@ class FirstAnswer:
     """Of the command."""
 
 
-Asked = tuple[str, str, str]
-"""Whose command, and its id: ids are each actor's own, so nobody can take another's (R77)."""
+Answers = dict[bytes, dict[bytes, FirstAnswer]]
+"""By what was `asked`, with the digests of the bodies that were answered under it."""
 
 
-Answers = dict[Asked, dict[bytes, FirstAnswer]]
-"""Each with the digests of the bodies that were answered under that id."""
+def asked(stream_id: str, actor: Actor | None, command_id: str) -> bytes:
+    """By what a command is known again: ids are each actor's own, so nobody can take another's (R77). Stored (migration
+    0004 has it in SQL), so it never changes."""
+    parts = (stream_id, *((actor.role, actor.id) if actor else ("", "")), command_id)
+    return sha256("".join(f"{len(part.encode())}:{part}" for part in parts).encode()).digest()[:16]
 
 
-def asked(actor: Actor | None, command_id: str) -> Asked:
-    return (actor.role, actor.id, command_id) if actor else ("", "", command_id)
+def learn(answers: Answers, first: StoredEvent) -> None:
+    """What was answered before, from the first event of the answer."""
+    if first.asked is not None and first.digest is not None:
+        known = FirstAnswer(first.id or "", first.type, from_ms(first.time))
+        answers.setdefault(first.asked, {})[first.digest] = known
 
 
 @dataclass(slots=True)
@@ -65,7 +71,6 @@ class Stream(Generic[S]):
     state: S | None = None
     alarm: datetime | None = None
     """The instant for which the timer service was last asked to wake us, None after any wake-up."""
-    answered: Answers = field(default_factory=dict)
     acts: dict[str, int] = field(default_factory=dict)
     """How many commands of each role were obeyed."""
     clocks: dict[Deadline[str], str] = field(default_factory=dict)
@@ -83,6 +88,7 @@ class OutgoingMessage:
     causation_id: str
     correlation_id: str
     command_id: str | None = None
+    asked: bytes | None = None
     digest: bytes | None = None
 
 
@@ -170,11 +176,12 @@ class Decision(Generic[S]):
         said = self.decider.react(self.state, payload, found.time, self.policies)
         self.say(said, found.id, found.digest or b"", actor)
 
-    def answer(self, command: Command | RefusedOnArrival, answered: Answers) -> Answers:
+    def answer(self, command: Command | RefusedOnArrival, answers: Answers) -> Answers:
         """Exactly one answer for a command, which is returned too, and to a repeat a word about which that was. Another
         body under a known id is refused."""
-        found, digest, whose = self.found, self.found.digest or b"", asked(command.actor, self.found.id)
-        known = answered.get(whose, {})
+        found, digest = self.found, self.found.digest or b""
+        whose = asked(found.stream_id, command.actor, found.id)
+        known = answers.get(whose, {})
         if first := known.get(digest):
             self._repeat(command, first)
             return {}
@@ -184,7 +191,7 @@ class Decision(Generic[S]):
             raise RuntimeError(f"no answer to {found.type} {found.id}")
         said = self.outgoing[before:]
         told = next((one for one in said if isinstance(one.message, Event) and one.topic), said[0])
-        told.command_id, told.digest = found.id, digest
+        told.command_id, told.asked, told.digest = found.id, whose, digest
         self.acts = acted(self.acts, told.message)
         return {whose: known | {digest: FirstAnswer(told.id, told.message.type, found.time)}}
 
@@ -254,18 +261,21 @@ class Decision(Generic[S]):
         return alarm
 
 
-def handle(decider: Decider[S, Any, Any], stream: Stream[S], found: Input, policies: Policies) -> list[OutgoingMessage]:
-    """Applies one input to one stream: returns what to store and moves `stream` on.
+def handle(
+    decider: Decider[S, Any, Any], stream: Stream[S], found: Input, policies: Policies, answers: Answers
+) -> list[OutgoingMessage]:
+    """Applies one input to one stream: returns what to store and moves `stream` on. `answers`: what is known of those
+    that were given before, as far as it may ask for one again; its own is added.
 
-    Raises only for a bug, and then leaves `stream` as it was.
+    Raises only for a bug, and then leaves `stream` and `answers` as they were.
     """
     decision = Decision(decider, stream, found, policies)
-    answers: Answers = {}
+    new: Answers = {}
     if found.own:
         decision.pass_deadlines()
     match found.payload:
         case Command() | RefusedOnArrival() as command if found.digest is not None:
-            answers = decision.answer(command, stream.answered)
+            new = decision.answer(command, answers)
         case WakeUp():
             pass
         case _:
@@ -273,7 +283,7 @@ def handle(decider: Decider[S, Any, Any], stream: Stream[S], found: Input, polic
     alarm = decision.next_alarm(stream.alarm)
 
     stream.state, stream.alarm, stream.clocks, stream.acts = decision.state, alarm, decision.clocks, decision.acts
-    stream.answered |= answers
+    answers |= new
     return decision.outgoing
 
 
@@ -304,18 +314,14 @@ def refold(decider: Decider[S, Any, Any], stream: Stream[S], stored: Message, st
             stream.clocks = _clocks(decider, stream.state, stream.clocks, story)
 
 
-def folded(decider: Decider[S, Any, Any], stream_id: str, events: Iterable[StoredEvent]) -> Stream[S]:
-    """A stream from its stored events in their order. Raises for one that cannot be read."""
-    stream: Stream[S] = Stream(stream_id)
+def fold(decider: Decider[S, Any, Any], stream: Stream[S], events: Iterable[StoredEvent]) -> Stream[S]:
+    """Moves a stream on by stored events in their order. Raises for one that cannot be read."""
     for event in events:
         model = Message.MODELS[event.type]
-        if issubclass(model, Reply) and event.command_id is None:
-            continue  # no history, and nobody is told of it again
+        if issubclass(model, Reply):
+            continue  # no history: who asks again is told by its row
         message = model.read(event.data or b"")
-        if event.command_id is not None and event.digest is not None:
-            whose = asked(getattr(message, "actor", None), event.command_id)
-            answer = FirstAnswer(event.id or "", event.type, from_ms(event.time))
-            stream.answered.setdefault(whose, {})[event.digest] = answer
+        if event.command_id is not None:
             stream.acts = acted(stream.acts, message)
         refold(decider, stream, message, event.correlation_id or "")
     return stream

@@ -1,7 +1,7 @@
 """What the shard loop holds: the shards it owns, and what one batch of records makes of them."""
 
 import logging
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,7 +15,7 @@ from shared.kernel.codec import Home, Unreadable
 from shared.kernel.envelope import DeadLetter
 from shared.kernel.policies import PolicyMissing
 from shared.kernel.ports import Claim, Commit, Input, Parked, Place, Record, StoredEvent, Unstorable
-from shared.kernel.stream import OutgoingMessage, Stream
+from shared.kernel.stream import Answers, OutgoingMessage, Stream
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +128,8 @@ class Batch:
         self.work: list[Work] = []
         self.begun: set[tuple[Shard, str]] = set()
         self.suspended: set[tuple[Shard, str]] = set()
+        self.answers: dict[int, Answers] = defaultdict(dict)
+        """Of each shard, what is known of the commands that are handled."""
         self.unreadable: dict[tuple[Shard, str], Exception] = {}
         """Streams that could not be folded: whatever comes for them raises."""
         self.inputs: list[tuple[int, Input]] = []
@@ -244,6 +246,7 @@ class Batch:
                     causation_id=one.causation_id,
                     correlation_id=one.correlation_id,
                     command_id=one.command_id,
+                    asked=one.asked,
                     digest=one.digest,
                     traceparent=found.traceparent,
                     data=data,

@@ -4,6 +4,7 @@ Its source, store and publisher pass the same tests as the real ones (tests/cont
 alone, so a story of 15 days is played in milliseconds.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from shared.kernel.decider import Decider
 from shared.kernel.policies import Policies
 from shared.kernel.ports import (
     GLANCED_MAX,
+    REPLIES,
     SAID_EVENTS,
     SEARCHED_MAX,
     Claim,
@@ -153,6 +155,8 @@ class _StoredShard:
     events: list[StoredEvent] = field(default_factory=list)
     parked: dict[str, list[Parked]] = field(default_factory=dict)
     parked_ever: int = 0
+    answers: dict[bytes, dict[bytes, StoredEvent]] = field(default_factory=dict)
+    """By what was asked and its digest."""
 
 
 class MemoryStore:
@@ -191,9 +195,17 @@ class MemoryStore:
         for number, stream_id in streams:
             stored = self.shards.get(number)
             events = [event for event in stored.events if event.stream_id == stream_id] if stored else []
+            events = [event for event in events if not re.search(REPLIES, event.type)]
             since = max((at for at, event in enumerate(events) if event.type in whole), default=0)
             loaded[number, stream_id] = events[since:]
         return loaded
+
+    async def answered(self, commands: Sequence[tuple[int, bytes, bytes]]) -> list[StoredEvent]:
+        found = []
+        for number, asked, digest in commands:
+            known = self.shards[number].answers.get(asked, {}) if number in self.shards else {}
+            found += [known[one] for one in (digest, next(iter(known), digest)) if one in known]
+        return found
 
     async def said(self, claims: Sequence[Claim]) -> dict[Place, int]:
         said: dict[Place, int] = {}
@@ -222,7 +234,10 @@ class MemoryStore:
         for shard, topic, source, sequence in commit.marks:
             self.shards[shard].claim.marks[topic, source] = sequence
         for event in commit.events:
-            self.shards[event.shard].events.append(replace(event, message=None))
+            kept = replace(event, message=None)
+            self.shards[event.shard].events.append(kept)
+            if kept.asked is not None and kept.digest is not None:
+                self.shards[event.shard].answers.setdefault(kept.asked, {}).setdefault(kept.digest, kept)
         for shard, stream_id, number in commit.released:
             waiting = self.shards[shard].parked.pop(stream_id, [])
             if left := waiting[bisect_right(waiting, number, key=lambda parked: parked.number) :]:

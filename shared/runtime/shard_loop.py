@@ -35,9 +35,10 @@ from shared.kernel.ports import (
     Store,
     Unstorable,
 )
-from shared.kernel.stream import Stream, folded, handle, may_resume
+from shared.kernel.stream import Stream, handle, may_resume
 from shared.runtime.batch import Arrival, Batch, Shard, Work
 from shared.runtime.intake import Intake
+from shared.runtime.loading import load
 from shared.runtime.outages import Outages
 from shared.runtime.outbox import Outbox
 from shared.runtime.parking import Parking
@@ -270,7 +271,7 @@ class ShardLoop:
         try:
             self.intake.read(some, batch)
             if bug is None:
-                await self._load(batch)
+                await load(self.decider, self.store, batch)
             for work in batch.work:
                 await self._handle(work, batch, bug)
             if commit := batch.commit():
@@ -284,24 +285,6 @@ class ShardLoop:
 
     async def _go_on(self, shard: Shard, stream_id: str) -> None:
         await self._settle(await self.parking.slice(shard, stream_id))
-
-    async def _load(self, batch: Batch) -> None:
-        """Folds the streams that are not in memory, all in one query."""
-        if self.decider.is_stateless:
-            return
-        wanted = {
-            (work.shard.claim.shard, work.found.stream_id): work.shard
-            for work in batch.work
-            if isinstance(work.found, Input) and work.found.stream_id not in work.shard.streams
-        }
-        if not wanted:
-            return
-        stored = await self.store.load(list(wanted))
-        for (number, stream_id), shard in wanted.items():
-            try:
-                shard.streams[stream_id] = folded(self.decider, stream_id, stored.get((number, stream_id), []))
-            except Exception as bug:
-                batch.unreadable[shard, stream_id] = bug
 
     async def _handle(self, work: Work, batch: Batch, known: Exception | None) -> None:
         shard, found, waiting = work.shard, work.found, work.waiting
@@ -340,7 +323,7 @@ class ShardLoop:
         else:
             stream = shard.streams[found.stream_id]
             shard.streams.move_to_end(found.stream_id)
-        batch.store(shard, found, handle(self.decider, stream, found, self.policies))
+        batch.store(shard, found, handle(self.decider, stream, found, self.policies, batch.answers[shard.claim.shard]))
 
     def _adopt(self, batch: Batch, is_kept: bool) -> None:
         """The commit happened, or there was nothing to keep: the shards stand as it says. What was taken from us

@@ -1,6 +1,7 @@
 """What a store must do, in memory and on PostgreSQL."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ import asyncpg
 import pytest
 
 from deploy.local.stack import Stack
-from schemas.wire import Message, PrivateEvent
+from schemas.wire import Actor, Message, PrivateEvent
 from shared.kernel import codec
 from shared.kernel.ports import (
     SAID_EVENTS,
@@ -25,10 +26,11 @@ from shared.kernel.ports import (
     StoredEvent,
     Unstorable,
 )
+from shared.kernel.stream import asked
 from shared.runtime.memory import START, MemoryStore
-from shared.runtime.postgres.database import create_pool
+from shared.runtime.postgres.database import connect, create_pool
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
-from shared.runtime.postgres.store import PostgresStore
+from shared.runtime.postgres.store import ANSWERED, LOAD, LOAD_FROM_SNAPSHOT, PostgresStore
 
 
 class Keeping:
@@ -228,9 +230,10 @@ async def test_streams_are_loaded_in_order_and_apart_from_each_other(bench: Benc
         ),
         event(4, None),
         event(5, "a", key=b"\x00\xff", partition=2),
+        *(event(6 + n, "a", type=f"some.{what}.v1") for n, what in enumerate(("rejected", "repeated", "resumed"))),
     ]
     await bench.store.commit(
-        commit(replace(first, position=5), replace(second, position=1), events=[*events, event(1, "a", shard=1)])
+        commit(replace(first, position=8), replace(second, position=1), events=[*events, event(1, "a", shard=1)])
     )
     loaded = await bench.store.load([(0, "a"), (1, "a"), (0, "nothing")])
     assert {stream: found for stream, found in loaded.items() if found} == {
@@ -262,6 +265,27 @@ async def test_a_stream_is_loaded_from_its_last_snapshot(bench: Bench, monkeypat
         (0, "a"): [5, 6],
         (0, "b"): [3],
     }
+
+
+async def test_whether_a_command_was_answered_is_told_by_two_answers_at_most(bench: Bench) -> None:
+    first, second = await bench.claim(0), await bench.claim(1)
+    answers = [event(n, "a", type="some.rejected.v1", asked=b"mine", digest=b"%03d" % n) for n in range(1, 300)]
+    others = [event(300, "a", asked=b"his", digest=b"001"), event(301, "a")]
+    elsewhere = event(1, "a", shard=1, asked=b"mine", digest=b"001")
+    moved = replace(first, position=301), replace(second, position=1)
+    await bench.store.commit(commit(*moved, events=[*answers, *others, elsewhere]))
+
+    async def answered(*commands: tuple[int, bytes, bytes]) -> set[tuple[int, int]]:
+        found = await bench.store.answered(commands)
+        assert len(found) <= 2 * len(commands)
+        assert all(one in [*answers, *others, elsewhere] for one in found)
+        return {(one.shard, one.position) for one in found}
+
+    assert (0, 7) in await answered((0, b"mine", b"007"))
+    [other] = await answered((0, b"mine", b"new"))
+    assert other in {(0, n) for n in range(1, 300)}, "the same command with another content"
+    assert await answered((0, b"his", b"001"), (1, b"mine", b"001")) == {(0, 300), (1, 1)}
+    assert await answered((0, b"nobody's", b"001"), (1, b"his", b"001"), (2, b"mine", b"001")) == set()
 
 
 async def test_the_unpublished_tail_is_read_in_order_and_in_pieces(bench: Bench) -> None:
@@ -458,7 +482,8 @@ async def test_rows_of_the_first_edition_are_read_as_what_they_were(real: Stack)
             *(one.shard, one.position, one.sequence, one.topic, one.partition, one.key, one.stream_id, one.type),
             *(one.time, codec.pack_headers(headers), value),
         )
-    await connection.execute((KERNEL_MIGRATIONS / "0002_headers_follow.sql").read_text())
+    for file in sorted(KERNEL_MIGRATIONS.glob("*.sql"))[1:]:
+        await connection.execute(file.read_text())
 
     pool = await create_pool(real.database_url, schema, 1)
     assert await PostgresStore(pool, ()).unpublished(Claim(0, 0, 0, 0, 0), 9) == [plain, letter]
@@ -512,3 +537,53 @@ async def test_what_was_said_long_ago_is_not_asked_for(bench: Bench) -> None:
     assert await bench.store.said([claim]) == {("order.events", 0): SAID_EVENTS, ("order.dead-letters", 0): 1}
     claim.published = SAID_EVENTS + 1
     assert await bench.store.said([claim]) == {("order.events", 0): SAID_EVENTS + 1}
+
+
+@postgres
+async def test_answers_of_old_are_known_by_what_was_asked(real: Stack) -> None:
+    schema = f"store_{uuid4().hex[:8]}"
+    connection = await connect(real.database_url, schema, "test")
+    await connection.execute(f'CREATE SCHEMA "{schema}"')
+    *before, answers = [file for file in sorted(KERNEL_MIGRATIONS.glob("*.sql")) if file.name <= "0004_answers.sql"]
+    for file in before:
+        await connection.execute(file.read_text())
+    snow = "order \N{SNOWMAN}"
+    said = [
+        (
+            "c1",
+            {"actor": {"role": "buyer", "id": "anna"}},
+            asked(snow, Actor(role="buyer", id="anna"), "c1"),
+        ),
+        ("c2", {"actor": None}, asked(snow, None, "c2")),
+        ("c3", {"note": "\0 \\u0000"}, asked(snow, None, "c3")),
+        (None, {"actor": {"role": "buyer", "id": "anna"}}, None),
+    ]
+    for position, (command_id, data, _) in enumerate(said):
+        await connection.execute(
+            "INSERT INTO event (shard, position, partition, order_id, type, time, command_id, digest, data)"
+            " VALUES (0, $1, 0, $2, 'some.type.v1', 0, $3, 'd', $4)",
+            *(position, snow, command_id, json.dumps(data).encode()),
+        )
+    await connection.execute(answers.read_text())
+    assert [row[0] for row in await connection.fetch("SELECT asked FROM event ORDER BY position")] == [
+        whose for _, _, whose in said
+    ]
+    await connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+    await connection.close()
+
+
+@postgres
+async def test_a_life_and_an_answer_are_found_by_an_index_alone(bench: Bench) -> None:
+    """Else who was refused a million times would be read a million times."""
+    assert bench.pool is not None
+    async with bench.pool.acquire() as connection:
+        await connection.execute("SET enable_seqscan = off")
+        for statement, arguments, index in (
+            (LOAD, ([0], ["a"]), "event_history"),
+            (LOAD_FROM_SNAPSHOT, ([0], ["a"], ["some.whole.v1"]), "event_history"),
+            (ANSWERED, ([0], [b"mine"], [b"1"]), "event_answer"),
+        ):
+            plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}", *arguments))
+            assert index in plan
+            assert "Seq Scan" not in plan
+        await connection.execute("RESET enable_seqscan")

@@ -14,7 +14,7 @@ from schemas.timer.commands import Schedule
 from schemas.wire import Command, Message, PrivateEvent, Rejected
 from shared.kernel.decider import Deadline, Decider, WakeUp
 from shared.kernel.ports import Input
-from shared.kernel.stream import Stream, handle, refold
+from shared.kernel.stream import Answers, Stream, handle, refold
 from shared.rules import policies
 
 POLICIES = policies.load()
@@ -33,6 +33,7 @@ class Desk:
     def __init__(self, decider: Decider[Any, Any, Any], order_id: str = "order-1", now: datetime = NOON) -> None:
         self.decider, self.now = decider, now
         self.stream: Stream[Any] = Stream(order_id)
+        self.answers: Answers = {}
         self.history: list[Message] = []
         self._inputs = 0
 
@@ -64,7 +65,7 @@ class Desk:
         self._inputs += 1
         name = id or f"input-{self._inputs}"
         record = Input(heard, type_, self.stream.id, name, self.now, name, own=own, **about)
-        said = [said.message for said in handle(self.decider, self.stream, record, POLICIES)]
+        said = [said.message for said in handle(self.decider, self.stream, record, POLICIES, self.answers)]
         for message in said:  # as it will be read back: a decision that cannot be stored is none
             assert type(message).model_validate_json(message.model_dump_json()) == message
         self.history += said

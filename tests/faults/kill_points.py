@@ -124,8 +124,11 @@ def unreachable(service: str, step: Step) -> str:
     behind = doors(service)[step.door].behind(step.method)
     if step.when == "inside" and not _waits(behind):
         return "nothing is waited for in it"
-    if step.call == "store.load" and any(one.is_stateless for name, one in DECIDERS.items() if name == service):
+    decider = next((one for name, one in DECIDERS.items() if name == service), None)
+    if step.call in ("store.load", "store.answered") and decider is not None and decider.is_stateless:
         return "it keeps no state that could be loaded"
+    if step.call == "store.answered" and decider is not None and not decider.inbox:
+        return "nobody commands it"
     return ""
 
 

@@ -24,7 +24,7 @@ from shared.kernel.codec import Decoded, Decoder
 from shared.kernel.decider import Decider, RefusedOnArrival
 from shared.kernel.envelope import BATCH, NAME_BYTES_MAX, READ, STRUCTURED, TRACEPARENTS, DeadLetter
 from shared.kernel.ports import Claim, Record
-from shared.kernel.stream import Stream, handle
+from shared.kernel.stream import Answers, Stream, handle
 from shared.rules import policies
 from shared.runtime.batch import Batch, Shard
 from shared.runtime.partitions import home_among, partition_of
@@ -148,11 +148,12 @@ def _assert_one_refusal_however_spelt(decoder: Decoder, record: Record, decoded:
 def _assert_answered(decider: Decider[Any, Any, Any], decoded: Decoded) -> None:
     """About an order nobody has heard of: an answer to whatever asks for one, and nothing that cannot go out."""
     stream: Stream[Any] = Stream(decoded.input.stream_id)
-    said = handle(decider, stream, decoded.input, POLICIES)
+    answers: Answers = {}
+    said = handle(decider, stream, decoded.input, POLICIES, answers)
     if isinstance(decoded.input.payload, Command | RefusedOnArrival):
         assert said, "every command has an answer"
         if not decider.is_stateless:
-            again = handle(decider, stream, decoded.input, POLICIES)
+            again = handle(decider, stream, decoded.input, POLICIES, answers)
             assert [type(one.message) for one in again] == [decider.repeated], "and a repeat is told that it had it"
     for one in said:
         if isinstance(one.message, Rejected):

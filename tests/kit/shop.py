@@ -48,7 +48,7 @@ class Shop:
     async def hear(self, found: Input, shard: int = 0) -> list[Message]:
         stream = self.streams.setdefault(found.stream_id, Stream(found.stream_id))
         stored = []
-        for said in handle(self.decider, stream, found, POLICIES):
+        for said in handle(self.decider, stream, found, POLICIES, {}):
             self._position += 1
             stored.append(stored_event(said.message, shard=shard, position=self._position, at=found.time))
         await self.rows.commit(self.queue, stored)

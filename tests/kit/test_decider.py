@@ -14,7 +14,7 @@ from schemas.wire import Actor, Command, Message, Rejected, Repeated
 from shared.kernel.decider import Deadline, Decider, Output, Refusal, RefusedOnArrival, Send, WakeUp
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Claim, Input, StoredEvent
-from shared.kernel.stream import AlarmFired, OutgoingMessage, Stream, folded, handle
+from shared.kernel.stream import AlarmFired, Answers, OutgoingMessage, Stream, fold, handle, learn
 from shared.runtime.batch import Batch, Shard
 from tests.kit.counter_decider import (
     UNLUCKY,
@@ -62,7 +62,10 @@ class Order:
         kind = getattr(heard, "type", "counter.unreadable.v1")
         about = {"correlation_id": name, "place": b"0/%d" % self._inputs} | about
         found = Input(heard, kind, "order-1", name, at(seconds), **about)
-        said = handle(self.decider, self.stream, found, NO_POLICIES)
+        answers: Answers = {}
+        for event in self.stored:
+            learn(answers, event)
+        said = handle(self.decider, self.stream, found, NO_POLICIES, answers)
         batch = Batch("order", lambda key: 0)
         batch.store(Shard(Claim(0, 1, 0, 0, 0)), found, said)
         self.history += said
@@ -85,7 +88,7 @@ class Order:
         return self.take(WakeUp(), seconds, own=True)
 
     def refolded(self) -> Stream[Any]:
-        return folded(self.decider, "order-1", self.stored)
+        return fold(self.decider, Stream("order-1"), self.stored)
 
 
 def add(amount: int = 1, actor: Actor = BUYER) -> Add:

@@ -22,7 +22,7 @@ def answered(desk: RefundDesk, offset: int, key: str, amount_minor: int) -> list
     record = Record("payments.events", 0, offset, 0, b"order-1", settled.model_dump_json().encode(), headers)
     decoded = DECODER.decode(record, EPOCH)
     assert isinstance(decoded, Decoded)
-    return handle(DECIDER, desk.stream, decoded.input, POLICIES)
+    return handle(DECIDER, desk.stream, decoded.input, POLICIES, desk.answers)
 
 
 def test_two_answers_under_one_id_lead_to_events_with_ids_of_their_own() -> None:

@@ -32,7 +32,7 @@ MUTANTS = (
     Mutant(
         "whoever comes first has the id for himself",
         lambda: kernel,
-        change("(__.role, __.id, __a) if __ else __", "('', '', __a)"),
+        change("(__.role, __.id) if __ else __", "('', '')"),
     ),
     Mutant("another command under a known id is obeyed", lambda: kernel, drop("case _ if __: return [CONFLICT]")),
     Mutant(
@@ -41,7 +41,7 @@ MUTANTS = (
         change("__ | {__a: __b}", "{__a: __b}"),
     ),
     Mutant("one command more than the limit is obeyed", lambda: stream.Decision, flip("__.get(__, 0) < __")),
-    Mutant("who takes a shard over counts from nothing", lambda: stream.folded, drop("__.acts = acted(...)")),
+    Mutant("who takes a shard over counts from nothing", lambda: stream.fold, drop("__.acts = acted(...)")),
     Mutant("a refusal takes somebody's room", lambda: stream.acted, drop("isinstance(__, Reply)")),
     Mutant("the messages of one answer share an id", lambda: kernel, drop("__.update(str(__).encode())")),
     Mutant(

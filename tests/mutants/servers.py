@@ -4,7 +4,7 @@ from services import notification, refund, timer
 from services.timer import store as timer_store
 from shared import runtime
 from shared.kernel import codec
-from shared.runtime import database_check, membership, outages, presence, progress
+from shared.runtime import database_check, loading, membership, outages, presence, progress
 from shared.runtime.kafka import publisher, source
 from shared.runtime.postgres import database, store
 from tests.mutants.changes import change, drop, flip, negate, words
@@ -18,6 +18,7 @@ PUBLISHER = ("tests/contract/test_publisher.py",)
 SOURCE = ("tests/contract/test_source.py",)
 DATABASE = ("tests/kit/test_database_check.py",)
 OUTAGES = ("tests/kit/test_outages.py",)
+LONG = ("tests/kit/test_long_streams.py",)
 TABLES = ("tests/kit/test_database.py",)
 
 MUTANTS = (
@@ -220,6 +221,30 @@ MUTANTS = (
         lambda: database_check,
         change("__ > 1 or __", "False"),
         DATABASE,
+    ),
+    Mutant(
+        "whatever was refused is read with the order's life",
+        lambda: store.LOAD,
+        words("type !~ '", "type <> '"),
+        STORE,
+    ),
+    Mutant(
+        "whoever takes over answers again what was answered",
+        lambda: loading,
+        change("await __.answered(...)", "()"),
+        LONG,
+    ),
+    Mutant(
+        "a long life is folded while everybody waits",
+        lambda: loading,
+        change("fold(__a, __b, __c)\nawait asyncio.sleep(0)", "fold(__a, __b, __c)"),
+        LONG,
+    ),
+    Mutant(
+        "an answer of old is known by another name",
+        "shared/runtime/postgres/migrations/0004_answers.sql",
+        words("octet_length(command_id) || ':' || command_id", "command_id"),
+        STORE,
     ),
     Mutant(
         "what no batch has room for any more is not sent",

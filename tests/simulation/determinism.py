@@ -38,7 +38,7 @@ from services.timer.projection import MemoryTimerTable, Timers
 from shared.kernel.codec import header
 from shared.kernel.decider import Decider
 from shared.kernel.ports import Input, StoredEvent
-from shared.kernel.stream import OutgoingMessage, Stream, handle
+from shared.kernel.stream import Answers, OutgoingMessage, Stream, handle
 from shared.runtime.memory import MemoryBus, World
 from shared.runtime.partitions import partition_of
 from tests.simulation import virtual_time
@@ -67,11 +67,12 @@ def the_same_inputs_give_the_same_rows(played: Played) -> Iterator[str]:
                     stored.setdefault((shard, row.stream_id), []).append(row)
         for (shard, order_id), inputs in group.handled.items():
             stream: Stream[Any] = Stream(order_id)
+            answers: Answers = {}
             again: list[tuple[str, str, bytes | None, int]] = []
             latest = EPOCH
             for found, _ in inputs:
                 before = stream.state
-                said = handle(DECIDERS[service], stream, found, RULES)
+                said = handle(DECIDERS[service], stream, found, RULES, answers)
                 wrong = [*_unlawful(DECIDERS[service], before, found, said)]
                 if found.own and found.time < latest:
                     wrong.append(f"after one at {latest}")

@@ -79,6 +79,11 @@ class Store(MemoryStore):
         self.process.group.answers()
         return await super().load(streams)
 
+    async def answered(self, commands: Sequence[tuple[int, bytes, bytes]]) -> list[StoredEvent]:
+        await self.process.crosses("answered")
+        self.process.group.answers()
+        return await super().answered(commands)
+
     async def commit(self, commit: Commit) -> None:
         await self.process.crosses("commit")
         self.process.group.answers()

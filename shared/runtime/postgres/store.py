@@ -1,5 +1,6 @@
 """The store of the shard loop on PostgreSQL."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import fields
 from operator import attrgetter
@@ -10,6 +11,7 @@ import asyncpg
 from schemas.wire import snapshots
 from shared.kernel import codec
 from shared.kernel.ports import (
+    REPLIES,
     SAID_EVENTS,
     Claim,
     Commit,
@@ -23,6 +25,7 @@ from shared.kernel.ports import (
 )
 from shared.runtime.postgres.database import outage
 
+READ_AT_ONCE_MAX = 2_000
 COPY_FROM = 50
 """So many events and more go by COPY, which costs two round trips and a third as much for each."""
 # A shard may be taken from nobody, from a member that is gone, and from oneself (after a doubtful commit); whoever held
@@ -68,10 +71,10 @@ WITH fence AS (
     ON CONFLICT (shard, topic, source) DO UPDATE SET sequence = excluded.sequence
 ), events AS (
     INSERT INTO event (shard, position, sequence, topic, partition, key, order_id, type, time, id, causation_id,
-        correlation_id, command_id, digest, traceparent, headers, data)
+        correlation_id, command_id, asked, digest, traceparent, headers, data)
     SELECT * FROM unnest($16::int[], $17::bigint[], $18::bigint[], $19::text[], $20::int[], $21::bytea[], $22::text[],
-        $23::text[], $24::bigint[], $25::text[], $26::text[], $27::text[], $28::text[], $29::bytea[], $30::text[],
-        $31::bytea[], $32::bytea[])
+        $23::text[], $24::bigint[], $25::text[], $26::text[], $27::text[], $28::text[], $29::bytea[], $30::bytea[],
+        $31::text[], $32::bytea[], $33::bytea[])
 )
 SELECT 1 / ((SELECT count(*) FROM fence) = cardinality($1::int[]))::int
 """
@@ -81,17 +84,26 @@ COLUMNS = tuple("order_id" if name == "stream_id" else name for name in FIELDS)
 EVENT = ", ".join(COLUMNS)
 LOAD = f"""
 SELECT {EVENT} FROM event JOIN unnest($1::int[], $2::text[]) AS wanted (shard, order_id) USING (shard, order_id)
-ORDER BY shard, position
+WHERE type !~ '{REPLIES}' ORDER BY shard, position
+"""
+# Each half ends at the first row that its index brings: it does not matter how often somebody was refused.
+ANSWERED = f"""
+SELECT {EVENT} FROM unnest($1::int[], $2::bytea[], $3::bytea[]) AS wanted (number, what, body) CROSS JOIN LATERAL (
+    (SELECT * FROM event WHERE shard = number AND asked = what AND digest = body LIMIT 1)
+    UNION ALL
+    (SELECT * FROM event WHERE shard = number AND asked = what LIMIT 1)
+) AS answer
 """
 LOAD_FROM_SNAPSHOT = f"""
 SELECT {EVENT} FROM event JOIN (
     SELECT wanted.*, (
         SELECT max(position) FROM event AS whole
         WHERE whole.shard = wanted.shard AND whole.order_id = wanted.order_id AND whole.type = ANY ($3::text[])
+            AND whole.type !~ '{REPLIES}'
     ) AS since
     FROM unnest($1::int[], $2::text[]) AS wanted (shard, order_id)
 ) AS wanted USING (shard, order_id)
-WHERE position >= coalesce(since, 0) ORDER BY shard, position
+WHERE position >= coalesce(since, 0) AND type !~ '{REPLIES}' ORDER BY shard, position
 """
 UNPUBLISHED = f"""
 SELECT {EVENT} FROM event WHERE shard = $1 AND position > $2 AND topic IS NOT NULL ORDER BY position LIMIT $3
@@ -177,9 +189,16 @@ class PostgresStore:
         whole = snapshots()
         query = (LOAD_FROM_SNAPSHOT, *_columns(streams, 2), whole) if whole else (LOAD, *_columns(streams, 2))
         with outage():
-            for row in await self.pool.fetch(*query):
-                loaded.setdefault((row["shard"], row["order_id"]), []).append(_read(row))
+            rows = await self.pool.fetch(*query)
+        for number, row in enumerate(rows, start=1):
+            loaded.setdefault((row["shard"], row["order_id"]), []).append(_read(row))
+            if number % READ_AT_ONCE_MAX == 0:
+                await asyncio.sleep(0)  # there are others in this process
         return loaded
+
+    async def answered(self, commands: Sequence[tuple[int, bytes, bytes]]) -> list[StoredEvent]:
+        with outage():
+            return [_read(row) for row in await self.pool.fetch(ANSWERED, *_columns(commands, 3))]
 
     async def unpublished(self, claim: Claim, limit: int) -> list[StoredEvent]:
         with outage():
