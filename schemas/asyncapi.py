@@ -97,7 +97,10 @@ FROM_SERVICES = {
     ),
     "ce_causationid": _text("`ce_id` of the command or event it follows from, or the name of a deadline"),
     "ce_dataschema": _text("names the schema of the payload"),
-    "ce_sequence": _text("of the source, over all its topics, without gaps", pattern="^[0-9]{1,18}$"),
+    "ce_sequence": _text(
+        "of the source, over all its topics, without gaps; in order on each topic and partition",
+        pattern="^[0-9]{1,18}$",
+    ),
     "content-type": {"type": "string", "const": "application/json"},
 }
 """Headers of what our services write: all of them, always; and `traceparent` if the input had it."""
