@@ -4,6 +4,7 @@ import schemas.dispute.commands
 import schemas.dispute.events
 import schemas.mediation.commands
 import schemas.mediation.events
+import schemas.notification.commands
 import schemas.notification.events
 import schemas.order.commands
 import schemas.order.events

@@ -30,7 +30,8 @@ _WRITERS: dict[str, frozenset[str]] = {
     "dispute.commands": _PEOPLE | {"timer"},
     "mediation.commands": _PEOPLE | {"timer"},
     "refund.commands": frozenset({"operator", "timer"}),
-    "timer.commands": frozenset({"order", "dispute", "mediation", "refund"}),
+    "timer.commands": frozenset({"order", "dispute", "mediation", "refund", "operator"}),
+    "notification.commands": frozenset({"operator"}),
     "payments.commands": frozenset({"refund"}),
     "payments.events": frozenset({"payments"}),
 }
@@ -77,7 +78,7 @@ def all_topics(prefix: str = "", partitions: int = PARTITIONS) -> list[Topic]:
     commands = unfolded | {"retention.ms": str(4 * _WEEK_MS)}
     events = common | {"retention.ms": "-1"}
     dead_letters = events | {"max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}
-    configs = {f"{service}.commands": commands for service in SERVICES if service != "notification"}
+    configs = {f"{service}.commands": commands for service in SERVICES}
     configs |= {f"{service}.events": events for service in SERVICES}
     configs |= {f"{service}.dead-letters": dead_letters for service in SERVICES}
     configs |= {"mediation.roster": commands, "payments.commands": commands, "payments.events": events | unfolded}
@@ -107,8 +108,11 @@ def _readers(name: str) -> frozenset[str]:
     return _READERS.get(name, frozenset()) | inbox | {"operator"}
 
 
-OUTSIDERS_WRITE = frozenset(topic.name for topic in all_topics() if not topic.writers <= set(SERVICES))
-"""Topics whose records may come from others than our services: no high-water marks there, repeats are known by id."""
+OUTSIDERS_WRITE = frozenset(
+    topic.name for topic in all_topics() if not topic.writers <= set(SERVICES) and topic.name != "timer.commands"
+)
+"""Topics whose records may come from others than our services: no high-water marks there, repeats are known by id. To
+the timer service operators say that an order goes on, and nothing else; what is numbered there is a service's."""
 
 
 SERVICES_WRITE = frozenset(topic.name for topic in all_topics()) - OUTSIDERS_WRITE

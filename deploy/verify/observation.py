@@ -30,7 +30,7 @@ SOURCE = re.compile(r"recourse/(?P<service>[a-z]+)/(?P<shard>\d{1,9})")
 ALARMED = ("order", "dispute", "mediation", "refund")
 WRITERS = {"payments.commands": ("refund",), "timer.commands": ALARMED}
 """Who writes a topic that is not named after its only writer."""
-COMMAND_TOPICS = tuple(f"{service}.commands" for service in (*ALARMED, "timer"))
+COMMAND_TOPICS = tuple(f"{service}.commands" for service in (*ALARMED, "timer", "notification"))
 BETWEEN_SHARDS = "mediation.roster"
 """Its partitions are those of whom something is told, not of who tells it."""
 

@@ -5,11 +5,11 @@ from typing import Any
 from pydantic import Field
 
 from schemas.common import Email, Locale, Party, PolicyRef, Reason
-from schemas.example import BEA, MIA, POLICY, SAM, fields
+from schemas.example import BEA, MIA, OPERATOR, POLICY, SAM, fields
 from schemas.instants import Instant
 from schemas.mediation.shapes import Mediator
 from schemas.notification.shapes import Attempts, Channel, Problem, Purchase, Recipient
-from schemas.wire import Event, Id, PrivateEvent, Role
+from schemas.wire import Event, Id, PrivateEvent, Rejected, Repeated, Resumed, Role
 
 
 class NotificationEvent(Event):
@@ -55,6 +55,36 @@ class NotificationFailed(NotificationEvent):
     )
     smtp_status: int | None = Field(description="the mail server's reply code, if it gave one")
     http_status: int | None = Field(default=None, description="the webhook endpoint's status, if it gave one")
+
+
+class NotificationRejected(Rejected):
+    """A command to the notification service was refused, and nothing changed."""
+
+    type = "notification.rejected.v1"
+    topic = "notification.events"
+    example = fields(
+        actor=OPERATOR,
+        refused="notification.resume.v1",
+        code="wrong_state",
+        message="Nothing of this order waits here.",
+        details=None,
+    )
+
+
+class NotificationRepeated(Repeated):
+    """A command that came before came again. It had its effect then, and its answer, which this one names."""
+
+    type = "notification.repeated.v1"
+    topic = "notification.events"
+    example = fields(actor=OPERATOR, answer_type="notification.resumed.v1")
+
+
+class NotificationResumed(Resumed):
+    """Every record that waited has been handled: the order is parked no more. Like a refusal it is no history."""
+
+    type = "notification.resumed.v1"
+    topic = "notification.events"
+    example = fields(actor=OPERATOR)
 
 
 class Introduced(PrivateEvent):

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from schemas.example import PLATFORM, fields
+from schemas.example import OPERATOR, PLATFORM, fields
 from schemas.instants import Instant
 from schemas.timer.shapes import DeadlineName, DeliverTo, TimerId
-from schemas.wire import Command
+from schemas.wire import Command, Resume
 
 
 class TimerCommand(Command):
@@ -32,3 +32,12 @@ class CancelTimer(TimerCommand):
     """It does not ring any more. Cancelling what is gone is no error. Answered by `timer.cancelled`."""
 
     type = "timer.cancel.v1"
+
+
+class TimerResume(Resume):
+    """An operator lets a parked order go on, once the cause is mended. Answered by `timer.resumed`, when
+    everything that waited has been handled."""
+
+    type = "timer.resume.v1"
+    topic = "timer.commands"
+    example = fields(actor=OPERATOR)

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.example import PLATFORM, fields
+from schemas.example import OPERATOR, PLATFORM, fields
 from schemas.instants import Instant
 from schemas.timer.shapes import DeadlineName, DeliverTo, TimerId
-from schemas.wire import STAMPED, Event, Label, Rejected
+from schemas.wire import STAMPED, Event, Label, Rejected, Resumed
 
 
 class TimerEvent(Event):
@@ -63,3 +63,11 @@ class TimerRejected(Rejected):
     )
 
     timer_id: Annotated[Label | None, Field(description="that it was about, as far as that could be read")] = STAMPED
+
+
+class TimerResumed(Resumed):
+    """Every record that waited has been handled: the order is parked no more. Like a refusal it is no history."""
+
+    type = "timer.resumed.v1"
+    topic = "timer.events"
+    example = fields(actor=OPERATOR)

@@ -13,10 +13,14 @@ from typing import Any, Never, assert_never
 
 from schemas.common import Party
 from schemas.mediation.shapes import Mediator
+from schemas.notification.commands import NotificationResume
 from schemas.notification.events import (
     HeldEvent,
     Introduced,
     NotificationFailed,
+    NotificationRejected,
+    NotificationRepeated,
+    NotificationResumed,
     NotificationSent,
     Postponed,
     Queued,
@@ -24,7 +28,7 @@ from schemas.notification.events import (
 )
 from schemas.notification.shapes import Channel, Problem, Purchase, Recipient, RecipientRole
 from schemas.order.events import Placed
-from schemas.wire import Event, Message, Rejected
+from schemas.wire import Event, Message
 from services.notification.policy import ATTEMPTS_MAX, RETRY_AFTER
 from services.notification.states import Known, State, Unplaced, evolve, learnt
 from services.notification.subscriptions import SUBSCRIPTIONS, recipients
@@ -229,7 +233,10 @@ def decider(
         own_inputs={ATTEMPTED: Attempted},
         identify=identified,
         evolve=evolve,
-        rejected=Rejected,  # it takes no commands
+        rejected=NotificationRejected,
+        repeated=NotificationRepeated,
+        resume=NotificationResume,
+        resumed=NotificationResumed,
     )
 
 

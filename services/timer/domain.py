@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never, get_args
 
-from schemas.timer.commands import CancelTimer, Schedule
-from schemas.timer.events import Elapsed, Scheduled, TimerCancelled, TimerRejected
+from schemas.timer.commands import CancelTimer, Schedule, TimerResume
+from schemas.timer.events import Elapsed, Scheduled, TimerCancelled, TimerRejected, TimerResumed
 from schemas.wire import Service
 from shared.kernel.decider import Decider, Output, Refusal, Send, stateless
 from shared.kernel.policies import Policies
@@ -31,7 +31,7 @@ def decide(state: None, command: Commands, now: datetime, policies: Policies) ->
         return [refusal]
     match command:
         case Schedule(deliver_to="notification"):
-            return [Refusal("invalid", "The notification service has no inbox to be woken in.")]
+            return [Refusal("invalid", "The notification service sleeps at no deadline: nothing wakes it.")]
         case Schedule(timer_id=timer_id, name=name, due_at=due_at, deliver_to=deliver_to):
             return [Scheduled(timer_id=timer_id, name=name, due_at=due_at, deliver_to=deliver_to)]
         case CancelTimer(timer_id=timer_id):
@@ -53,4 +53,6 @@ DECIDER: Decider[None, Commands, Due] = Decider(
     own_inputs={DUE: Due},
     evolve=stateless,
     rejected=TimerRejected,
+    resume=TimerResume,
+    resumed=TimerResumed,
 )

@@ -118,7 +118,7 @@ class Decider(Generic[S, C, E]):
     acts_max: int = 10_000
     """So many commands of one role are obeyed in one stream, however old it grows; operators' are not counted."""
     resume: type[Resume] | None = None
-    """How operators let a parked stream go on; None: nobody does, a new process tries it by itself."""
+    """How operators let a parked stream go on; None: only a new process tries it."""
     resumed: type[Resumed] | None = None
     """What is said when it goes on."""
 

@@ -83,7 +83,7 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingRecord:
     """A parked record whose turn has come."""
 
     stream_id: str
@@ -92,7 +92,7 @@ class Waiting:
     """Nothing of its stream waits behind it."""
 
 
-Arrival = tuple[Shard, Input | Record | Waiting]
+Arrival = tuple[Shard, Input | Record | WaitingRecord]
 """What a shard is to handle: an own input, a record as it was read, or one that has waited."""
 
 
@@ -103,7 +103,7 @@ class Work:
     """None: of what has waited, what this version does not hear."""
     record: Record | None
     """None for an own input that comes from its source."""
-    waiting: Waiting | None = None
+    waiting: WaitingRecord | None = None
 
 
 def parked_because(bug: Exception) -> DeadLetter:
@@ -204,11 +204,11 @@ class Batch:
         assert record is not None
         self.dead_letter(shard, record, parked_because(bug))
 
-    def goes_on(self, shard: Shard, waiting: Waiting) -> bool:
+    def goes_on(self, shard: Shard, waiting: WaitingRecord) -> bool:
         """Whether its stream has not stopped again meanwhile."""
         return waiting.stream_id in shard.resuming and (shard, waiting.stream_id) not in self.stopped
 
-    def release(self, shard: Shard, waiting: Waiting) -> None:
+    def release(self, shard: Shard, waiting: WaitingRecord) -> None:
         """It was handled after all."""
         self.released[shard, waiting.stream_id] = waiting.parked.number
         if waiting.is_last:

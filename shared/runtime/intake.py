@@ -9,7 +9,7 @@ from schemas.instants import from_ms
 from shared.kernel.codec import Decoded, Decoder
 from shared.kernel.envelope import DeadLetter
 from shared.kernel.ports import Cursor, Record, Source
-from shared.runtime.batch import Arrival, Batch, Shard, Waiting, Work
+from shared.runtime.batch import Arrival, Batch, Shard, WaitingRecord, Work
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Intake:
             match arrived:
                 case Record():
                     self._read_one(shard, arrived, batch)
-                case Waiting(parked=parked):
+                case WaitingRecord(parked=parked):
                     found = self._decoded(parked.record, from_ms(parked.record.timestamp))
                     again = replace(found.input, waited=True) if isinstance(found, Decoded) else found
                     batch.claim(shard)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from schemas.wire import Service
 from shared.kernel.policies import Policies, PolicyMissing
 from shared.kernel.ports import Record, Store, Unstorable
-from shared.runtime.batch import Arrival, Batch, Shard, Waiting
+from shared.runtime.batch import Arrival, Batch, Shard, WaitingRecord
 from shared.runtime.problems import Problems
 
 SLICE = 500
@@ -58,7 +58,7 @@ class Parking:
             shard.claim.parked.discard(stream_id)
             del shard.resuming[stream_id]
         last = len(some) - 1
-        return [(shard, Waiting(stream_id, parked, number == last)) for number, parked in enumerate(some[:SLICE])]
+        return [(shard, WaitingRecord(stream_id, parked, number == last)) for number, parked in enumerate(some[:SLICE])]
 
     def adopt(self, batch: Batch) -> None:
         """After its commit: what was asked for goes on, and what stopped again waits."""

@@ -40,8 +40,8 @@ FACTLESS = ".repeated.v1"
 """Who repeats himself may have been refused because the order is none of his business (R77)."""
 
 TOPICS = """
-order.commands dispute.commands mediation.commands refund.commands timer.commands payments.commands
-mediation.roster
+order.commands dispute.commands mediation.commands refund.commands timer.commands notification.commands
+payments.commands mediation.roster
 order.events dispute.events mediation.events refund.events notification.events timer.events payments.events
 order.dead-letters dispute.dead-letters mediation.dead-letters refund.dead-letters notification.dead-letters
 timer.dead-letters

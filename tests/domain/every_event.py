@@ -76,10 +76,14 @@ refund.repeated.v1                o
 refund.resumed.v1                 o
 notification.sent.v1              bo
 notification.failed.v1            bo
+notification.rejected.v1          o
+notification.repeated.v1          o
+notification.resumed.v1           o
 timer.scheduled.v1                o
 timer.elapsed.v1                  o
 timer.cancelled.v1                o
 timer.rejected.v1                 o
+timer.resumed.v1                  o
 payment.settled.v1                o
 payment.failed.v1                 o
 """

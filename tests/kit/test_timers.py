@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.timer.commands import CancelTimer, Schedule, TimerCommand
+from schemas.timer.commands import CancelTimer, Schedule, TimerCommand, TimerResume
 from schemas.timer.events import Elapsed
 from schemas.wire import Actor, Role, Service
 from services.timer import projection
@@ -343,6 +343,41 @@ async def test_a_timer_whose_order_is_parked_rings_once_the_bug_is_mended(
     await clockwork.settle()
 
     assert clockwork.rung == ["b", "c", "d", "a"]
+
+
+async def test_a_bell_that_could_not_be_rung_is_told_of_and_rings_when_an_operator_says_so(
+    clockwork: Clockwork,
+) -> None:
+    def broken(state: None, due: Due, *more: Any) -> Sequence[Output]:
+        if due.timer_id == "a":
+            raise RuntimeError("a bug")
+        return DECIDER.react(state, due, *more)
+
+    await clockwork.arm(("a", 10), ("b", 10), ("c", 20))
+    clockwork.loop.decider = replace(DECIDER, react=broken)
+    await clockwork.wait(15)
+    await clockwork.start()
+    clockwork.loop.decider = replace(DECIDER, react=broken)
+    await clockwork.wait(25)
+    assert clockwork.rung == ["b", "c"]
+    letters = clockwork.bus.records("timer.dead-letters")
+    letter = letters[0]
+    numbers = {codec.header(one.headers, "x-dead-letter-sequence") for one in letters}
+    assert len(numbers) == 1, "said once, if published twice"
+    assert (letter.key, json.loads(letter.value or b"")["timer_id"]) == (b"order-a", "a")
+
+    clockwork.loop.decider = DECIDER
+    wish = TimerResume(order_id="order-a", actor=Actor(role="operator", id="olga"))
+    for id_ in (b"wish", b"again"):
+        headers = [("ce_id", id_), ("ce_type", wish.type.encode())]
+        clockwork.bus.append("timer.commands", b"order-a", wish.model_dump_json().encode(), headers)
+        await clockwork.settle()
+    assert clockwork.rung == ["b", "c", "a"]
+    types = [codec.header(one.headers, "ce_type") for one in clockwork.bus.records("timer.events")]
+    assert types[-2:] == ["timer.resumed.v1", "timer.rejected.v1"], "and nothing waits any more"
+    await clockwork.start()
+    await clockwork.wait(100)
+    assert clockwork.rung == ["b", "c", "a"]
 
 
 @pytest.mark.usefixtures("small_pages")
