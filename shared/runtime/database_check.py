@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from shared.runtime.postgres.database import OUTAGES
+
 TIMEOUT_SECONDS = 5.0
 REFUSALS: tuple[tuple[type[Exception], str], ...] = (
     (asyncpg.InvalidAuthorizationSpecificationError, "the server lets us in by no such role, or not by this password"),
@@ -15,6 +17,8 @@ REFUSALS: tuple[tuple[type[Exception], str], ...] = (
     (ssl.SSLCertVerificationError, "the server's certificate is signed by nobody we trust, or for another name"),
 )
 """What no waiting changes. Not in the library's words: these may quote a part of the password."""
+PASSING = (*OUTAGES, "25006")
+"""A standby becomes primary."""
 POOLED = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
 """What a statement that was prepared in another session ends with."""
 
@@ -26,6 +30,10 @@ def refusals() -> Iterator[None]:
         yield
     except tuple(kind for kind, _ in REFUSALS) as error:
         raise _refused(next(sentence for kind, sentence in REFUSALS if isinstance(error, kind))) from None
+    except asyncpg.PostgresError as error:
+        if (error.sqlstate or "").startswith(PASSING):
+            raise
+        raise _refused(f"the database refuses what this version needs ({type(error).__name__})") from error
 
 
 async def check(dsn: str) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from shared.runtime.database_check import check
+from shared.runtime.database_check import check, refusals
 from shared.runtime.postgres import database
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from shared.runtime.postgres.store import PostgresStore
@@ -32,6 +32,22 @@ async def test_an_address_that_is_none_is_refused_without_a_word_of_the_password
     assert "sec" not in str(refused.value)
     assert "\n" not in str(refused.value)
     assert refused.value.__context__ is None or refused.value.__suppress_context__, "no traceback quotes it either"
+
+
+@pytest.mark.parametrize(
+    ("kind", "waits"),
+    [
+        (asyncpg.CannotConnectNowError, True),
+        (asyncpg.TooManyConnectionsError, True),
+        (asyncpg.ReadOnlySQLTransactionError, True),
+        (asyncpg.InsufficientPrivilegeError, False),
+        (asyncpg.UndefinedFunctionError, False),  # too old a server
+        (asyncpg.DuplicateTableError, False),
+    ],
+)
+def test_only_what_may_pass_is_waited_for(kind: type[asyncpg.PostgresError], waits: bool) -> None:
+    with pytest.raises(kind if waits else SystemExit), refusals():
+        raise kind("its own words")
 
 
 @pytest.mark.stack
