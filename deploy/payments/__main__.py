@@ -95,7 +95,7 @@ async def _serve_both(settings: Settings) -> None:
     service = PaymentService(settings)
     async with asyncio.TaskGroup() as group:
         work = group.create_task(service.run())
-        await web.serve(settings, service.health, interface="asgi3", lifespan="off")
+        await web.serve(web.listen(settings), service.health, interface="asgi3", lifespan="off")
         work.cancel()
 
 

@@ -82,19 +82,24 @@ class Application(Generic[S]):
     async def _run(self, settings: S, decider: Decider[Any, Any, Any]) -> None:
         service = decider.service
         known = policies.load(settings.policies_folder, policies.load())
-        await _until_reachable("database", lambda: self._database_ready(settings.database_url, service))
-        pool = await database.create_pool(settings.database_url, service, POOL_SIZE)
-        await _until_reachable("kafka", lambda: topic_check.check(settings, service))
-        process = _Process(decider, settings, self.parts(settings, pool), pool, known)
-        app = AsgiFastStream(
-            process.broker,
-            asgi_routes=[*routes(process.health), ("/asyncapi", contract)],
-            lifespan=process.lifespan,
-            after_startup=[process.begin],
-            on_shutdown=[process.end],
-            logger=None,
-        )
-        await web.serve(settings, app)
+        start = web.Start()
+        with web.listen(settings) as listening:
+            async with start.told(listening):
+                await _until_reachable(
+                    "the database", lambda: self._database_ready(settings.database_url, service), start
+                )
+                pool = await database.create_pool(settings.database_url, service, POOL_SIZE)
+                await _until_reachable("Kafka", lambda: topic_check.check(settings, service), start)
+            process = _Process(decider, settings, self.parts(settings, pool), pool, known)
+            app = AsgiFastStream(
+                process.broker,
+                asgi_routes=[*routes(process.health), ("/asyncapi", contract)],
+                lifespan=process.lifespan,
+                after_startup=[process.begin],
+                on_shutdown=[process.end],
+                logger=None,
+            )
+            await web.serve(listening, app)
 
     async def _database_ready(self, url: str, service: str) -> None:
         await database_check.check(url)
@@ -260,8 +265,9 @@ async def _keep_policies(loop: ShardLoop, folder: Path) -> None:
             log.error("published, but not in force: %s", error)
 
 
-async def _until_reachable(what: str, attempt: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+async def _until_reachable(what: str, attempt: Callable[[], Coroutine[Any, Any, Any]], start: web.Start) -> None:
     """A process that starts while a server is away waits for it."""
+    start.waits_for = what
     while True:
         try:
             await attempt()

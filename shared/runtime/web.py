@@ -1,7 +1,11 @@
-"""Where a process is asked over HTTP how it is."""
+"""Where a process is asked over HTTP how it is, from its first moment on."""
 
+import asyncio
+import json
 import logging
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
@@ -11,16 +15,47 @@ from shared.runtime.settings import Settings
 log = logging.getLogger(__name__)
 
 
-async def serve(settings: Settings, app: Any, **options: Any) -> None:
-    """Until SIGTERM or SIGINT, which the web server listens for; where, is said in the log. `app` and `options`:
-    uvicorn's. Raises SystemExit where nobody may listen."""
+def listen(settings: Settings) -> socket.socket:
+    """Where, is said in the log. Raises SystemExit where nobody may listen."""
     host, port = settings.http_host, settings.http_port
     try:
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise SystemExit(f"RECOURSE_HTTP_PORT: nobody may listen on {host}, port {port}: {error.strerror}") from None
-    with listening:
-        where = f"[{host}]" if ":" in host else host
-        log.info("listening", extra={"http": f"http://{where}:{listening.getsockname()[1]}"})
-        config = uvicorn.Config(app, log_config=None, access_log=False, **options)
-        await uvicorn.Server(config).serve(sockets=[listening])
+    where = f"[{host}]" if ":" in host else host
+    log.info("listening", extra={"http": f"http://{where}:{listening.getsockname()[1]}"})
+    return listening
+
+
+async def serve(listening: socket.socket, app: Any, **options: Any) -> None:
+    """Until SIGTERM or SIGINT, which the web server listens for. `app` and `options`: uvicorn's."""
+    await _server(app, **options).serve(sockets=[listening])
+
+
+class Start:
+    """What is answered until a process has found all that it needs: that it lives, and what it waits for."""
+
+    waits_for = "its turn"
+
+    @asynccontextmanager
+    async def told(self, listening: socket.socket) -> AsyncIterator[None]:
+        server = _server(self, interface="asgi3", lifespan="off")
+        serving = asyncio.create_task(server.serve(sockets=[listening.dup()]))
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await serving
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        recipe = "docs/OPERATIONS.md#a-server-does-not-answer"
+        problem = {"place": "start", "problem": f"It starts, and waits for {self.waits_for}.", "recipe": recipe}
+        lives = scope["path"] == "/alive"
+        body = {"alive": True} if lives else {"healthy": False, "problems": [problem]}
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200 if lives else 503, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+
+
+def _server(app: Any, **options: Any) -> uvicorn.Server:
+    return uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, **options))

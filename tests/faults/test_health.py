@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 from uuid import uuid4
 
@@ -32,6 +32,8 @@ def ask(port: int, path: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except HTTPError as unwell:
         return unwell.code, unwell.read().decode()
+    except URLError:
+        return 503, json.dumps({"problems": [{"recipe": "it is not there yet"}]})
 
 
 async def told(port: int, *recipes: str) -> dict[str, Any]:
@@ -49,7 +51,13 @@ async def told(port: int, *recipes: str) -> dict[str, Any]:
 
 async def test_it_tells_of_a_database_that_is_away_and_of_a_transaction_that_is_left_open(stack: Stack) -> None:
     port = free_port()
-    await stack.start_services(["order"], {"RECOURSE_HTTP_PORT": str(port)})
+    await stack.postgres.stop()
+    starting = asyncio.create_task(stack.start_services(["order"], {"RECOURSE_HTTP_PORT": str(port)}))
+    [problem] = (await told(port, "a-server-does-not-answer"))["problems"]
+    assert problem["problem"] == "It starts, and waits for the database."
+    assert (await asyncio.to_thread(ask, port, "/alive"))[0] == 200
+    await stack.postgres.start()
+    await starting
     assert abs((await told(port))["clock_skew_seconds"]["database"]) < 5
     async with producer(stack.bootstrap_servers, transactional_id=f"gateway-{uuid4().hex[:8]}") as gateway:
         await gateway.begin_transaction()

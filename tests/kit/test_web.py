@@ -5,6 +5,7 @@ import json
 import logging
 import socket
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -21,7 +22,15 @@ async def well(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"well"})
 
 
-async def test_whichever_port_is_free_the_log_says_it(
+def ask(where: str) -> tuple[int, bytes]:
+    try:
+        with urlopen(where, timeout=5) as answer:
+            return answer.status, bytes(answer.read())
+    except HTTPError as unwell:
+        return unwell.code, unwell.read()
+
+
+async def test_it_answers_from_its_first_moment_on_and_the_log_says_where(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     servers: list[uvicorn.Server] = []
@@ -32,27 +41,26 @@ async def test_whichever_port_is_free_the_log_says_it(
             servers.append(self)
 
     monkeypatch.setattr(uvicorn, "Server", Server)
-    with caplog.at_level(logging.INFO):
-        serving = asyncio.create_task(web.serve(Settings(), well, interface="asgi3", lifespan="off"))
-        async with asyncio.timeout(10):
-            while not (said := [record for record in caplog.records if record.message == "listening"]):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-    where = json.loads(JsonLines("order").format(said[0]))["http"]
-
-    def ask() -> bytes:
-        with urlopen(f"{where}/health", timeout=5) as answer:
-            return bytes(answer.read())
-
-    assert await asyncio.to_thread(ask) == b"well"
-    servers[0].should_exit = True
-    await serving
+    with caplog.at_level(logging.INFO), web.listen(Settings()) as listening:
+        (said,) = (record for record in caplog.records if record.message == "listening")
+        where = json.loads(JsonLines("order").format(said))["http"]
+        start = web.Start()
+        async with start.told(listening):
+            start.waits_for = "kafka"
+            assert (await asyncio.to_thread(ask, f"{where}/alive"))[0] == 200
+            status, told = await asyncio.to_thread(ask, f"{where}/health")
+            assert (status, json.loads(told)["problems"][0]["problem"]) == (503, "It starts, and waits for kafka.")
+        serving = asyncio.create_task(web.serve(listening, well, interface="asgi3", lifespan="off"))
+        assert await asyncio.to_thread(ask, f"{where}/health") == (200, b"well")
+        servers[-1].should_exit = True
+        await serving
 
 
 async def test_a_port_that_is_taken_is_refused_in_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(SystemExit, match=rf"RECOURSE_HTTP_PORT: .* 127\.0\.0\.1, port {port}: .*in use"):
-            await web.serve(Settings(http_port=port), well)
+            web.listen(Settings(http_port=port))
 
 
 @pytest.mark.parametrize("port", [-1, 65_536])
