@@ -23,6 +23,7 @@ QUICK = ("-m", "not stack", "--timeout=60")
 NEAREST: dict[str, tuple[str, ...]] = {
     "shared/runtime/shard_loop.py": ("tests/kit/test_shard_loop.py",),
     "shared/runtime/batch.py": ("tests/kit/test_shard_loop.py",),
+    "shared/runtime/worlds.py": ("tests/kit/test_worlds.py",),
     "shared/runtime/outbox.py": ("tests/kit/test_outbox.py", "tests/kit/test_shard_loop.py"),
     "shared/kernel/codec.py": ("tests/kit/test_codec.py",),
     "shared/kernel": ("tests/kit/test_decider.py", "tests/kit/test_limits.py"),
