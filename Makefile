@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-docs test-asyncapi demo run up down ps logs verify history simulate overload fuzz mutants bench schemas release asyncapi lock clean
+.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-disaster test-docs test-asyncapi demo run up down ps logs verify history simulate overload fuzz mutants bench schemas release asyncapi lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
@@ -54,6 +54,9 @@ test-faults: venv ## Services, broker and database killed and frozen while money
 
 test-crashes: venv ## Every service killed at every one of its steps while money moves (SEED=n: the same deaths again)
 	RECOURSE_TEST_CRASHES=1 $(if $(SEED),RECOURSE_TEST_SEED=$(SEED)) $(PYTHON) -m pytest -q -n 0 tests/faults/test_crashes.py
+
+test-disaster: venv ## A database put back, a topic made anew, Kafka lost or cut, while money moves; then put right as OPERATIONS.md says
+	RECOURSE_TEST_DISASTER=1 RECOURSE_TEST_HISTORIES=200 $(PYTHON) -m pytest -q -n 0 tests/disaster
 
 test-docs: venv ## Every recipe of docs/OPERATIONS.md, run on a system in containers and compared
 	$(PYTHON) -m pytest -q tests/docs

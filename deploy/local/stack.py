@@ -30,7 +30,7 @@ class ServiceProcess(Child):
         super().__init__(f"The {name} service", log, reaper)
         kind = name.partition("#")[0]
         self._module = f"deploy.{kind}" if kind == "payments" else f"services.{kind}"
-        self._env = dict(env)
+        self.env = dict(env)
 
     async def start(self) -> None:
         self.launch()
@@ -38,7 +38,7 @@ class ServiceProcess(Child):
 
     def launch(self, through: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
         """Start it and wait for nothing. `through`: a module that runs the service's, which it gets as an argument."""
-        self._spawn([sys.executable, "-m", *through, self._module], cwd=REPO, env={**self._env, **(env or {})})
+        self._spawn([sys.executable, "-m", *through, self._module], cwd=REPO, env={**self.env, **(env or {})})
 
     async def ready(self) -> None:
         await self._until(self._said_ready)

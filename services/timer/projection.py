@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol, cast
 
 from schemas.instants import from_ms, to_ms
-from schemas.timer.events import Scheduled, TimerCancelled
+from schemas.timer.events import Elapsed, Scheduled, TimerCancelled
 from schemas.wire import Service
 from services.timer.domain import DUE, Due
 from shared.kernel.ports import Fenced, Input, StoredEvent
@@ -174,7 +174,10 @@ class Timers:
                     opened, change = of(event.shard)
                     change.cancelled.discard(scheduled.timer_id)
                     change.armed[scheduled.timer_id] = _timer(event, scheduled, opened, change.watermark)
-                case TimerCancelled(timer_id=timer_id):
+                case Elapsed(timer_id=timer_id) if timer_id in of(event.shard)[1].fired:
+                    pass
+                case TimerCancelled(timer_id=timer_id) | Elapsed(timer_id=timer_id):
+                    # Elapsed, and not now: it rang in a time that the database does not remember (deploy/repair).
                     opened, change = of(event.shard)
                     change.armed.pop(timer_id, None)
                     change.cancelled.add(timer_id)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b, sha256
 from typing import Any, Generic, TypeVar, get_args
 
+from schemas.example import fields
 from schemas.instants import from_ms
 from schemas.timer.commands import Schedule
 from schemas.wire import Actor, Code, Command, Event, Message, PrivateEvent, Rejected, Reply, Resume
@@ -33,6 +34,16 @@ class AlarmFired(PrivateEvent):
     """A wake-up came and nothing is left to be woken for: the next deadline needs an alarm of its own."""
 
     type = "alarm.rung.v1"
+
+
+class Withheld(PrivateEvent):
+    """What was said of this stream is not what its inputs bring about: nothing is decided of it, and whatever comes for
+    it waits, until a person has looked and it is taken away (docs/OPERATIONS.md, Disaster)."""
+
+    type = "stream.withheld.v1"
+    example = fields(why="number 17, order.cancelled.v1, is not what its inputs bring about now")
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +320,8 @@ def refold(decider: Decider[S, Any, Any], stream: Stream[S], stored: Message, st
             stream.alarm = stored.due_at
         case AlarmFired():
             stream.alarm = None
+        case Withheld():
+            raise RuntimeError(f"{stream.id} is withheld: {stored.why}")
         case Event() if not isinstance(stored, Reply):
             stream.state = decider.evolve(stream.state, stored)
             stream.clocks = _clocks(decider, stream.state, stream.clocks, story)

@@ -63,14 +63,14 @@ def play(plan: Plan, visited: Visited | None = None, log: logging.Handler = NOWH
         one.addHandler(log)
         one.propagate = False
     try:
-        return virtual_time.run(_Stage(plan, visited or Visited()).play())
+        return virtual_time.run(Stage(plan, visited or Visited()).play())
     finally:
         for one in services:
             one.propagate = True
             one.removeHandler(log)
 
 
-class _Stage:
+class Stage:
     def __init__(self, plan: Plan, visited: Visited) -> None:
         self.plan, self.visited = plan, visited
         self.talk = Talk()

@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from shared.runtime.kafka import internals
+
 POLL_MS = 50
 STANDSTILL_SECONDS = 30.0
 """A log that does not go on for so long, short of its end, is given up."""
@@ -73,6 +75,17 @@ class LogReader:
     async def ends(self, places: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Place -> the offset that its next record will have; of any place, it need not be one of `places`."""
         return dict(await self._consumer.end_offsets(list(places)))
+
+    async def at(self, places: Iterable[TopicPartition], ms: int) -> dict[TopicPartition, int]:
+        """Place -> the offset of its first record that was appended at that instant or later, or its end."""
+        chosen = list(places)
+        found = await self._consumer.offsets_for_times(dict.fromkeys(chosen, ms)) if chosen else {}
+        ends = await self.ends(chosen)
+        return {place: found[place].offset if found.get(place) is not None else ends[place] for place in chosen}
+
+    async def ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """Topic -> its id, of those that are there."""
+        return {topic: id_ for topic, (id_, _) in (await internals.topics_there(self._consumer, topics)).items()}
 
     async def to_the_end(
         self,

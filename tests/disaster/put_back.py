@@ -1,0 +1,196 @@
+"""Histories of the simulation in which a database is put back to an earlier moment, and replayed from the bus."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+from deploy.repair.replay import Replay
+from deploy.repair.standing import Outcome, Standing
+from deploy.repair.tail import UnreadLog, said_by, unread
+from schemas.topics import all_topics
+from schemas.wire import Service
+from services.notification.projection import Deliveries, MemoryDeliveryTable
+from services.refund.projection import Ledger, MemoryLedgerTable
+from services.timer.projection import BEGINNING, MemoryTimerTable, Timers
+from shared.kernel import codec
+from shared.kernel.codec import Decoder
+from shared.kernel.decider import Decider
+from shared.kernel.ports import Record, StoredEvent
+from shared.runtime.memory import MemoryBus, MemoryPublisher, MemorySource, MemoryStore
+from shared.runtime.partitions import home_among
+from shared.runtime.shard_loop import ShardLoop
+from tests.simulation import virtual_time
+from tests.simulation.coverage import Visited
+from tests.simulation.plan import RULES, Plan
+from tests.simulation.play import Played, Stage
+
+RECORDS_PER_TURN = 10
+"""Or more, mostly."""
+ACTS_BY_ITSELF: tuple[Service, ...] = ("notification", "timer")
+
+
+@dataclass
+class Snapshot:
+    """The rows of one service at a moment."""
+
+    shards: dict[int, Any]
+    letters: dict[Any, Any]
+    timers: MemoryTimerTable
+    records: int
+    """So many lay on the bus."""
+
+
+def records_at(snapshots: Mapping[Service, Snapshot]) -> int:
+    return max(one.records for one in snapshots.values())
+
+
+def played(plan: Plan) -> tuple[Played, dict[Service, Snapshot]]:
+    """The history whole, and what every database held at a moment of it that the seed draws."""
+    records = Random(plan.seed).randint(1, RECORDS_PER_TURN * len(plan.turns))
+    while True:
+        history, snapshots = _played(plan, records)
+        if snapshots:
+            return history, snapshots
+        records //= 2  # it was shorter than that
+
+
+def _played(plan: Plan, records: int) -> tuple[Played, dict[Service, Snapshot]]:
+    snapshots: dict[Service, Snapshot] = {}
+
+    class Watched(Stage):
+        async def _begin(self) -> None:
+            self.world.bus.watchers.append(self._look)
+            await super()._begin()
+
+        def _look(self, record: Record) -> None:
+            if len(self.world.bus.heard) == records:
+                for service, group in self.world.groups.items():
+                    snapshots[service] = copy.deepcopy(Snapshot(group.shards, group.letters, group.table, records))
+
+    return virtual_time.run(Watched(plan, Visited()).play()), snapshots
+
+
+class PutBack:
+    """One service whose database is an earlier one, beside the bus as it is."""
+
+    def __init__(self, history: Played, service: Service, snapshot: Snapshot) -> None:
+        self.history, self.service = history, service
+        self.bus: MemoryBus = history.world.bus
+        self.home = home_among(self.bus.partitions)
+        self.letters, self.timers, self.ledger = MemoryDeliveryTable(), snapshot.timers, MemoryLedgerTable()
+        self.letters.deliveries = snapshot.letters
+        self.ledger.entries = {
+            row.id: history.world.ledger[row.id]
+            for stored in snapshot.shards.values()
+            for row in stored.events
+            if row.id in history.world.ledger
+        }
+        tables: dict[Service, Any] = {
+            "timer": Timers(self.timers),
+            "notification": Deliveries(self.letters, (), self.bus.clock),
+            "refund": Ledger(self.ledger),
+        }
+        self.projections: Sequence[Any] = [tables[service]] if service in tables else []
+        self.store = MemoryStore(self.projections)
+        self.store.shards = snapshot.shards
+
+    def outputs(self) -> list[Record]:
+        written = [topic.name for topic in all_topics() if self.service in topic.writers]
+        return [record for topic in written for record in self.bus.records(topic)]
+
+    def said(self, record: Record) -> bool:
+        return (codec.header(record.headers, "ce_source") or "").startswith(f"recourse/{self.service}/")
+
+    def bus_of(self, records: Sequence[Record]) -> MemoryBus:
+        """As it would be if no more had been said."""
+        bus = MemoryBus(self.bus.partitions, self.bus.clock())
+        for record in records:
+            bus.logs[record.topic, record.partition].append(record)
+        return bus
+
+    def source(self, shard: int) -> str:
+        return codec.source_of(self.service, shard)
+
+    async def replay(self, decider: Decider[Any, Any, Any]) -> list[Outcome]:
+        decoder = Decoder(decider, self.home)
+        outcomes = []
+        for shard in range(self.bus.partitions):
+            [claim] = await self.store.claim([shard], "repair")
+            logs = [
+                UnreadLog(topic, unread(decoder, claim, topic, self.bus.logs.get((topic, shard), [])))
+                for topic in decoder.topics
+            ]
+            said = said_by(self.source(shard), self.outputs(), 0)
+            for projection in self.projections:
+                if not isinstance(projection, Ledger):
+                    await projection.opened(shard)
+            standing = Standing(decider, RULES, self.home, self.store, claim, said)
+            outcomes.append(await Replay(standing, logs).run())
+        return outcomes
+
+    async def go_on(self, decider: Decider[Any, Any, Any]) -> list[Record]:
+        """The service starts again and handles what is left; returns what it publishes."""
+        before = {place: len(log) for place, log in self.bus.logs.items()}
+        source = MemorySource(self.bus, Decoder(decider, self.home).topics, self.service)
+        publisher = MemoryPublisher(self.bus, self.service)
+        loop = ShardLoop(
+            decider, RULES, (), self.store, source, publisher, self.bus.clock, self.home, owner="the next one"
+        )
+        await loop.claim(range(self.bus.partitions))
+        while await loop.outbox.publish():
+            pass
+        while records := await source.take(0):
+            await loop.step(records)
+            while await loop.outbox.publish():
+                pass
+        return [record for place, log in self.bus.logs.items() for record in log[before.get(place, 0) :]]
+
+    def differences(self) -> list[str]:
+        """Of its streams, from those of the database that was never put back."""
+        group = self.history.world.groups[self.service]
+        found = []
+        for shard in range(self.bus.partitions):
+            before, after = _streams(group.rows(shard)), _streams(self._rows(shard))
+            for stream_id in before.keys() | after.keys():
+                rows, again = before.get(stream_id, []), after.get(stream_id, [])
+                # Where a silent one stood among those that were published, nobody was told.
+                rows, again = sorted(rows, key=_content), sorted(again, key=_content)
+                if rows != again:
+                    pairs = zip(rows, again, strict=False)
+                    differs = next((pair for pair in pairs if pair[0] != pair[1]), (len(rows), len(again)))
+                    found.append(f"{self.service}/{shard} {stream_id}: {differs}")
+        if self.service == "refund" and self.ledger.entries != self.history.world.ledger:
+            found.append(f"the ledger: {self.ledger.entries.keys() ^ self.history.world.ledger.keys()}")
+        if self.service == "timer" and (left := _pending(self.timers)) != (pending := _pending(group.table)):
+            found.append(f"alarms: {left} and {pending}")
+        if self.service == "notification" and (lost := group.letters.keys() - self.letters.deliveries.keys()):
+            found.append(f"letters that are sent no more: {lost}")  # one may be sent twice, as the very same
+        return found
+
+    def _rows(self, shard: int) -> list[StoredEvent]:
+        return self.store.shards[shard].events if shard in self.store.shards else []
+
+
+def _streams(rows: Sequence[StoredEvent]) -> dict[str, list[StoredEvent]]:
+    """Without attempts that failed: nobody was told of them."""
+    streams: dict[str, list[StoredEvent]] = {}
+    for row in rows:
+        if row.type != "notification.postponed.v1":
+            headers = None if row.headers is None else list(row.headers)
+            streams.setdefault(row.stream_id or "", []).append(replace(row, position=0, headers=headers))
+    return streams
+
+
+def _pending(table: MemoryTimerTable) -> dict[str, int]:
+    return {
+        timer.timer_id: timer.due_at
+        for shard, timers in table.timers.items()
+        for timer in timers.values()
+        if timer.place > table.watermarks.get(shard, BEGINNING)
+    }
+
+
+def _content(row: StoredEvent) -> tuple[bool, int, str]:
+    return row.topic is None, row.sequence or 0, row.id or ""

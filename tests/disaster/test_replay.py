@@ -1,0 +1,111 @@
+"""A database that is put back is replayed from the bus: its streams are what they were, event for event."""
+
+import copy
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import count, takewhile
+from random import Random
+from typing import Any
+
+import pytest
+
+from schemas.topics import SERVICES
+from services.composition import DECIDERS
+from shared.kernel import codec
+from shared.kernel.decider import Decider, Output, Refusal
+from shared.kernel.policies import Policies
+from shared.kernel.ports import Record
+from tests.disaster.put_back import ACTS_BY_ITSELF, PutBack, played, records_at
+from tests.simulation import virtual_time
+from tests.simulation.plan import draw
+from tests.simulation.play import Played
+
+HISTORIES = int(os.environ.get("RECOURSE_TEST_HISTORIES") or 8)
+
+
+def number(record: Record) -> tuple[str | None, ...]:
+    """By what a reader knows a message, and what it is."""
+    return tuple(codec.header(record.headers, name) for name in ("ce_source", "ce_sequence", "ce_id"))
+
+
+def parked_once(history: Played, service: str) -> set[str]:
+    """Of what its code could not handle something, at some time: a person has to look at these."""
+    return {order_id for of, order_id in history.world.broken if of == service}
+
+
+@pytest.mark.parametrize("seed", range(HISTORIES))
+def test_streams_are_what_they_were_and_nothing_is_said_anew(seed: int) -> None:
+    history, snapshots = played(draw(seed))
+    for service in SERVICES:
+        put_back = PutBack(history, service, snapshots[service])
+        known = {number(record) for record in put_back.outputs()}
+        outcomes = virtual_time.run(put_back.replay(DECIDERS[service]))
+        withheld = {stream: why for one in outcomes for stream, why in one.withheld.items()}
+        parked = parked_once(history, service)
+        assert not withheld.keys() - parked, withheld
+        assert not [one.missing for one in outcomes if one.missing]
+        if not parked:
+            again = virtual_time.run(put_back.go_on(DECIDERS[service]))
+            assert not {number(record) for record in again} - known, f"{service} says something anew"
+            assert put_back.differences() == []
+
+
+@pytest.mark.parametrize("seed", range(HISTORIES))
+def test_what_was_not_published_when_all_stopped_is_published_then(seed: int) -> None:
+    """In the midst of waves: of one topic the last is not on the bus, of another what was said after it is."""
+    history, snapshots = played(draw(seed))
+    chance = Random(seed)
+    heard = history.world.bus.heard
+    end = chance.randint(min(len(heard), records_at(snapshots) + 1), len(heard))
+    for service in SERVICES:
+        if parked_once(history, service) or service in ACTS_BY_ITSELF:
+            continue
+        put_back = PutBack(history, service, copy.deepcopy(snapshots[service]))
+        mine = [*takewhile(put_back.said, reversed(heard[:end]))]
+        gone = chance.choice(sorted({record.topic for record in mine} or {""}))
+        left = [one for one in mine[::-1] if one.topic != gone]
+        put_back.bus = put_back.bus_of([*heard[: end - len(mine)], *left])
+        outcomes = virtual_time.run(put_back.replay(DECIDERS[service]))
+        assert not {stream: why for one in outcomes for stream, why in one.withheld.items()}
+        assert not [one.missing for one in outcomes if one.missing]
+        virtual_time.run(put_back.go_on(DECIDERS[service]))
+        for shard in range(put_back.bus.partitions):
+            said = {number(one)[1:] for one in put_back.outputs() if number(one)[0] == put_back.source(shard)}
+            assert sorted(int(one or 0) for one, _ in said) == [*range(1, len(said) + 1)], "one number, one message"
+
+
+def test_an_order_that_is_decided_otherwise_now_stands_alone() -> None:
+    met = 0
+    for seed in count():
+        plan = draw(seed)
+        history, snapshots = played(plan)
+        if len(plan.deals) < 2 or parked_once(history, "order"):
+            continue
+        put_back = PutBack(history, "order", snapshots["order"])
+        known = {number(record) for record in put_back.outputs()}
+        outcomes = virtual_time.run(put_back.replay(_otherwise(DECIDERS["order"], "o1")))
+        withheld = {stream for one in outcomes for stream in one.withheld}
+        assert withheld <= {"o1"}
+        met += len(withheld)
+        put_back.bus.append("order.commands", b"o1", b"{}", [("ce_id", b"x"), ("ce_type", b"order.cancel.v1")])
+        again = virtual_time.run(put_back.go_on(DECIDERS["order"]))
+        said = {number(record) for record in again if record.topic != "order.dead-letters"} - known
+        assert not said or not withheld, "something new is decided of it"
+        parked = {stream for shard in put_back.store.shards.values() for stream in shard.parked}
+        assert parked == withheld, "whatever comes for it waits, and for no other"
+        assert not [one for one in put_back.differences() if " o2:" in one]
+        if met:
+            return
+
+
+def _otherwise(decider: Decider[Any, Any, Any], order_id: str) -> Decider[Any, Any, Any]:
+    """A rule of another opinion about one order."""
+
+    def decide(state: Any, command: Any, now: datetime, policies: Policies) -> Sequence[Output]:
+        if command.order_id == order_id:
+            return [Refusal("wrong_state", "Not any more.")]
+        return decider.decide(state, command, now, policies)
+
+    return replace(decider, decide=decide)

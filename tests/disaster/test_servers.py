@@ -1,0 +1,179 @@
+"""What was lost is put right, on real servers, while money moves: nobody is paid twice, nothing is stranded, and what
+needs a person stands in a list. The full form runs by `make test-disaster`; `make test` has the first of them.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import pytest_asyncio
+
+from deploy.local.stack import Stack
+from schemas.topics import SERVICES
+from tests.disaster.backup import Backup
+from tests.disaster.losses import lose_all, lose_tails, make_anew
+from tests.disaster.town import Operator, Town
+from tests.faults import aftermath
+from tests.faults.market import SLOW, Traffic
+
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.asyncio(loop_scope="module"),
+]
+full = pytest.mark.skipif(not os.environ.get("RECOURSE_TEST_DISASTER"), reason="the full form: make test-disaster")
+
+GROUP = 9
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stack() -> AsyncIterator[Stack]:
+    async with Stack(own_servers=True) as stack:
+        await stack.start_services(SERVICES)
+        yield stack
+
+
+class Rehearsal:
+    """Orders before, in the midst of it and after; then everything is looked at."""
+
+    def __init__(self, stack: Stack, town: Town) -> None:
+        self.stack, self.town = stack, town
+        self.operator = Operator(stack)
+        self.traffic = Traffic(town, SLOW, GROUP)
+
+    async def some_orders(self, seconds: float) -> None:
+        self.traffic.begin()
+        await asyncio.sleep(seconds)
+
+    async def ends(self, say: pytest.CaptureFixture[str]) -> None:
+        self.traffic.begin()
+        await self.traffic.end()
+        for service in self.stack.services.values():
+            service.check()
+        world, problems = await aftermath.settled(
+            lambda: aftermath.what_is_left(aftermath.system(self.stack), self.town, self.stack.mailbox.messages)
+        )
+        with say.disabled():
+            told = "\n".join(self.operator.told)
+            print(f"\n{told}\n{aftermath.figures(self.town, world, problems)} Left for a person: {self.operator.left}")
+        assert problems == []
+
+
+@asynccontextmanager
+async def rehearsal_of(stack: Stack) -> AsyncIterator[Rehearsal]:
+    town = Town(stack.bootstrap_servers)
+    async with town:
+        await town.open()
+        yield Rehearsal(stack, town)
+
+
+@pytest.mark.timeout(900)
+async def test_a_replica_is_promoted_that_lacks_the_last_commits(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All databases at once, while all services run."""
+    async with rehearsal_of(stack) as rehearsal:
+        await rehearsal.some_orders(5)
+        replica = Backup(stack.database_url, SERVICES)
+        await replica.make()
+        await rehearsal.some_orders(3)
+        await replica.put_back()
+        await rehearsal.operator.sees_trouble(["order"], "the-database-is-older-than-the-bus")
+        await rehearsal.operator.stops()
+        for service in SERVICES:
+            await rehearsal.operator.repairs("replay", service)
+        await rehearsal.operator.starts()
+        await rehearsal.ends(capsys)
+        assert rehearsal.operator.left == []
+
+
+@full
+@pytest.mark.timeout(900)
+async def test_a_database_is_restored_from_a_backup(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of one service, that stood still meanwhile."""
+    async with rehearsal_of(stack) as rehearsal:
+        operator = rehearsal.operator
+        await rehearsal.some_orders(5)
+        backup = Backup(stack.database_url, ["refund"])
+        await backup.make()
+        await rehearsal.some_orders(15)
+        await operator.stops(["refund"])
+        await backup.put_back()
+        await operator.starts(["refund"], ready=False)
+        await operator.sees_trouble(["refund"], "the-database-is-older-than-the-bus")
+        await operator.stops(["refund"])
+        await operator.repairs("replay", "refund")
+        await operator.starts(["refund"])
+        await rehearsal.ends(capsys)
+        assert operator.left == []
+
+
+@full
+@pytest.mark.timeout(900)
+async def test_an_inbox_is_made_anew(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    async with rehearsal_of(stack) as rehearsal:
+        operator = rehearsal.operator
+        await rehearsal.some_orders(15)
+        await make_anew(stack, "order.commands")
+        await operator.sees_trouble(["order"], "a-topic-was-made-anew")
+        await operator.stops(["order", "timer"])
+        await operator.repairs("republish", "timer")
+        await operator.repairs("restart-topic", "order", "order.commands")
+        await operator.starts(["order", "timer"])
+        await rehearsal.ends(capsys)
+        assert all("order.commands/" in one for one in operator.left), "who lost a command must know of it"
+        assert operator.left
+
+
+@full
+@pytest.mark.timeout(900)
+async def test_a_topic_of_events_is_made_anew(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    readers = ("dispute", "refund", "notification")
+    async with rehearsal_of(stack) as rehearsal:
+        operator = rehearsal.operator
+        await rehearsal.some_orders(15)
+        await make_anew(stack, "order.events")
+        await operator.sees_trouble(["order", *readers], "a-topic-was-made-anew")
+        await operator.stops(["order", *readers])
+        await operator.repairs("republish", "order")
+        for reader in readers:
+            await operator.repairs("restart-topic", reader, "order.events")
+        await operator.starts(["order", *readers])
+        await rehearsal.ends(capsys)
+        assert operator.left == []
+
+
+@full
+@pytest.mark.timeout(900)
+async def test_logs_lose_their_tails(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    async with rehearsal_of(stack) as rehearsal:
+        operator = rehearsal.operator
+        await rehearsal.some_orders(15)
+        await operator.stops()
+        assert await lose_tails(stack, "order.events", batches=2)
+        await operator.starts(ready=False)
+        await operator.sees_trouble(["order"], "the-bus-lost-what-we-said")
+        await operator.stops()
+        for service in SERVICES:
+            await operator.repairs("republish", service)
+        await operator.starts()
+        await rehearsal.ends(capsys)
+        assert operator.left == []
+
+
+@full
+@pytest.mark.timeout(900)
+async def test_all_of_kafka_is_lost(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    async with rehearsal_of(stack) as rehearsal:
+        operator = rehearsal.operator
+        await rehearsal.some_orders(15)
+        await lose_all(stack)
+        await operator.sees_trouble(["order"], "a-topic-was-made-anew")
+        await operator.stops()
+        for service in SERVICES:
+            await operator.repairs("republish", service)
+        await operator.starts()
+        await rehearsal.ends(capsys)
+        assert operator.left
+        assert all("/" in one for one in operator.left), "each log of which something may lie unread"
