@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from deploy.repair.standing import COMMIT_EVENTS, Known, Outcome, Standing, Step, published
+from deploy.repair.standing import COMMIT_EVENTS, KnownStream, Outcome, Standing, Step, published
 from deploy.repair.tail import Said, Unread, UnreadLog, by_id
 from shared.kernel.envelope import DeadLetter
 from shared.kernel.ports import Input
@@ -206,7 +206,7 @@ class Replay:
 
     def _first_to_speak(self, log: UnreadLog) -> Unread | None:
         """Whose turn is next there, as it stands."""
-        streams: dict[str, Known] = {}
+        streams: dict[str, KnownStream] = {}
         for entry in log.entries[log.taken :]:
             if isinstance(entry.found, DeadLetter):
                 return entry
@@ -237,7 +237,7 @@ class Replay:
 
     def _planned(self, path: Iterable[tuple[UnreadLog, Unread]]) -> list[Step]:
         """The path with all that lies before it in its logs. Raises _Blocked for what may not be passed silently."""
-        streams: dict[str, Known] = {}
+        streams: dict[str, KnownStream] = {}
         passed = Counter[str]()
         steps: list[Step] = []
         for log, wanted in path:

@@ -39,7 +39,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownStream:
     """A stream, and which of its commands were answered."""
 
     stream: Stream[Any]
@@ -63,7 +63,7 @@ class Standing:
         self.said, self.last = said, last_of(said, claim.sequence)
         self.shard = Shard(claim)
         self.batch = Batch(decider.service, home)
-        self.known: dict[str, Known] = {}
+        self.known: dict[str, KnownStream] = {}
         self.outcome = Outcome(claim.shard)
         self.silenced: set[tuple[str, int]] = set()
         """(topic, offset) of what may be passed, whatever it says now."""
@@ -85,7 +85,7 @@ class Standing:
             places = [(self.shard.claim.shard, stream_id) for stream_id in wanted[at : at + LOAD_STREAMS]]
             stored = await self.store.load(places)
             for place in places:
-                known = Known(Stream(place[1]))
+                known = KnownStream(Stream(place[1]))
                 try:
                     fold(self.decider, known.stream, stored.get(place, []))
                     self.known[place[1]] = known
@@ -127,19 +127,19 @@ class Standing:
         await self.store.commit(self.batch.commit())
         self.shard.claim, self.batch = claim, Batch(self.decider.service, self.home)
 
-    def of(self, stream_id: str) -> Known:
+    def of(self, stream_id: str) -> KnownStream:
         return (
-            Known(Stream(stream_id))
+            KnownStream(Stream(stream_id))
             if self.decider.is_stateless
-            else self.known.setdefault(stream_id, Known(Stream(stream_id)))
+            else self.known.setdefault(stream_id, KnownStream(Stream(stream_id)))
         )
 
-    def tried(self, known: Known, entry: Unread) -> tuple[Known, list[OutgoingMessage] | None]:
+    def tried(self, known: KnownStream, entry: Unread) -> tuple[KnownStream, list[OutgoingMessage] | None]:
         """What the record would bring about, and the stream after it; None: it raises."""
         assert isinstance(entry.found, Input)
         if self.decider.is_stateless:
-            known = Known(Stream(known.stream.id))
-        after = Known(replace(known.stream), dict(known.answers))
+            known = KnownStream(Stream(known.stream.id))
+        after = KnownStream(replace(known.stream), dict(known.answers))
         try:
             return after, handle(self.decider, after.stream, entry.found, self.policies, after.answers)
         except Exception:
