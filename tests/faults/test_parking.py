@@ -9,6 +9,7 @@ import pytest_asyncio
 from aiokafka import ConsumerRecord
 
 from deploy.local.stack import Stack
+from shared.runtime.postgres.database import connect
 from tests.faults import broken
 from tests.faults.market import Market, Order, confirmed
 from tests.support.commands import command
@@ -57,8 +58,9 @@ async def reasons(stack: Stack, count: int) -> list[str]:
 
 
 def said_of(order: Order) -> list[str]:
-    """By the order service."""
-    return [seen.type for seen in order.heard if seen.type.startswith("order.")]
+    """By the order service; that somebody repeats himself apart, which some of the market always do."""
+    said = [seen.type for seen in order.heard if seen.type.startswith("order.")]
+    return [type_ for type_ in said if type_ != "order.repeated"]
 
 
 @pytest.mark.timeout(300)
@@ -103,3 +105,27 @@ async def test_a_bug_stops_one_order_until_it_is_mended_and_no_other(stack: Stac
         await unlucky[1].ends()
         assert said_of(unlucky[1]) == [*whole, "order.completed"]
         assert set(await reasons(stack, len(told))) == {PARKED}
+
+
+@pytest.mark.timeout(300)
+async def test_what_the_database_refuses_for_one_order_stops_that_order_alone(stack: Stack, bug: Path) -> None:
+    """A constraint stands for whatever PostgreSQL will not take."""
+    await asyncio.to_thread(bug.unlink)
+    database = await connect(stack.database_url, "order", "test")
+    await database.execute("ALTER TABLE event ADD CONSTRAINT refused CHECK (order_id <> 'refused')")
+    async with Market(stack.bootstrap_servers) as market:
+        refused = market.order("refused", "aliexpress")
+        placing = asyncio.create_task(refused.place())
+        for number in range(3):
+            lucky = market.order(f"lucky-{number}", "aliexpress")
+            await confirmed(lucky)
+            await lucky.ends()
+        [reason, *_] = await reasons(stack, 1)
+        assert reason.startswith("parked: Unstorable: database: CheckViolationError (23514, event, refused)")
+        assert refused.heard == []
+
+        await database.execute("ALTER TABLE event DROP CONSTRAINT refused")
+        await market.send(command("order.resume.v1", refused.id, "operator", "olga", {}))
+        await placing
+        assert said_of(refused)[0] == "order.placed"
+    await database.close()
