@@ -299,7 +299,7 @@ async def test_who_freezes_in_mid_commit_holds_up_that_shard_alone_and_not_for_l
         await assert_soon(shared_out(frozen, shares=[6]))
     stuck = Stuck()
     frozen.store.projections = [stuck]
-    claim = replace(frozen.loop.shards[2].claim, position=1)
+    claim = replace(frozen.loop.shards[2].claim, sequence=7)
     flying = asyncio.create_task(frozen.store.commit(Commit([claim], [], [], [], [], [], [])))
     await stuck.writing.wait()
     await frozen.freeze()
@@ -309,7 +309,7 @@ async def test_who_freezes_in_mid_commit_holds_up_that_shard_alone_and_not_for_l
             await assert_soon(lambda: heir.shards == [0, 1, 3, 4, 5])
         async with within(LET_GO_SECONDS + SOON_SECONDS) as assert_soon:
             await assert_soon(lambda: len(heir.shards) == SHARDS)
-        assert heir.loop.shards[2].claim.position == 0, "nothing of it is kept"
+        assert heir.loop.shards[2].claim.sequence == 0, "nothing of it is kept"
     finally:
         flying.cancel()
         await asyncio.gather(flying, return_exceptions=True)
