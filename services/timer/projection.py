@@ -8,7 +8,7 @@ runs in between.
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -22,9 +22,10 @@ PAGE = 1_000
 """Of each shard a few times as many are held in memory at most."""
 FIRE_AT_ONCE_MAX = 500
 SWEEP_EVERY = 1_000
-PAUSE = 1_000
+PAUSE, PAUSE_MAX = 1_000, 60_000
 """ms. A clock that is ahead fires too early, is asked again for an instant that it takes for past; it fires, is asked
-again …: by its own measure the same timer then fires once in so long, until the clocks agree."""
+again …: by its own measure the same timer then waits so long before it fires, and twice as long each time, until it is
+asked for an instant to come."""
 
 
 class TimerPlace(NamedTuple):
@@ -63,6 +64,8 @@ class TimerChange:
     cancelled: set[str] = field(default_factory=set)
     watermark: TimerPlace = BEGINNING
     swept: bool = False
+    back_to: TimerPlace | None = None
+    """Where the watermark stands afterwards, if not there."""
     page: list[Timer] | None = None
 
 
@@ -85,8 +88,11 @@ class _Shard:
     firing: dict[str, Timer] = field(default_factory=dict)
     """Handed out, and nothing committed of it."""
     fired_since_sweep: int = 0
-    fired_at: dict[str, int] = field(default_factory=dict)
-    """ms by our clock; of what was handed out within the last `PAUSE`, the oldest first."""
+    now: int = 2**62
+    """ms; when it was last asked what is due."""
+    fired_at: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """When by our clock, and how long it then waits if it is asked for the past, ms; of what was handed out within the
+    last `2 * PAUSE_MAX`, the oldest first."""
 
     def add(self, timers: Iterable[Timer]) -> None:
         for timer in timers:
@@ -103,19 +109,38 @@ class _Shard:
             heapq.heappop(self.heap)
         return None
 
+    @property
+    def fired_ahead(self) -> bool:
+        """What is not past yet has fired, for our clock was ahead. Until the watermark is taken back, which the next
+        commit does, what was set since then lies behind it and not where it should be."""
+        return self.now + PAUSE_MAX < self.watermark.fire_at
+
+    def rings_at(self, first: Timer) -> int:
+        """ms."""
+        return min(timer.due_at for timer in self.near.values()) + 1 if self.fired_ahead else first.fire_at
+
+    def taken_back(self, change: TimerChange) -> None:
+        """Lets nothing before the watermark stand, sets it to now, and puts all where it should be."""
+        change.swept, change.back_to = True, TimerPlace(self.now, "")
+        gone = change.fired | change.cancelled
+        staying = {name: timer for name, timer in self.near.items() if name not in gone} | change.armed
+        change.armed |= {
+            name: replace(timer, fire_at=max(timer.due_at, self.now) + 1) for name, timer in staying.items()
+        }
+
     def fires(self, timer: Timer, now: int) -> None:
         """It is handed out."""
         heapq.heappop(self.heap)
         self.firing[timer.timer_id] = self.near.pop(timer.timer_id)
-        self.fired_at.pop(timer.timer_id, None)
-        self.fired_at[timer.timer_id] = now
-        while not now - PAUSE < (oldest := next(iter(self.fired_at.items())))[1] <= now:  # our clock may step back
+        before, pause = self.fired_at.pop(timer.timer_id, (0, 0))
+        self.fired_at[timer.timer_id] = now, min(2 * pause, PAUSE_MAX) if timer.due_at < before <= now else PAUSE
+        while not now - 2 * PAUSE_MAX < (oldest := next(iter(self.fired_at.items())))[1][0] <= now:  # it may step back
             del self.fired_at[oldest[0]]
 
     def fires_from(self, timer_id: str, due_at: int, watermark: TimerPlace) -> int:
         """A past instant fires at once: after what has fired already, or it would be taken for fired."""
-        fired_at = self.fired_at.get(timer_id)
-        pause_ends = fired_at + PAUSE if fired_at is not None and due_at < fired_at else 0
+        fired_at, pause = self.fired_at.get(timer_id, (0, 0))
+        pause_ends = fired_at + pause if due_at < fired_at <= self.now else 0
         return max(due_at + 1, watermark.fire_at + 1, pause_ends)
 
 
@@ -138,21 +163,26 @@ class Timers:
     def due(self, now: datetime, shard: int) -> Sequence[Input]:
         opened, now_ms = self.shards[shard], to_ms(now)
         firing: list[Input] = []
-        while (timer := opened.first()) and timer.fire_at <= now_ms and len(firing) < FIRE_AT_ONCE_MAX:
+        opened.now = now_ms
+        while (timer := opened.first()) and opened.rings_at(timer) <= now_ms and len(firing) < FIRE_AT_ONCE_MAX:
             opened.fires(timer, now_ms)
             due = Due(timer.timer_id, timer.name, from_ms(timer.due_at), cast(Service, timer.deliver_to))
-            cause = f"{timer.timer_id}@{timer.fire_at}"  # unlike `due_at` never the same again after it has fired
+            cause = f"{timer.timer_id}@{timer.fire_at}/{now_ms}"  # unlike `due_at` never the same again
             firing.append(Input(due, DUE, timer.order_id, cause, now, timer.correlation_id))
         return firing
 
     def next_due(self) -> datetime | None:
-        firsts = [timer.fire_at for opened in self.shards.values() if (timer := opened.first())]
+        firsts = [opened.rings_at(timer) for opened in self.shards.values() if (timer := opened.first())]
         return from_ms(min(firsts)) if firsts else None
 
     def overdue(self, before: datetime) -> int:
         """How many near timers should have fired by then and were not handed out."""
         latest = to_ms(before)
-        return sum(timer.fire_at <= latest for opened in self.shards.values() for timer in opened.near.values())
+        return sum(
+            (timer.due_at if opened.fired_ahead else timer.fire_at) <= latest
+            for opened in self.shards.values()
+            for timer in opened.near.values()
+        )
 
     async def apply(self, transaction: Any, inputs: Sequence[tuple[int, Input]], events: Sequence[StoredEvent]) -> None:
         changes: dict[int, TimerChange] = {}
@@ -183,6 +213,8 @@ class Timers:
                     change.cancelled.add(timer_id)
         for shard, change in changes.items():
             change.swept = shards[shard].fired_since_sweep >= SWEEP_EVERY
+            if shards[shard].fired_ahead:
+                shards[shard].taken_back(change)
         await self.table.write(transaction, changes)
         for shard, change in changes.items():
             opened = shards[shard]
@@ -201,7 +233,7 @@ class Timers:
     @staticmethod
     def _apply(opened: _Shard, change: TimerChange) -> None:
         opened.fired_since_sweep = 0 if change.swept else opened.fired_since_sweep + len(change.fired)
-        opened.watermark = change.watermark
+        opened.watermark = change.back_to or change.watermark
         for timer_id in change.fired:
             del opened.firing[timer_id]
         for timer_id in change.cancelled | change.armed.keys():
@@ -251,10 +283,10 @@ class MemoryTimerTable:
     async def write(self, transaction: Any, changes: dict[int, TimerChange]) -> None:
         for shard, change in changes.items():
             timers = self.timers.setdefault(shard, {})
-            timers |= change.armed
-            for timer_id in change.cancelled:
-                timers.pop(timer_id, None)
-            self.watermarks[shard] = change.watermark
             if change.swept:
                 for timer in [timer for timer in timers.values() if timer.place <= change.watermark]:
                     del timers[timer.timer_id]
+            timers |= change.armed
+            for timer_id in change.cancelled:
+                timers.pop(timer_id, None)
+            self.watermarks[shard] = change.back_to or change.watermark

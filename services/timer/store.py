@@ -45,13 +45,13 @@ class PostgresTimerTable:
             for t in change.armed.values()
         ]
         cancelled = [(shard, timer_id) for shard, change in changes.items() for timer_id in change.cancelled]
-        marks = [(shard, *change.watermark) for shard, change in changes.items()]
+        marks = [(shard, *(change.back_to or change.watermark)) for shard, change in changes.items()]
+        for shard, change in changes.items():
+            if change.swept:
+                await transaction.execute(SWEEP, shard, *change.watermark)
         if armed:
             await transaction.execute(ARM, *map(list, zip(*armed, strict=True)))
         if cancelled:
             await transaction.execute(CANCEL, *map(list, zip(*cancelled, strict=True)))
         if marks:
             await transaction.execute(MOVE_WATERMARK, *map(list, zip(*marks, strict=True)))
-        for shard, change in changes.items():
-            if change.swept:
-                await transaction.execute(SWEEP, shard, *change.watermark)

@@ -204,6 +204,11 @@ class Commit:
         return [claim.position - said[claim.shard] for claim in self.claims]
 
 
+DISBELIEVED = "append times"
+"""In the place of a source among `marks`: the offset below which an operator does not believe the append times of a log
+where they are ahead of our clock."""
+
+
 class Source(Protocol):
     """Records of the shards we own."""
 
@@ -215,7 +220,9 @@ class Source(Protocol):
         """Delivers the shard's records from these offsets on (0 for a topic not named); what was fetched is dropped."""
         ...
 
-    def pause(self, shards: Sequence[int]) -> None: ...
+    def pause(self, shards: Sequence[int], topic: str | None = None) -> None:
+        """All topics of these, or one; until it is resumed."""
+        ...
 
     async def logs(self, shards: Sequence[int]) -> Mapping[Place, Log | None]:
         """Of every topic that the service reads or writes, at these shards' partitions; one that is not there is left

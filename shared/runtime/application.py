@@ -163,6 +163,7 @@ class _Process:
         )
         self.progress = Progress(self.loop.clock)
         self.health = Health(self.loop, self.membership, self.progress, lambda: database.ask(self.pool), parts.overdue)
+        self.loop.clocks.skew = self.publisher.skew
         self.tasks: list[asyncio.Task[None]] = []
 
     async def _receive(self, batch: Any) -> None:

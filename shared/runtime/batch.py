@@ -74,6 +74,8 @@ class Shard:
     published_noted: int = 0
     outputs: dict[str, str] = field(default_factory=dict)
     """Topic that we write -> its id."""
+    ahead: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    """Topic -> from which offset on it waits, and until when: then our clock has come there."""
     gaps: dict[str, int] = field(default_factory=dict)
     """Topic -> offset at which a gap was seen once."""
     resuming: dict[str, bool] = field(default_factory=dict)

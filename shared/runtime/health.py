@@ -77,6 +77,8 @@ class Health:
         before, self._late = self._late, self._overdue(now - STALLED_AFTER)
         if not before or self._late < before:
             self._fewer_late_at = now
+        if (skew := self.loop.clocks.skew()) is not None:
+            self.clock_skew["broker"] = skew
         if self.membership.complete.is_set():
             self._starting, self._complete_at = False, now
         found = dict(self._wrong())

@@ -10,6 +10,7 @@ from shared.kernel.codec import Decoded, Decoder
 from shared.kernel.envelope import DeadLetter
 from shared.kernel.ports import Cursor, Record, Source
 from shared.runtime.batch import Arrival, Batch, Shard, WaitingRecord, Work
+from shared.runtime.clocks import ClockCheck, read_on
 
 log = logging.getLogger(__name__)
 
@@ -17,8 +18,8 @@ log = logging.getLogger(__name__)
 class Intake:
     """Of the shards that a loop owns."""
 
-    def __init__(self, decoder: Decoder, source: Source, shards: Mapping[int, Shard]) -> None:
-        self.decoder, self.source, self.shards = decoder, source, shards
+    def __init__(self, decoder: Decoder, source: Source, shards: Mapping[int, Shard], clocks: ClockCheck) -> None:
+        self.decoder, self.source, self.shards, self.clocks = decoder, source, shards, clocks
 
     def read(self, arrivals: Sequence[Arrival], batch: Batch) -> None:
         """What is to be done. Of a shard that was lost since they came, or is not served any more, nothing."""
@@ -42,21 +43,24 @@ class Intake:
         cursor = claim.cursors.setdefault(record.topic, Cursor())
         log_read, begins = (shard, record.topic), (shard, record.topic) not in batch.begun
         batch.begun.add(log_read)
-        if record.offset < cursor.offset or log_read in batch.suspended:
+        if record.offset < cursor.offset or log_read in batch.suspended or self.clocks.waits(record, shard):
             return  # handled before, or to be read again
         if record.offset > cursor.offset and begins and shard.gaps.get(record.topic) != record.offset:
             # Either the log really has a gap (retention, markers) or this was fetched before a seek. Look again: what
             # comes after a seek of our own is the truth. (Within a batch nothing was sought: a gap there is real.)
             shard.gaps[record.topic] = record.offset
             batch.suspended.add(log_read)
-            self.source.resume(shard.claim.shard, {topic: cursor.offset for topic, cursor in claim.cursors.items()})
+            read_on(self.source, shard, claim.cursors)
+            return
+        if (time := self.clocks.time_of(record, shard, claim)) is None:
+            self.source.pause([shard.claim.shard], record.topic)
             return
         if record.offset > cursor.offset:
             log.info("offsets %s to %s of %s are gone", cursor.offset, record.offset, record.topic)
         cursor.offset = record.offset + 1
-        if record.timestamp < cursor.time:
-            record = replace(record, timestamp=cursor.time)  # a broker's clock may step back, the time of inputs not
-        cursor.time = record.timestamp
+        if record.timestamp != time:
+            record = replace(record, timestamp=time)
+        cursor.time = time
         found = self._decoded(record, from_ms(cursor.time))
         if found is None:
             return

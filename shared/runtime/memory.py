@@ -39,6 +39,7 @@ from shared.kernel.ports import (
     Record,
     StoredEvent,
 )
+from shared.runtime.clocks import next_come
 from shared.runtime.partitions import home_among, partition_of
 from shared.runtime.shard_loop import ShardLoop
 
@@ -124,8 +125,8 @@ class MemorySource:
         for topic in self.topics:
             self.next[topic, shard] = offsets.get(topic, 0)
 
-    def pause(self, shards: Sequence[int]) -> None:
-        for place in [place for place in self.next if place[1] in shards]:
+    def pause(self, shards: Sequence[int], topic: str | None = None) -> None:
+        for place in [place for place in self.next if place[1] in shards and topic in (None, place[0])]:
             del self.next[place]
 
     async def logs(self, shards: Sequence[int]) -> Mapping[Place, Log]:
@@ -346,11 +347,12 @@ class World:
                 await settled()
             for loop in self.loops:
                 records = await loop.source.take(0)
-                before = loop.handled
+                before, from_the_future = loop.handled, next_come(loop.shards.values())
                 await loop.step(records)
                 while await loop.outbox.publish():
                     pass
                 moved |= bool(records) or loop.handled > before or loop.goes_on()
+                moved |= from_the_future != next_come(loop.shards.values())
             for system in self.external_systems:
                 moved |= system.act()
 

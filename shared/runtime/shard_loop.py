@@ -37,6 +37,7 @@ from shared.kernel.ports import (
 )
 from shared.kernel.stream import Stream, handle, may_resume
 from shared.runtime.batch import Arrival, Batch, Shard, Work
+from shared.runtime.clocks import ClockCheck, next_come, read_on
 from shared.runtime.intake import Intake
 from shared.runtime.loading import load
 from shared.runtime.outages import Outages
@@ -76,13 +77,14 @@ class ShardLoop:
         self.stepped_at = clock()
         self.problems = Problems()
         self.outages = Outages(clock)
+        self.clocks = ClockCheck(self.problems, clock)
         self.dropped: Callable[[], None] = lambda: None
         """Called when shards were dropped: whoever grants ownership should look again."""
         self.world = WorldCheck(decider.service, self.decoder.topics, store, source, self.problems, clock)
         self._turn = asyncio.Lock()
         self.outbox = Outbox(publisher, store, self.shards, clock, self.problems)
         self.parking = Parking(decider.service, store, self.shards, self.problems)
-        self.intake = Intake(self.decoder, source, self.shards)
+        self.intake = Intake(self.decoder, source, self.shards, self.clocks)
 
     # -- ownership -----------------------------------------------------------------------------------------------------
 
@@ -101,10 +103,7 @@ class ShardLoop:
                 async with self._turn:
                     if self._owned(shard):
                         shard.resuming = dict.fromkeys(sorted(shard.claim.parked), False)
-                        offsets = {
-                            topic: shard.claim.cursors.get(topic, Cursor()).offset for topic in self.decoder.topics
-                        }
-                        self.source.resume(shard.claim.shard, offsets)
+                        read_on(self.source, shard, shard.claim.cursors)
                         shard.ready = True
         except BaseException:
             self._drop(taken)  # else they would be ours and never read
@@ -145,6 +144,7 @@ class ShardLoop:
         for shard in shards:
             if self._owned(shard):
                 del self.shards[shard.claim.shard]
+                self.clocks.forget(shard)
                 self.source.pause([shard.claim.shard])
                 for source in self.inputs:
                     source.closed(shard.claim.shard)
@@ -174,16 +174,17 @@ class ShardLoop:
         while True:
             due, wait = self.next_due(), TAKE_WAIT
             if due is not None and not any(shard.held for shard in self.shards.values()):  # its input may be held, too
-                wait = max(min(wait, due - self.clock()), timedelta(0))
+                wait = max(min(wait, due - self.clocks.earlier(self.clock())), timedelta(0))
             records = await self.source.take(wait.total_seconds())
             if not await self.step(records):
                 await asyncio.sleep(0.1)
 
     def next_due(self) -> datetime | None:
-        """When the first of its own inputs is due, or at once what has waited and goes on."""
+        """When the first of its own inputs or logs from the future is due, or at once what has waited and goes on."""
         if self.goes_on():
             return self.clock()
-        return min(filter(None, (source.next_due() for source in self.inputs)), default=None)
+        dues = (*(source.next_due() for source in self.inputs), next_come(self.shards.values()))
+        return min(filter(None, dues), default=None)
 
     def goes_on(self) -> bool:
         """Whether something that was parked is being handled now, a slice with every step."""
@@ -203,15 +204,16 @@ class ShardLoop:
             return kept
 
     def _hold_back(self) -> None:
-        """Of whom too much waits for the broker nothing new is taken, until there is room again."""
+        """Of whom too much waits for the broker nothing new is taken, until there is room again. A log from the future
+        is read on when our clock has come there."""
         for number, shard in self.shards.items():
+            goes_on = shard.ready and self.clocks.come(shard, self.stepped_at)
             if shard.ready and shard.held != shard.full:
-                shard.held = shard.full
+                shard.held, goes_on = shard.full, not shard.full
                 log.warning("held back" if shard.held else "goes on", extra={"shard": number})
-                if shard.held:
-                    self.source.pause([number])
-                else:
-                    self.source.resume(number, {topic: cursor.offset for topic, cursor in shard.claim.cursors.items()})
+                self.source.pause([number])
+            if goes_on and not shard.held:
+                read_on(self.source, shard, shard.claim.cursors)
 
     async def _keep(self, shards: Sequence[Shard], work: Coroutine[Any, Any, None]) -> bool:
         """Whether it could be done; else the shards are dropped, and claimed anew."""
@@ -231,7 +233,7 @@ class ShardLoop:
 
     def _arrivals(self, records: Sequence[Record]) -> list[Arrival]:
         """Own inputs that are due, then the records in order."""
-        now = self.clock()
+        now = self.clocks.earlier(self.clock())
         ready = {number: shard for number, shard in self.shards.items() if shard.ready and not shard.held}
         own: list[Arrival] = [
             (shard, due) for number, shard in ready.items() for source in self.inputs for due in source.due(now, number)

@@ -236,6 +236,16 @@ async def test_a_topic_or_partition_that_is_not_there_keeps_nothing_else_back(be
 
 
 @kafka
+async def test_an_acknowledgement_says_how_far_the_brokers_clock_is_from_ours(bench: Bench) -> None:
+    assert isinstance(bench.publisher, KafkaPublisher)
+    assert bench.publisher.skew() is None
+    await bench.publisher.send([event(1)])
+    skew = bench.publisher.skew()
+    assert skew is not None
+    assert abs(skew.total_seconds()) < 60, "they are one"
+
+
+@kafka
 async def test_waves_to_different_places_may_be_sent_at_once(bench: Bench) -> None:
     places = [(topic, partition) for topic in TOPICS[:2] for partition in range(PARTITIONS)]
     waves = [[event(number, partition, topic=topic) for number in range(1, 6)] for topic, partition in places]

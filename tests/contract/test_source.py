@@ -143,6 +143,17 @@ async def test_a_paused_shard_is_silent_and_the_others_go_on(bench: Bench) -> No
     assert values(await bench.read(1)) == [3]
 
 
+async def test_one_topic_of_a_shard_may_be_paused(bench: Bench) -> None:
+    bench.source.resume(0, {})
+    bench.source.pause([0], "order.commands")
+    await bench.write("order.commands", 0, 1)
+    await bench.write("dispute.events", 0, 2)
+    assert values(await bench.read(1), "dispute.events") == [2]
+    assert await bench.quiet()
+    bench.source.resume(0, {"dispute.events": 1})
+    assert values(await bench.read(1)) == [1]
+
+
 async def test_reading_may_begin_again_further_back(bench: Bench) -> None:
     bench.source.resume(0, {})
     await bench.write("order.commands", 0, 1, 2, 3)

@@ -58,8 +58,7 @@ class Shop:
                     told = json.load(answer)
             except urllib.error.HTTPError as unhealthy:
                 told = json.load(unhealthy)
-            found: list[dict[str, str]] = told["problems"]
-            return found
+            return [problem for problem in told["problems"] if problem["place"].startswith("publishing ")]
 
         return await asyncio.to_thread(ask)
 

@@ -4,7 +4,7 @@ from shared import kernel, rules, runtime
 from shared.kernel import codec, stream
 from shared.kernel import policies as kernel_policies
 from shared.rules import calendar
-from shared.runtime import batch, intake, logs, memory, outbox, parking, shard_loop, worlds
+from shared.runtime import batch, clocks, intake, logs, memory, outbox, parking, shard_loop, worlds
 from tests.mutants.changes import change, drop, flip, negate
 from tests.mutants.mutant import Mutant
 
@@ -21,7 +21,11 @@ MUTANTS = (
             "__d.expire(__s, __deadline, __deadline.due_at, __p)",
         ),
     ),
-    Mutant("of two deadlines of one instant the alphabet decides", lambda: kernel, change("__.index(__a)", "__a")),
+    Mutant(
+        "of two deadlines of one instant the alphabet decides",
+        lambda: kernel,
+        change("__.deadline_names.index(__a)", "__a"),
+    ),
     Mutant("a repeat is answered like a conflict", lambda: kernel, drop("if __: __._repeat(...); return {}")),
     Mutant("who repeats himself is not told his answer", lambda: kernel, drop("__._repeat(__, __)")),
     Mutant(
@@ -117,9 +121,22 @@ MUTANTS = (
     ),
     Mutant(
         "a broker's clock that steps back takes the inputs with it",
-        lambda: runtime,
-        change("__a.timestamp < __", "__a.timestamp < 0"),
+        lambda: clocks,
+        change("max(__a.timestamp, __)", "__a.timestamp"),
     ),
+    Mutant("no append time is too far ahead", lambda: clocks, flip("__ - __ <= __ / __")),
+    Mutant(
+        "a log from the future is not read again when it is then",
+        lambda: clocks,
+        change("return bool(__a)", "return False"),
+    ),
+    Mutant(
+        "alarms are rung by one clock",
+        lambda: clocks,
+        change("__a + min(...)", "__a"),
+        ask=("tests/kit/test_timers.py",),
+    ),
+    Mutant("what an operator says of append times is not heard", lambda: clocks, drop("if __.offset < __: ...")),
     Mutant(
         "after a doubtful commit it goes on with what it believes",
         lambda: shard_loop.ShardLoop._keep,

@@ -96,7 +96,7 @@ MUTANTS = (
     Mutant(
         "a timer rings at the very instant, when nothing has passed yet",
         lambda: timer,
-        change("__a and __b.__ <= __c and __d", "__a and __b.due_at <= __c and __d"),
+        change("__b + 1 if __c.fired_ahead else __a.fire_at", "__b + 1 if __c.fired_ahead else __a.due_at"),
     ),
     Mutant(
         "a timer that is set again in the batch that cancelled it is gone",
@@ -117,11 +117,17 @@ MUTANTS = (
         lambda: timer,
         drop("not __.waited"),
     ),
+    Mutant("a clock that is ahead rings every second for ever", lambda: timer, change("min(2 * __, __)", "PAUSE")),
+    Mutant(
+        "once a clock was ahead all that is set rings as late",
+        lambda: timer,
+        drop("if __.fired_ahead: ..."),
+    ),
     Mutant("anybody may set a timer", lambda: timer, drop("if __ := who_may(...): ...")),
     Mutant(
         "an alarm that is asked for again after it rang has the id of its first ring",
         lambda: timer,
-        change("f'{__a.timer_id}@{__a.__}'", "f'{__a.timer_id}@{__a.due_at}'"),
+        change("f'{__a.timer_id}@{__a.__}/{__}'", "f'{__a.timer_id}@{__a.due_at}'"),
     ),
     Mutant("a clock that is ahead rings in a loop", lambda: timer, change("max(__a, __b, __)", "max(__a, __b)")),
     # -- the contract --------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from schemas.notification.events import Queued
 from schemas.topics import SERVICES
 from services.refund.ledger import BookedEntry
 from shared.kernel.ports import Record
+from shared.runtime.clocks import AHEAD_MAX
 from shared.runtime.memory import START, MemoryBus
 from tests.simulation.coverage import NONE, Visited
 from tests.simulation.group import NEVER, Flaw, Group
@@ -23,7 +24,8 @@ LEASE = 3.0
 """Virtual seconds after which the shards of a silent process are somebody else's."""
 SKEW_MAX = 30.0
 """Virtual seconds by which the broker's clock is behind at most, or a process's behind or ahead. A bell that comes
-early is asked for again once a second until the clocks agree: hours of it show nothing that half a minute does not."""
+early is asked for again and again until the clocks agree: hours of it show nothing that half a minute does not. The
+broker's is ahead by minutes at most: by more, all would only wait for it."""
 
 
 class Bus(MemoryBus):
@@ -150,7 +152,7 @@ class World:
                 others = [one for one in group.living() if one is not process]
                 group.assign(others[0] if others else group.start(), process, asked=fault.kind == "moved")
             case "broker clock forward":
-                self.bus.off += timedelta(seconds=fault.lasts)
+                self.bus.off = min(self.bus.off + timedelta(seconds=fault.lasts), 2 * AHEAD_MAX)
             case "broker clock back":
                 self.clock_went_back = True
                 self.bus.off = max(self.bus.off - timedelta(seconds=fault.lasts), -timedelta(seconds=SKEW_MAX))

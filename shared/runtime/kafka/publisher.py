@@ -4,11 +4,14 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
+from schemas.instants import from_ms
 from schemas.topics import BATCH_BYTES_MAX, DEAD_LETTER_BYTES_MAX
 from shared.kernel import codec
 from shared.kernel.ports import Outage, Place, PlaceRefusal, StoredEvent
@@ -17,6 +20,7 @@ from shared.runtime.kafka.connection import CLIENT_ERRORS
 
 log = logging.getLogger(__name__)
 
+SKEW_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 PATIENCE_SECONDS = 1.5
 """Whoever has not answered by then is connected to anew, which takes a slow broker as long as to acknowledge; what is
@@ -31,6 +35,8 @@ class KafkaPublisher:
     def __init__(self, connection: Mapping[str, Any], service: str, prefix: str) -> None:
         self.connection, self.service, self.prefix = connection, service, prefix
         self._idle: AIOKafkaProducer | None = None
+        self._skew: timedelta | None = None
+        self._compared_at = monotonic()
         self._discarding: set[asyncio.Task[None]] = set()
 
     async def send(self, events: Sequence[StoredEvent]) -> Mapping[Place, PlaceRefusal]:
@@ -93,8 +99,19 @@ class KafkaPublisher:
         topic, partition = self.prefix + place[0], place[1]
         if partition not in await producer.partitions_for(topic):
             raise UnknownTopicOrPartitionError
-        await (await producer.send_batch(batch, topic, partition=partition))
+        sent_at = datetime.now(UTC)
+        appended = await (await producer.send_batch(batch, topic, partition=partition))
+        self._compare(sent_at, datetime.now(UTC), appended.timestamp)
         return int(batch.record_count())
+
+    def _compare(self, sent_at: datetime, acknowledged_at: datetime, appended_at: int) -> None:
+        self._skew = from_ms(appended_at) - (sent_at + (acknowledged_at - sent_at) / 2)
+        self._compared_at = monotonic()
+
+    def skew(self) -> timedelta | None:
+        """By how much the broker's clock is ahead of ours, to half of what an acknowledgement took. None: nothing was
+        acknowledged within the last minute."""
+        return self._skew if monotonic() - self._compared_at < SKEW_SECONDS else None
 
     def _why_silent(self, producer: AIOKafkaProducer, place: Place) -> str:
         cluster, at = producer.client.cluster, TopicPartition(self.prefix + place[0], place[1])

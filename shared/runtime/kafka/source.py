@@ -103,8 +103,9 @@ class KafkaSource:
             self._received[place] = offset
             self.consumer.resume(place)
 
-    def pause(self, shards: Sequence[int]) -> None:
-        self.consumer.pause(*(TopicPartition(self.prefix + topic, shard) for topic in self.topics for shard in shards))
+    def pause(self, shards: Sequence[int], topic: str | None = None) -> None:
+        topics = self.topics if topic is None else [topic]
+        self.consumer.pause(*(TopicPartition(self.prefix + topic, shard) for topic in topics for shard in shards))
 
     async def reach(self, shards: Sequence[int]) -> dict[tuple[str, int], Reach]:
         """By (topic, shard), by the broker's own word; the high watermark as it came with what was fetched last.
