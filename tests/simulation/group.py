@@ -114,6 +114,8 @@ class Group:
         self.holder: dict[int, Process | None] = {}
         """Who has it by right: it is claimed by nobody else before it was given back, or its process given up."""
         self.down_until = NEVER
+        self.locked: dict[int, float] = {}
+        """Shard -> until when its row is held by a session that nobody uses any more."""
         self.answer_lost = False
         self.handled: dict[tuple[int, str], list[tuple[Input, datetime]]] = defaultdict(list)
         """(shard, order) -> the inputs whose outcome was committed, in that order, and when by the broker's clock."""
@@ -122,6 +124,8 @@ class Group:
         self._waiting: list[list[Any]] = []
         self.flaws: dict[str, Flaw] = {}
         """By the order of which it keeps the service from handling something."""
+        self.newer: set[str] = set()
+        """The orders of which others speak in a newer version than its own."""
         self.decider = world.visited.watch(DECIDERS[service])
         self.topics = Decoder(self.decider, home_among(world.bus.partitions)).topics
 
@@ -177,7 +181,7 @@ class Group:
         yield from due
 
     def calm(self) -> None:
-        self._waiting, self.answer_lost, self.down_until = [], False, NEVER
+        self._waiting, self.answer_lost, self.down_until, self.locked = [], False, NEVER, {}
 
     def answers(self) -> None:
         """The database does, or an outage is raised: it is away, or its answer was lost."""

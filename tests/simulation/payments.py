@@ -45,27 +45,36 @@ class PaymentService:
                 unread = list(islice(calls, self._read.get(partition, 0), None))
                 self._read[partition] = len(calls)
                 for answer in [answer for call in unread for answer in answers(self.provider, call)]:
-                    self._say_later(answer, answer.after.total_seconds() + world.hesitation())
+                    self._say_later(answer, self._new_id(answer), answer.after.total_seconds() + world.hesitation())
                     if not world.calm and world.chance.random() < 0.03:
-                        self._say_later(answer, world.chance.uniform(0, DAYS_LATE_MAX * world.plan.day))
+                        self._repeat(answer)
+
+    def _new_id(self, answer: Answer) -> str:
+        self._said += 1
+        return f"{answer.call_id}/{self._said}"
+
+    def _repeat(self, answer: Answer) -> None:
+        """After days, across attempts perhaps: said anew, or the very record of before."""
+        chance = self.world.chance
+        again = self._new_id(answer) if chance.random() < 0.5 else f"{answer.call_id}/{self._said}"
+        self._say_later(answer, again, chance.uniform(0, DAYS_LATE_MAX * self.world.plan.day))
 
     def _away_until(self) -> float:
         return max(self.world.provider_away_until, self.world.broker_down_until)
 
-    def _say_later(self, answer: Answer, after: float) -> None:
+    def _say_later(self, answer: Answer, id_: str, after: float) -> None:
         self.to_say += 1
-        asyncio.get_running_loop().call_later(after, partial(self._say, answer))
+        asyncio.get_running_loop().call_later(after, partial(self._say, answer, id_))
 
-    def _say(self, answer: Answer) -> None:
-        world = self.world
+    def _say(self, answer: Answer, id_: str) -> None:
+        world, loop = self.world, asyncio.get_running_loop()
         if world.now() < world.broker_down_until:
-            asyncio.get_running_loop().call_later(ASLEEP + world.broker_down_until - world.now(), self._say, answer)
+            loop.call_later(ASLEEP + world.broker_down_until - world.now(), self._say, answer, id_)
             return
         self.to_say -= 1
-        self._said += 1
         headers = [
             ("ce_specversion", b"1.0"),
-            ("ce_id", f"{answer.call_id}/{self._said}".encode()),
+            ("ce_id", id_.encode()),
             ("ce_type", answer.said.type.encode()),
             ("ce_source", b"payments"),
             ("ce_causationid", answer.call_id.encode()),

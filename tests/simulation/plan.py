@@ -20,6 +20,8 @@ Moment = Literal["at once", "soon", "when quiet", "days later", "at a deadline",
 Kind = Literal[
     "crash",
     "freeze",
+    "stall",
+    "half-open session",
     "lost answer",
     "database down",
     "broker down",
@@ -33,12 +35,15 @@ Kind = Literal[
     "mail down",
     "provider away",
     "broken rule",
+    "older version",
 ]
 """What goes wrong. `lost answer`: of a commit, a claim or a publication, which happened or did not. `freeze`: a process
-stops in mid-step and goes on later, replaced or not. `broker down`: all of it, or it takes nothing for one topic.
-`moved`: another process gets its shards, `stolen`: without being asked. `clock wrong`: the process's own, by which
-timers ring. `broken rule`: the service's code raises for an input of one order, until it is mended: then the order goes
-on with the next process, or when an operator says so."""
+stops in mid-step and goes on later, replaced or not. `stall`: it computes for so long, and is not given up before it
+must be taken for hung. `half-open session`: its machine is gone, and what it held in mid-commit is held on in its name.
+`broker down`: all of it, or it takes nothing for one topic. `moved`: another process gets its shards, `stolen`: without
+being asked. `clock wrong`: the process's own, by which timers ring. `broken rule`: the service's code raises for an
+input of one order, until it is mended: then the order goes on with the next process, or when an operator says so.
+`older version`: it does not know what the others say of one order, until it is deployed anew."""
 
 OFTEN: Mapping[Moment, int] = {
     "at once": 10,

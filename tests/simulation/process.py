@@ -8,15 +8,20 @@ crossings nothing leaves the process.
 import asyncio
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from schemas.topics import OUTSIDERS_WRITE
+from shared.kernel.codec import Decoded, Decoder
 from shared.kernel.decider import Decider
+from shared.kernel.envelope import DeadLetter
 from shared.kernel.policies import Policies
 from shared.kernel.ports import (
     Claim,
     Commit,
     Fenced,
+    Headers,
     Input,
     Outage,
     Place,
@@ -48,6 +53,20 @@ class Loop(ShardLoop):
         super()._decide(shard, found, batch)
 
 
+class OlderDecoder(Decoder):
+    """Of some orders it does not know the types that others use: theirs are a newer version's."""
+
+    group: "Group"
+
+    def decode(self, record: Record, time: datetime) -> Decoded | DeadLetter | None:
+        known = record.topic in OUTSIDERS_WRITE or (record.key or b"").decode() not in self.group.newer
+        return super().decode(record if known else replace(record, headers=_of_next_version(record)), time)
+
+
+def _of_next_version(record: Record) -> Headers:
+    return [(name, (raw or b"") + b".2" if name == "ce_type" else raw) for name, raw in record.headers]
+
+
 class Store(MemoryStore):
     """This process's view of the service's rows."""
 
@@ -58,7 +77,8 @@ class Store(MemoryStore):
     async def claim(self, shards: Sequence[int], owner: str) -> list[Claim]:
         await self.process.crosses("claim")
         self.process.group.answers()
-        claims = await super().claim(shards, owner)
+        locked, now = self.process.group.locked, self.process.group.world.now()
+        claims = await super().claim([shard for shard in shards if locked.get(shard, now) <= now], owner)
         await self.process.crosses("claimed")
         self.process.group.answers()
         return claims
@@ -230,6 +250,8 @@ class Process:
             self.name,
         )
         self.loop.group = group
+        self.loop.decoder = self.loop.intake.decoder = older = OlderDecoder(decider, self.loop.home)
+        older.group = group
         self.wake = asyncio.Event()
         self.loop.dropped = self.wake.set
         self.tasks = [
@@ -294,6 +316,8 @@ class Process:
                 if free:
                     group.holder |= dict.fromkeys(free, self)
                     await self.loop.claim(free)
+                    if not self.loop.shards.keys() >= set(free):
+                        await asyncio.sleep(LOOK_AGAIN)  # somebody holds a row
             except (Outage, Fenced):
                 await asyncio.sleep(LOOK_AGAIN)
                 continue

@@ -14,6 +14,8 @@ from services.refund.ledger import BookedEntry
 from shared.kernel.ports import Record
 from shared.runtime.clocks import AHEAD_MAX
 from shared.runtime.memory import START, MemoryBus
+from shared.runtime.postgres.database import LET_GO_SECONDS
+from shared.runtime.presence import HUNG_AFTER
 from tests.simulation.coverage import NONE, Visited
 from tests.simulation.group import NEVER, Flaw, Group
 from tests.simulation.observed import Observed
@@ -132,7 +134,12 @@ class World:
             case "crash":
                 self.crash(process, fault.lasts)
             case "freeze":
-                self._freeze(process, fault.lasts)
+                self._freeze(process, fault.lasts, given_up_after=LEASE)
+            case "stall":
+                self._freeze(process, fault.lasts, given_up_after=HUNG_AFTER.total_seconds())
+            case "half-open session":
+                group.locked |= dict.fromkeys(process.loop.shards, self.now() + LET_GO_SECONDS)
+                self.crash(process, min(fault.lasts, LET_GO_SECONDS))
             case "lost answer":
                 group.answer_lost = True
             case "database down":
@@ -164,6 +171,8 @@ class World:
                 self.provider_away_until = until
             case "broken rule":
                 self._break(group, fault.lasts)
+            case "older version":
+                self._fall_behind(group, fault.lasts)
 
     def crash(self, process: Process, replaced_after: float) -> None:
         process.kill()
@@ -178,11 +187,11 @@ class World:
             living = group.living()
             group.assign(living[-1] if living else group.start(), process, asked=False)
 
-    def _freeze(self, process: Process, lasts: float) -> None:
+    def _freeze(self, process: Process, lasts: float, given_up_after: float) -> None:
         process.thawed.clear()
         self._loop.call_later(lasts, process.thawed.set)
-        if lasts > LEASE:
-            self._loop.call_later(LEASE, self._replace, process)
+        if lasts > given_up_after:
+            self._loop.call_later(given_up_after, self._replace, process)
 
     def _break(self, group: Group, lasts: float) -> None:
         order_id = f"o{self.chance.randint(1, len(self.plan.deals))}"
@@ -203,6 +212,20 @@ class World:
             for process in group.living():
                 self.crash(process, 0)
 
+    def _fall_behind(self, group: Group, lasts: float) -> None:
+        order_id = f"o{self.chance.randint(1, len(self.plan.deals))}"
+        self.broken.add((group.service, order_id))
+        group.newer.add(order_id)
+        self.tells(f"** {group.service} does not know what others say of {order_id}")
+        self._loop.call_later(lasts, self._upgrade, group)
+
+    def _upgrade(self, group: Group) -> None:
+        if group.newer:
+            group.newer.clear()
+            self.tells(f"** {group.service} is upgraded")
+            for process in group.living():
+                self.crash(process, 0)
+
     def _wake_all(self, after: float) -> None:
         for group in self.groups.values():
             for process in group.living():
@@ -217,6 +240,7 @@ class World:
         for group in self.groups.values():
             for order_id in list(group.flaws):
                 self._mend(group, order_id, again=False)
+            self._upgrade(group)
             group.calm()
             for process in group.living():
                 process.thawed.set()
