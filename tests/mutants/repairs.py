@@ -1,0 +1,42 @@
+"""Bugs of who puts right what was lost."""
+
+from deploy.repair import replay, standing, tail
+from services.timer import projection as timers
+from shared.kernel import stream
+from tests.mutants.changes import change, drop
+from tests.mutants.mutant import Mutant
+
+REPLAY = ("tests/disaster/test_replay.py",)
+
+MUTANTS = (
+    Mutant(
+        "what is decided again is not compared with what was said",
+        lambda: tail.Said.is_what,
+        change("return self.of is not None or __", "return True"),
+        REPLAY,
+    ),
+    Mutant(
+        "a number that nobody sees is taken from whoever comes",
+        lambda: replay.Replay._path,
+        drop("__.add(log.topic)"),
+        REPLAY,
+    ),
+    Mutant(
+        "an order of which something else was said is decided on",
+        lambda: stream.refold,
+        drop("case Withheld(): raise __"),
+        REPLAY,
+    ),
+    Mutant(
+        "a bell that rang in a forgotten time, or was cancelled, rings again",
+        lambda: timers.Timers.apply,
+        drop("__.cancelled.add(timer_id)"),
+        REPLAY,
+    ),
+    Mutant(
+        "what was never published is taken for published",
+        lambda: standing.Standing.commit,
+        change("not self.outcome.unsent", "True"),
+        REPLAY,
+    ),
+)
