@@ -74,7 +74,7 @@ class Health:
     def judge(self) -> None:
         """Begins and ends what is a problem of the work."""
         now = self.loop.clock()
-        before, self._late = self._late, self._overdue(now - STALLED_AFTER)
+        before, self._late = self._late, self._overdue(self.loop.clocks.earlier(now) - STALLED_AFTER)
         if not before or self._late < before:
             self._fewer_late_at = now
         if (skew := self.loop.clocks.skew()) is not None:

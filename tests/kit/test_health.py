@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -156,6 +156,19 @@ async def test_alarms_may_be_late_but_not_stay_so(process: Process) -> None:
         looks.append(sentences(await process.after(timedelta(seconds=9))))
     assert looks == [[], [], [], [], [], ["6 alarms should have rung, and they do not get fewer."], looks[-1]]
     assert looks[-1]
+
+
+async def test_alarms_are_late_by_the_clock_by_which_they_ring(process: Process) -> None:
+    asked: list[datetime] = []
+
+    def overdue(before: datetime) -> int:
+        asked.append(before)
+        return 0
+
+    process.health._overdue = overdue
+    process.loop.clocks.skew = lambda: timedelta(seconds=-40)
+    await process.health.look()
+    assert asked == [process.bus.now - timedelta(seconds=40) - STALLED_AFTER]
 
 
 # -- a shard that meets one outage after the other ---------------------------------------------------------------------
