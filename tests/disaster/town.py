@@ -14,10 +14,11 @@ import psutil
 from deploy.local.stack import REPO, Stack
 from schemas.topics import SERVICES
 from tests.faults.market import Market, Order
-from tests.support.commands import command
+from tests.support.commands import Given, command
 from tests.support.waiting import until
 
 AGAIN_SECONDS = 8.0
+SENDING_SECONDS = 15.0
 NOTICED_SECONDS = 180.0
 REASON = "rehearsal"
 
@@ -38,6 +39,15 @@ class PatientOrder(Order):
 
 
 class Town(Market):
+    async def send(self, given: Given) -> None:
+        """A client that was told by one cluster who it is may wait for ever at another one: then with a new one."""
+        while True:
+            try:
+                async with asyncio.timeout(SENDING_SECONDS):
+                    return await super().send(given)
+            except TimeoutError:
+                await self._give_up(self._producer)
+
     def order(self, order_id: str, policy: str = "demo") -> Order:
         self.orders[order_id] = PatientOrder(self, order_id, policy)
         return self.orders[order_id]
