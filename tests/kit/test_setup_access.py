@@ -60,7 +60,7 @@ super.users=User:ANONYMOUS
 RIGHTS = """
                     order       dispute     mediation   refund      notification  timer  gateway  payments    operator
 order.commands      read        -           -           -           -             write  write    -           read+write
-timer.commands      read+write  read+write  read+write  read+write  -             read   -        -           read
+timer.commands      read+write  read+write  read+write  read+write  -             read   -        -           read+write
 order.events        read+write  read        -           read        read          -      read     -           read
 order.dead-letters  read+write  -           -           -           -             -      -        -           read
 payments.commands   -           -           -           read+write  -             -      -        read        read
