@@ -14,9 +14,11 @@ from deploy.local.stack import Stack
 from schemas.topics import SERVICES
 from tests.disaster.backup import Backup
 from tests.disaster.losses import lose_all, lose_tails, make_anew
-from tests.disaster.town import Operator, Town
+from tests.disaster.town import NOTICED_SECONDS, Operator, Town
 from tests.faults import aftermath, checks
 from tests.faults.market import SLOW, Traffic
+from tests.support.topics import how_many
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.stack,
@@ -45,6 +47,17 @@ class Rehearsal:
     async def some_orders(self, seconds: float) -> None:
         self.traffic.begin()
         await asyncio.sleep(seconds)
+
+    async def said(self, service: str) -> int:
+        return await how_many(self.stack.bootstrap_servers, [f"{service}.events"])
+
+    async def says_more(self, service: str, than: int) -> None:
+        """What no backup of before knows."""
+
+        async def more() -> bool:
+            return await self.said(service) > than
+
+        await until(f"{service} has said more", more, NOTICED_SECONDS, every=1)
 
     async def ends(self, say: pytest.CaptureFixture[str], but: str = "nothing") -> None:
         """`but`: what the verifier says though it is not so."""
@@ -79,7 +92,9 @@ async def test_a_replica_is_promoted_that_lacks_the_last_commits(
         await rehearsal.some_orders(5)
         replica = Backup(stack.database_url, SERVICES)
         await replica.make()
+        known = await rehearsal.said("order")
         await rehearsal.some_orders(3)
+        await rehearsal.says_more("order", known)
         await replica.put_back()
         await rehearsal.operator.sees_trouble(["order"], "the-database-is-older-than-the-bus")
         await rehearsal.operator.stops()
@@ -99,7 +114,9 @@ async def test_a_database_is_restored_from_a_backup(stack: Stack, capsys: pytest
         await rehearsal.some_orders(5)
         backup = Backup(stack.database_url, ["refund"])
         await backup.make()
+        known = await rehearsal.said("refund")
         await rehearsal.some_orders(15)
+        await rehearsal.says_more("refund", known)
         await operator.stops(["refund"])
         await backup.put_back()
         await operator.starts(["refund"], ready=False)
