@@ -12,12 +12,13 @@ The environment says where Kafka and PostgreSQL are, as it does for the service.
 import argparse
 import asyncio
 import getpass
+import os
 import sys
 from collections.abc import Sequence
 
 from deploy.repair import recipes
 from deploy.repair.bus import Bus
-from deploy.repair.stopped import CannotRepair, Mandate, StoppedService, hold
+from deploy.repair.stopped import CannotRepair, Mandate, StoppedService, hold, left
 from schemas.topics import SERVICES
 from shared.kernel.ports import Fenced, Outage
 from shared.runtime import logs
@@ -60,8 +61,6 @@ async def _do(held: StoppedService, chosen: argparse.Namespace) -> None:
     def ask(said: Sequence[str]) -> bool:
         return _ask(said, chosen.yes)
 
-    if chosen.command == "list":
-        return
     if chosen.command == "accept":
         if ask([f"{chosen.subject} of {chosen.service} goes on with the next start: whatever waits is handled."]):
             shards = await held.accept(chosen.subject)
@@ -82,15 +81,24 @@ async def _do(held: StoppedService, chosen: argparse.Namespace) -> None:
                 await recipes.restart_topic(held, bus, chosen.topic, ask, _say)
 
 
+def _who() -> str:
+    """In a container the user may be no more than a number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
 async def _run(chosen: argparse.Namespace) -> None:
-    internals.install()
-    words = [chosen.command, chosen.service, *filter(None, (getattr(chosen, n, "") for n in ("topic", "subject")))]
-    told = Mandate(getpass.getuser(), getattr(chosen, "reason", ""), " ".join(words))
-    async with hold(chosen.service, told) as held:
-        await _do(held, chosen)
-        left = await held.left()
-    print(f"\nA person must look at {len(left)} things:" if left else "\nNobody has to look at anything.")
-    for one in left:
+    if chosen.command != "list":
+        internals.install()
+        words = [chosen.command, chosen.service, *filter(None, (getattr(chosen, n, "") for n in ("topic", "subject")))]
+        async with hold(chosen.service, Mandate(_who(), chosen.reason, " ".join(words))) as held:
+            await _do(held, chosen)
+        print()
+    found = await left(chosen.service)
+    print(f"A person must look at {len(found)} things:" if found else "Nobody has to look at anything.")
+    for one in found:
         print(f"  {one}")
 
 

@@ -94,16 +94,22 @@ class StoppedService:
             NOTE, told.who, told.reason, told.command, shard, json.dumps(facts, default=str), subject
         )
 
-    async def left(self) -> list[str]:
-        """What of all repairs a person must look at, and nobody has said he did."""
-        return [
-            f"{number}  {at:%Y-%m-%d %H:%M}  {command}  shard {shard}  {subject}: {why}"
-            for number, at, command, shard, subject, why, _ in await self.pool.fetch(LEFT)
-        ]
-
     async def accept(self, subject: str) -> list[int]:
         """A person has looked: what waits of an order goes on with the next start."""
         return [row[0] for row in await self.pool.fetch(ACCEPT, subject)]
+
+
+async def left(service: Service) -> list[str]:
+    """What of all repairs a person must look at, and nobody has said he did; also while the service runs."""
+    app: Application[Any] = importlib.import_module(f"services.{service}.app").APP
+    connection = await database.connect(app.settings().database_url, service, "repair")
+    try:
+        return [
+            f"{number}  {at:%Y-%m-%d %H:%M}  {command}  shard {shard}  {subject}: {why}"
+            for number, at, command, shard, subject, why, _ in await connection.fetch(LEFT)
+        ]
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager
