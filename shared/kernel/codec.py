@@ -34,9 +34,9 @@ from shared.kernel.envelope import (
     canonical,
     explained,
     form_of,
-    is_numbered,
     name_of,
     not_json,
+    number_in,
     open_envelope,
     too_long,
     unknown_form,
@@ -95,7 +95,8 @@ class Decoder:
         """What one of our own services wrote is not lost for being unreadable: its order waits, if it says which.
         Operators write to the timer service's inbox, too; what is numbered there is a service's."""
         key, attributes = name_of(record.key), any_attributes(record)
-        ours = record.topic not in OUTSIDERS_WRITE and (record.topic != self.inbox or is_numbered(attributes))
+        numbered = number_in(attributes.get("sequence", "")) is not None
+        ours = record.topic not in OUTSIDERS_WRITE and (record.topic != self.inbox or numbered)
         if key is None or not ours:
             return letter
         place = f"{record.topic}/{record.partition}/{record.offset}"
@@ -237,9 +238,10 @@ class Decoder:
             place=_place(record),
             **more,
         )
-        if record.topic in OUTSIDERS_WRITE or not is_numbered(attributes):
+        sequence = number_in(attributes.get("sequence", ""))
+        if record.topic in OUTSIDERS_WRITE or sequence is None:
             return Decoded(found)
-        return Decoded(found, attributes.get("source", ""), int(attributes["sequence"]))
+        return Decoded(found, attributes.get("source", ""), sequence)
 
 
 def _unknown(type_: str) -> DeadLetter:
@@ -324,9 +326,9 @@ def numbered(record: Record) -> tuple[str, int] | None:
     """(source, sequence) of what one of our shards wrote. Of a dead letter the last headers of the name are ours: what
     is kept of the original stands before them."""
     prefix = "x-dead-letter-" if record.topic.endswith(".dead-letters") else "ce_"
-    headers = {name: value or b"" for name, value in record.headers}
-    source, sequence = headers.get(f"{prefix}source", b""), headers.get(f"{prefix}sequence", b"")
-    return (source.decode(errors="replace"), int(sequence)) if sequence.isdigit() else None
+    headers = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+    sequence = number_in(headers.get(f"{prefix}sequence", ""))
+    return None if sequence is None else (headers.get(f"{prefix}source", ""), sequence)
 
 
 def size_of(headers: Headers) -> int:

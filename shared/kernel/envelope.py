@@ -58,10 +58,10 @@ def form_of(headers: Mapping[str, bytes | None]) -> bytes:
     return (headers.get("content-type") or b"").partition(b";")[0].strip().lower()
 
 
-def is_numbered(attributes: Mapping[str, str]) -> bool:
-    """As we number what we write."""
-    sequence = attributes.get("sequence", "")
-    return sequence.isascii() and sequence.isdigit() and len(sequence) <= SEQUENCE_DIGITS_MAX
+def number_in(text: str) -> int | None:
+    """A sequence, as we number what we write."""
+    is_ours = text.isascii() and text.isdigit() and len(text) <= SEQUENCE_DIGITS_MAX
+    return int(text) if is_ours else None
 
 
 def canonical(said: object) -> bytes:

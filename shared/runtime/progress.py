@@ -6,15 +6,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from schemas.instants import from_ms
-from shared.kernel.ports import Clock, Cursor
+from shared.kernel.ports import Clock, Cursor, Place
 
 STALLED_AFTER = timedelta(seconds=15)
 """Whatever does not get on for so long is of no use; a take-over or a short outage is shorter."""
 STARVED_AFTER = timedelta(minutes=5)
 """So long a log may wait for its turn while there is more to read than we can read: a turn is a buffer of each."""
 
-Place = tuple[str, int]
-"""(topic, shard)"""
 Handled = Mapping[int, Mapping[str, Cursor]]
 """Of each shard we own, what is committed: how far in which topic."""
 

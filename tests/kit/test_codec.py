@@ -735,3 +735,10 @@ def test_a_newer_services_field_deep_in_an_event_is_ignored() -> None:
     decoded = Decoder(DISPUTE, HOME).decode(frozen, NOON)
 
     assert isinstance(decoded, Decoded)
+
+
+@pytest.mark.parametrize("digits", [b"", b"x", b"-1", "٣".encode(), b"9" * 19, b"9" * 5_000])
+def test_a_number_that_we_did_not_write_is_none(digits: bytes) -> None:
+    """Also for whoever looks through logs where outsiders write: more digits than Python turns into a number, too."""
+    lies = record(ADD, [("ce_source", b"recourse/order/1"), ("ce_sequence", digits)])
+    assert codec.numbered(lies) is None
