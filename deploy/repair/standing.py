@@ -89,7 +89,7 @@ class Standing:
                 try:
                     fold(self.decider, known.stream, stored.get(place, []))
                     self.known[place[1]] = known
-                except Exception as bug:
+                except Exception as bug:  # whatever its fold raises: a person looks at this one, the others go on
                     self.diverges(place[1], f"it cannot be read: {type(bug).__name__}")
 
         await self._look_up([entry.found for log in logs for entry in log.entries if isinstance(entry.found, Input)])
@@ -142,7 +142,7 @@ class Standing:
         after = KnownStream(replace(known.stream), dict(known.answers))
         try:
             return after, handle(self.decider, after.stream, entry.found, self.policies, after.answers)
-        except Exception:
+        except Exception:  # where the loop would park it: so it is taken for one that says nothing
             return known, None
 
     def stands(self, stream_id: str) -> bool:

@@ -101,8 +101,7 @@ class StoppedService:
 
 async def left(service: Service) -> list[str]:
     """What of all repairs a person must look at, and nobody has said he did; also while the service runs."""
-    app: Application[Any] = importlib.import_module(f"services.{service}.app").APP
-    connection = await database.connect(app.settings().database_url, service, "repair")
+    connection = await database.connect(_app(service).settings().database_url, service, "repair")
     try:
         return [
             f"{number}  {at:%Y-%m-%d %H:%M}  {command}  shard {shard}  {subject}: {why}"
@@ -115,7 +114,7 @@ async def left(service: Service) -> list[str]:
 @asynccontextmanager
 async def hold(service: Service, told: Mandate) -> AsyncIterator[StoppedService]:
     """Raises CannotRepair while the service runs."""
-    app: Application[Any] = importlib.import_module(f"services.{service}.app").APP
+    app = _app(service)
     settings = app.settings()
     logs.start(service, settings)
     await migrate(settings.database_url, service, (KERNEL_MIGRATIONS, *app.migrations))
@@ -142,6 +141,11 @@ async def hold(service: Service, told: Mandate) -> AsyncIterator[StoppedService]
             await held.store.release(held.claims)
     finally:
         await pool.close()
+
+
+def _app(service: Service) -> Application[Any]:
+    app: Application[Any] = importlib.import_module(f"services.{service}.app").APP
+    return app
 
 
 def _tables(service: Service, pool: asyncpg.Pool) -> Sequence[Projection]:

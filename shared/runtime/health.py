@@ -147,11 +147,9 @@ class Health:
         }
 
 
-_STARTING = {
-    "place": f"{KIND}shards",
-    "problem": "It starts: its share of the shards is not its yet.",
-    "recipe": "docs/OPERATIONS.md#shards-that-nobody-serves",
-}
+_STARTING = Problem("It starts: its share of the shards is not its yet.", "shards-that-nobody-serves").told(
+    f"{KIND}shards"
+)
 
 
 def _seconds(span: timedelta) -> str:

@@ -17,6 +17,14 @@ class Problem:
     recipe: str
     """Where in docs/OPERATIONS.md it says what to do: the anchor of a heading."""
 
+    @property
+    def page(self) -> str:
+        return f"docs/OPERATIONS.md#{self.recipe}"
+
+    def told(self, place: str) -> dict[str, str]:
+        """As /health tells it."""
+        return {"place": place, "problem": self.sentence, "recipe": self.page}
+
 
 class Problems:
     def __init__(self) -> None:
@@ -28,7 +36,7 @@ class Problems:
         problem = Problem(sentence, recipe)
         before, self._known[place] = self._known.get(place), problem
         if before is None or before.recipe != recipe:
-            log.critical(sentence, extra={"place": place, "recipe": f"docs/OPERATIONS.md#{recipe}"})
+            log.critical(sentence, extra={"place": place, "recipe": problem.page})
 
     def end(self, place: str) -> None:
         if self._known.pop(place, None) is not None:
@@ -41,7 +49,4 @@ class Problems:
 
     def told(self) -> list[dict[str, str]]:
         """As /health tells them."""
-        return [
-            {"place": place, "problem": one.sentence, "recipe": f"docs/OPERATIONS.md#{one.recipe}"}
-            for place, one in sorted(self._known.items())
-        ]
+        return [one.told(place) for place, one in sorted(self._known.items())]

@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from shared.runtime.problems import Problem
 from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,7 @@ class Start:
             await serving
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        recipe = "docs/OPERATIONS.md#a-server-does-not-answer"
-        problem = {"place": "start", "problem": f"It starts, and waits for {self.waits_for}.", "recipe": recipe}
+        problem = Problem(f"It starts, and waits for {self.waits_for}.", "a-server-does-not-answer").told("start")
         lives = scope["path"] == "/alive"
         body = {"alive": True} if lives else {"healthy": False, "problems": [problem]}
         headers = [(b"content-type", b"application/json")]

@@ -15,7 +15,7 @@ from schemas.wire import Service
 from shared.kernel import codec
 from shared.kernel.ports import SEARCHED_MAX, Claim, Clock, Commit, Cursor, Log, Place, Source, Store
 from shared.runtime.batch import Shard
-from shared.runtime.problems import Problems
+from shared.runtime.problems import Problem, Problems
 
 log = logging.getLogger(__name__)
 
@@ -198,4 +198,4 @@ class WorldCheck:
         if found and cursor.offset < found.begin != self._unread_told.get((topic, shard)):
             self._unread_told[topic, shard] = found.begin
             one = unread(shard, topic, cursor, found)
-            log.critical(one.sentence, extra={"place": one.place, "recipe": f"docs/OPERATIONS.md#{one.recipe}"})
+            log.critical(one.sentence, extra={"place": one.place, "recipe": Problem(one.sentence, one.recipe).page})
