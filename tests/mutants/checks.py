@@ -26,6 +26,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "shared/runtime/worlds.py": ("tests/kit/test_worlds.py",),
     "shared/runtime/outbox.py": ("tests/kit/test_outbox.py", "tests/kit/test_shard_loop.py"),
     "shared/kernel/codec.py": ("tests/kit/test_codec.py",),
+    "shared/kernel/envelope.py": ("tests/kit/test_codec.py",),
     "shared/kernel": ("tests/kit/test_decider.py", "tests/kit/test_limits.py"),
     "shared/rules/evidence.py": ("tests/domain/test_rules_evidence.py", "tests/domain/test_dispute_opening.py"),
     "shared/runtime/memory.py": ("tests/contract/test_store.py", "tests/contract/test_source.py"),

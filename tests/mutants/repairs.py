@@ -1,6 +1,6 @@
 """Bugs of who puts right what was lost."""
 
-from deploy.repair import replay, standing, tail
+from deploy.repair import standing, tail
 from services.timer import projection as timers
 from shared.kernel import stream
 from tests.mutants.changes import change, drop
@@ -13,12 +13,6 @@ MUTANTS = (
         "what is decided again is not compared with what was said",
         lambda: tail.Said.is_what,
         change("return self.of is not None or __", "return True"),
-        REPLAY,
-    ),
-    Mutant(
-        "a number that nobody sees is taken from whoever comes",
-        lambda: replay.Replay._path,
-        drop("__.add(log.topic)"),
         REPLAY,
     ),
     Mutant(
