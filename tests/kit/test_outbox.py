@@ -8,10 +8,14 @@ from datetime import timedelta
 
 import pytest
 
+from schemas.wire import Actor
 from shared.kernel.ports import Place, PlaceRefusal, Record, StoredEvent
 from shared.runtime import outbox, shard_loop
+from shared.runtime.batch import Unpublished
 from shared.runtime.memory import MemorySource
 from shared.runtime.partitions import partition_of
+from tests.kit.counter_decider import Add
+from tests.kit.stored_events import NOON, stored_event
 from tests.kit.test_shard_loop import Broker, Process, Shop, add, garbage
 from tests.support.waiting import until_true
 
@@ -196,3 +200,20 @@ async def test_a_place_that_nothing_waits_for_any_more_is_no_problem() -> None:
         process.loop.drop([0])
         await until_true(lambda: process.loop.problems.told() == [])
         assert process.loop.outbox.refusing == set()
+
+
+def test_nothing_counts_as_published_behind_which_the_oldest_still_waits() -> None:
+    """Whoever takes over begins there: what is before it is never sent again."""
+    waiting, first, second = Unpublished(), ("order.events", 0), ("timer.commands", 0)
+    for position, (topic, _) in enumerate((first, second, second), 1):
+        event = stored_event(
+            Add(order_id="order-1", actor=Actor(role="buyer", id="b1"), amount=1), position=position, topic=topic
+        )
+        waiting.add(event, NOON)
+    assert waiting.begins == 1
+    waiting.acknowledged(second, 1)
+    assert waiting.begins == 1
+    waiting.acknowledged(first, 1)
+    assert waiting.begins == 3
+    waiting.acknowledged(second, 1)
+    assert waiting.begins == 4

@@ -22,7 +22,7 @@ QUICK = ("-m", "not stack", "--timeout=60")
 """Without servers; the slowest of these tests takes four seconds, so after a minute one hangs."""
 NEAREST: dict[str, tuple[str, ...]] = {
     "shared/runtime/shard_loop.py": ("tests/kit/test_shard_loop.py",),
-    "shared/runtime/batch.py": ("tests/kit/test_shard_loop.py",),
+    "shared/runtime/batch.py": ("tests/kit/test_outbox.py", "tests/kit/test_shard_loop.py"),
     "shared/runtime/worlds.py": ("tests/kit/test_worlds.py",),
     "shared/runtime/outbox.py": ("tests/kit/test_outbox.py", "tests/kit/test_shard_loop.py"),
     "shared/kernel/codec.py": ("tests/kit/test_codec.py",),
