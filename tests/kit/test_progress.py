@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from schemas.instants import to_ms
-from shared.kernel.ports import Cursor
-from shared.runtime.progress import STALLED_AFTER, STARVED_AFTER, Place, Progress, Reach
+from shared.kernel.ports import Cursor, Place
+from shared.runtime.progress import STALLED_AFTER, STARVED_AFTER, Progress, Reach
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PLACE = ("order.commands", 3)
