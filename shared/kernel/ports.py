@@ -251,7 +251,8 @@ class Store(Protocol):
         ...
 
     async def check(self, claims: Sequence[Claim]) -> None:
-        """Raises Fenced if any of them is no longer ours."""
+        """Raises Fenced if any of them, as it was committed last, is no longer ours or stands further back: then its
+        rows were put back."""
         ...
 
     async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[StoredEvent]]:

@@ -187,7 +187,7 @@ class MemoryStore:
         return stored is not None and stored.claim.epoch == claim.epoch
 
     async def check(self, claims: Sequence[Claim]) -> None:
-        if not all(self._ours(claim) for claim in claims):
+        if not all(self._ours(one) and self.shards[one.shard].claim.position >= one.position for one in claims):
             raise Fenced
 
     async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[StoredEvent]]:
@@ -221,9 +221,9 @@ class MemoryStore:
         return self.shards[shard].parked.get(stream_id, [])[:limit]
 
     async def commit(self, commit: Commit) -> None:
-        await self.check(commit.claims)
-        if [self.shards[claim.shard].claim.position for claim in commit.claims] != commit.before():
-            raise Fenced
+        for claim, before in zip(commit.claims, commit.before(), strict=True):
+            if not self._ours(claim) or self.shards[claim.shard].claim.position != before:
+                raise Fenced
         for projection in self.projections:
             await projection.apply(self, commit.inputs, commit.events)
         for claim in commit.claims:

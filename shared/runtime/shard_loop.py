@@ -110,9 +110,18 @@ class ShardLoop:
             raise
 
     async def look(self) -> None:
-        """Compares shards with the logs: those that do not fit any more are dropped, so that they are claimed anew, and
-        those that did not are claimed again now and then, for somebody may have put it right. Raises Outage, Fenced."""
-        if unfit := await self.world.look([shard for shard in self.shards.values() if shard.ready]):
+        """Compares shards with their rows and the logs: those that do not fit any more are dropped, so that they are
+        claimed anew, and those that did not are claimed again now and then, for somebody may have put it right. Raises
+        Outage, Fenced."""
+        served = [shard for shard in self.shards.values() if shard.ready]
+        try:
+            await self.store.check([shard.claim for shard in served])
+        except Fenced:
+            if all(shard.ready for shard in served):  # else one of them was given away meanwhile
+                log.warning("rows of shards were put back, or somebody has taken some: all are claimed anew")
+                self._drop(served)
+            raise
+        if unfit := await self.world.look([shard for shard in served if shard.ready]):
             self._drop(unfit)
         due = self.world.due()
         for number in set(due).difference(self.shards):
@@ -248,7 +257,7 @@ class ShardLoop:
             return
         batch.undo()
         # A process that was frozen decides on new state with an old cursor, which looks like a bug and is none.
-        await self.store.check(list(batch.claims.values()))
+        await self.store.check([shard.claim for shard in batch.claims])
         arrivals = [arrival for arrival in arrivals if not batch.is_suspended(arrival)]
         if len(arrivals) > 1:
             half = len(arrivals) // 2

@@ -179,6 +179,17 @@ async def test_a_claim_fences_whoever_had_the_shard(bench: Bench) -> None:
     await bench.store.commit(commit(replace(new, position=1), events=[event(1)]))
 
 
+async def test_rows_that_were_put_back_are_seen_by_the_position(bench: Bench) -> None:
+    claim = replace(await bench.claim(), position=1)
+    await bench.store.commit(commit(claim, events=[event(1)]))
+    await bench.store.check([claim])
+    await bench.store.check([replace(claim, position=0)])
+    with pytest.raises(Fenced):
+        await bench.store.check([replace(claim, position=2)])
+    with pytest.raises(Fenced):
+        await bench.store.check([await bench.claim(1), replace(claim, position=2)])
+
+
 async def test_a_commit_that_is_fenced_in_one_shard_keeps_nothing_of_any(bench: Bench) -> None:
     lost, kept = await bench.claim(0), await bench.claim(1)
     await bench.store.commit(commit(lost, parked=[(0, "order-9", record(3))]))

@@ -299,12 +299,14 @@ class Traffic:
         await order.ends()
 
     @contextlib.asynccontextmanager
-    async def flowing(self, every: float) -> AsyncIterator[None]:
-        """A group is begun every so many seconds."""
+    async def flowing(self, every: float, under_way_max: int | None = None) -> AsyncIterator[None]:
+        """A group is begun every so many seconds; none while so many orders are under way, or a machine that is slow
+        today gets ever more of them to carry, and comes to nothing else."""
 
         async def flow() -> None:
             while True:
-                self.begin()
+                if under_way_max is None or sum(not one.done() for one in self._playing) < under_way_max:
+                    self.begin()
                 await asyncio.sleep(every)
 
         flowing = asyncio.create_task(flow())

@@ -38,6 +38,10 @@ full = pytest.mark.skipif(not os.environ.get("RECOURSE_TEST_CRASHES"), reason="t
 
 PATIENCE = timedelta(minutes=20)
 """For an answer, and for a step to come, with all services dying at the same time."""
+PATIENCE_SHORT = timedelta(minutes=4)
+"""With two deaths a service: what was waited for in vain is told before pytest's own time is over."""
+UNDER_WAY_MAX = 8
+"""Orders of each kind: enough for every step to come."""
 NTH_MAX = 6
 """Which call it is that the process does not survive is drawn up to here, or to the bound below."""
 NTH_MAX_OF = {
@@ -121,6 +125,7 @@ class Run:
     """Each service dies at its steps, one after the other, all services at once."""
 
     stack: Stack
+    patience: timedelta
     killed: Counter[tuple[str, str]] = field(default_factory=Counter)
     places: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """By call: what was waited for, and in which line of ours, when the process died inside."""
@@ -151,7 +156,7 @@ class Run:
             await process.ready()
             await asyncio.sleep(wait_seconds)
             process.send(signal.SIGTERM)
-        status = await process.ended(PATIENCE.total_seconds())
+        status = await process.ended(self.patience.total_seconds())
         if one.method in AT_THE_END and status in (0, -signal.SIGTERM):
             return False
         word = last_word(process)
@@ -231,13 +236,15 @@ async def crashed(
     ways: Sequence[Way],
     every_seconds: float,
     say: pytest.CaptureFixture[str],
+    patience: timedelta = PATIENCE,
 ) -> tuple[Run, list[str]]:
     """All services die as planned, then broker and database; returns what is wrong when every order has ended."""
-    run = Run(stack)
-    async with Market(stack.bootstrap_servers, PATIENCE) as market:
+    run = Run(stack, patience)
+    async with Market(stack.bootstrap_servers, patience) as market:
         await market.open()
         unhurried, hurried = Traffic(market, OBEYED, 1, "aliexpress"), Traffic(market, ways, 1)
-        async with unhurried.flowing(every_seconds), hurried.flowing(every_seconds):
+        flows = [traffic.flowing(every_seconds, UNDER_WAY_MAX) for traffic in (unhurried, hurried)]
+        async with flows[0], flows[1]:
             await run.all_die(deaths)
             for server in (stack.kafka, stack.postgres):
                 await server.kill()
@@ -249,7 +256,7 @@ async def crashed(
         world, problems = await aftermath.settled(
             lambda: aftermath.what_is_left(aftermath.system(stack), market, stack.mailbox.messages),
             lambda left: checks.problems(left) + no_webhook_says_two_things(list(hooks.requests), left),
-            PATIENCE.total_seconds(),
+            patience.total_seconds(),
         )
     problems += unhurried.refused()
     webhooks = Counter(request.headers["webhook-id"] for request in hooks.requests)
@@ -287,7 +294,7 @@ async def test_what_is_planned_for_a_step_is_planned_for_one_that_exists() -> No
     assert {name for names in DANGEROUS for name in names} <= known
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_nothing_is_lost_by_death_at_dangerous_steps(
     stack: Stack, hooks: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,7 +303,7 @@ async def test_nothing_is_lost_by_death_at_dangerous_steps(
         service: [(step(name), _nth(step(name), chance)) for name in DANGEROUS[number % len(DANGEROUS)]]
         for number, service in enumerate(SERVICES)
     }
-    _, problems = await crashed(stack, hooks, deaths, (never_shipped,), every_seconds=2, say=capsys)
+    _, problems = await crashed(stack, hooks, deaths, (never_shipped,), 2, capsys, PATIENCE_SHORT)
     assert not problems, "\n".join(problems)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -51,7 +52,8 @@ class Picky(Doubtful):
 
     async def commit(self, commit: Commit) -> None:
         self.tried += 1
-        await self.check(commit.claims)
+        stand = zip(commit.claims, commit.before(), strict=True)
+        await self.check([replace(claim, position=before) for claim, before in stand])
         if self.refuses(commit):
             raise self.error
         await super().commit(commit)

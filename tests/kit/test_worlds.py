@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from shared.kernel.ports import Claim, Cursor, InputSource, Log, Place
+from shared.kernel.ports import Claim, Cursor, Fenced, InputSource, Log, Place
 from shared.runtime import worlds
 from shared.runtime.worlds import of_inputs, of_outputs
 from tests.kit.counter_decider import counter_decider
@@ -233,6 +233,22 @@ async def test_a_database_that_was_put_back_takes_nothing_of_who_knows_more() ->
         process.store.shards[number] = stored
     shop.send(add(1, "order-1"), "c3")
     assert not await process.work(), "fenced"
+    await process.claim()
+    assert recipes(process) == ["the-database-is-older-than-the-bus"]
+    assert len(served(process)) == 1
+
+
+async def test_a_database_that_is_put_back_is_noticed_by_who_has_nothing_to_do() -> None:
+    shop, process = await shop_that_sold()
+    backup = copy.deepcopy(process.store.shards)
+    shop.send(add(1, "order-1"), "c2")
+    await process.settle()
+    await process.loop.look()
+    assert len(served(process)) == 2
+    for number, stored in backup.items():
+        process.store.shards[number] = stored
+    with pytest.raises(Fenced):
+        await process.loop.look()
     await process.claim()
     assert recipes(process) == ["the-database-is-older-than-the-bus"]
     assert len(served(process)) == 1

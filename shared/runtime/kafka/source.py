@@ -5,6 +5,7 @@ Every option that loses or loops money by default is set here, in one place: no 
 """
 
 import asyncio
+from asyncio import wait_for
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ POLL_MS = 5
 FETCH_MAX_WAIT_MS = 100
 """A fetch that is under way when a shard is taken over is waited for: no longer than this."""
 ANSWER_SECONDS = 5.0
+"""For each question: on a machine where everything takes long, several in a row would never be done in one such time."""
 SEARCH_SECONDS = 30.0
 
 
@@ -130,17 +132,16 @@ class KafkaSource:
     async def logs(self, shards: Sequence[int]) -> dict[Place, Log | None]:
         topics = [self.prefix + topic for topic in dict.fromkeys([*self.topics, *self.outputs])]
         with outage():
-            async with asyncio.timeout(ANSWER_SECONDS):
-                there = await internals.topics_there(self.consumer, topics)
-                led = {
-                    TopicPartition(topic, shard): partitions[shard]
-                    for topic, (_, partitions) in there.items()
-                    for shard in shards
-                    if shard in partitions
-                }
-                places = [place for place, is_led in led.items() if is_led]
-                begins = await self.consumer.beginning_offsets(places) if places else {}
-                ends = await self.consumer.end_offsets(places) if places else {}
+            there = await wait_for(internals.topics_there(self.consumer, topics), ANSWER_SECONDS)
+            led = {
+                TopicPartition(topic, shard): partitions[shard]
+                for topic, (_, partitions) in there.items()
+                for shard in shards
+                if shard in partitions
+            }
+            places = [place for place, is_led in led.items() if is_led]
+            begins = await wait_for(self.consumer.beginning_offsets(places), ANSWER_SECONDS) if places else {}
+            ends = await wait_for(self.consumer.end_offsets(places), ANSWER_SECONDS) if places else {}
         return {
             self._place(place): Log(there[place.topic][0], begins[place], ends[place]) if is_led else None
             for place, is_led in led.items()

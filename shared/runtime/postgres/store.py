@@ -47,7 +47,8 @@ WHERE shard.shard = mine.shard AND shard.epoch = mine.epoch
 """
 NOTE_PUBLISHED = RELEASE.replace("owner = NULL, ", "")
 CHECK = """
-SELECT count(*) FROM shard JOIN unnest($1::int[], $2::bigint[]) AS mine (shard, epoch) USING (shard, epoch)
+SELECT count(*) FROM shard JOIN unnest($1::int[], $2::bigint[], $3::bigint[]) AS mine (shard, epoch, position)
+    ON shard.shard = mine.shard AND shard.epoch = mine.epoch AND shard.position >= mine.position
 """
 # One statement, all or nothing. The division is the fence: where a shard is no longer ours the update finds fewer rows
 # than it should, and the whole statement fails. So it does where the shard does not stand where this commit goes on
@@ -179,8 +180,9 @@ class PostgresStore:
             await self.pool.execute(statement, *columns)
 
     async def check(self, claims: Sequence[Claim]) -> None:
+        columns = _columns([(claim.shard, claim.epoch, claim.position) for claim in claims], 3)
         with outage():
-            ours = await self.pool.fetchval(CHECK, *_columns([(claim.shard, claim.epoch) for claim in claims], 2))
+            ours = await self.pool.fetchval(CHECK, *columns)
         if ours != len(claims):
             raise Fenced
 
