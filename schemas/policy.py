@@ -56,3 +56,8 @@ class Policy(Shape):
     cancel_arbitration: Literal["allowed", "refused"] = Field(description="R44")
 
     refund_due: Duration = Field(description="R53")
+
+    # What came later has a default that does what was done before.
+    free_day_counts_from: Literal["its_instant", "its_end"] = Field(
+        "its_instant", description="R78: business days that begin on a free day"
+    )

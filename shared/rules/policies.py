@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from schemas.common import PolicyRef
 from schemas.policy import Policy
 from shared.kernel.policies import Policies
-from shared.rules.calendar import calendar
+from shared.rules.calendar import calendar, unknown_years
 from shared.rules.policy_lint import lint
 
 PUBLISHED = Path(__file__).parents[2] / "schemas" / "policies"
@@ -62,6 +63,19 @@ def read(file: str, content: bytes) -> tuple[PolicyRef, Policy]:
     if file != f"{policy.name}.{policy.version}.yaml":
         raise broken(f"it holds {policy.name} version {policy.version}")
     return PolicyRef(name=policy.name, version=policy.version, hash=hashlib.sha256(content).hexdigest()), policy
+
+
+def gaps(known: Policies, today: date) -> list[str]:
+    """Of which years their calendars know nothing that business days come to, a sentence a country (R78)."""
+    unknown: dict[str, set[int]] = {}
+    for policy in known.by_ref.values():
+        if years := unknown_years(policy, today):
+            unknown.setdefault(policy.country, set()).update(years)
+    return [
+        f"The calendar of {country} has no data of {', '.join(map(str, sorted(years)))} yet: business days take every"
+        " week of it for a usual one."
+        for country, years in sorted(unknown.items())
+    ]
 
 
 def _keys(content: bytes) -> Iterator[yaml.ScalarNode]:

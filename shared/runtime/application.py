@@ -82,6 +82,8 @@ class Application(Generic[S]):
     async def _run(self, settings: S, decider: Decider[Any, Any, Any]) -> None:
         service = decider.service
         known = policies.load(settings.policies_folder, policies.load())
+        for gap in policies.gaps(known, datetime.now(UTC).date()):
+            log.warning(gap)
         start = web.Start()
         with web.listen(settings) as listening:
             async with start.told(listening):

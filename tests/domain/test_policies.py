@@ -2,14 +2,18 @@
 
 import asyncio
 import hashlib
+import zoneinfo
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import holidays
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deploy.stories.scaled import published, scaled
 from schemas.common import PolicyRef
@@ -286,6 +290,113 @@ def test_a_local_time_that_the_clocks_skip_is_no_obstacle() -> None:
 
     assert ended == datetime(2025, 4, 24, 22, 30, tzinfo=UTC)
     assert ended.astimezone(zone).isoformat() == "2025-04-25T01:30:00+03:00"
+
+
+# -- business days from a free day (R78) ---------------------------------------------------------------------------------
+
+COUNTRIES = sorted(holidays.list_supported_countries(include_aliases=False))
+ZONES = sorted(zoneinfo.available_timezones())
+INSTANTS = st.integers(0, 11 * 365 * 86_400).map(
+    lambda seconds: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+)
+
+
+def whole(start: datetime, n: int, country: str, time_zone: str) -> datetime:
+    changes: dict[str, Any] = {"free_day_counts_from": "its_end", "country": country, "time_zone": time_zone}
+    return ends(start, n, "business_days", **changes)
+
+
+@pytest.mark.rule("R78")
+@pytest.mark.parametrize(
+    ("country", "time_zone", "start", "n", "end"),
+    [
+        # a working day: as ever
+        ("CN", "Asia/Shanghai", "2025-03-03T12:00", 5, "2025-03-10T12:00"),
+        ("CN", "Asia/Shanghai", "2025-03-07T23:59", 1, "2025-03-10T23:59"),
+        # Saturday, Sunday: the midnight after the next working day
+        ("CN", "Asia/Shanghai", "2025-03-08T00:00", 1, "2025-03-11T00:00"),
+        ("CN", "Asia/Shanghai", "2025-03-08T12:00", 1, "2025-03-11T00:00"),
+        ("CN", "Asia/Shanghai", "2025-03-09T09:00", 1, "2025-03-11T00:00"),
+        ("CN", "Asia/Shanghai", "2025-03-09T09:00", 5, "2025-03-15T00:00"),
+        # nothing takes no time, on a free day as well
+        ("CN", "Asia/Shanghai", "2025-03-09T09:00", 0, "2025-03-09T09:00"),
+        # a holiday, and a Saturday that is worked on
+        ("CN", "Asia/Shanghai", "2025-01-29T03:00", 1, "2025-02-06T00:00"),
+        ("CN", "Asia/Shanghai", "2025-02-08T12:00", 1, "2025-02-10T12:00"),
+        # the day is the one in the policy's zone
+        ("GB", "Europe/London", "2025-03-08T00:30", 1, "2025-03-11T00:00"),
+        # 1:30 is skipped on Sunday 30 March; 2:30 on 26 October comes twice; both are free, a month of data shows more
+        ("IL", "Europe/London", "2025-03-27T01:30", 1, "2025-03-30T02:00"),
+        ("IL", "Europe/Berlin", "2025-10-23T02:30", 1, "2025-10-26T02:30"),
+    ],
+)
+def test_business_days_that_begin_on_a_free_day_count_from_its_end(
+    country: str, time_zone: str, start: str, n: int, end: str
+) -> None:
+    zone = ZoneInfo(time_zone)
+    ended = whole(datetime.fromisoformat(start).replace(tzinfo=zone).astimezone(UTC), n, country, time_zone)
+    assert ended.astimezone(zone).replace(tzinfo=None) == datetime.fromisoformat(end)
+
+
+@pytest.mark.rule("R78")
+def test_an_hour_that_the_clocks_show_twice_counts_as_its_end_the_second_time() -> None:
+    zone = ZoneInfo("Europe/Berlin")  # from 3:00 back to 2:00 on Sunday 26 October 2025, which Israel works on
+    first, second = (datetime(2025, 10, 26, 2, 30, tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    assert [whole(start, 1, "IL", zone.key).astimezone(zone).isoformat() for start in (first, second)] == [
+        "2025-10-27T02:30:00+01:00",
+        "2025-10-27T03:00:00+01:00",
+    ]
+
+
+@pytest.mark.rule("R78")
+@given(
+    st.sampled_from(COUNTRIES),
+    st.sampled_from(ZONES),
+    INSTANTS,
+    st.timedeltas(timedelta(0), timedelta(days=4)),
+    st.integers(0, 12),
+)
+@settings(max_examples=150, deadline=None)
+def test_what_begins_later_never_ends_earlier(
+    country: str, time_zone: str, start: datetime, later: timedelta, n: int
+) -> None:
+    assert start <= whole(start, n, country, time_zone) <= whole(start + later, n, country, time_zone)
+
+
+@pytest.mark.rule("R78")
+@pytest.mark.parametrize(
+    ("country", "time_zone"),
+    [
+        ("CN", "Asia/Shanghai"),
+        ("IL", "Asia/Jerusalem"),
+        ("AE", "Africa/Cairo"),
+        ("US", "America/Havana"),
+        ("AU", "Australia/Lord_Howe"),
+        ("CL", "America/Santiago"),
+    ],
+)
+def test_step_by_step_through_a_year_no_end_goes_back(country: str, time_zone: str) -> None:
+    starts = [datetime(2024, 12, 30, tzinfo=UTC) + n * timedelta(minutes=37) for n in range(370 * 39)]
+    found = [whole(start, 1, country, time_zone) for start in starts]
+    assert found == sorted(found)
+
+
+@pytest.mark.rule("R78")
+def test_a_year_of_which_a_calendar_has_no_data_is_said() -> None:
+    policy = newest()[1]
+    assert calendar.unknown_years(policy, date(2025, 6, 1)) == []
+    assert calendar.unknown_years(policy, date(2091, 6, 1)) == [2091], "China sets its working days year by year"
+    assert calendar.unknown_years(policy, date(2091, 12, 1)) == [2091, 2092], "60 business days reach the next one"
+    for country in ("DE", "US", "GB"):  # theirs follow from the date, one of them now and then from a jubilee
+        assert calendar.unknown_years(policy.model_copy(update={"country": country}), date(2091, 12, 1)) == []
+    assert calendar.unknown_years(newest("demo")[1], date(2091, 6, 1)) == [], "it counts none"
+
+
+@pytest.mark.rule("R78")
+def test_a_service_and_the_linter_say_a_sentence_a_country() -> None:
+    [gap] = policies.gaps(KNOWN, date(2091, 12, 1))
+    assert gap.startswith("The calendar of CN has no data of 2091, 2092 yet")
+    assert policies.gaps(KNOWN, date(2025, 6, 1)) == []
 
 
 def test_several_durations_are_one_after_the_other() -> None:
