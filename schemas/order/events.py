@@ -229,7 +229,7 @@ class LinesFrozen(OrderEvent):
 
     dispute_id: DisputeId
     lines: tuple[FrozenLine, ...]
-    claimed_minor: PositiveMinor = Field(
+    claimed_minor: Minor = Field(
         description="the most that can be refunded, in minor units of the order's currency (R18b)"
     )
     buyer: Party

@@ -12,7 +12,7 @@ from services.order.lines import Disputed, Final, Held, Line, Released, claimabl
 from services.order.states import AwaitingShipment, CancelledOrder, Order, ShippedOrder
 from shared.kernel.decider import Refusal
 from shared.kernel.policies import Policies
-from shared.rules.refusals import NO_REPLACEMENTS, amount_exceeds, not_the, too_late
+from shared.rules.refusals import NO_REPLACEMENTS, beyond_claim, not_the, too_late
 
 NO_ORDER = Refusal("not_found", "There is no such order.")
 
@@ -42,6 +42,10 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
     chosen = _chosen(order.lines, claim)
     if isinstance(chosen, Refusal):
         return chosen
+    claimed_minor = sum(claimable_minor(line, quantity) for line, quantity in chosen)
+    too_much = beyond_claim(claim.terms, claimed_minor)
+    if too_much and too_much.code == "invalid":
+        return too_much
     if claim.actor is None or claim.actor.role != "buyer" or claim.actor.id != sale.buyer.id:
         return not_the("buyer")
     if claim.terms.kind == "replacement" and not policies.of(sale.policy).replacement:
@@ -59,9 +63,8 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
     hindrances = [hindrance for line, _ in chosen if (hindrance := _hindrance(line))]
     if hindrances:
         return min(hindrances, key=lambda hindrance: get_args(Code).index(hindrance.code))
-    claimed_minor = sum(claimable_minor(line, quantity) for line, quantity in chosen)
-    if claim.terms.refund_minor > claimed_minor:
-        return amount_exceeds(claimed_minor)
+    if too_much:
+        return too_much
     return events.LinesFrozen(
         dispute_id=claim.dispute_id,
         lines=tuple(

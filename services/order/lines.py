@@ -81,7 +81,7 @@ def split(lines: Sequence[tuple[Line, Disputed]], refund_minor: int) -> list[Set
     claims = [claimable_minor(line, disputed.quantity) for line, disputed in lines]
     claimed_minor = sum(claims)
     refund_minor = min(refund_minor, claimed_minor)  # whatever a dispute says: never more than was claimed
-    shares = [refund_minor * claim // claimed_minor for claim in claims]
+    shares = [refund_minor * claim // max(claimed_minor, 1) for claim in claims]  # gifts alone claim nothing (R76)
     odd_cents = refund_minor - sum(shares)
     shares = [share + (number < odd_cents) for number, share in enumerate(shares)]
     return [

@@ -81,7 +81,12 @@ class ShippedOrder:
 
     @property
     def protects(self) -> bool:
-        """There is money left that the end of protection would, or may, give to the seller."""
+        """There is a line left that the end of protection would, or may, give to the seller."""
+        return any(_is_protected(line) for line in self.lines)
+
+    @property
+    def secures_money(self) -> bool:
+        """What is left there is more than gifts (R76): nobody need be told of the end of nothing."""
         money = money_of(self.lines)
         return money.held_minor > 0 or money.disputed_minor > 0
 
@@ -111,7 +116,7 @@ def deadlines(order: Order | None) -> Iterable[Deadline[OrderDeadline]]:
         case AwaitingShipment():
             yield Deadline("processing_ends", order.sale.order_id, order.processing_ends_at)
         case ShippedOrder():
-            if order.reminder_at is not None and order.protects:
+            if order.reminder_at is not None and order.secures_money:
                 yield Deadline("protection_reminder", order.sale.order_id, order.reminder_at)
             if any(isinstance(line.standing, Held) for line in order.lines):
                 # Also long after protection: lines that come back then are released as soon as the bell rings.
@@ -191,6 +196,13 @@ def _evolve_shipped(order: ShippedOrder, event: Event) -> ShippedOrder:
             return replace(order, refunding=order.refunding - {event.settlement_id})
         case _:
             return order
+
+
+def _is_protected(line: Line) -> bool:
+    match line.standing:
+        case Held() | Disputed(was=Held()):
+            return True
+    return False
 
 
 def _frozen(line: Line, dispute_id: str, quantity: int) -> Line:
