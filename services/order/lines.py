@@ -18,6 +18,9 @@ class Held:
 class Released:
     """The seller's, but it may still be disputed (R7)."""
 
+    settlement_id: str
+    """Of the release: of what is left of that one the platform's part is reckoned (R69)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Disputed:
@@ -88,6 +91,11 @@ def split(lines: Sequence[tuple[Line, Disputed]], refund_minor: int) -> list[Set
         SettledLine(line_id=line.line_id, refund_minor=share, release_minor=line.amount_minor - share)
         for (line, _), share in zip(lines, shares, strict=True)
     ]
+
+
+def commission_minor(release_minor: int, commission_bps: int) -> int:
+    """The platform's part of a release, rounded down (R69)."""
+    return release_minor * commission_bps // 10_000
 
 
 def settlement_id(order_id: str, number: int) -> str:
