@@ -66,11 +66,12 @@ class OrderLine(Shape):
     line_id: Id = Field(description="new in its order")
     title: Label = Field(description="what was bought, for people")
     quantity: Annotated[int, Field(ge=1, le=1_000_000, description="pieces")]
-    amount_minor: PositiveMinor
+    amount_minor: Minor = Field(description="in minor units of the order's currency; 0: a gift (R76)")
 
 
 class Terms(Shape):
-    """What one side proposes. A refund of 0 exactly for `none`, which only the seller offers."""
+    """What one side proposes. A refund of 0 for `none`, which only the seller offers, and for the replacement of what
+    costs nothing (R76)."""
 
     kind: Literal["refund", "return_and_refund", "replacement", "none"] = Field(
         description="`return_and_refund`: the goods first, then the money (R51); `replacement`: a new parcel, or the "
@@ -79,9 +80,10 @@ class Terms(Shape):
     refund_minor: Minor
 
     @model_validator(mode="after")
-    def _nothing_exactly_for_none(self) -> Self:
-        if (self.kind == "none") != (self.refund_minor == 0):
-            raise ValueError("refund_minor is 0 exactly for the kind none")
+    def _nothing_for_none(self) -> Self:
+        must_name_money = self.kind in ("refund", "return_and_refund")
+        if (must_name_money and self.refund_minor == 0) or (self.kind == "none" and self.refund_minor > 0):
+            raise ValueError("refund_minor is 0 for the kind none, and else only for the replacement of a gift")
         return self
 
 
@@ -118,5 +120,5 @@ class FrozenLine(Shape):
 
     line_id: LineId
     quantity: Annotated[int, Field(ge=1, description="pieces that the claim is about")]
-    amount_minor: PositiveMinor = Field(description="of the whole line, in minor units of the order's currency")
+    amount_minor: Minor = Field(description="of the whole line, in minor units of the order's currency")
     released: bool = Field(description="its money is the seller's already: a refund is charged back to him (R7)")

@@ -76,5 +76,11 @@ def _count(history: OrderHistory, report: Report) -> None:
         sums = report.money[currency]
         for name in ("captured", "held", "disputed", "released", "refunded"):
             sums[name] += getattr(balance, name)
-        for name, kind in {"booked": "booked", "escrow": "escrow", "paid_out": "seller", "paid_back": "buyer"}.items():
+        for name, kind in {
+            "booked": "booked",
+            "escrow": "escrow",
+            "paid_out": "seller",
+            "paid_back": "buyer",
+            "commission": "platform",
+        }.items():
             sums[name] += books[kind]

@@ -49,6 +49,7 @@ FIELDS = frozenset(
     {
         *("status", "currency", "total_minor", "payment", "lines", "final", "actor", "code", "details", "visible_to"),
         *("settlement_id", "leg", "amount_minor", "refund_minor", "release_minor", "payout_minor", "chargeback_minor"),
+        *("commission_bps", "commission_minor", "commission_returned_minor"),
         *("held_minor", "disputed_minor", "dispute_id", "buyer_id", "seller_id", "provider_reference", "note"),
         *("claimed_minor", "offer_id", "terms", "by", "round", "outcome", "cause", "mediator_id", "question_id"),
         *("payment_key", "payment_id", "asking", "attempt", "attempts_max", "retryable"),

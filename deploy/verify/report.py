@@ -28,7 +28,7 @@ SHOWN_MAX = 20
 ORDERS = ("held", "disputed", "released", "refunded")
 Excuse = Literal["", "in flight", "parked for a fix", "with an operator", "expired"]
 """Why a violation is none: what is missing may come, or is past its retention."""
-BOOKS = {"escrow": "in escrow", "paid_out": "paid out", "paid_back": "paid back"}
+BOOKS = {"escrow": "in escrow", "paid_out": "paid out", "paid_back": "paid back", "commission": "commission"}
 
 
 def money(minor: int, currency: str) -> str:

@@ -9,7 +9,7 @@ from schemas.dispute.shapes import FiledEvidence, OfferNumber, Round, Side
 from schemas.example import BEA, BUYER, MEDIATOR, MIA, OPERATOR, PHOTO, PLATFORM, POLICY, SAM, SELLER, TERMS, fields
 from schemas.instants import Instant
 from schemas.mediation.shapes import Asked, DueBy, MediationStatus, Mediator, MediatorEmail, MediatorLocale, QuestionId
-from schemas.wire import STAMPED, Event, Id, Minor, PositiveMinor, Rejected, Repeated, Resumed, Role
+from schemas.wire import STAMPED, Event, Id, Minor, Rejected, Repeated, Resumed, Role
 
 
 class MediationEvent(Event):
@@ -59,7 +59,7 @@ class MediationOpened(CaseEvent):
     buyer: Party
     seller: Party
     policy: PolicyRef
-    claimed_minor: PositiveMinor = Field(description="the most that can be refunded (R18b)")
+    claimed_minor: Minor = Field(description="the most that can be refunded (R18b)")
     offers: tuple[Offer, ...]
     last_offer_id: OfferNumber = Field(description="the numbering of offers goes on from here")
     filed: tuple[FiledEvidence, ...] = Field(default=(), description="what either party has shown so far")

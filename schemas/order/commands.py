@@ -7,7 +7,7 @@ from pydantic import Field
 from schemas.common import Carrier, OrderLine, Party, Payment, TrackingNumber, TrackingStatus
 from schemas.example import BEA, BUYER, OPERATOR, PLATFORM, SAM, SELLER, fields
 from schemas.instants import Instant
-from schemas.order.shapes import Days
+from schemas.order.shapes import CommissionBps, Days
 from schemas.wire import Command, Currency, Id, Resume, Text
 
 
@@ -28,6 +28,7 @@ class Place(OrderCommand):
         lines=[{"line_id": "lamp", "title": "Desk lamp, brass", "quantity": 1, "amount_minor": 1_250}],
         payment={"payment_id": "pay-7f3a", "amount_minor": 1_250},
         policy="aliexpress",
+        commission_bps=500,
     )
 
     buyer: Party
@@ -36,6 +37,7 @@ class Place(OrderCommand):
     lines: Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=100)]
     payment: Payment
     policy: Annotated[Id, Field(description="by name; the order keeps its newest version for life (§9)")] = "aliexpress"
+    commission_bps: CommissionBps = 0
 
 
 class Cancel(OrderCommand):

@@ -17,7 +17,7 @@ from schemas.common import (
 )
 from schemas.example import BEA, BUYER, OPERATOR, PLATFORM, POLICY, SAM, SELLER, fields
 from schemas.instants import Instant
-from schemas.order.shapes import OrderStatus, ReleasedLine, SettledLine
+from schemas.order.shapes import CommissionBps, OrderStatus, ReleasedLine, SettledLine
 from schemas.wire import (
     DETAILS,
     STAMPED,
@@ -66,6 +66,7 @@ class Placed(OrderEvent):
         payment={"payment_id": "pay-7f3a", "amount_minor": 1_250},
         policy=POLICY,
         processing_ends_at="2026-03-09T09:00:00.000Z",
+        commission_bps=500,
     )
 
     buyer: Party
@@ -76,6 +77,7 @@ class Placed(OrderEvent):
     payment: Payment
     policy: PolicyRef
     processing_ends_at: Instant = Field(description="the seller ships at this instant at the latest")
+    commission_bps: CommissionBps = 0
 
 
 class Cancelled(OrderEvent):
@@ -229,7 +231,7 @@ class LinesFrozen(OrderEvent):
 
     dispute_id: DisputeId
     lines: tuple[FrozenLine, ...]
-    claimed_minor: PositiveMinor = Field(
+    claimed_minor: Minor = Field(
         description="the most that can be refunded, in minor units of the order's currency (R18b)"
     )
     buyer: Party
@@ -279,7 +281,7 @@ class LinesUnfrozen(OrderEvent):
 
 
 class LinesReleased(OrderEvent):
-    """`release_minor`, the sum of `lines`, is to be paid to the seller now."""
+    """`release_minor`, the sum of `lines`, is the seller's now: it is paid to him, but for `commission_minor` (R69)."""
 
     type = "order.lines_released.v1"
     example = fields(
@@ -287,6 +289,7 @@ class LinesReleased(OrderEvent):
         settlement_id="A-1001.s1",
         lines=[{"line_id": "lamp", "amount_minor": 1_250}],
         release_minor=1_250,
+        commission_minor=62,
         final=True,
         cause="dispute_cancelled",
         dispute_id="A-1001.d1",
@@ -295,6 +298,7 @@ class LinesReleased(OrderEvent):
     settlement_id: SettlementId
     lines: tuple[ReleasedLine, ...]
     release_minor: Minor = Field(description="to move now, in minor units of the order's currency")
+    commission_minor: Minor = Field(default=0, description="of that, the platform's: the rest is the payout (R69)")
     final: bool = Field(description="these lines can never be disputed again (R31, R44)")
     cause: Literal["receipt_confirmed", "protection_ended", "dispute_cancelled", "arbitration_cancelled"] = Field(
         description="R6, R2, R31, R44, in this order"
@@ -315,6 +319,8 @@ class Settled(OrderEvent):
         lines=[{"line_id": "lamp", "refund_minor": 900, "release_minor": 350}],
         payout_minor=350,
         chargeback_minor=0,
+        commission_minor=0,
+        commission_returned_minor=0,
     )
 
     settlement_id: SettlementId
@@ -322,18 +328,28 @@ class Settled(OrderEvent):
     refund_minor: Minor = Field(description="to the buyer, in minor units of the order's currency")
     release_minor: Minor = Field(description="to the seller, in minor units of the order's currency")
     lines: tuple[SettledLine, ...]
-    payout_minor: Minor = Field(description="from escrow to the seller now: his part of the lines that were held")
-    chargeback_minor: Minor = Field(description="from the seller's balance now: the refund of lines released before")
+    payout_minor: Minor = Field(
+        description="from escrow to the seller now: his part of the lines that were held, less `commission_minor`"
+    )
+    chargeback_minor: Minor = Field(
+        description="from the seller's balance now: the refund of lines released before, less "
+        "`commission_returned_minor`"
+    )
+    commission_minor: Minor = Field(default=0, description="from escrow to the platform now (R69)")
+    commission_returned_minor: Minor = Field(
+        default=0, description="from the platform to escrow now: its part of what was released before (R69)"
+    )
 
 
 class Completed(OrderEvent):
     """Nothing is held, disputed or being refunded. Totals of the order so far; a claim under R7 may reopen it."""
 
     type = "order.completed.v1"
-    example = fields(status="completed", refund_minor=900, release_minor=350)
+    example = fields(status="completed", refund_minor=900, release_minor=350, commission_minor=0)
 
     refund_minor: Minor = Field(description="to the buyer so far, in minor units of the order's currency")
     release_minor: Minor = Field(description="to the seller so far, in minor units of the order's currency")
+    commission_minor: Minor = Field(default=0, description="of `release_minor`, the platform's so far (R69)")
 
 
 class OrderRejected(Rejected):

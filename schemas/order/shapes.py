@@ -14,6 +14,11 @@ OrderStatus = Literal[
 Days = Annotated[int, Field(ge=1, le=3_650, description="days, as the order's policy counts them")]
 
 
+CommissionBps = Annotated[
+    int, Field(ge=0, le=10_000, description="the platform's part of every release, in hundredths of a percent (R69)")
+]
+
+
 class SettledLine(Shape):
     """How the money of one line was split."""
 

@@ -11,17 +11,17 @@ from schemas.policy import Policy
 from services.dispute import evidence
 from services.dispute.rulings import Cause, escalated
 from services.dispute.settling import settle
-from services.dispute.states import AwaitingSeller, Case, Negotiating, Open, stage
+from services.dispute.states import AwaitingSeller, Negotiating, Open, stage
 from shared.kernel.decider import Output, Refusal
 from shared.rules.calendar import after
-from shared.rules.refusals import NOT_WITHOUT_SETTLING, OWN_OFFER, amount_exceeds, no_offer, offer_superseded
+from shared.rules.refusals import NOT_WITHOUT_SETTLING, OWN_OFFER, beyond_claim, no_offer, offer_superseded
 
 
 def modify(dispute: Open, command: ModifyDispute, time: datetime, policy: Policy) -> list[Output]:
     """New terms are a new offer (R23)."""
     if refusal := evidence.too_much(dispute.case.filed, "buyer", stage(dispute), command.evidence):
         return [refusal]
-    if command.terms is not None and (refusal := _too_high(dispute.case, command.terms)):
+    if command.terms is not None and (refusal := beyond_claim(command.terms, dispute.case.claimed_minor)):
         return [refusal]
     modified = DisputeModified(
         dispute_id=command.dispute_id,
@@ -38,13 +38,9 @@ def modify(dispute: Open, command: ModifyDispute, time: datetime, policy: Policy
 
 def offer(dispute: Open, by: Side, terms: Terms, message: str | None, time: datetime, policy: Policy) -> list[Output]:
     """Replaces the same side's open offer; the seller's first one is his answer (R19, R20)."""
-    if refusal := _too_high(dispute.case, terms):
+    if refusal := beyond_claim(terms, dispute.case.claimed_minor):
         return [refusal]
     return [_made(dispute, by, terms, message, time, policy)]
-
-
-def _too_high(case: Case, terms: Terms) -> Refusal | None:
-    return None if terms.refund_minor <= case.claimed_minor else amount_exceeds(case.claimed_minor)
 
 
 def _made(dispute: Open, by: Side, terms: Terms, message: str | None, time: datetime, policy: Policy) -> OfferMade:

@@ -69,7 +69,8 @@ def contest_return(dispute: ReturnUnderway, command: ContestReturn) -> list[Outp
 
 def _in_money(claim: Offer) -> Offer:
     """What the buyer asks for once the goods that were to move did not set it right: no second time round."""
-    return claim.model_copy(update={"terms": Terms(kind="refund", refund_minor=claim.terms.refund_minor)})
+    money = claim.terms.refund_minor  # a gift's replacement has none, and stays what it asks for (R76)
+    return claim.model_copy(update={"terms": Terms(kind="refund", refund_minor=money)}) if money else claim
 
 
 def return_not_shipped(dispute: AwaitingReturn) -> list[Output]:

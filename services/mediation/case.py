@@ -270,7 +270,8 @@ def _opened(case: Case | None, event: MediationOpened) -> InRound:
 
 def _whole_claim(event: MediationOpened) -> Offer:
     """The claim is always among the open offers; were it not, the buyer would be judged by all he could ask."""
-    return Offer(offer_id=1, by="buyer", terms=Terms(kind="refund", refund_minor=event.claimed_minor))
+    kind: Literal["refund", "replacement"] = "refund" if event.claimed_minor else "replacement"  # of a gift (R76)
+    return Offer(offer_id=1, by="buyer", terms=Terms(kind=kind, refund_minor=event.claimed_minor))
 
 
 def _heard_from(case: InRound, event: QuestionAnswered | AnswerMissed) -> InRound:

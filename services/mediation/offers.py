@@ -11,7 +11,7 @@ from shared.rules.refusals import (
     NO_REPLACEMENTS,
     NOT_WITHOUT_SETTLING,
     OWN_OFFER,
-    amount_exceeds,
+    beyond_claim,
     no_offer,
     offer_superseded,
 )
@@ -26,8 +26,8 @@ def offer(case: Case, command: OfferSolution, policy: Policy) -> list[Output]:
         return [NO_REPLACEMENTS]
     if not isinstance(case, InRound):
         return [ROUND_OVER]
-    if terms.refund_minor > file.claimed_minor:
-        return [amount_exceeds(file.claimed_minor)]
+    if refusal := beyond_claim(terms, file.claimed_minor):
+        return [refusal]
     made = MediationOfferMade(
         dispute_id=file.dispute_id,
         offer_id=file.last_offer_id + 1,

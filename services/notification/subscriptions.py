@@ -31,8 +31,8 @@ def _arrived_or_lost(event: order.TrackingReported | dispute.ReturnReported) -> 
 
 
 def _ran_out(event: order.LinesReleased) -> bool:
-    """Every other cause is an act that has a letter of its own."""
-    return event.cause == "protection_ended"
+    """Every other cause is an act that has a letter of its own, and of gifts nobody is paid anything (R76)."""
+    return event.cause == "protection_ended" and event.release_minor > 0
 
 
 def _not_terms_alone(event: dispute.DisputeModified) -> bool:

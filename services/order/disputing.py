@@ -1,6 +1,6 @@
 """The conversation with the dispute service: may these lines be disputed, and how a dispute's money is split."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from schemas.common import FrozenLine
@@ -8,11 +8,21 @@ from schemas.dispute.events import DisputeClosed, DisputeRequested
 from schemas.instants import rfc3339
 from schemas.order import events, shapes
 from schemas.wire import Code, Event
-from services.order.lines import Disputed, Final, Held, Line, Released, claimable_minor, settlement_id, split
+from services.order.lines import (
+    Disputed,
+    Final,
+    Held,
+    Line,
+    Released,
+    claimable_minor,
+    commission_minor,
+    settlement_id,
+    split,
+)
 from services.order.states import AwaitingShipment, CancelledOrder, Order, ShippedOrder
 from shared.kernel.decider import Refusal
 from shared.kernel.policies import Policies
-from shared.rules.refusals import NO_REPLACEMENTS, amount_exceeds, not_the, too_late
+from shared.rules.refusals import NO_REPLACEMENTS, beyond_claim, not_the, too_late
 
 NO_ORDER = Refusal("not_found", "There is no such order.")
 
@@ -42,6 +52,10 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
     chosen = _chosen(order.lines, claim)
     if isinstance(chosen, Refusal):
         return chosen
+    claimed_minor = sum(claimable_minor(line, quantity) for line, quantity in chosen)
+    too_much = beyond_claim(claim.terms, claimed_minor)
+    if too_much and too_much.code == "invalid":
+        return too_much
     if claim.actor is None or claim.actor.role != "buyer" or claim.actor.id != sale.buyer.id:
         return not_the("buyer")
     if claim.terms.kind == "replacement" and not policies.of(sale.policy).replacement:
@@ -59,9 +73,8 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
     hindrances = [hindrance for line, _ in chosen if (hindrance := _hindrance(line))]
     if hindrances:
         return min(hindrances, key=lambda hindrance: get_args(Code).index(hindrance.code))
-    claimed_minor = sum(claimable_minor(line, quantity) for line, quantity in chosen)
-    if claim.terms.refund_minor > claimed_minor:
-        return amount_exceeds(claimed_minor)
+    if too_much:
+        return too_much
     return events.LinesFrozen(
         dispute_id=claim.dispute_id,
         lines=tuple(
@@ -133,7 +146,8 @@ def closed(order: Order | None, end: DisputeClosed) -> list[Event]:
             events.LinesReleased(
                 settlement_id=settlement,
                 lines=tuple(released),
-                release_minor=sum(line.amount_minor for line in released),
+                release_minor=(release_minor := sum(line.amount_minor for line in released)),
+                commission_minor=commission_minor(release_minor, order.sale.commission_bps),
                 final=True,
                 cause="dispute_cancelled" if end.outcome == "cancelled" else "arbitration_cancelled",
                 dispute_id=end.dispute_id,
@@ -141,6 +155,12 @@ def closed(order: Order | None, end: DisputeClosed) -> list[Event]:
         ]
     shares = split(disputed, end.refund_minor)
     released_before = {line.line_id for line, standing in disputed if isinstance(standing.was, Released)}
+    release_minor = sum(share.release_minor for share in shares if share.line_id not in released_before)
+    chargeback_minor = sum(share.refund_minor for share in shares if share.line_id in released_before)
+    commission = commission_minor(release_minor, order.sale.commission_bps)
+    returned = _commission_of(order, order.releases) - _commission_of(
+        order, order.releases_less({share.line_id: share.refund_minor for share in shares})
+    )
     return [
         events.Settled(
             settlement_id=settlement,
@@ -148,7 +168,14 @@ def closed(order: Order | None, end: DisputeClosed) -> list[Event]:
             refund_minor=sum(share.refund_minor for share in shares),
             release_minor=sum(share.release_minor for share in shares),
             lines=tuple(shares),
-            payout_minor=sum(share.release_minor for share in shares if share.line_id not in released_before),
-            chargeback_minor=sum(share.refund_minor for share in shares if share.line_id in released_before),
+            payout_minor=release_minor - commission,
+            chargeback_minor=chargeback_minor - returned,
+            commission_minor=commission,
+            commission_returned_minor=returned,
         )
     ]
+
+
+def _commission_of(order: ShippedOrder, releases: Mapping[str, int]) -> int:
+    """The platform's part of each release, as if no more than this had been released."""
+    return sum(commission_minor(left, order.sale.commission_bps) for left in releases.values())

@@ -12,7 +12,7 @@ from schemas.refund.events import RefundSettled
 from schemas.wire import MEDIATORS_KEY, Event
 from services.order import disputing
 from services.order.disputing import NO_ORDER
-from services.order.lines import Held, money_of, settlement_id
+from services.order.lines import Held, commission_minor, money_of, settlement_id
 from services.order.policy import disputable_until, extension_days_max, notice_at
 from services.order.states import (
     AwaitingShipment,
@@ -126,10 +126,17 @@ def _with_completion(order: Order | None, said: Sequence[Output]) -> Sequence[Ou
         return said  # it cannot be completed by this
     before: Order | None = order
     then = reduce(evolve, [output for output in said if isinstance(output, Event)], before)
-    if then is None or status(then) != "completed" or status(order) == "completed":
+    if not isinstance(then, ShippedOrder) or status(then) != "completed" or status(order) == "completed":
         return said
     money = money_of(then.lines)
-    return [*said, events.Completed(refund_minor=money.refunded_minor, release_minor=money.released_minor)]
+    return [
+        *said,
+        events.Completed(
+            refund_minor=money.refunded_minor,
+            release_minor=money.released_minor,
+            commission_minor=then.commission_minor,
+        ),
+    ]
 
 
 def _place(order: Order | None, wish: commands.Place, now: datetime, policies: Policies) -> Output:
@@ -157,6 +164,7 @@ def _place(order: Order | None, wish: commands.Place, now: datetime, policies: P
         payment=wish.payment,
         policy=reference,
         processing_ends_at=after(now, policy.processing, policy),
+        commission_bps=wish.commission_bps,
     )
 
 
@@ -234,7 +242,8 @@ def _release(order: ShippedOrder, cause: Literal["receipt_confirmed", "protectio
     return events.LinesReleased(
         settlement_id=settlement_id(order.sale.order_id, order.settlements + 1),
         lines=tuple(released),
-        release_minor=sum(line.amount_minor for line in released),
+        release_minor=(release_minor := sum(line.amount_minor for line in released)),
+        commission_minor=commission_minor(release_minor, order.sale.commission_bps),
         final=False,
         cause=cause,
     )

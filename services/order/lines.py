@@ -18,6 +18,9 @@ class Held:
 class Released:
     """The seller's, but it may still be disputed (R7)."""
 
+    settlement_id: str
+    """Of the release: of what is left of that one the platform's part is reckoned (R69)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Disputed:
@@ -81,13 +84,18 @@ def split(lines: Sequence[tuple[Line, Disputed]], refund_minor: int) -> list[Set
     claims = [claimable_minor(line, disputed.quantity) for line, disputed in lines]
     claimed_minor = sum(claims)
     refund_minor = min(refund_minor, claimed_minor)  # whatever a dispute says: never more than was claimed
-    shares = [refund_minor * claim // claimed_minor for claim in claims]
+    shares = [refund_minor * claim // max(claimed_minor, 1) for claim in claims]  # gifts alone claim nothing (R76)
     odd_cents = refund_minor - sum(shares)
     shares = [share + (number < odd_cents) for number, share in enumerate(shares)]
     return [
         SettledLine(line_id=line.line_id, refund_minor=share, release_minor=line.amount_minor - share)
         for (line, _), share in zip(lines, shares, strict=True)
     ]
+
+
+def commission_minor(release_minor: int, commission_bps: int) -> int:
+    """The platform's part of a release, rounded down (R69)."""
+    return release_minor * commission_bps // 10_000
 
 
 def settlement_id(order_id: str, number: int) -> str:

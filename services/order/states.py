@@ -1,7 +1,7 @@
 """What an order is, and how its own events make it so."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -34,6 +34,7 @@ class Sale:
     seller: Party
     currency: str
     policy: PolicyRef
+    commission_bps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,10 @@ class ShippedOrder:
     """Settlements whose refund is on its way to the buyer (R52)."""
     disputes: frozenset[str] = frozenset()
     """Every dispute its lines were ever frozen for."""
+    releases: Mapping[str, int] = field(default_factory=dict)
+    """Settlement id of a release whose lines may still be disputed -> what of it was not refunded since (R69)."""
+    commission_minor: int = 0
+    """The platform's by now."""
 
     def disputed(self, dispute_id: str) -> list[tuple[Line, Disputed]]:
         """The lines that this dispute holds."""
@@ -79,9 +84,23 @@ class ShippedOrder:
             if isinstance(line.standing, Disputed) and line.standing.dispute_id == dispute_id
         ]
 
+    def releases_less(self, refunds: Mapping[str, int]) -> Mapping[str, int]:
+        """What is left of each release once so much of these lines is refunded."""
+        left = dict(self.releases)
+        for line in self.lines:
+            match line.standing:
+                case Disputed(was=Released(settlement_id=settlement)) if line.line_id in refunds:
+                    left[settlement] -= refunds[line.line_id]
+        return left
+
     @property
     def protects(self) -> bool:
-        """There is money left that the end of protection would, or may, give to the seller."""
+        """There is a line left that the end of protection would, or may, give to the seller."""
+        return any(_is_protected(line) for line in self.lines)
+
+    @property
+    def secures_money(self) -> bool:
+        """What is left there is more than gifts (R76): nobody need be told of the end of nothing."""
         money = money_of(self.lines)
         return money.held_minor > 0 or money.disputed_minor > 0
 
@@ -111,7 +130,7 @@ def deadlines(order: Order | None) -> Iterable[Deadline[OrderDeadline]]:
         case AwaitingShipment():
             yield Deadline("processing_ends", order.sale.order_id, order.processing_ends_at)
         case ShippedOrder():
-            if order.reminder_at is not None and order.protects:
+            if order.reminder_at is not None and order.secures_money:
                 yield Deadline("protection_reminder", order.sale.order_id, order.reminder_at)
             if any(isinstance(line.standing, Held) for line in order.lines):
                 # Also long after protection: lines that come back then are released as soon as the bell rings.
@@ -132,7 +151,9 @@ def evolve(order: Order | None, event: Event) -> Order | None:
     match order, event:
         case None, events.Placed():
             return AwaitingShipment(
-                sale=Sale(event.order_id, event.buyer, event.seller, event.currency, event.policy),
+                sale=Sale(
+                    event.order_id, event.buyer, event.seller, event.currency, event.policy, event.commission_bps
+                ),
                 lines=tuple(Line(line.line_id, line.quantity, line.amount_minor) for line in event.lines),
                 processing_ends_at=event.processing_ends_at,
             )
@@ -178,19 +199,39 @@ def _evolve_shipped(order: ShippedOrder, event: Event) -> ShippedOrder:
         case events.LinesUnfrozen():
             return _changed(order, event.lines, _back)
         case events.LinesReleased():
-            standing = Final(refund_minor=0) if event.final else Released()
+            standing = Final(refund_minor=0) if event.final else Released(event.settlement_id)
             names = [line.line_id for line in event.lines]
             released = _changed(order, names, lambda line: replace(line, standing=standing))
-            return replace(released, settlements=order.settlements + 1)
+            return replace(
+                released,
+                settlements=order.settlements + 1,
+                releases=order.releases
+                if event.final
+                else {**order.releases, event.settlement_id: event.release_minor},
+                commission_minor=order.commission_minor + event.commission_minor,
+            )
         case events.Settled():
             refunds = {line.line_id: line.refund_minor for line in event.lines}
             settled = _changed(order, refunds, lambda line: replace(line, standing=Final(refunds[line.line_id])))
             refunding = order.refunding | {event.settlement_id} if event.refund_minor else order.refunding
-            return replace(settled, settlements=order.settlements + 1, refunding=refunding)
+            return replace(
+                settled,
+                settlements=order.settlements + 1,
+                refunding=refunding,
+                releases=order.releases_less(refunds),
+                commission_minor=order.commission_minor + event.commission_minor - event.commission_returned_minor,
+            )
         case RefundCompleted():
             return replace(order, refunding=order.refunding - {event.settlement_id})
         case _:
             return order
+
+
+def _is_protected(line: Line) -> bool:
+    match line.standing:
+        case Held() | Disputed(was=Held()):
+            return True
+    return False
 
 
 def _frozen(line: Line, dispute_id: str, quantity: int) -> Line:

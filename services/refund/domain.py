@@ -9,7 +9,7 @@ from schemas.payments.events import PaymentFailed, PaymentSettled
 from schemas.refund.commands import RefundResume, ResolveRefund, RetryRefund
 from schemas.refund.events import RefundOverdue, RefundRejected, RefundRepeated, RefundResumed
 from services.refund.calling import call_by_hand, done, failed, settled, time_is_up
-from services.refund.requesting import capture, movements, request
+from services.refund.requesting import book, capture, commission, movements, request
 from services.refund.states import (
     Called,
     Done,
@@ -59,15 +59,22 @@ def react(state: State | None, event: Foreign, now: datetime, policies: Policies
             if isinstance(state, Order):
                 return []  # an order is placed once
             captured = capture(event)
-            return [captured, *request(captured, state.movements if state else (), now, policies)]
+            return [
+                captured,
+                *request(captured, state.movements if state else (), now, policies),
+                *book(captured, state.commissions if state else ()),
+            ]
         case Cancelled() | LinesReleased() | Settled():
-            asked = movements(event)
+            asked, share = movements(event), commission(event)
             if isinstance(state, Order):
                 new = [movement for movement in asked if movement.payment_key not in state.legs]
-                return request(state.capture, new, now, policies)
+                unbooked = [share] if share and share.settlement_id not in state.commissions else []
+                return [*request(state.capture, new, now, policies), *book(state.capture, unbooked)]
             known = {movement.payment_key for movement in state.movements} if state else set()
             waiting = tuple(movement for movement in asked if movement.payment_key not in known)
-            return [MovementsNoted(movements=waiting)] if waiting else []
+            told = {one.settlement_id for one in state.commissions} if state else set()
+            unbooked = [share] if share and share.settlement_id not in told else []
+            return [MovementsNoted(movements=waiting, commissions=tuple(unbooked))] if waiting or unbooked else []
         case PaymentSettled():
             if isinstance(state, Order) and (leg := state.legs.get(event.payment_key)):
                 return settled(state.capture, leg, event)

@@ -1,15 +1,17 @@
 """The books: which money an event moves from which account to which (R22).
 
 Every entry is one pair of postings that sum to zero. An order's books always say: captured = in escrow + refunded +
-paid out, paid out less what was charged back. A refund of released money may leave escrow before the charge-back
-fills it (no leg waits for another), so a balance may be negative for a while.
+paid out + commission, paid out less what was charged back. A refund of released money may leave escrow before the
+charge-back fills it (no leg waits for another), so a balance may be negative for a while.
 """
 
 from datetime import datetime
 from typing import NamedTuple
 
 from schemas.refund.events import ChargedBack, PaidOut, RefundSettled
-from services.refund.states import Captured
+from services.refund.states import Captured, CommissionReturned, CommissionTaken
+
+COMMISSION = "platform:commission"
 
 
 class Entry(NamedTuple):
@@ -42,4 +44,8 @@ def entry(event: object) -> Entry | None:
             return Entry(event.currency, f"escrow:{event.order_id}", f"seller:{event.seller_id}", event.amount_minor)
         case ChargedBack():
             return Entry(event.currency, f"seller:{event.seller_id}", f"escrow:{event.order_id}", event.amount_minor)
+        case CommissionTaken():
+            return Entry(event.currency, f"escrow:{event.order_id}", COMMISSION, event.amount_minor)
+        case CommissionReturned():
+            return Entry(event.currency, COMMISSION, f"escrow:{event.order_id}", event.amount_minor)
     return None

@@ -7,7 +7,7 @@ from schemas.order.events import Cancelled, LinesReleased, Placed, Settled
 from schemas.payments.shapes import Leg
 from schemas.refund.events import RefundRequested
 from services.refund.calling import first_call
-from services.refund.states import Captured, Movement
+from services.refund.states import Captured, Commission, CommissionReturned, CommissionTaken, Movement
 from shared.kernel.decider import Output
 from shared.kernel.policies import Policies
 from shared.rules.calendar import after
@@ -32,7 +32,7 @@ def movements(event: Cancelled | LinesReleased | Settled) -> tuple[Movement, ...
         case Cancelled():
             amounts = {"refund": event.refund_minor}
         case LinesReleased():
-            amounts = {"payout": event.release_minor}
+            amounts = {"payout": event.release_minor - event.commission_minor}
         case Settled():
             amounts = {
                 "refund": event.refund_minor,
@@ -44,6 +44,26 @@ def movements(event: Cancelled | LinesReleased | Settled) -> tuple[Movement, ...
         for leg, amount_minor in amounts.items()
         if amount_minor > 0
     )
+
+
+def commission(event: Cancelled | LinesReleased | Settled) -> Commission | None:
+    """The platform's part of it; None: it has none (R69)."""
+    if isinstance(event, Cancelled):
+        return None
+    returned = event.commission_returned_minor if isinstance(event, Settled) else 0
+    if not event.commission_minor and not returned:
+        return None
+    return Commission(settlement_id=event.settlement_id, taken_minor=event.commission_minor, returned_minor=returned)
+
+
+def book(captured: Captured, commissions: Iterable[Commission]) -> list[Output]:
+    """Nobody is called: it is an entry of the ledger at once."""
+    booked: list[Output] = []
+    for one in commissions:
+        for model, minor in ((CommissionTaken, one.taken_minor), (CommissionReturned, one.returned_minor)):
+            if minor:
+                booked.append(model(settlement_id=one.settlement_id, currency=captured.currency, amount_minor=minor))
+    return booked
 
 
 def request(captured: Captured, new: Iterable[Movement], now: datetime, policies: Policies) -> list[Output]:

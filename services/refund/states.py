@@ -20,7 +20,7 @@ from schemas.refund.events import (
     ReviewNeeded,
 )
 from schemas.refund.shapes import ReviewReason, Stage
-from schemas.wire import Currency, Event, Id, PositiveMinor, PrivateEvent, Shape
+from schemas.wire import Currency, Event, Id, Minor, PositiveMinor, PrivateEvent, Shape
 from services.refund.policy import ATTEMPTS_MAX
 from shared.kernel.decider import Deadline
 
@@ -58,13 +58,45 @@ class Captured(PrivateEvent):
     policy: PolicyRef
 
 
+class Commission(Shape):
+    """What a settlement gives to the platform, and what it gives back (R69). No provider is called: it stays where it
+    is."""
+
+    settlement_id: Id
+    taken_minor: Minor
+    returned_minor: Minor
+
+
+class CommissionTaken(PrivateEvent):
+    """Part of a release is the platform's (R69): an entry of the ledger."""
+
+    type = "refund.commission_taken.v1"
+    example = fields(settlement_id="A-1001.s1", currency="EUR", amount_minor=35)
+
+    settlement_id: Id
+    currency: Currency
+    amount_minor: PositiveMinor
+
+
+class CommissionReturned(PrivateEvent):
+    """Money that was released is refunded, and with it the platform's part of it (R69): an entry of the ledger."""
+
+    type = "refund.commission_returned.v1"
+    example = fields(settlement_id="A-1001.s2", currency="EUR", amount_minor=30)
+
+    settlement_id: Id
+    currency: Currency
+    amount_minor: PositiveMinor
+
+
 class MovementsNoted(PrivateEvent):
     """Movements of an order that has not been heard to be placed: they wait for that."""
 
     type = "refund.movements_noted.v1"
-    example = fields(movements=[{"settlement_id": "A-1001.s1", "leg": "refund", "amount_minor": 900}])
+    example = fields(movements=[{"settlement_id": "A-1001.s1", "leg": "refund", "amount_minor": 900}], commissions=[])
 
     movements: tuple[Movement, ...]
+    commissions: tuple[Commission, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +159,16 @@ class UnplacedOrder:
     """Not heard to be placed; waits for the order service."""
 
     movements: tuple[Movement, ...]
+    commissions: tuple[Commission, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """`legs` by payment key."""
+    """`legs` by payment key; `commissions`: the settlements whose commission is booked."""
 
     capture: Captured
     legs: Mapping[str, Pending | Done]
+    commissions: frozenset[str] = frozenset()
 
 
 State = UnplacedOrder | Order
@@ -145,11 +179,13 @@ RefundDeadline = Literal["refund_retry", "refund_due"]
 def evolve(state: State | None, event: Event) -> State | None:
     match state, event:
         case UnplacedOrder(), MovementsNoted():
-            return UnplacedOrder(state.movements + event.movements)
+            return UnplacedOrder(state.movements + event.movements, state.commissions + event.commissions)
         case None, MovementsNoted():
-            return UnplacedOrder(event.movements)
+            return UnplacedOrder(event.movements, event.commissions)
         case _, Captured():
             return Order(event, {})
+        case Order(), CommissionTaken() | CommissionReturned():
+            return replace(state, commissions=state.commissions | {event.settlement_id})
         case Order(), RefundEvent():
             key = payment_key(event.settlement_id, event.leg)
             leg = _evolve_leg(state.legs.get(key), event)

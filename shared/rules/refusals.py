@@ -6,7 +6,7 @@ Codes in the contract's order of precedence (`schemas.wire.Code`); instants in `
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from schemas.common import Offer
+from schemas.common import Offer, Terms
 from schemas.instants import rfc3339
 from schemas.wire import Command, Role
 from shared.kernel.decider import Refusal, role_may
@@ -38,7 +38,16 @@ def too_late(lost_at: datetime) -> Refusal:
 
 
 def amount_exceeds(max_minor: int) -> Refusal:
-    return Refusal("amount_exceeds", "This is more than can be claimed.", {"max_minor": max_minor})
+    """Of what cost nothing no money comes back (R76)."""
+    message = "This is more than can be claimed." if max_minor else "This cost nothing: it can only be replaced."
+    return Refusal("amount_exceeds", message, {"max_minor": max_minor})
+
+
+def beyond_claim(terms: Terms, claimed_minor: int) -> Refusal | None:
+    """Terms name their money, up to what is claimed (R13); a replacement names none only of what cost nothing (R76)."""
+    if claimed_minor and terms.kind == "replacement" and not terms.refund_minor:
+        return Refusal("invalid", "A replacement names what is refunded if nothing is sent.")
+    return amount_exceeds(claimed_minor) if terms.refund_minor > claimed_minor else None
 
 
 def offer_superseded(current: Offer | None) -> Refusal:

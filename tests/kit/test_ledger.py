@@ -12,7 +12,7 @@ from schemas.refund.events import ChargedBack, PaidOut, RefundFailed, RefundSett
 from schemas.wire import Event
 from services import refund
 from services.refund.projection import Ledger
-from services.refund.states import Captured
+from services.refund.states import Captured, CommissionReturned, CommissionTaken
 from services.refund.store import PostgresLedgerTable
 from shared.runtime.postgres.database import connect
 from shared.runtime.postgres.migrate import migrate
@@ -68,6 +68,10 @@ def to_or_from_seller(model: type[PaidOut | ChargedBack], amount_minor: int) -> 
     )
 
 
+def commission(model: type[CommissionTaken | CommissionReturned], amount_minor: int) -> Event:
+    return model(order_id="order-1", settlement_id="s1", currency="EUR", amount_minor=amount_minor)
+
+
 async def write(connection: Any, events: Sequence[Event], first: int = 1) -> None:
     stored = [stored_event(event, position=position) for position, event in enumerate(events, first)]
     async with connection.transaction():
@@ -81,10 +85,12 @@ async def postings(connection: Any) -> list[tuple[str, str, int]]:
 
 async def test_the_money_of_an_order_is_found_where_it_is(database: Any) -> None:
     told = [
-        (captured(1000), (1000, 1000, 0, 0)),
-        (to_or_from_seller(PaidOut, 600), (1000, 400, 0, 600)),
-        (refunded(900), (1000, -500, 900, 600)),  # before the charge-back that will fill the escrow again
-        (to_or_from_seller(ChargedBack, 500), (1000, 0, 900, 100)),
+        (captured(1000), (1000, 1000, 0, 0, 0)),
+        (to_or_from_seller(PaidOut, 600), (1000, 400, 0, 600, 0)),
+        (commission(CommissionTaken, 60), (1000, 340, 0, 600, 60)),
+        (refunded(900), (1000, -560, 900, 600, 60)),  # before the charge-back that will fill the escrow again
+        (commission(CommissionReturned, 50), (1000, -510, 900, 600, 10)),
+        (to_or_from_seller(ChargedBack, 510), (1000, 0, 900, 90, 10)),
     ]
     for position, (event, where) in enumerate(told, 1):
         await write(database, [event], first=position)

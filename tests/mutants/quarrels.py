@@ -17,8 +17,8 @@ MUTANTS = (
     Mutant("a superseded offer is accepted", lambda: dispute, drop("__.offer_id != __.offer_id")),
     Mutant(
         "a seller may offer more than can be claimed",
-        lambda: dispute,
-        change("__a <= __c.claimed_minor", "__a <= sum(line.amount_minor for line in __c.lines)"),
+        lambda: negotiating.offer,
+        change("__f(__a, __c.claimed_minor)", "__f(__a, sum(line.amount_minor for line in __c.lines))"),
     ),
     Mutant(
         "repeating a claim gives the seller his time anew",

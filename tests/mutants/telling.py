@@ -150,7 +150,7 @@ MUTANTS = (
     Mutant(
         "terms may refund something and be called none",
         lambda: schemas,
-        change("(__k == 'none') != (__r == 0)", "__k != 'none' and __r == 0"),
+        drop("__.kind == 'none' and __.refund_minor > 0"),
     ),
     Mutant(
         "what is no field of a command is overlooked", lambda: wire.Shape.model_config, change("'forbid'", "'ignore'")

@@ -231,7 +231,7 @@ def _claim(mood: _Mood) -> dict[str, Any]:
         some = chance.sample(sorted(order.lines), chance.randint(1, len(order.lines)))
         lines = [{"line_id": one, "quantity": chance.choice((None, 1, order.lines[one][0]))} for one in some]
         most = sum(order.lines[one][1] // order.lines[one][0] for one in some)
-    terms = mood.terms(most)
+    terms = mood.terms(most) if most else {"kind": "replacement", "refund_minor": 0}  # of gifts alone
     goes_back = terms["kind"] == "return_and_refund" and mood.manner != "confused"
     reason = chance.choice(RECEIVED if goes_back else REASONS)
     again = mood.dispute and chance.random() < 0.1

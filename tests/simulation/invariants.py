@@ -74,8 +74,10 @@ def the_provider_moved_what_is_booked(played: "Played") -> Iterator[str]:
     for order_id, minor in played.captured.items():
         by_ledger = booked[order_id, "buyer"] + minor, booked[order_id, "seller"]
         really = moved[order_id, "buyer"], moved[order_id, "seller"]
-        if by_ledger != really or sum(really) != minor:
-            yield f"{order_id}: of {minor} buyer and seller got {by_ledger} by the ledger, and really {really}"
+        commission = booked[order_id, "platform"]
+        if by_ledger != really or sum(really) + commission != minor:
+            got = f"{by_ledger} by the ledger, and really {really}; commission is {commission}"
+            yield f"{order_id}: of {minor} buyer and seller got {got}"
 
 
 def _moved(played: "Played") -> Iterator[tuple[str, str, int]]:

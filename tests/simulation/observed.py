@@ -22,6 +22,8 @@ EVENT_OF = {
     ("escrow", "buyer"): "refund.settled.v1",
     ("escrow", "seller"): "refund.paid_out.v1",
     ("seller", "escrow"): "refund.charged_back.v1",
+    ("escrow", "platform"): "refund.commission_taken.v1",
+    ("platform", "escrow"): "refund.commission_returned.v1",
 }
 """(from, to) -> what an entry of the ledger follows from."""
 FOR_EVER = 10**15

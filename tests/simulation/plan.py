@@ -138,6 +138,11 @@ class Deal:
     refund_script: str
     payout_script: str
 
+    @property
+    def commission_bps(self) -> int:
+        """Drawn by what the order costs, so that nothing else of a seed is drawn anew."""
+        return (0, 333, 9_999, 10_000)[sum(minor for _, minor in self.lines) % 4]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -210,15 +215,20 @@ def _deal(chance: Random, policy: str) -> Deal:
     manners: tuple[Manner, ...] = ("honest", "honest", "honest", "confused", "greedy", "silent", "repeating")
     return Deal(
         policy=policy,
-        lines=tuple(
-            (chance.choice((1, 1, 3)), chance.choice((1, 10_00, 33_33, 99_99)))
-            for _ in range(chance.choice((1, 1, 2, 3)))
-        ),
+        lines=_wares(chance),
         buyer=chance.choice(manners),
         seller=chance.choice(manners),
         refund_script=_script(chance, policy),
         payout_script=_script(chance, policy),
     )
+
+
+def _wares(chance: Random) -> tuple[tuple[int, int], ...]:
+    """The third is a gift."""
+    drawn = [
+        (chance.choice((1, 1, 3)), chance.choice((1, 10_00, 33_33, 99_99))) for _ in range(chance.choice((1, 1, 2, 3)))
+    ]
+    return *drawn[:2], *((pieces, 0) for pieces, _ in drawn[2:])
 
 
 def _script(chance: Random, policy: str) -> str:

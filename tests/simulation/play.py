@@ -260,6 +260,7 @@ def _sale(order_id: str, deal: Deal) -> dict[str, Any]:
             "amount_minor": sum(minor for _, minor in deal.lines),
         },
         "policy": deal.policy,
+        "commission_bps": deal.commission_bps,
     }
 
 

@@ -1,6 +1,6 @@
 """The ledger has what was said, entry by entry (M3), and with it what the order service says of the money (M1)."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from deploy.verify.checks.movements import DONE, totals_by_leg
@@ -9,6 +9,10 @@ from deploy.verify.observation import Observation
 from deploy.verify.report import Violation
 
 CAPTURED = "refund.captured.v1"
+COMMISSION = "platform:commission"
+TAKEN, RETURNED = "refund.commission_taken.v1", "refund.commission_returned.v1"
+UNPUBLISHED = (CAPTURED, TAKEN, RETURNED)
+"""Entries that no event on a topic tells of: what the order service said is what they are compared with."""
 
 Postings = set[tuple[int, str, int]]
 """(side, account, amount in minor units)"""
@@ -22,11 +26,12 @@ def check(history: OrderHistory) -> Iterator[Violation]:
             yield history.violated("M3", f"{one} over {history.money(minor)} is not in the ledger", one)
         else:
             yield from _is_as_said(history, history.entries[id_], one.type, _pair(one, minor))
-    unsaid = [entry for entry in history.entries.values() if entry.type != CAPTURED and entry.id not in said]
+    unsaid = [entry for entry in history.entries.values() if entry.type not in UNPUBLISHED and entry.id not in said]
     for entry in unsaid:
         if entry.id not in history.later:
             yield history.missing("M3", entry, f"{entry} books {_shown(history, entry)}, but no event says so")
     yield from _is_captured(history)
+    yield from _is_shared(history)
     if not unsaid:  # or the ledger is ahead of what was read
         yield from _adds_up(history)
 
@@ -56,6 +61,28 @@ def _is_captured(history: OrderHistory) -> Iterator[Violation]:
         yield history.violated("M1", f"{captured}, and booked {len(captures)} times", captures[-1])
     elif placed is not None and not captures:
         yield history.missing("M1", placed, f"{captured}, and never booked", "refund")
+
+
+def _is_shared(history: OrderHistory) -> Iterator[Violation]:
+    """The platform's part of each release is booked, once, and given back with what is refunded later (R69)."""
+    escrow = f"escrow:{history.order_id}"
+    wanted: dict[tuple[str, int], list[Observation]] = defaultdict(list)
+    for one in history.said_by("order"):
+        for type_, name in ((TAKEN, "commission_minor"), (RETURNED, "commission_returned_minor")):
+            if one.type != "order.completed.v1" and (minor := one.data.get(name, 0)):
+                wanted[type_, minor].append(one)
+    for entry in (one for one in history.entries.values() if one.type in (TAKEN, RETURNED)):
+        minor = max(minor for _, _, minor in entry.data["postings"])
+        from_, to = (escrow, COMMISSION) if entry.type == TAKEN else (COMMISSION, escrow)
+        yield from _is_as_said(history, entry, entry.type, {(-1, from_, -minor), (1, to, minor)})
+        if not wanted[entry.type, minor]:
+            sentence = f"{entry} books {_shown(history, entry)}, but the order service asked for no such commission"
+            yield history.missing("M3", entry, sentence)
+        else:
+            wanted[entry.type, minor].pop(0)
+    for (_, minor), asked in wanted.items():
+        for one in asked:
+            yield history.missing("M1", one, f"commission {history.money(minor)} of {one} is not booked", "refund")
 
 
 def _is_as_said(history: OrderHistory, entry: Observation, type_: str, expected: Postings) -> Iterator[Violation]:
@@ -101,6 +128,7 @@ def _adds_up(history: OrderHistory) -> Iterator[Violation]:
         "held": history.balance.held,
         "disputed": history.balance.disputed,
         "on its way": under_way["refund"] + under_way["payout"] - under_way["chargeback"],
+        "commission not booked": history.balance.commission - books["platform"],
     }
     if books["escrow"] != sum(places.values()):
         words = " + ".join(f"{name} {history.money(minor)}" for name, minor in places.items())

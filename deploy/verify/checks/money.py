@@ -46,7 +46,8 @@ def _adds_up(history: OrderHistory) -> Iterator[Violation]:
 
 def _asked(history: OrderHistory) -> Iterator[Violation]:
     totals = totals_by_leg(history.movements.asked)
-    wanted = {"refunded": totals["refund"], "released": totals["payout"] - totals["chargeback"]}
+    paid_out = totals["payout"] - totals["chargeback"]
+    wanted = {"refunded": totals["refund"], "released": paid_out + history.balance.commission}
     for place, minor in wanted.items():
         if minor != getattr(history.balance, place):
             stands = history.money(getattr(history.balance, place))
@@ -94,9 +95,16 @@ def _done(history: OrderHistory) -> Iterator[Violation]:
     totals = totals_by_leg(done)
     left = totals["refund"] + totals["payout"]
     coming = {key: one for key, one in requested.items() if key not in done}
-    came = history.balance.captured + totals["chargeback"] + totals_by_leg(coming)["chargeback"]
+    came = (
+        history.balance.captured
+        - history.balance.commission
+        + totals["chargeback"]
+        + totals_by_leg(coming)["chargeback"]
+    )
     if left > came:
-        sentence = f"{history.money(left)} left, {history.money(came)} came in or is being charged back"
+        sentence = (
+            f"{history.money(left)} left, {history.money(came)} came in, less commission, or is being charged back"
+        )
         yield history.violated("M2", sentence)
 
 

@@ -15,6 +15,8 @@ LEGS = {
     "order.settled.v1": {"refund": "refund_minor", "payout": "payout_minor", "chargeback": "chargeback_minor"},
 }
 """What the order service wants moved: leg -> field of its amount."""
+RELEASED = "order.lines_released.v1"
+"""It tells what is the seller's; of that he is paid what is not commission (R69)."""
 DONE = {
     "refund.settled.v1": "refund_minor",
     "refund.paid_out.v1": "amount_minor",
@@ -44,10 +46,15 @@ class Movements(NamedTuple):
         asked = [(one, leg, field) for one in order for leg, field in LEGS.get(one.type, {}).items()]
         requested = [one for one in refund if one.type == "refund.requested.v1"]
         return Movements(
-            _by_key((f"{one.data['settlement_id']}/{leg}", one, one.data[field]) for one, leg, field in asked),
+            _by_key((f"{one.data['settlement_id']}/{leg}", one, _wanted(one, field)) for one, leg, field in asked),
             _by_key((key_of(one), one, one.data["amount_minor"]) for one in requested),
             _by_key((key_of(one), one, one.data[DONE[one.type]]) for one in refund if one.type in DONE),
         )
+
+
+def _wanted(one: Observation, field: str) -> int:
+    minor: int = one.data[field]
+    return minor - one.data.get("commission_minor", 0) if one.type == RELEASED else minor
 
 
 def _by_key(steps: Iterable[tuple[str, Observation, int]]) -> dict[str, Moving]:

@@ -19,10 +19,15 @@ class OrderBalance:
     disputed: int = 0
     released: int = 0
     refunded: int = 0
+    commission: int = 0
+    """Of what is released, the platform's (R69)."""
+    commission_bps: int = 0
+    releases: dict[str, int] = field(default_factory=dict)
+    """Settlement id of a release -> what of it was not refunded since."""
     currency: str = ""
     lines: dict[str, int] = field(default_factory=dict)
-    paid_out: set[str] = field(default_factory=set)
-    """Lines that were released and may still be disputed."""
+    paid_out: dict[str, str] = field(default_factory=dict)
+    """Lines that were released and may still be disputed -> by which settlement."""
     frozen: dict[str, str] = field(default_factory=dict)
     """Line -> its dispute."""
     final: set[str] = field(default_factory=set)
@@ -43,7 +48,7 @@ class OrderBalance:
                 if self.captured:
                     yield "placed twice"
                 self.lines = {line["line_id"]: line["amount_minor"] for line in data["lines"]}
-                self.currency = data["currency"]
+                self.currency, self.commission_bps = data["currency"], data.get("commission_bps", 0)
                 self.captured, self.held = data["payment"]["amount_minor"], sum(self.lines.values())
             case "order.cancelled.v1":
                 self.final.update(self.lines)
@@ -66,6 +71,9 @@ class OrderBalance:
                 if (data["refund_minor"], data["release_minor"]) != (self.refunded, self.released):
                     said = f"refunded {say(data['refund_minor'])}, released {say(data['release_minor'])}"
                     yield f"{type_} says {said}; it is {say(self.refunded)} and {say(self.released)}"
+                if data.get("commission_minor", 0) != self.commission:
+                    said = say(data.get("commission_minor", 0))
+                    yield f"{type_} says commission {said}; it is {say(self.commission)}"
                 if self.held or self.disputed:
                     yield f"completed with {say(self.held)} held and {say(self.disputed)} disputed"
 
@@ -99,11 +107,27 @@ class OrderBalance:
                 self.held -= minor
             else:
                 self.disputed -= minor
-            (self.final if data["final"] else self.paid_out).add(name)
+            if data["final"]:
+                self.final.add(name)
+            else:
+                self.paid_out[name] = data["settlement_id"]
         self.released += data["release_minor"]
+        if not data["final"]:
+            self.releases[data["settlement_id"]] = data["release_minor"]
+        yield from self._takes(data, self._of(data["release_minor"]), 0, say)
+
+    def _of(self, minor: int) -> int:
+        return minor * self.commission_bps // 10_000
+
+    def _takes(self, data: Mapping[str, Any], taken: int, returned: int, say: Callable[[int], str]) -> Iterator[str]:
+        said = data.get("commission_minor", 0), data.get("commission_returned_minor", 0)
+        self.commission += said[0] - said[1]
+        if said != (taken, returned):
+            words = f"commission {say(said[0])} and back {say(said[1])}"
+            yield f"{data['settlement_id']} says {words}; by its rate {say(taken)} and {say(returned)}"
 
     def _settles(self, data: Mapping[str, Any], say: Callable[[int], str]) -> Iterator[str]:
-        payout = chargeback = 0
+        payout = chargeback = returned = 0
         for line in data["lines"]:
             name, refund, release = line["line_id"], line["refund_minor"], line["release_minor"]
             if (owner := self.frozen.pop(name, "nothing")) != data["dispute_id"]:
@@ -115,11 +139,16 @@ class OrderBalance:
             if name in self.paid_out:
                 self.released -= refund
                 chargeback += refund
+                left = self.releases[self.paid_out[name]]
+                returned += self._of(left) - self._of(left - refund)
+                self.releases[self.paid_out[name]] = left - refund
             else:
                 self.disputed -= self.lines.get(name, 0)
                 self.released += release
                 payout += release
         self.refunded += data["refund_minor"]
+        yield from self._takes(data, self._of(payout), returned, say)
+        payout, chargeback = payout - self._of(payout), chargeback - returned
         if (payout, chargeback) != (data["payout_minor"], data["chargeback_minor"]):
             said = f"payout {say(data['payout_minor'])}, charge-back {say(data['chargeback_minor'])}"
             yield f"{data['settlement_id']} is to move {said}; by its lines {say(payout)} and {say(chargeback)}"

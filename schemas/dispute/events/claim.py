@@ -8,7 +8,7 @@ from schemas.common import DisputeId, Evidence, FrozenLine, Party, PolicyRef, Re
 from schemas.dispute.shapes import ChosenLine, ClaimReason, DisputeStatus, OfferNumber, Side
 from schemas.example import BEA, BUYER, PHOTO, POLICY, SAM, SELLER, TERMS, fields
 from schemas.instants import Instant
-from schemas.wire import DETAILS, STAMPED, Currency, Event, PositiveMinor, RefusalCode, RefusalMessage
+from schemas.wire import DETAILS, STAMPED, Currency, Event, Minor, RefusalCode, RefusalMessage
 
 
 class DisputeEvent(Event):
@@ -68,7 +68,7 @@ class DisputeOpened(DisputeEvent):
     )
 
     lines: tuple[FrozenLine, ...]
-    claimed_minor: PositiveMinor = Field(description="the most that can be refunded (R18b)")
+    claimed_minor: Minor = Field(description="the most that can be refunded (R18b)")
     terms: Terms
     offer_id: OfferNumber
     seller_answer_by: Instant = Field(description="if he has not answered by then, his silence is judged (C2)")

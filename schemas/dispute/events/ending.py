@@ -9,7 +9,7 @@ from schemas.dispute.events.claim import DisputeEvent
 from schemas.dispute.shapes import FiledEvidence, OfferNumber, Outcome, Round, Side
 from schemas.example import BEA, BUYER, PHOTO, POLICY, SAM, SELLER, TERMS, fields
 from schemas.instants import Instant
-from schemas.wire import Id, Minor, PositiveMinor
+from schemas.wire import Id, Minor
 
 
 class DisputeEscalated(DisputeEvent):
@@ -49,7 +49,7 @@ class DisputeEscalated(DisputeEvent):
     buyer: Party
     seller: Party
     policy: PolicyRef
-    claimed_minor: PositiveMinor = Field(description="the most that can be refunded (R18b)")
+    claimed_minor: Minor = Field(description="the most that can be refunded (R18b)")
     offers: tuple[Offer, ...]
     last_offer_id: OfferNumber = Field(description="the numbering of offers goes on from here")
     evidence_ids: tuple[Id, ...] = Field(default=(), description="all that were filed so far, by either party")

@@ -7,7 +7,7 @@ from schemas.dispute.events.claim import DisputeEvent
 from schemas.dispute.shapes import ContestReason, Outcome
 from schemas.example import BUYER, PHOTO, PLATFORM, SELLER, fields
 from schemas.instants import Instant
-from schemas.wire import PositiveMinor
+from schemas.wire import Minor, PositiveMinor
 
 
 class ReturnAwaited(DisputeEvent):
@@ -93,7 +93,7 @@ class ReplacementAwaited(DisputeEvent):
     )
 
     basis: Outcome = Field(description="why: what the dispute will be closed as if nothing is shipped")
-    refund_minor: PositiveMinor = Field(description="if nothing is shipped, in minor units of the order's currency")
+    refund_minor: Minor = Field(description="if nothing is shipped, in minor units of the order's currency")
     replacement_ship_by: Instant = Field(description="the seller ships at this instant at the latest")
 
 
