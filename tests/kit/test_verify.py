@@ -533,6 +533,7 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
     # everybody acts for himself, and in time
     ("D2", "o-5", changed("order.cancelled.v1", "o-5", **A_THIEF), "by the buyer thief, who is buyer-o-5"),
     ("D2", "o-1", changed("dispute.requested.v1", "o-1", **A_THIEF), "by the buyer thief, who is buyer-o-1"),
+    ("D2", "o-7", changed("mediation.decided.v1", "o-7", mediator_id="seller-o-7"), "whose own case it is"),
     (
         "D2",
         "o-6",
