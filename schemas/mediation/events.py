@@ -43,6 +43,7 @@ class MediationOpened(CaseEvent):
         seller=SAM,
         policy=POLICY,
         claimed_minor=1_250,
+        received=True,
         offers=[{"offer_id": 1, "by": "buyer", "terms": TERMS}],
         last_offer_id=1,
         mediator_due_by="2026-04-10T08:00:00.000Z",
@@ -60,6 +61,9 @@ class MediationOpened(CaseEvent):
     seller: Party
     policy: PolicyRef
     claimed_minor: PositiveMinor = Field(description="the most that can be refunded (R18b)")
+    received: bool | None = Field(
+        default=None, description="whether anything arrived: what never came is not sent back (R73); null: not told"
+    )
     offers: tuple[Offer, ...]
     last_offer_id: OfferNumber = Field(description="the numbering of offers goes on from here")
     filed: tuple[FiledEvidence, ...] = Field(default=(), description="what either party has shown so far")

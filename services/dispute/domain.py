@@ -39,6 +39,7 @@ from schemas.policy import Policy
 from schemas.wire import Role
 from services.dispute import cancelling, evidence, negotiating, opening, returning, rulings
 from services.dispute.cancelling import Cancellable
+from services.dispute.evolving import evolve
 from services.dispute.states import (
     AwaitingReplacement,
     AwaitingReturn,
@@ -58,14 +59,13 @@ from services.dispute.states import (
     RequestedDispute,
     ReturnUnderway,
     deadlines,
-    evolve,
     stamp,
 )
 from services.dispute.subscriptions import SUBSCRIPTIONS, Foreign
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
 from shared.kernel.policies import Policies
 from shared.rules.evidence import reject_evidence
-from shared.rules.refusals import NO_REPLACEMENTS, NOTHING_IS_THE_SELLERS, too_late, who_may
+from shared.rules.refusals import NEVER_CAME, NO_REPLACEMENTS, NOTHING_IS_THE_SELLERS, too_late, who_may
 
 NOTHING = Terms(kind="none", refund_minor=0)
 WRONG_STATE = Refusal("wrong_state", "This is not possible in the dispute's present state.")
@@ -201,7 +201,7 @@ def _shown(command: Act) -> Sequence[Evidence]:
 
 
 def _senseless(dispute: Dispute, command: Act) -> Refusal | None:
-    """What the buyer says he has not received cannot be sent back (R12)."""
+    """What the buyer says he has not received cannot be sent back (R73)."""
     match dispute:
         case Refused():
             return None
@@ -219,7 +219,7 @@ def _senseless(dispute: Dispute, command: Act) -> Refusal | None:
             return None
     if received or terms.kind != "return_and_refund":
         return None
-    return Refusal("invalid", "What was not received cannot be sent back.")
+    return NEVER_CAME
 
 
 def _people(dispute: Dispute) -> Mapping[Role, Collection[str]]:

@@ -109,7 +109,7 @@ def no_agreement(dispute: Open) -> list[Output]:
 def _open_offers(dispute: Open) -> tuple[Offer, ...]:
     """One a side; each may still be accepted in mediation (R45)."""
     match dispute:
-        case Negotiating():
-            return dispute.case.claim, dispute.seller_offer
-        case AwaitingSeller():
+        case Negotiating(seller_offer=Offer() as seller_offer):
+            return dispute.case.claim, seller_offer
+        case _:
             return (dispute.case.claim,)

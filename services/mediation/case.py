@@ -78,6 +78,8 @@ class CaseFile:
     seller: Party
     policy: PolicyRef
     claimed_minor: int
+    received: bool
+    """Whether anything arrived that could be sent back (R73)."""
     claim: Offer
     """The buyer's open offer: his current terms."""
     last_offer_id: int
@@ -89,7 +91,7 @@ class CaseFile:
 
     @property
     def on_claim(self) -> Ruling:
-        return on_claim(self.claim.terms, returnable=not self.return_contested)
+        return on_claim(self.claim.terms, returnable=self.received and not self.return_contested)
 
     @property
     def owners(self) -> Mapping[str, Side]:
@@ -264,6 +266,7 @@ def _opened(case: Case | None, event: MediationOpened) -> InRound:
         seller=event.seller,
         policy=event.policy,
         claimed_minor=event.claimed_minor,
+        received=event.received is not False,
         claim=open_offer(event.offers, "buyer") or _whole_claim(event),
         last_offer_id=event.last_offer_id,
         return_contested=event.cause == "return_contested" or (before is not None and before.return_contested),

@@ -14,7 +14,17 @@ from schemas.dispute.events import (
     ReturnAwaited,
 )
 from schemas.wire import Message
-from tests.domain.dispute_desk import BUYER, CLAIMED_MINOR, SELLER, desk_in, goods_back, photo, refund, rejection
+from tests.domain.dispute_desk import (
+    BUYER,
+    CLAIMED_MINOR,
+    SELLER,
+    DisputeDesk,
+    desk_in,
+    goods_back,
+    photo,
+    refund,
+    rejection,
+)
 from tests.domain.table import NOON, outcome
 
 
@@ -161,7 +171,19 @@ def test_a_default_is_decided_like_a_verdict(cause: str, refund_minor: int, outc
     assert (closed.outcome, closed.refund_minor) == (outcome_, refund_minor)
 
 
+@pytest.mark.rule("R73")
+def test_what_never_came_is_not_sent_back_though_mediation_was_not_told_of_it() -> None:
+    desk = DisputeDesk()
+    desk.open(received=False, reason="not_received")
+    desk.reject()
+    (escalated,) = desk.escalate()
+    assert escalated.received is False  # type: ignore[attr-defined]
+    assert not decision(desk.decide(refund_minor=400, return_required=True)).return_required
+    assert closing(desk.past("appeal_window")).refund_minor == 400
+
+
 @pytest.mark.rule("R46")
+@pytest.mark.rule("R73")
 def test_nothing_is_sent_back_for_nothing() -> None:
     decided = decision(desk_in("in_mediation").decide(refund_minor=0, return_required=True))
     assert not decided.return_required

@@ -160,7 +160,34 @@ def test_a_decision_never_gives_more_than_was_disputed() -> None:
     assert refusal(room.decide(CLAIMED_MINOR + 1)) == ("amount_exceeds", {"max_minor": CLAIMED_MINOR})
 
 
+@pytest.mark.rule("R73")
+@pytest.mark.parametrize("path", ["seeking", "assigned", "assigned>decided", "assigned>decided>appealed", "cancelled"])
+def test_what_never_came_is_not_sent_back_by_whomever(path: str) -> None:
+    room = room_at(path, received=False)
+    for said in (room.offer(1, "return_and_refund"), room.decide(1, return_required=True)):
+        assert refusal(said)[0] == "invalid"
+
+
+@pytest.mark.rule("R73")
+def test_of_what_never_came_the_money_is_decided_and_agreed_as_ever() -> None:
+    assert outcome(room_at("assigned", received=False).decide(1)) == "decided+seat"
+    assert outcome(room_at("assigned", received=False).offer(1)) == "offer_made"
+    (opened, *_) = Room(received=False).escalate()
+    assert isinstance(opened, MediationOpened)
+    assert opened.received is False
+    appealed = room_at("assigned>decided", received=False).appeal()[0]
+    assert appealed.received is False  # type: ignore[attr-defined]
+
+
+@pytest.mark.rule("R73")
+def test_an_older_dispute_service_does_not_say_whether_anything_came() -> None:
+    room = room_at("assigned", received=None)
+    assert outcome(room.offer(1, "return_and_refund")) == "offer_made"
+    assert outcome(room.decide(1, return_required=True)) == "decided+seat"
+
+
 @pytest.mark.rule("R46")
+@pytest.mark.rule("R73")
 def test_nothing_is_sent_back_for_nothing() -> None:
     with pytest.raises(ValidationError, match="nothing is sent back"):
         room_at("assigned").decide(0, return_required=True)

@@ -159,7 +159,13 @@ MUTANTS = (
         lambda: mediation_commands.AssignMediator,
         change("frozenset({'operator'})", "frozenset({'operator', 'platform'})"),
     ),
-    Mutant("the case of a mediator who did not act waits for nobody", lambda: seating.overdue, drop("_wanted(...)")),
+    Mutant("the case of a mediator who did not act waits for nobody", lambda: seating.overdue, drop("_still_wanted(...)")),
+    Mutant("an operator may seat the seller", lambda: seating.assign, drop("if __ in __.parties: ...")),
+    Mutant(
+        "of what never came a mediator may ask the return",
+        lambda: deciding.decide,
+        drop("if __ and not __.received: ..."),
+    ),
     Mutant("a closed round keeps its seat", lambda: seating.ended, drop("_taken(...)")),
     Mutant("a mediator gets one case more than he has room for", lambda: mediation, flip("__ < __.capacity")),
     Mutant(

@@ -31,6 +31,7 @@ class DisputeEscalated(DisputeEvent):
         seller=SAM,
         policy=POLICY,
         claimed_minor=1_250,
+        received=True,
         offers=[{"offer_id": 1, "by": "buyer", "terms": TERMS}],
         last_offer_id=1,
         evidence_ids=["e1"],
@@ -50,6 +51,9 @@ class DisputeEscalated(DisputeEvent):
     seller: Party
     policy: PolicyRef
     claimed_minor: PositiveMinor = Field(description="the most that can be refunded (R18b)")
+    received: bool | None = Field(
+        default=None, description="whether anything arrived: what never came is not sent back (R73); null: not told"
+    )
     offers: tuple[Offer, ...]
     last_offer_id: OfferNumber = Field(description="the numbering of offers goes on from here")
     evidence_ids: tuple[Id, ...] = Field(default=(), description="all that were filed so far, by either party")
