@@ -5,19 +5,16 @@ from datetime import datetime
 
 from schemas.common import Offer
 from schemas.dispute import events
-from schemas.wire import Actor, Event
-from services.dispute.states import (
+from services.dispute.case import (
     AwaitingReplacement,
     AwaitingReturn,
     AwaitingSeller,
     Case,
     ClosedDispute,
     DecidedDispute,
-    DisputableUntilMoved,
     Dispute,
     DisputeDeadline,
     DisputeEvidenceNoted,
-    Disputes,
     FiledInStage,
     InMediation,
     Negotiating,
@@ -35,28 +32,7 @@ from services.dispute.states import (
 )
 
 
-def evolve(disputes: Disputes | None, event: Event) -> Disputes | None:
-    known = disputes or {}
-    match event:
-        case DisputableUntilMoved():
-            return {
-                dispute_id: dispute
-                if isinstance(dispute, RequestedDispute | Refused | ClosedDispute)
-                else replace(dispute, case=replace(dispute.case, disputable_until=event.disputable_until))
-                for dispute_id, dispute in known.items()
-            }
-        case events.DisputeRequested(actor=Actor(id=buyer_id)):
-            filed = tuple(FiledInStage(one.evidence_id, "buyer", "negotiation") for one in event.evidence)
-            return {**known, event.dispute_id: RequestedDispute(buyer_id, event.received, event.terms, filed)}
-        case DisputeEvidenceNoted() if event.dispute_id in known:
-            return {**known, event.dispute_id: _noted(known[event.dispute_id], event)}
-        case events.DisputeEvent() if event.dispute_id in known:
-            return {**known, event.dispute_id: _next(known[event.dispute_id], event)}
-        case _:
-            return disputes
-
-
-def _next(dispute: Dispute, event: events.DisputeEvent) -> Dispute:
+def moved(dispute: Dispute, event: events.DisputeEvent) -> Dispute:
     match dispute:
         case RequestedDispute():
             return _answered(dispute, event)
@@ -120,14 +96,16 @@ def _proceeded(dispute: Opened, event: events.DisputeEvent) -> Dispute:
         case events.EvidenceAdded():
             return file(dispute, event.by, event.evidence)
         case events.OfferAccepted():
-            agreed = Offer(offer_id=event.offer_id, by="buyer", terms=event.terms)
-            last = max(case.last_offer_id, event.offer_id)
+            agreed = Offer(offer_id=event.offer_id, by="seller" if event.by == "buyer" else "buyer", terms=event.terms)
+            last = max(case.last_offer_id, event.offer_id, event.last_offer_id or 0)
             return replace(dispute, case=replace(_answer(case), claim=agreed, last_offer_id=last))
         case events.DisputeEscalated():
             claim = next((offer for offer in event.offers if offer.by == "buyer"), case.claim)
-            return InMediation(replace(case, round=event.round, claim=claim))
+            last = max(case.last_offer_id, event.last_offer_id)
+            return InMediation(replace(case, round=event.round, claim=claim, last_offer_id=last))
         case events.DisputeDecided():
-            case = replace(_started(case, "appeal_window", event.appeal_until), decided=True)
+            last = max(case.last_offer_id, event.last_offer_id or 0)
+            case = replace(_started(case, "appeal_window", event.appeal_until), decided=True, last_offer_id=last)
             return DecidedDispute(case, ruling(event.refund_minor, event.return_required), outcome(event))
         case events.DisputeAppealed():
             reviewed = InMediation(replace(case, round=event.round, appealed=True))
@@ -143,7 +121,7 @@ def _proceeded(dispute: Opened, event: events.DisputeEvent) -> Dispute:
         case events.ReturnReported() if isinstance(dispute, ReturnUnderway):
             case = _started(case, "return_confirm", event.return_confirm_by)
             delivered = dispute.delivered or event.tracking_status == "delivered"
-            return replace(dispute, case=case, delivered=delivered)
+            return replace(dispute, case=case, delivered=delivered, carrier_says=event.tracking_status)
         case events.ReturnContested():
             return file(replace(dispute, case=replace(case, return_contested=True)), "seller", event.evidence)
         case events.ReplacementAwaited():
@@ -157,7 +135,7 @@ def _proceeded(dispute: Opened, event: events.DisputeEvent) -> Dispute:
             return dispute
 
 
-def _noted(dispute: Dispute, event: DisputeEvidenceNoted) -> Dispute:
+def noted(dispute: Dispute, event: DisputeEvidenceNoted) -> Dispute:
     if isinstance(dispute, RequestedDispute | Refused):
         return dispute
     filed = tuple(FiledInStage(one.evidence_id, one.by, stage(dispute)) for one in event.filed)

@@ -5,13 +5,19 @@ from datetime import datetime
 from schemas.common import Offer, Terms
 from schemas.dispute.commands import AcceptOffer, Escalate, ModifyDispute
 from schemas.dispute.events import DisputeModified, OfferAccepted, OfferMade
-from schemas.dispute.shapes import REASONS_NOT_RECEIVED, Side
+from schemas.dispute.shapes import REASONS_NOT_RECEIVED, EscalationCause, Side
 from schemas.instants import rfc3339
 from schemas.policy import Policy
 from services.dispute import evidence
-from services.dispute.rulings import Cause, escalated
+from services.dispute.case import (
+    AwaitingSeller,
+    Case,
+    Negotiating,
+    Open,
+    stage,
+)
+from services.dispute.rulings import escalated
 from services.dispute.settling import settle
-from services.dispute.states import AwaitingSeller, Case, Negotiating, Open, stage
 from shared.kernel.decider import Output, Refusal
 from shared.rules.calendar import after
 from shared.rules.refusals import NOT_WITHOUT_SETTLING, OWN_OFFER, amount_exceeds, no_offer, offer_superseded
@@ -79,7 +85,13 @@ def accept(dispute: Open, command: AcceptOffer, by: Side, time: datetime, policy
         return [offer_superseded(theirs)]
     if command.expect not in (None, "settled_on_offer"):
         return [NOT_WITHOUT_SETTLING]
-    accepted = OfferAccepted(dispute_id=command.dispute_id, offer_id=theirs.offer_id, by=by, terms=theirs.terms)
+    accepted = OfferAccepted(
+        dispute_id=command.dispute_id,
+        offer_id=theirs.offer_id,
+        by=by,
+        terms=theirs.terms,
+        last_offer_id=dispute.case.last_offer_id,
+    )
     return [accepted, *settle(dispute.case, theirs.terms, "offer_accepted", time, policy)]
 
 
@@ -91,7 +103,7 @@ def escalate(dispute: Open, command: Escalate, time: datetime) -> list[Output]:
     if time < available_at:
         details = {"available_at": rfc3339(available_at)}
         return [Refusal("too_early", "The seller still has time to answer.", details)]
-    cause: Cause = "rejected" if isinstance(dispute, Negotiating) else "window"
+    cause: EscalationCause = "rejected" if isinstance(dispute, Negotiating) else "window"
     return [escalated(dispute.case, _open_offers(dispute), "buyer", cause, command.statement)]
 
 

@@ -33,6 +33,7 @@ def decide(case: Case, command: Decide) -> list[Output]:
         rationale=command.rationale,
         rules=command.rules,
         evidence_ids=command.evidence_ids,
+        last_offer_id=file.last_offer_id,
     )
     return ended(case, decided)
 
@@ -65,5 +66,6 @@ def default(case: InRound, judgement: Judgement) -> list[Output]:
         refund_minor=judgement.ruling.refund_minor,
         return_required=judgement.ruling.return_required,
         effect=judgement.effect,
+        last_offer_id=case.file.last_offer_id,
     )
     return ended(case, defaulted)

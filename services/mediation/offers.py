@@ -55,7 +55,11 @@ def accept(case: Case, command: AcceptSolution) -> list[Output]:
     if command.expect not in (None, "settled_on_offer"):
         return [NOT_WITHOUT_SETTLING]
     accepted = MediationOfferAccepted(
-        dispute_id=case.file.dispute_id, offer_id=theirs.offer_id, by=by, terms=theirs.terms
+        dispute_id=case.file.dispute_id,
+        offer_id=theirs.offer_id,
+        by=by,
+        terms=theirs.terms,
+        last_offer_id=case.file.last_offer_id,
     )
     return ended(case, accepted)
 

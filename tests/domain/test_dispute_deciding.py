@@ -199,9 +199,10 @@ def test_the_window_counts_from_the_decision_and_the_return_from_its_end() -> No
     assert awaited.return_ship_by == desk.now + timedelta(days=10)
 
 
+@pytest.mark.rule("R82")
 def test_numbering_goes_on_after_mediation() -> None:
     desk = desk_in("in_mediation")
-    desk.agree(goods_back(600), offer_id=7)
+    desk.agree(goods_back(600), offer_id=7)  # the seller's solution
     desk.ship_return()
     escalated = desk.contest()[1]
-    assert (escalated.offers[0].offer_id, escalated.last_offer_id) == (7, 7)  # type: ignore[attr-defined]
+    assert (escalated.offers[0].offer_id, escalated.last_offer_id) == (8, 8)  # type: ignore[attr-defined]

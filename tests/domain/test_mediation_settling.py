@@ -61,6 +61,16 @@ def test_nobody_accepts_his_own_offer_and_an_offer_never_made_is_not_found() -> 
     assert refusal(room.accept(4, BUYER))[0] == "not_found"
 
 
+@pytest.mark.rule("R82")
+def test_a_round_ends_with_the_number_that_offers_go_on_from() -> None:
+    for said in (
+        room_at("assigned>solution").decide(),
+        room_at("assigned>solution").accept(3),
+        room_at("assigned>solution").ring_after("mediation_max"),
+    ):
+        assert {getattr(message, "last_offer_id", None) for message in said} - {None} == {3}
+
+
 @pytest.mark.rule("R29")
 def test_accepting_with_another_expectation_moves_nothing() -> None:
     room = room_at("assigned")
