@@ -176,6 +176,18 @@ class ShipReturn(DisputeCommand):
     tracking_number: TrackingNumber
 
 
+class CorrectReturnTracking(DisputeCommand):
+    """The number of the return was wrong; possible until it is delivered (R71). Answered by
+    `dispute.return_tracking_corrected`."""
+
+    type = "dispute.correct_return_tracking.v1"
+    by = frozenset({"buyer"})
+    example = fields(actor=BUYER, carrier="Post", tracking_number="RR123456794DE")
+
+    carrier: Carrier
+    tracking_number: TrackingNumber
+
+
 class ReportReturn(DisputeCommand):
     """What the carrier says happened to the return, and when. Answered by `dispute.return_reported`."""
 
@@ -184,7 +196,8 @@ class ReportReturn(DisputeCommand):
     example = fields(actor=PLATFORM, status="delivered", at="2026-03-16T10:20:00.000Z")
 
     status: TrackingStatus = Field(
-        description="where the return is; at the first `delivered` the seller's time to look at it begins anew (R51)"
+        description="where the return is; at the first `delivered` the seller's time to look at it begins anew (R51); "
+        "while it is `returned` or `failed` his silence leads to a mediator (R71)"
     )
     at: Instant = Field(description="when that was, as the carrier says")
 

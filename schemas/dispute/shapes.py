@@ -31,6 +31,16 @@ Outcome = Literal[
     "replaced",
 ]
 
+EscalationCause = Literal[
+    "rejected",
+    "window",
+    "no_agreement",
+    "seller_silent",
+    "return_contested",
+    "return_not_delivered",
+    "replacement_failed",
+]
+
 Side = Literal["buyer", "seller"]
 
 ContestReason = Literal["not_received", "damaged", "empty", "wrong_item", "missing_items"]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.common import DisputeId, Evidence, MediatorId, Offer, Party, PolicyRef, Terms
-from schemas.dispute.shapes import FiledEvidence, OfferNumber, Round, Side
+from schemas.dispute.shapes import EscalationCause, FiledEvidence, OfferNumber, Round, Side
 from schemas.example import BEA, BUYER, MEDIATOR, MIA, OPERATOR, PHOTO, PLATFORM, POLICY, SAM, SELLER, TERMS, fields
 from schemas.instants import Instant
 from schemas.mediation.shapes import Asked, DueBy, MediationStatus, Mediator, MediatorEmail, MediatorLocale, QuestionId
@@ -43,6 +43,7 @@ class MediationOpened(CaseEvent):
         seller=SAM,
         policy=POLICY,
         claimed_minor=1_250,
+        received=True,
         offers=[{"offer_id": 1, "by": "buyer", "terms": TERMS}],
         last_offer_id=1,
         mediator_due_by="2026-04-10T08:00:00.000Z",
@@ -51,15 +52,16 @@ class MediationOpened(CaseEvent):
     )
 
     round: Round
-    cause: Literal[
-        "rejected", "window", "no_agreement", "seller_silent", "return_contested", "replacement_failed", "appealed"
-    ] = Field(description="as `dispute.escalated` says, or an appeal (C4)")
+    cause: EscalationCause | Literal["appealed"] = Field(description="as `dispute.escalated` says, or an appeal (C4)")
     appealed_by: Side | None = Field(default=None, description="null: it is no appeal")
     mediator: Mediator | None = Field(default=None, description="null: the seat is empty")
     buyer: Party
     seller: Party
     policy: PolicyRef
     claimed_minor: Minor = Field(description="the most that can be refunded (R18b)")
+    received: bool | None = Field(
+        default=None, description="whether anything arrived: what never came is not sent back (R73); null: not told"
+    )
     offers: tuple[Offer, ...]
     last_offer_id: OfferNumber = Field(description="the numbering of offers goes on from here")
     filed: tuple[FiledEvidence, ...] = Field(default=(), description="what either party has shown so far")
@@ -156,11 +158,14 @@ class MediationOfferAccepted(CaseEvent):
     terms."""
 
     type = "mediation.offer_accepted.v1"
-    example = fields(actor=BUYER, status="closed", offer_id=3, by="buyer", terms=TERMS)
+    example = fields(actor=BUYER, status="closed", offer_id=3, by="buyer", terms=TERMS, last_offer_id=3)
 
     offer_id: OfferNumber
     by: Side = Field(description="who accepted it")
     terms: Terms
+    last_offer_id: OfferNumber | None = Field(
+        default=None, description="the highest number of an offer so far, here and in mediation (R82); null: not told"
+    )
 
 
 class MediationOfferDeclined(CaseEvent):
@@ -190,6 +195,7 @@ class MediationDecided(CaseEvent):
         rationale="The photo shows a broken shade; the lamp itself works.",
         rules=["R46"],
         evidence_ids=["e1"],
+        last_offer_id=3,
     )
 
     round: Round
@@ -199,6 +205,9 @@ class MediationDecided(CaseEvent):
     rationale: str = Field(description="why, for the parties")
     rules: tuple[str, ...] = Field(description="that it rests on, as the mediator names them")
     evidence_ids: tuple[Id, ...] = Field(description="files that it rests on")
+    last_offer_id: OfferNumber | None = Field(
+        default=None, description="the highest number of an offer so far, here and in mediation (R82); null: not told"
+    )
 
 
 class MediationDefaulted(CaseEvent):
@@ -214,6 +223,7 @@ class MediationDefaulted(CaseEvent):
         refund_minor=0,
         return_required=False,
         effect="decided",
+        last_offer_id=3,
     )
 
     round: Round
@@ -224,6 +234,9 @@ class MediationDefaulted(CaseEvent):
     refund_minor: Minor = Field(description="to the buyer, in minor units of the order's currency")
     return_required: bool = Field(description="the goods go back first (R51)")
     effect: Literal["decided", "cancelled"] = Field(description="`cancelled`: as if the buyer had cancelled (R40)")
+    last_offer_id: OfferNumber | None = Field(
+        default=None, description="the highest number of an offer so far, here and in mediation (R82); null: not told"
+    )
 
 
 class MediationCancelled(CaseEvent):

@@ -6,9 +6,16 @@ from schemas.dispute.commands import CancelDispute
 from schemas.dispute.events import DisputeCancelled, DisputeClosed
 from schemas.instants import rfc3339
 from schemas.policy import Policy
+from services.dispute.case import (
+    AwaitingReplacement,
+    AwaitingReturn,
+    Case,
+    ClosedDispute,
+    Open,
+)
 from services.dispute.policy import may_reopen
 from services.dispute.settling import closed
-from services.dispute.states import AwaitingReplacement, AwaitingReturn, Case, ClosedDispute, Disputes, Open
+from services.dispute.states import Disputes
 from shared.kernel.decider import Output
 from shared.rules.refusals import consequence_changed, paid_to_the_seller
 

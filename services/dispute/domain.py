@@ -13,6 +13,7 @@ from schemas.dispute.commands import (
     ConfirmReplacement,
     ConfirmReturn,
     ContestReturn,
+    CorrectReturnTracking,
     DisputeResume,
     Escalate,
     MakeOffer,
@@ -39,7 +40,7 @@ from schemas.policy import Policy
 from schemas.wire import Role
 from services.dispute import cancelling, evidence, negotiating, opening, returning, rulings
 from services.dispute.cancelling import Cancellable
-from services.dispute.states import (
+from services.dispute.case import (
     AwaitingReplacement,
     AwaitingReturn,
     AwaitingSeller,
@@ -49,7 +50,6 @@ from services.dispute.states import (
     Dispute,
     DisputeDeadline,
     DisputeEvidenceNoted,
-    Disputes,
     InMediation,
     Open,
     Opened,
@@ -57,15 +57,13 @@ from services.dispute.states import (
     ReplacementUnderway,
     RequestedDispute,
     ReturnUnderway,
-    deadlines,
-    evolve,
-    stamp,
 )
+from services.dispute.states import Disputes, deadlines, evolve, stamp
 from services.dispute.subscriptions import SUBSCRIPTIONS, Foreign
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
 from shared.kernel.policies import Policies
 from shared.rules.evidence import reject_evidence
-from shared.rules.refusals import NO_REPLACEMENTS, NOTHING_IS_THE_SELLERS, too_late, who_may
+from shared.rules.refusals import NEVER_CAME, NO_REPLACEMENTS, NOTHING_IS_THE_SELLERS, too_late, who_may
 
 NOTHING = Terms(kind="none", refund_minor=0)
 WRONG_STATE = Refusal("wrong_state", "This is not possible in the dispute's present state.")
@@ -80,6 +78,7 @@ Act = (
     | CancelDispute
     | Escalate
     | ShipReturn
+    | CorrectReturnTracking
     | ReportReturn
     | ConfirmReturn
     | ContestReturn
@@ -164,6 +163,9 @@ def _obey(known: Disputes, dispute: Opened, command: Act, by: Side, now: datetim
         case ReportReturn():
             if isinstance(dispute, ReturnUnderway):
                 return returning.report_return(dispute, command, now, policy)
+        case CorrectReturnTracking():
+            if isinstance(dispute, ReturnUnderway):
+                return returning.correct_tracking(dispute, command)
         case ConfirmReturn():
             if isinstance(dispute, ReturnUnderway):
                 return returning.received(dispute, silent=False)
@@ -201,7 +203,7 @@ def _shown(command: Act) -> Sequence[Evidence]:
 
 
 def _senseless(dispute: Dispute, command: Act) -> Refusal | None:
-    """What the buyer says he has not received cannot be sent back (R12)."""
+    """What the buyer says he has not received cannot be sent back (R73)."""
     match dispute:
         case Refused():
             return None
@@ -219,7 +221,7 @@ def _senseless(dispute: Dispute, command: Act) -> Refusal | None:
             return None
     if received or terms.kind != "return_and_refund":
         return None
-    return Refusal("invalid", "What was not received cannot be sent back.")
+    return NEVER_CAME
 
 
 def _people(dispute: Dispute) -> Mapping[Role, Collection[str]]:
@@ -304,7 +306,7 @@ def expire(
         case "return_ship":
             return returning.return_not_shipped(dispute) if isinstance(dispute, AwaitingReturn) else []
         case "return_confirm":
-            return returning.received(dispute, silent=True) if isinstance(dispute, ReturnUnderway) else []
+            return returning.unanswered(dispute) if isinstance(dispute, ReturnUnderway) else []
         case "replacement_ship":
             return returning.replacement_not_shipped(dispute) if isinstance(dispute, AwaitingReplacement) else []
         case "replacement_confirm":

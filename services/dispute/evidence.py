@@ -7,7 +7,12 @@ from schemas.dispute.commands import AddEvidence
 from schemas.dispute.events import EvidenceAdded
 from schemas.dispute.shapes import Side
 from schemas.policy import Policy
-from services.dispute.states import FiledInStage, InMediation, Opened, stage
+from services.dispute.case import (
+    FiledInStage,
+    InMediation,
+    Opened,
+    stage,
+)
 from shared.kernel.decider import Output, Refusal
 from shared.rules.evidence import too_many_files
 

@@ -5,13 +5,13 @@ from datetime import datetime
 from schemas.common import Offer, Terms
 from schemas.dispute.commands import AcceptOffer, Escalate, ModifyDispute
 from schemas.dispute.events import DisputeModified, OfferAccepted, OfferMade
-from schemas.dispute.shapes import REASONS_NOT_RECEIVED, Side
+from schemas.dispute.shapes import REASONS_NOT_RECEIVED, EscalationCause, Side
 from schemas.instants import rfc3339
 from schemas.policy import Policy
 from services.dispute import evidence
-from services.dispute.rulings import Cause, escalated
+from services.dispute.case import AwaitingSeller, Negotiating, Open, stage
+from services.dispute.rulings import escalated
 from services.dispute.settling import settle
-from services.dispute.states import AwaitingSeller, Negotiating, Open, stage
 from shared.kernel.decider import Output, Refusal
 from shared.rules.calendar import after
 from shared.rules.refusals import NOT_WITHOUT_SETTLING, OWN_OFFER, beyond_claim, no_offer, offer_superseded
@@ -75,7 +75,13 @@ def accept(dispute: Open, command: AcceptOffer, by: Side, time: datetime, policy
         return [offer_superseded(theirs)]
     if command.expect not in (None, "settled_on_offer"):
         return [NOT_WITHOUT_SETTLING]
-    accepted = OfferAccepted(dispute_id=command.dispute_id, offer_id=theirs.offer_id, by=by, terms=theirs.terms)
+    accepted = OfferAccepted(
+        dispute_id=command.dispute_id,
+        offer_id=theirs.offer_id,
+        by=by,
+        terms=theirs.terms,
+        last_offer_id=dispute.case.last_offer_id,
+    )
     return [accepted, *settle(dispute.case, theirs.terms, "offer_accepted", time, policy)]
 
 
@@ -87,7 +93,7 @@ def escalate(dispute: Open, command: Escalate, time: datetime) -> list[Output]:
     if time < available_at:
         details = {"available_at": rfc3339(available_at)}
         return [Refusal("too_early", "The seller still has time to answer.", details)]
-    cause: Cause = "rejected" if isinstance(dispute, Negotiating) else "window"
+    cause: EscalationCause = "rejected" if isinstance(dispute, Negotiating) else "window"
     return [escalated(dispute.case, _open_offers(dispute), "buyer", cause, command.statement)]
 
 
@@ -105,7 +111,7 @@ def no_agreement(dispute: Open) -> list[Output]:
 def _open_offers(dispute: Open) -> tuple[Offer, ...]:
     """One a side; each may still be accepted in mediation (R45)."""
     match dispute:
-        case Negotiating():
-            return dispute.case.claim, dispute.seller_offer
-        case AwaitingSeller():
+        case Negotiating(seller_offer=Offer() as seller_offer):
+            return dispute.case.claim, seller_offer
+        case _:
             return (dispute.case.claim,)

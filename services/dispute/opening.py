@@ -9,8 +9,9 @@ from schemas.order.events import FreezeRefused, LinesFrozen
 from schemas.policy import Policy
 from schemas.wire import Role
 from services.dispute import evidence
+from services.dispute.case import Refused, RequestedDispute
 from services.dispute.policy import escalatable_from
-from services.dispute.states import Disputes, Refused, RequestedDispute
+from services.dispute.states import Disputes
 from shared.kernel.decider import Output, Refusal
 from shared.rules.calendar import after
 from shared.rules.evidence import reject_evidence

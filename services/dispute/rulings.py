@@ -6,22 +6,34 @@ from typing import Literal
 from schemas.common import Offer
 from schemas.dispute.commands import Appeal, WaiveAppeal
 from schemas.dispute.events import AppealWaived, DisputeAppealed, DisputeDecided, DisputeEscalated, OfferAccepted
-from schemas.dispute.shapes import FiledEvidence, Side
+from schemas.dispute.shapes import EscalationCause, FiledEvidence, Side
 from schemas.mediation.events import MediationCancelled, MediationDecided, MediationDefaulted, MediationOfferAccepted
 from schemas.policy import Policy
 from services.dispute import evidence
 from services.dispute.cancelling import cancelled
+from services.dispute.case import (
+    Case,
+    DecidedDispute,
+    InMediation,
+    file,
+    outcome,
+    round_name,
+    ruling,
+)
 from services.dispute.policy import appeal_until
 from services.dispute.settling import amount_minor, closed, settle
-from services.dispute.states import Case, DecidedDispute, Disputes, InMediation, file, outcome, round_name, ruling
+from services.dispute.states import Disputes
 from shared.kernel.decider import Output, Refusal
 
-Cause = Literal["rejected", "window", "no_agreement", "seller_silent", "return_contested", "replacement_failed"]
 Word = MediationDecided | MediationDefaulted | MediationOfferAccepted | MediationCancelled
 
 
 def escalated(
-    case: Case, offers: tuple[Offer, ...], by: Literal["buyer", "system"], cause: Cause, statement: str | None = None
+    case: Case,
+    offers: tuple[Offer, ...],
+    by: Literal["buyer", "system"],
+    cause: EscalationCause,
+    statement: str | None = None,
 ) -> DisputeEscalated:
     """Hands over all that a mediator needs."""
     return DisputeEscalated(
@@ -34,6 +46,7 @@ def escalated(
         seller=case.seller,
         policy=case.policy,
         claimed_minor=case.claimed_minor,
+        received=case.received,
         offers=offers,
         last_offer_id=case.last_offer_id,
         evidence_ids=tuple(one.evidence_id for one in case.filed),
@@ -54,7 +67,13 @@ def follow(known: Disputes, dispute: InMediation, word: Word, time: datetime, po
         case MediationDefaulted(round=case.round):
             return cancelled(known, case, time, policy)
         case MediationOfferAccepted():
-            accepted = OfferAccepted(dispute_id=case.dispute_id, offer_id=word.offer_id, by=word.by, terms=word.terms)
+            accepted = OfferAccepted(
+                dispute_id=case.dispute_id,
+                offer_id=word.offer_id,
+                by=word.by,
+                terms=word.terms,
+                last_offer_id=_last_offer_id(case, word),
+            )
             return [accepted, *settle(case, word.terms, "offer_accepted", time, policy)]
         case MediationCancelled():
             return [closed(case, "arbitration_cancelled", refund_minor=0)]
@@ -71,15 +90,21 @@ def _decided(
         round=case.round,
         refund_minor=word.refund_minor,
         release_minor=amount_minor(case) - word.refund_minor,
-        return_required=word.return_required and word.refund_minor > 0 and not case.return_contested,
+        return_required=word.return_required and word.refund_minor > 0 and case.received and not case.return_contested,
         by="mediator" if isinstance(word, MediationDecided) else "default",
         cause=None if isinstance(word, MediationDecided) else word.cause,
         appeal_until=appeal_until(time, case.appealed, policy),
+        last_offer_id=_last_offer_id(case, word),
     )
     if decision.appeal_until is not None:
         return [decision]
     terms = ruling(decision.refund_minor, decision.return_required)
     return [decision, *settle(case, terms, outcome(decision), time, policy)]
+
+
+def _last_offer_id(case: Case, word: MediationDecided | MediationDefaulted | MediationOfferAccepted) -> int:
+    """Mediation numbered on from ours (R82); an older one does not say how far."""
+    return max(case.last_offer_id, word.last_offer_id or 0)
 
 
 def appeal(dispute: DecidedDispute, command: Appeal, by: Side) -> list[Output]:

@@ -6,7 +6,7 @@ from schemas.common import Terms
 from schemas.dispute.events import DisputeClosed, ReplacementAwaited, ReturnAwaited
 from schemas.dispute.shapes import Outcome
 from schemas.policy import Policy
-from services.dispute.states import Case
+from services.dispute.case import Case
 from shared.kernel.decider import Output
 from shared.rules.calendar import after
 

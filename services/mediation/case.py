@@ -1,6 +1,6 @@
 """A case: one dispute before the mediators, as a union of states; and what every conversation in it needs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -26,12 +26,13 @@ from schemas.mediation.events import (
 )
 from schemas.mediation.shapes import MediationStatus
 from schemas.policy import Policy
-from schemas.wire import Id, PrivateEvent
+from schemas.wire import Id, PrivateEvent, Role
 from services.mediation.policy import Ruling, mediator_due_by, on_claim
 from shared.kernel.decider import Deadline, Refusal
 from shared.rules.refusals import who_may
 
 ROUND_OVER = Refusal("wrong_state", "This dispute is not in mediation any more.")
+OWN_CASE = Refusal("not_allowed", "You are a party of this order: nobody judges his own case.")
 
 MediationDeadline = Literal["answer", "mediator_due", "mediation_max"]
 """Those of one instant happen in this order (docs/RULES.md, timer service)."""
@@ -77,6 +78,8 @@ class CaseFile:
     seller: Party
     policy: PolicyRef
     claimed_minor: int
+    received: bool
+    """Whether anything arrived that could be sent back (R73)."""
     claim: Offer
     """The buyer's open offer: his current terms."""
     last_offer_id: int
@@ -88,12 +91,17 @@ class CaseFile:
 
     @property
     def on_claim(self) -> Ruling:
-        return on_claim(self.claim.terms, returnable=not self.return_contested)
+        return on_claim(self.claim.terms, returnable=self.received and not self.return_contested)
 
     @property
     def owners(self) -> Mapping[str, Side]:
         """Who showed which file, by evidence id."""
         return {one.evidence_id: one.by for one in self.filed}
+
+    @property
+    def parties(self) -> tuple[str, str]:
+        """Whoever they are besides, they never judge here (R70)."""
+        return self.buyer.id, self.seller.id
 
     @property
     def sat_before(self) -> set[str]:
@@ -177,7 +185,15 @@ def no_right(case: Case, command: CaseCommand) -> Refusal | None:
         mediators = {case.mediator_id} if case.mediator_id is not None else set()
     else:
         mediators = {one for round_, one in file.sat if round_ == file.round}
-    return who_may(command, {"buyer": {file.buyer.id}, "seller": {file.seller.id}, "mediator": mediators})
+    people: Mapping[Role, Collection[str]] = {
+        "buyer": {file.buyer.id},
+        "seller": {file.seller.id},
+        "mediator": mediators,
+    }
+    if refusal := who_may(command, people):
+        return refusal
+    own = command.actor.role == "mediator" and command.actor.id in file.parties  # seated before that was a rule
+    return OWN_CASE if own else None
 
 
 def side_of(command: CaseCommand) -> Side:
@@ -250,6 +266,7 @@ def _opened(case: Case | None, event: MediationOpened) -> InRound:
         seller=event.seller,
         policy=event.policy,
         claimed_minor=event.claimed_minor,
+        received=event.received is not False,
         claim=open_offer(event.offers, "buyer") or _whole_claim(event),
         last_offer_id=event.last_offer_id,
         return_contested=event.cause == "return_contested" or (before is not None and before.return_contested),

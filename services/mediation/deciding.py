@@ -7,11 +7,13 @@ from services.mediation.case import ROUND_OVER, Case, InRound, no_right
 from services.mediation.policy import Judgement, on_time_out
 from services.mediation.seating import ended
 from shared.kernel.decider import Output, Refusal
-from shared.rules.refusals import amount_exceeds, paid_to_the_seller
+from shared.rules.refusals import NEVER_CAME, amount_exceeds, paid_to_the_seller
 
 
 def decide(case: Case, command: Decide) -> list[Output]:
     file = case.file
+    if command.return_required and not file.received:
+        return [NEVER_CAME]
     if unknown := sorted(set(command.evidence_ids) - file.owners.keys()):
         return [Refusal("not_found", f"Nobody filed the evidence {unknown[0]} in this dispute.")]
     if refusal := no_right(case, command):
@@ -31,6 +33,7 @@ def decide(case: Case, command: Decide) -> list[Output]:
         rationale=command.rationale,
         rules=command.rules,
         evidence_ids=command.evidence_ids,
+        last_offer_id=file.last_offer_id,
     )
     return ended(case, decided)
 
@@ -63,5 +66,6 @@ def default(case: InRound, judgement: Judgement) -> list[Output]:
         refund_minor=judgement.ruling.refund_minor,
         return_required=judgement.ruling.return_required,
         effect=judgement.effect,
+        last_offer_id=case.file.last_offer_id,
     )
     return ended(case, defaulted)

@@ -8,6 +8,7 @@ from services.mediation.case import ROUND_OVER, Case, InRound, no_right, side_of
 from services.mediation.seating import ended
 from shared.kernel.decider import Output, Refusal
 from shared.rules.refusals import (
+    NEVER_CAME,
     NO_REPLACEMENTS,
     NOT_WITHOUT_SETTLING,
     OWN_OFFER,
@@ -20,6 +21,8 @@ from shared.rules.refusals import (
 def offer(case: Case, command: OfferSolution, policy: Policy) -> list[Output]:
     """The seller's new solution replaces his open offer."""
     file, terms = case.file, command.terms
+    if terms.kind == "return_and_refund" and not file.received:
+        return [NEVER_CAME]
     if refusal := no_right(case, command):
         return [refusal]
     if terms.kind == "replacement" and not policy.replacement:
@@ -52,7 +55,11 @@ def accept(case: Case, command: AcceptSolution) -> list[Output]:
     if command.expect not in (None, "settled_on_offer"):
         return [NOT_WITHOUT_SETTLING]
     accepted = MediationOfferAccepted(
-        dispute_id=case.file.dispute_id, offer_id=theirs.offer_id, by=by, terms=theirs.terms
+        dispute_id=case.file.dispute_id,
+        offer_id=theirs.offer_id,
+        by=by,
+        terms=theirs.terms,
+        last_offer_id=case.file.last_offer_id,
     )
     return ended(case, accepted)
 

@@ -208,7 +208,7 @@ def _next(roster: Roster) -> tuple[SeatKey, str] | None:
     first = next(iter(roster.queue.values()))
     if (chosen := _least_loaded(roster, first)) is not None:
         return first.seat, chosen
-    # All who have room had this case before: so there are few of them, however many wait.
+    # All who have room had this case before, or are its parties: so there are few of them, however many wait.
     others = [found for who in roster.free.values() if (found := roster.queue.first_without(who)) is not None]
     first = min(others, key=lambda one: roster.waiting[one.seat], default=first)
     chosen = _least_loaded(roster, first)

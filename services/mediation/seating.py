@@ -1,4 +1,4 @@
-"""Rounds open, somebody takes the seat, and somebody else when he does not act (R48)."""
+"""Rounds open, somebody takes the seat, who is no party, and somebody else when he does not act (R48, R70)."""
 
 from datetime import datetime
 
@@ -29,13 +29,16 @@ def escalated(case: Case | None, event: DisputeEscalated, time: datetime, polici
         seller=event.seller,
         policy=event.policy,
         claimed_minor=event.claimed_minor,
+        received=event.received,
         offers=event.offers,
         last_offer_id=max(event.last_offer_id, case.file.last_offer_id if case else 1),
         filed=event.filed,
         mediator_due_by=mediator_due_by(time, policy),
         round_ends_by=round_ends_by(time, policy),
     )
-    return [opened, _wanted(event.order_id, event.dispute_id, event.round, case.file.sat if case else ())]
+    parties = (event.buyer.id, event.seller.id)
+    sat = case.file.sat if case else ()
+    return [opened, _wanted(event.order_id, event.dispute_id, event.round, parties, sat)]
 
 
 def appealed(case: Case | None, event: DisputeAppealed, time: datetime, policies: Policies) -> list[Output]:
@@ -52,20 +55,23 @@ def appealed(case: Case | None, event: DisputeAppealed, time: datetime, policies
         seller=file.seller,
         policy=file.policy,
         claimed_minor=file.claimed_minor,
+        received=file.received,
         offers=(file.claim,),
         last_offer_id=file.last_offer_id,
         filed=event.filed,
         mediator_due_by=mediator_due_by(time, policy),
         round_ends_by=round_ends_by(time, policy),
     )
-    return [opened, _wanted(file.order_id, file.dispute_id, event.round, file.sat)]
+    return [opened, _wanted(file.order_id, file.dispute_id, event.round, file.parties, file.sat)]
 
 
 def assign(case: Case, command: AssignMediator, time: datetime, policy: Policy) -> list[Output]:
-    """By hand anybody may be put in anybody's place, but on appeal nobody who had an earlier round."""
+    """By hand anybody may be put in anybody's place, but no party, and on appeal nobody who had an earlier round."""
     mediator = command.mediator_id
     if refusal := no_right(case, command):
         return [refusal]
+    if mediator in case.file.parties:
+        return [Refusal("not_allowed", f"{mediator} is a party of this order: nobody judges his own case.")]
     on_appeal = isinstance(case, InRound) and case.appeal is not None
     if on_appeal and mediator in case.file.sat_before:
         return [Refusal("not_allowed", f"The mediator {mediator} had this case before.")]
@@ -82,6 +88,8 @@ def given(case: Case | None, answer: AssignMediator, time: datetime, policies: P
         return []
     if any(mediator == answer.mediator_id for _, mediator in case.file.sat):
         return []
+    if answer.mediator_id in case.file.parties:
+        return [_still_wanted(case.file)]  # by a wish from before parties were barred
     return _seated(case, answer, time, policies.of(case.file.policy))
 
 
@@ -106,7 +114,7 @@ def overdue(case: InRound, time: datetime, policy: Policy) -> list[Output]:
     )
     if case.mediator_id is None:
         return [event]
-    return [event, _wanted(file.order_id, file.dispute_id, file.round, file.sat)]
+    return [event, _still_wanted(file)]
 
 
 def ended(case: InRound, last: CaseEvent) -> list[Output]:
@@ -114,15 +122,21 @@ def ended(case: InRound, last: CaseEvent) -> list[Output]:
     return [last, _taken(case.file, None)]
 
 
-def _wanted(order_id: str, dispute_id: str, round_: int, sat: tuple[tuple[int, str], ...]) -> Seat:
-    """Somebody who has not had this case yet."""
+def _still_wanted(file: CaseFile) -> Seat:
+    return _wanted(file.order_id, file.dispute_id, file.round, file.parties, file.sat)
+
+
+def _wanted(
+    order_id: str, dispute_id: str, round_: int, parties: tuple[str, str], sat: tuple[tuple[int, str], ...]
+) -> Seat:
+    """Somebody whose case it is not, and who has not had it yet."""
     return Seat(
         order_id=order_id,
         actor=PLATFORM,
         dispute_id=dispute_id,
         round=round_,
         wanted=True,
-        except_=tuple(dict.fromkeys(mediator for _, mediator in sat)),
+        except_=tuple(dict.fromkeys((*parties, *(mediator for _, mediator in sat)))),
     )
 
 

@@ -74,6 +74,7 @@ TOLD: dict[type[Event], Told] = {
     dispute.DisputeEscalated: Told(BOTH),
     dispute.ReturnAwaited: Told(BOTH),
     dispute.ReturnShipped: Told(BOTH),
+    dispute.ReturnTrackingCorrected: Told(("seller",)),
     dispute.ReturnReported: Told(BOTH, only_if=_arrived_or_lost),
     dispute.ReturnContested: Told(("buyer",)),
     dispute.ReplacementAwaited: Told(BOTH),

@@ -13,6 +13,7 @@ from shared.kernel.decider import Refusal, role_may
 
 NO_REPLACEMENTS = Refusal("not_allowed", "Replacements are not offered for this order.")
 NOTHING_IS_THE_SELLERS = Refusal("not_allowed", "Only the seller can offer nothing.")
+NEVER_CAME = Refusal("invalid", "What was not received cannot be sent back.")
 OWN_OFFER = Refusal("not_allowed", "This is your own offer.")
 
 

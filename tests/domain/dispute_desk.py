@@ -196,6 +196,9 @@ class DisputeDesk(Desk):
     def ship_return(self) -> list[Message]:
         return self.say(commands.ShipReturn, carrier="Post", tracking_number="RR1")
 
+    def correct_return(self) -> list[Message]:
+        return self.say(commands.CorrectReturnTracking, carrier="Hermes", tracking_number="RR9")
+
     def report(self, status: str = "delivered") -> list[Message]:
         return self.say(commands.ReportReturn, status=status, at=self.now)
 
@@ -224,7 +227,9 @@ class DisputeDesk(Desk):
 
     # what mediation says
 
-    def decide(self, refund_minor: int = 400, return_required: bool = False, round_: int = 1) -> list[Message]:
+    def decide(
+        self, refund_minor: int = 400, return_required: bool = False, round_: int = 1, last_offer_id: int | None = None
+    ) -> list[Message]:
         return self.hear(
             MediationDecided(
                 order_id=self.stream.id,
@@ -237,6 +242,7 @@ class DisputeDesk(Desk):
                 rationale="The photo shows it.",
                 rules=("R46",),
                 evidence_ids=("stone",),
+                last_offer_id=last_offer_id,
             )
         )
 

@@ -33,6 +33,7 @@ dispute.offer_accepted.v1         bsmo
 dispute.escalated.v1              bsmo
 dispute.return_awaited.v1         bsmo
 dispute.return_shipped.v1         bsmo
+dispute.return_tracking_corrected.v1 bsmo
 dispute.return_reported.v1        bsmo
 dispute.return_received.v1        bsmo
 dispute.return_contested.v1       bsmo
@@ -136,12 +137,16 @@ dispute.escalated[window]                   yes     yes     -
 dispute.escalated[no_agreement]             yes     yes     -
 dispute.escalated[seller_silent]            yes     yes     -
 dispute.escalated[return_contested]         yes     yes     -
+dispute.escalated[return_not_delivered]     yes     yes     -
 dispute.escalated[replacement_failed]       yes     yes     -
 dispute.return_awaited[agreed]              yes     yes     -
 dispute.return_awaited[silent]              yes     yes     -
 dispute.return_awaited[decided]             yes     yes     -
 dispute.return_shipped                      yes     yes     -
+dispute.return_tracking_corrected           -       yes     -
 dispute.return_reported[delivered]          yes     yes     -
+dispute.return_reported[returned]           yes     yes     -
+dispute.return_reported[failed]             yes     yes     -
 dispute.return_reported[in_transit]         -       -       -
 dispute.return_received                     -       -       -
 dispute.return_contested                    yes     -       -

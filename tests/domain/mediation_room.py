@@ -61,9 +61,9 @@ def evidence(evidence_id: str, supersedes: str | None = None) -> Evidence:
 class Room(Desk):
     """One order's cases; by default all is about the dispute `d1`."""
 
-    def __init__(self, policy: PolicyRef | None = None, claim: Offer = CLAIM) -> None:
+    def __init__(self, policy: PolicyRef | None = None, claim: Offer = CLAIM, received: bool | None = True) -> None:
         super().__init__(DECIDER)
-        self.policy, self.claim = policy or newest()[0], claim
+        self.policy, self.claim, self.received = policy or newest()[0], claim, received
 
     @property
     def case(self) -> Any:
@@ -110,6 +110,7 @@ class Room(Desk):
             seller=Party(id="sam", email="sam@example.org"),
             policy=self.policy,
             claimed_minor=CLAIMED_MINOR,
+            received=self.received,
             offers=offers if offers is not None else (self.claim, COUNTER),
             last_offer_id=2,
             filed=FILED,

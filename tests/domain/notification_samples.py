@@ -280,6 +280,7 @@ SAMPLES: dict[str, Event] = {
     "dispute.escalated[no_agreement]": escalated("no_agreement"),
     "dispute.escalated[seller_silent]": escalated("seller_silent"),
     "dispute.escalated[return_contested]": escalated("return_contested"),
+    "dispute.escalated[return_not_delivered]": escalated("return_not_delivered"),
     "dispute.escalated[replacement_failed]": escalated("replacement_failed"),
     "dispute.return_awaited[agreed]": of_dispute(
         dispute.ReturnAwaited, basis="offer_accepted", refund_minor=900, return_ship_by=in_days(10)
@@ -293,6 +294,15 @@ SAMPLES: dict[str, Event] = {
     "dispute.return_shipped": of_dispute(dispute.ReturnShipped, **CARRIED, return_confirm_by=in_days(10)),
     "dispute.return_reported[delivered]": of_dispute(
         dispute.ReturnReported, tracking_status="delivered", at=NOON, return_confirm_by=in_days(10)
+    ),
+    "dispute.return_tracking_corrected": of_dispute(
+        dispute.ReturnTrackingCorrected, **CARRIED, return_confirm_by=in_days(10)
+    ),
+    "dispute.return_reported[returned]": of_dispute(
+        dispute.ReturnReported, tracking_status="returned", at=NOON, return_confirm_by=in_days(10)
+    ),
+    "dispute.return_reported[failed]": of_dispute(
+        dispute.ReturnReported, tracking_status="failed", at=NOON, return_confirm_by=in_days(10)
     ),
     "dispute.return_reported[in_transit]": of_dispute(
         dispute.ReturnReported, tracking_status="in_transit", at=NOON, return_confirm_by=in_days(10)

@@ -9,8 +9,13 @@ from hypothesis import strategies as st
 
 from schemas.dispute.events import DisputeClosed, DisputeEvent, DisputeRejected, OfferMade
 from schemas.wire import Actor
+from services.dispute.case import (
+    ClosedDispute,
+    InMediation,
+    Refused,
+    RequestedDispute,
+)
 from services.dispute.settling import amount_minor
-from services.dispute.states import ClosedDispute, InMediation, Refused, RequestedDispute
 from tests.domain.dispute_desk import (
     BUYER,
     CLAIMED_MINOR,
@@ -42,6 +47,7 @@ INPUTS: dict[str, Callable[[DisputeDesk], Any]] = {
     "cancel": lambda desk: desk.cancel(),
     "escalate": lambda desk: desk.escalate(),
     "ship_return": lambda desk: desk.ship_return(),
+    "correct_return_tracking": lambda desk: desk.correct_return(),
     "report": lambda desk: desk.report(),
     "confirm": lambda desk: desk.confirm_return(),
     "contest": lambda desk: desk.contest(),
@@ -96,19 +102,19 @@ replacement_shipped   wrong_state   wrong_state            wrong_state          
 closed                wrong_state   wrong_state            wrong_state            wrong_state       wrong_state
 """
 RETURNING = """
-                      ship_return     report           confirm                 contest
-unknown               not_found       not_found        not_found               not_found
-requested             wrong_state     wrong_state      wrong_state             wrong_state
-refused               wrong_state     wrong_state      wrong_state             wrong_state
-awaiting_seller       wrong_state     wrong_state      wrong_state             wrong_state
-negotiating           wrong_state     wrong_state      wrong_state             wrong_state
-in_mediation          wrong_state     wrong_state      wrong_state             wrong_state
-decided               wrong_state     wrong_state      wrong_state             wrong_state
-awaiting_return       return_shipped  wrong_state      wrong_state             wrong_state
-return_shipped        wrong_state     return_reported  return_received+closed  return_contested+escalated
-awaiting_replacement  wrong_state     wrong_state      wrong_state             wrong_state
-replacement_shipped   wrong_state     wrong_state      wrong_state             wrong_state
-closed                wrong_state     wrong_state      wrong_state             wrong_state
+                      ship_return     report           confirm                 contest                     correct_return_tracking
+unknown               not_found       not_found        not_found               not_found                   not_found
+requested             wrong_state     wrong_state      wrong_state             wrong_state                 wrong_state
+refused               wrong_state     wrong_state      wrong_state             wrong_state                 wrong_state
+awaiting_seller       wrong_state     wrong_state      wrong_state             wrong_state                 wrong_state
+negotiating           wrong_state     wrong_state      wrong_state             wrong_state                 wrong_state
+in_mediation          wrong_state     wrong_state      wrong_state             wrong_state                 wrong_state
+decided               wrong_state     wrong_state      wrong_state             wrong_state                 wrong_state
+awaiting_return       return_shipped  wrong_state      wrong_state             wrong_state                 wrong_state
+return_shipped        wrong_state     return_reported  return_received+closed  return_contested+escalated  return_tracking_corrected
+awaiting_replacement  wrong_state     wrong_state      wrong_state             wrong_state                 wrong_state
+replacement_shipped   wrong_state     wrong_state      wrong_state             wrong_state                 wrong_state
+closed                wrong_state     wrong_state      wrong_state             wrong_state                 wrong_state
 """
 REPLACING = """
                       reject       ship_anew            confirm_anew  agreed_anew

@@ -14,7 +14,17 @@ from schemas.dispute.events import (
     ReturnAwaited,
 )
 from schemas.wire import Message
-from tests.domain.dispute_desk import BUYER, CLAIMED_MINOR, SELLER, desk_in, goods_back, photo, refund, rejection
+from tests.domain.dispute_desk import (
+    BUYER,
+    CLAIMED_MINOR,
+    SELLER,
+    DisputeDesk,
+    desk_in,
+    goods_back,
+    photo,
+    refund,
+    rejection,
+)
 from tests.domain.table import NOON, outcome
 
 
@@ -161,7 +171,19 @@ def test_a_default_is_decided_like_a_verdict(cause: str, refund_minor: int, outc
     assert (closed.outcome, closed.refund_minor) == (outcome_, refund_minor)
 
 
+@pytest.mark.rule("R73")
+def test_what_never_came_is_not_sent_back_though_mediation_was_not_told_of_it() -> None:
+    desk = DisputeDesk()
+    desk.open(received=False, reason="not_received")
+    desk.reject()
+    (escalated,) = desk.escalate()
+    assert escalated.received is False  # type: ignore[attr-defined]
+    assert not decision(desk.decide(refund_minor=400, return_required=True)).return_required
+    assert closing(desk.past("appeal_window")).refund_minor == 400
+
+
 @pytest.mark.rule("R46")
+@pytest.mark.rule("R73")
 def test_nothing_is_sent_back_for_nothing() -> None:
     decided = decision(desk_in("in_mediation").decide(refund_minor=0, return_required=True))
     assert not decided.return_required
@@ -177,9 +199,10 @@ def test_the_window_counts_from_the_decision_and_the_return_from_its_end() -> No
     assert awaited.return_ship_by == desk.now + timedelta(days=10)
 
 
+@pytest.mark.rule("R82")
 def test_numbering_goes_on_after_mediation() -> None:
     desk = desk_in("in_mediation")
-    desk.agree(goods_back(600), offer_id=7)
+    desk.agree(goods_back(600), offer_id=7)  # the seller's solution
     desk.ship_return()
     escalated = desk.contest()[1]
-    assert (escalated.offers[0].offer_id, escalated.last_offer_id) == (7, 7)  # type: ignore[attr-defined]
+    assert (escalated.offers[0].offer_id, escalated.last_offer_id) == (8, 8)  # type: ignore[attr-defined]

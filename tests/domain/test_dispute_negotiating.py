@@ -122,7 +122,7 @@ def test_a_rejection_is_an_offer_of_nothing_which_only_a_seller_makes() -> None:
     assert (offer.message, offer.seller_answer_by, offer.status) == ("It was whole.", None, "negotiating")
 
 
-@pytest.mark.rule("R12")
+@pytest.mark.rule("R73")
 @pytest.mark.rule("R10")
 @pytest.mark.parametrize("state", ["awaiting_seller", "negotiating", "closed"])
 def test_what_never_came_is_not_sent_back(state: str) -> None:
@@ -144,7 +144,35 @@ def test_what_never_came_is_not_sent_back(state: str) -> None:
     assert outcome(desk.offer(goods_back(500), SELLER)) == ("invalid" if state == "closed" else "offer_made")
 
 
-@pytest.mark.rule("R12")
+@pytest.mark.rule("R73")
+@pytest.mark.parametrize("then", ["accepted", "escalated", "new_offer"])
+def test_an_open_offer_to_take_back_what_never_came_is_gone(then: str) -> None:
+    desk = desk_in("awaiting_seller")
+    desk.offer(goods_back(700))
+    desk.modify(reason="not_received")
+
+    match then:
+        case "accepted":
+            assert rejection(desk.accept(2)).details == {"offer": None}
+            assert rejection(desk.accept(2)).code == "offer_superseded"
+        case "escalated":
+            (escalated,) = desk.escalate()
+            assert isinstance(escalated, DisputeEscalated)
+            assert (escalated.received, [offer.offer_id for offer in escalated.offers]) == (False, [1])
+        case "new_offer":
+            desk.offer(refund(700))
+            assert outcome(desk.accept(3)) == "offer_accepted+closed"
+
+
+@pytest.mark.rule("R73")
+def test_another_offer_of_the_seller_stays_when_the_reason_changes_to_nothing_received() -> None:
+    desk = desk_in("awaiting_seller")
+    desk.offer(refund(700))
+    desk.modify(reason="not_received")
+    assert outcome(desk.accept(2)) == "offer_accepted+closed"
+
+
+@pytest.mark.rule("R73")
 @pytest.mark.rule("R10")
 def test_who_wants_to_send_it_back_has_received_it() -> None:
     desk = DisputeDesk()

@@ -1,11 +1,13 @@
 """Goods on their way: back to the seller (R51), or anew to the buyer (C10)."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from schemas.common import Offer
+from schemas.common import Offer, Terms
 from schemas.dispute.commands import ContestReturn
 from schemas.dispute.events import (
     DisputeClosed,
@@ -17,6 +19,7 @@ from schemas.dispute.events import (
     ReturnReceived,
     ReturnReported,
     ReturnShipped,
+    ReturnTrackingCorrected,
 )
 from schemas.wire import Message
 from tests.domain.dispute_desk import (
@@ -118,8 +121,8 @@ def test_a_contested_return_is_judged_and_no_return_is_asked_again() -> None:
     assert (contested.reason, contested.description, contested.evidence) == ("empty", "A stone", (photo("stone"),))
     assert isinstance(escalated, DisputeEscalated)
     assert (escalated.by, escalated.cause, escalated.round) == ("system", "return_contested", 1)
-    assert escalated.offers == (Offer(offer_id=2, by="buyer", terms=refund(800)),)
-    assert (escalated.last_offer_id, escalated.evidence_ids) == (2, ("stone",))
+    assert escalated.offers == (Offer(offer_id=3, by="buyer", terms=refund(800)),)
+    assert (escalated.last_offer_id, escalated.evidence_ids) == (3, ("stone",))
     assert outcome(desk.decide(refund_minor=700, return_required=True)) == "decided"
     closed = closing(desk.past("appeal_window"))
     assert (closed.outcome, closed.refund_minor) == ("decided", 700)
@@ -133,6 +136,137 @@ def test_the_parties_may_agree_on_another_return_themselves() -> None:
     desk.wait(days=5)
     desk.ship_return()
     assert closing(desk.confirm_return()).refund_minor == 600
+
+
+@pytest.mark.rule("R82")
+@pytest.mark.parametrize(
+    ("claimed", "before", "then", "carried"),
+    [
+        (
+            goods_back(600),
+            lambda desk: desk.accept(1, SELLER),
+            "contest",
+            Offer(offer_id=2, by="buyer", terms=refund(600)),
+        ),
+        (
+            goods_back(600),
+            lambda desk: desk.accept(1, SELLER),
+            "returned",
+            Offer(offer_id=1, by="buyer", terms=goods_back(600)),
+        ),
+        (
+            goods_back(600),
+            lambda desk: desk.accept(1, SELLER),
+            "failed",
+            Offer(offer_id=2, by="buyer", terms=refund(600)),
+        ),
+        (goods_back(600), lambda desk: _agreed(desk, 20), "contest", Offer(offer_id=3, by="buyer", terms=refund(20))),
+        (
+            goods_back(600),
+            lambda desk: _agreed(desk, 20),
+            "returned",
+            Offer(offer_id=3, by="buyer", terms=goods_back(20)),
+        ),
+        (refund(600), lambda desk: _decided(desk, 7), "contest", Offer(offer_id=1, by="buyer", terms=refund(600))),
+        (goods_back(600), lambda desk: _decided(desk, 7), "contest", Offer(offer_id=8, by="buyer", terms=refund(600))),
+        (
+            goods_back(600),
+            lambda desk: _decided(desk, None),
+            "failed",
+            Offer(offer_id=3, by="buyer", terms=refund(600)),
+        ),
+        (goods_back(600), lambda desk: _solved(desk, 5), "contest", Offer(offer_id=6, by="buyer", terms=refund(50))),
+    ],
+)
+def test_what_is_carried_into_mediation_keeps_its_number_and_what_changed_has_the_next(
+    claimed: Terms, before: Callable[[DisputeDesk], Any], then: str, carried: Offer
+) -> None:
+    desk = DisputeDesk()
+    desk.open(claimed)
+    before(desk)
+    desk.ship_return()
+    if then == "contest":
+        desk.contest()
+    else:
+        desk.report(then)
+        desk.past("return_confirm")
+    escalated = [message for message in desk.history if isinstance(message, DisputeEscalated)][-1]
+    assert escalated.offers == (carried,)
+    assert escalated.last_offer_id >= carried.offer_id
+    assert desk.dispute().case.claim == carried
+
+
+def _agreed(desk: DisputeDesk, minor: int) -> None:
+    """The seller's own offer."""
+    desk.offer(goods_back(minor))
+    desk.accept(2, BUYER)
+
+
+def _decided(desk: DisputeDesk, last_offer_id: int | None) -> None:
+    """With a return, after so many offers in mediation."""
+    desk.reject()
+    desk.escalate()
+    desk.decide(400, return_required=True, last_offer_id=last_offer_id)
+    desk.past("appeal_window")
+
+
+def _solved(desk: DisputeDesk, offer_id: int) -> None:
+    """By a solution in mediation."""
+    desk.reject()
+    desk.escalate()
+    desk.agree(goods_back(50), offer_id)
+
+
+@pytest.mark.rule("R71")
+def test_the_buyer_corrects_the_number_of_his_return_until_it_is_delivered() -> None:
+    desk = desk_in("return_shipped")
+    due = desk.due("return_confirm")
+    desk.report("failed")
+    corrected = desk.correct_return()[0]
+    assert isinstance(corrected, ReturnTrackingCorrected)
+    assert (corrected.carrier, corrected.tracking_number) == ("Hermes", "RR9")
+    assert (corrected.status, corrected.return_confirm_by) == ("return_shipped", due)
+    assert desk.due("return_confirm") == due
+    desk.report("delivered")
+    assert outcome(desk.correct_return()) == "wrong_state"
+    desk.report("returned")
+    assert outcome(desk.correct_return()) == "wrong_state"
+
+
+@pytest.mark.rule("R71")
+@pytest.mark.parametrize(
+    "reports", ["returned", "failed", "delivered returned", "in_transit failed", "failed corrected"]
+)
+def test_a_sellers_silence_accepts_no_return_that_did_not_arrive(reports: str) -> None:
+    desk = desk_in("return_shipped")
+    for report in reports.split():
+        desk.correct_return() if report == "corrected" else desk.report(report)
+    (escalated, *_) = desk.past("return_confirm")
+    assert isinstance(escalated, DisputeEscalated)
+    assert (escalated.by, escalated.cause, escalated.round) == ("system", "return_not_delivered", 1)
+    assert outcome(desk.contest()) == "too_late"
+    assert outcome(desk.decide(return_required=True)) == "decided"
+    assert outcome(desk.past("appeal_window")) == "return_awaited"
+
+
+@pytest.mark.rule("R71")
+@pytest.mark.parametrize("reports", ["", "in_transit", "delivered", "failed delivered", "returned in_transit"])
+def test_a_sellers_silence_accepts_what_may_have_arrived(reports: str) -> None:
+    desk = desk_in("return_shipped")
+    for report in reports.split():
+        desk.report(report)
+    assert outcome(desk.past("return_confirm")) == "return_received+closed"
+
+
+@pytest.mark.rule("R71")
+def test_before_his_time_is_over_the_seller_may_confirm_or_contest_what_the_carrier_gave_up() -> None:
+    for act, said in (
+        (DisputeDesk.confirm_return, "return_received+closed"),
+        (DisputeDesk.contest, "return_contested+escalated"),
+    ):
+        desk = desk_in("return_shipped")
+        desk.report("failed")
+        assert outcome(act(desk)) == said
 
 
 @pytest.mark.rule("R51")
@@ -204,7 +338,7 @@ def test_the_dispute_goes_on_when_the_replacement_fails() -> None:
         "replacement_failed",
         "He does not listen.",
     )
-    assert escalated.offers == (Offer(offer_id=1, by="buyer", terms=refund(1_000)),)
+    assert escalated.offers == (Offer(offer_id=2, by="buyer", terms=refund(1_000)),)
     assert escalated.evidence_ids == ("broken",)
 
 

@@ -10,10 +10,16 @@ from hypothesis import strategies as st
 
 from schemas.common import Offer, Terms
 from schemas.mediation.commands import Seat
-from schemas.mediation.events import MediationAssigned, MediationDefaulted, MediationOpened, MediationOverdue
+from schemas.mediation.events import (
+    MediationAssigned,
+    MediationDefaulted,
+    MediationOpened,
+    MediationOverdue,
+    MediationRejected,
+)
 from schemas.mediation.shapes import Mediator
 from schemas.wire import Actor, Message
-from services.mediation.case import InRound
+from services.mediation.case import OWN_CASE, InRound
 from services.mediation.domain import DECIDER
 from shared.rules.calendar import after
 from tests.domain.mediation_room import BUYER, CLAIMED_MINOR, OPERATOR, SELLER, Room, room_at, under
@@ -188,7 +194,7 @@ def test_an_escalation_opens_the_first_round_with_an_empty_seat_and_two_clocks()
         1,
         None,
         True,
-        (),
+        ("bea", "sam"),
     )
     assert alarm.model_dump()["due_at"] == opened.mediator_due_by
 
@@ -224,7 +230,7 @@ def test_a_mediator_who_does_not_act_loses_the_case_and_does_not_get_it_back_fro
     overdue, seat = one(said, MediationOverdue), one(said, Seat)
     assert overdue.mediator_id == "m1"
     assert overdue.mediator_due_by == after(room.now, newest()[1].mediator_due, newest()[1])
-    assert (seat.mediator_id, seat.wanted, seat.except_) == (None, True, ("m1",))
+    assert (seat.mediator_id, seat.wanted, seat.except_) == (None, True, ("bea", "sam", "m1"))
     assert outcome(room.given("m1")) == "-"
     assert outcome(room.assign("m1", by=OPERATOR)) == "assigned+seat"
 
@@ -270,7 +276,7 @@ def test_on_appeal_nobody_who_ever_had_the_case_in_an_earlier_round_judges_again
 
     seat = one(room.appeal(), Seat)
 
-    assert (seat.round, seat.wanted, seat.except_) == (2, True, ("m1", "m2"))
+    assert (seat.round, seat.wanted, seat.except_) == (2, True, ("bea", "sam", "m1", "m2"))
     for former in ("m1", "m2"):
         assert outcome(room.assign(former, by=OPERATOR)) == "not_allowed"
         assert outcome(room.given(former)) == "-"
@@ -283,9 +289,55 @@ def test_after_a_contested_return_the_former_mediator_sits_again_only_by_hand() 
 
     seat = one(room.escalate(cause="return_contested"), Seat)
 
-    assert (seat.round, seat.except_) == (2, ("m1",))
+    assert (seat.round, seat.except_) == (2, ("bea", "sam", "m1"))
     assert outcome(room.given("m1")) == "-"
     assert outcome(room.assign("m1", by=OPERATOR)) == "assigned+seat"
+
+
+@pytest.mark.rule("R70")
+@pytest.mark.parametrize("party", ["bea", "sam"])
+@pytest.mark.parametrize("path", ["seeking", "assigned", "assigned>decided", "assigned>decided>appealed", "cancelled"])
+def test_a_party_is_never_seated_by_hand_in_whatever_state_the_case_is(path: str, party: str) -> None:
+    assert outcome(room_at(path).assign(party)) == "not_allowed"
+
+
+@pytest.mark.rule("R70")
+@pytest.mark.parametrize("party", ["bea", "sam"])
+@pytest.mark.parametrize("path", ["seeking", "assigned>overdue", "assigned>decided>appealed"])
+def test_a_party_whom_the_roster_gives_is_not_seated_and_somebody_else_is_asked_for(path: str, party: str) -> None:
+    """By a wish from before parties were barred."""
+    room = room_at(path)
+
+    said = room.given(party)
+
+    assert outcome(said) == "seat"
+    seat = one(said, Seat)
+    assert (seat.round, seat.mediator_id, seat.wanted) == (room.case.file.round, None, True)
+    assert {"bea", "sam"} <= set(seat.except_)
+    assert outcome(room.given("m3")) == "assigned+seat"
+
+
+@pytest.mark.rule("R70")
+def test_acts_of_a_party_who_sits_are_refused_until_somebody_else_is_seated() -> None:
+    """He was seated before that was a rule."""
+    room = room_at("seeking")
+    seated = MediationAssigned(
+        order_id=room.stream.id,
+        dispute_id="d1",
+        status="processing",
+        round=1,
+        mediator=Mediator(id="sam"),
+        mediator_due_by=after(room.now, newest()[1].mediator_due, newest()[1]),
+    )
+    room.stream.state = DECIDER.evolve(room.state, seated)
+
+    for said in (room.ask("buyer", by="sam"), room.decide(0, by="sam")):
+        (refused,) = said
+        assert isinstance(refused, MediationRejected)
+        assert (refused.code, refused.message) == (OWN_CASE.code, OWN_CASE.message)
+    assert outcome(room.ring_after("mediator_due")) == "overdue+seat"
+    room.given("m1")
+    assert outcome(room.decide()) == "decided+seat"
 
 
 @pytest.mark.rule("R48")

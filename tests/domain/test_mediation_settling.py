@@ -61,6 +61,16 @@ def test_nobody_accepts_his_own_offer_and_an_offer_never_made_is_not_found() -> 
     assert refusal(room.accept(4, BUYER))[0] == "not_found"
 
 
+@pytest.mark.rule("R82")
+def test_a_round_ends_with_the_number_that_offers_go_on_from() -> None:
+    for said in (
+        room_at("assigned>solution").decide(),
+        room_at("assigned>solution").accept(3),
+        room_at("assigned>solution").ring_after("mediation_max"),
+    ):
+        assert {getattr(message, "last_offer_id", None) for message in said} - {None} == {3}
+
+
 @pytest.mark.rule("R29")
 def test_accepting_with_another_expectation_moves_nothing() -> None:
     room = room_at("assigned")
@@ -160,7 +170,34 @@ def test_a_decision_never_gives_more_than_was_disputed() -> None:
     assert refusal(room.decide(CLAIMED_MINOR + 1)) == ("amount_exceeds", {"max_minor": CLAIMED_MINOR})
 
 
+@pytest.mark.rule("R73")
+@pytest.mark.parametrize("path", ["seeking", "assigned", "assigned>decided", "assigned>decided>appealed", "cancelled"])
+def test_what_never_came_is_not_sent_back_by_whomever(path: str) -> None:
+    room = room_at(path, received=False)
+    for said in (room.offer(1, "return_and_refund"), room.decide(1, return_required=True)):
+        assert refusal(said)[0] == "invalid"
+
+
+@pytest.mark.rule("R73")
+def test_of_what_never_came_the_money_is_decided_and_agreed_as_ever() -> None:
+    assert outcome(room_at("assigned", received=False).decide(1)) == "decided+seat"
+    assert outcome(room_at("assigned", received=False).offer(1)) == "offer_made"
+    (opened, *_) = Room(received=False).escalate()
+    assert isinstance(opened, MediationOpened)
+    assert opened.received is False
+    appealed = room_at("assigned>decided", received=False).appeal()[0]
+    assert appealed.received is False  # type: ignore[attr-defined]
+
+
+@pytest.mark.rule("R73")
+def test_an_older_dispute_service_does_not_say_whether_anything_came() -> None:
+    room = room_at("assigned", received=None)
+    assert outcome(room.offer(1, "return_and_refund")) == "offer_made"
+    assert outcome(room.decide(1, return_required=True)) == "decided+seat"
+
+
 @pytest.mark.rule("R46")
+@pytest.mark.rule("R73")
 def test_nothing_is_sent_back_for_nothing() -> None:
     with pytest.raises(ValidationError, match="nothing is sent back"):
         room_at("assigned").decide(0, return_required=True)

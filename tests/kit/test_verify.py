@@ -281,6 +281,13 @@ def judging_himself(world: Written) -> Written:
     return instead(world, first, with_data(first, mediator_id=json.loads(last.value or b"{}")["mediator_id"]))
 
 
+def carried_otherwise(world: Written) -> Written:
+    """Into mediation, under a number that another offer has."""
+    escalated = the(world, "dispute.escalated.v1", "o-3")
+    offers = [{"offer_id": 1, "by": "seller", "terms": refund(1_00)}]
+    return instead(world, escalated, with_data(escalated, offers=offers))
+
+
 def out_of_time(world: Written) -> Written:
     """Nobody decided on appeal; and yet it is not what was decided before."""
     _, last = decisions(world)
@@ -493,6 +500,7 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
     ),
     ("D1", "o-1", changed("dispute.offer_made.v1", "o-1", offer_id=3), "offer 2 was accepted, 3 stood"),
     ("D1", "o-1", changed("dispute.accept_offer.v1", "o-1", offer_id=1), "offer 1 was meant, 2 accepted"),
+    ("D1", "o-3", carried_otherwise, "offer 1 is the seller's over 1.00 EUR, and was the buyer's over 50.00 EUR"),
     (
         "D1",
         "o-6",
@@ -533,6 +541,7 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
     # everybody acts for himself, and in time
     ("D2", "o-5", changed("order.cancelled.v1", "o-5", **A_THIEF), "by the buyer thief, who is buyer-o-5"),
     ("D2", "o-1", changed("dispute.requested.v1", "o-1", **A_THIEF), "by the buyer thief, who is buyer-o-1"),
+    ("D2", "o-7", changed("mediation.decided.v1", "o-7", mediator_id="seller-o-7"), "whose own case it is"),
     (
         "D2",
         "o-6",

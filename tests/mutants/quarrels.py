@@ -3,9 +3,9 @@
 from schemas.mediation import commands as mediation_commands
 from services import dispute, mediation
 from services.dispute import cancelling, negotiating, returning, rulings, settling
+from services.dispute import case as dispute_case
 from services.dispute import domain as dispute_domain
 from services.dispute import policy as dispute_policy
-from services.dispute import states as dispute_states
 from services.mediation import case, deciding, offers, roster, seating
 from services.mediation import policy as mediation_policy
 from shared.rules import evidence, refusals
@@ -95,7 +95,7 @@ MUTANTS = (
     ),
     Mutant(
         "nothing happens if a replacement is never confirmed",
-        lambda: dispute_states.RUNS,
+        lambda: dispute_case.RUNS,
         drop("ReplacementUnderway: __"),
     ),
     # -- mediation -----------------------------------------------------------------------------------------------------
@@ -159,7 +159,15 @@ MUTANTS = (
         lambda: mediation_commands.AssignMediator,
         change("frozenset({'operator'})", "frozenset({'operator', 'platform'})"),
     ),
-    Mutant("the case of a mediator who did not act waits for nobody", lambda: seating.overdue, drop("_wanted(...)")),
+    Mutant(
+        "the case of a mediator who did not act waits for nobody", lambda: seating.overdue, drop("_still_wanted(...)")
+    ),
+    Mutant("an operator may seat the seller", lambda: seating.assign, drop("if __ in __.parties: ...")),
+    Mutant(
+        "of what never came a mediator may ask the return",
+        lambda: deciding.decide,
+        drop("if __ and not __.received: ..."),
+    ),
     Mutant("a closed round keeps its seat", lambda: seating.ended, drop("_taken(...)")),
     Mutant("a mediator gets one case more than he has room for", lambda: mediation, flip("__ < __.capacity")),
     Mutant(

@@ -71,7 +71,8 @@ SENSIBLE: Mapping[str, tuple[tuple[int, str, Role], ...]] = {
         (12, "dispute.ship_return", "buyer"), (1, "dispute.cancel", "buyer"), (1, "dispute.send_message", "seller"),
     ),
     "return_shipped": (
-        (3, "dispute.report_return", "platform"), (3, "dispute.confirm_return", "seller"),
+        (3, "dispute.report_return", "platform"), (1, "dispute.correct_return_tracking", "buyer"),
+        (3, "dispute.confirm_return", "seller"),
         (8, "dispute.contest_return", "seller"),
     ),
     "awaiting_replacement": (
@@ -327,6 +328,7 @@ DATA: Mapping[str, Callable[[_Mood], dict[str, Any]]] = {
     "dispute.cancel": _cancel,
     "dispute.escalate": lambda mood: mood.about(),
     "dispute.ship_return": lambda mood: mood.about(**_parcel(mood)),
+    "dispute.correct_return_tracking": lambda mood: mood.about(**_parcel(mood)),
     "dispute.report_return": lambda mood: mood.about(**_tracked(mood)),
     "dispute.confirm_return": lambda mood: mood.about(),
     "dispute.contest_return": lambda mood: mood.about(

@@ -10,8 +10,8 @@ from schemas.dispute.shapes import DisputeStatus
 from schemas.mediation.shapes import MediationStatus
 from schemas.order.shapes import OrderStatus
 from schemas.wire import Command, Message, Service
-from services.dispute.states import RUNS
-from services.dispute.states import STATUS as DISPUTE_STATUS
+from services.dispute.case import RUNS
+from services.dispute.case import STATUS as DISPUTE_STATUS
 from services.mediation import case
 from services.mediation.states import Cases
 from services.order import states as order_states

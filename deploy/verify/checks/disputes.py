@@ -3,6 +3,7 @@ it than was claimed (M2)."""
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
@@ -17,6 +18,7 @@ def check(history: OrderHistory) -> Iterator[Violation]:
     yield from _the_last_round_decides(history)
     yield from _what_was_decided_stands(history)
     yield from _what_is_accepted_stood_last(history)
+    yield from _a_number_names_one_offer(history)
     yield from _nobody_gets_more_than_he_claimed(history)
 
 
@@ -119,6 +121,32 @@ def _what_is_accepted_stood_last(history: OrderHistory) -> Iterator[Violation]:
                     command = next(iter(history.given.get((f"{service}.commands", one.partition, one.cause), ())), None)
                     if command is not None and (meant := command.data.get("offer_id", offer)) != offer:
                         yield history.violated("D1", f"{dispute}: offer {meant} was meant, {offer} accepted", one)
+
+
+def _a_number_names_one_offer(history: OrderHistory) -> Iterator[Violation]:
+    """For ever, whoever names it. What an older version carried into mediation, which did not say yet whether anything
+    was received, may have another's number."""
+    known: dict[tuple[str, int], tuple[str, dict[str, Any]]] = {}
+    for service in QUARRELLING:
+        for one, name, dispute in told(history, service):
+            match name:
+                case "opened" | "escalated" if "offers" in one.data:
+                    carried = one.data["offers"] if one.data.get("received") is not None else ()
+                    offers = [(offer["offer_id"], offer["by"], offer["terms"]) for offer in carried]
+                case "opened":
+                    offers = [(one.data["offer_id"], "buyer", one.data["terms"])]
+                case "offer_made":
+                    offers = [(one.data["offer_id"], one.data["by"], one.data["terms"])]
+                case _:
+                    offers = []
+            for number, by, terms in offers:
+                first = known.setdefault((dispute, number), (by, terms))
+                if first != (by, terms):
+                    is_, was = ((side, what["refund_minor"]) for side, what in ((by, terms), first))
+                    sentence = f"{dispute}: offer {number} is the {is_[0]}'s over {history.money(is_[1])}"
+                    yield history.violated(
+                        "D1", f"{sentence}, and was the {was[0]}'s over {history.money(was[1])}", one
+                    )
 
 
 def _nobody_gets_more_than_he_claimed(history: OrderHistory) -> Iterator[Violation]:

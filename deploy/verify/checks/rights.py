@@ -10,11 +10,13 @@ from deploy.verify.report import Violation
 SPEAKING = ("order", "dispute", "mediation", "refund")
 REFUSED = ("rejected.v1", "freeze_refused.v1")
 NO_ACT = (".rejected.v1", ".repeated.v1")
+JUDGING = ("mediation.assigned.v1", "mediation.decided.v1")
 NEVER_FOR_SELLERS = "mediation.offer_declined.v1"
 
 
 def check(history: OrderHistory) -> Iterator[Violation]:
     yield from _nobody_acts_for_another(history)
+    yield from _nobody_judges_his_own_case(history)
     for one in history.said_by("mediation"):
         if one.type == NEVER_FOR_SELLERS and "seller" in one.data["visible_to"]:
             yield history.violated("D2", f"{one} is shown to the seller", one)
@@ -43,6 +45,17 @@ def _nobody_acts_for_another(history: OrderHistory) -> Iterator[Violation]:
         if actor["role"] in ("buyer", "seller") and actor["id"] != placed.data[actor["role"]]:
             sentence = f"{one} by the {actor['role']} {actor['id']}, who is {placed.data[actor['role']]}"
             yield history.violated("D2", sentence, one)
+
+
+def _nobody_judges_his_own_case(history: OrderHistory) -> Iterator[Violation]:
+    parties = next(
+        ((one.data["buyer"], one.data["seller"]) for one in history.said_by("order") if one.type == "order.placed.v1"),
+        (),
+    )
+    for one in history.said_by("mediation"):
+        judge = one.data.get("mediator") if one.type == "mediation.assigned.v1" else one.data.get("mediator_id")
+        if judge is not None and judge in parties and one.type in JUDGING:
+            yield history.violated("D2", f"{one} by {judge}, whose own case it is", one)
 
 
 def refusals(history: OrderHistory) -> Iterator[Observation]:

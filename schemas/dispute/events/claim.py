@@ -167,8 +167,11 @@ class OfferAccepted(DisputeEvent):
     replacement that is awaited next, else the dispute is closed."""
 
     type = "dispute.offer_accepted.v1"
-    example = fields(actor=BUYER, status="closed", offer_id=2, by="buyer", terms=TERMS)
+    example = fields(actor=BUYER, status="closed", offer_id=2, by="buyer", terms=TERMS, last_offer_id=2)
 
     offer_id: OfferNumber
     by: Side = Field(description="who accepted it; the offer is the other side's")
     terms: Terms
+    last_offer_id: OfferNumber | None = Field(
+        default=None, description="the highest number of an offer so far, here and in mediation (R82); null: not told"
+    )

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from schemas.common import Evidence, Offer, Party, PolicyRef
 from schemas.dispute.events.claim import DisputeEvent
-from schemas.dispute.shapes import FiledEvidence, OfferNumber, Outcome, Round, Side
+from schemas.dispute.shapes import EscalationCause, FiledEvidence, OfferNumber, Outcome, Round, Side
 from schemas.example import BEA, BUYER, PHOTO, POLICY, SAM, SELLER, TERMS, fields
 from schemas.instants import Instant
 from schemas.wire import Id, Minor
@@ -31,6 +31,7 @@ class DisputeEscalated(DisputeEvent):
         seller=SAM,
         policy=POLICY,
         claimed_minor=1_250,
+        received=True,
         offers=[{"offer_id": 1, "by": "buyer", "terms": TERMS}],
         last_offer_id=1,
         evidence_ids=["e1"],
@@ -39,17 +40,18 @@ class DisputeEscalated(DisputeEvent):
 
     round: Round
     by: Literal["buyer", "system"] = Field(description="`system`: it happened by itself")
-    cause: Literal["rejected", "window", "no_agreement", "seller_silent", "return_contested", "replacement_failed"] = (
-        Field(
-            description="of the buyer: the seller said no, or had his time (`window`, C1), or the replacement went "
-            "wrong (R34); by itself: C2, or the seller contested the return (R51)"
-        )
+    cause: EscalationCause = Field(
+        description="of the buyer: the seller said no, or had his time (`window`, C1), or the replacement went wrong "
+        "(R34); by itself: C2, or the seller contested the return (R51), or it did not arrive and he was silent (R71)"
     )
     statement: str | None = Field(default=None, description="the buyer's, for the mediator")
     buyer: Party
     seller: Party
     policy: PolicyRef
     claimed_minor: Minor = Field(description="the most that can be refunded (R18b)")
+    received: bool | None = Field(
+        default=None, description="whether anything arrived: what never came is not sent back (R73); null: not told"
+    )
     offers: tuple[Offer, ...]
     last_offer_id: OfferNumber = Field(description="the numbering of offers goes on from here")
     evidence_ids: tuple[Id, ...] = Field(default=(), description="all that were filed so far, by either party")
@@ -69,6 +71,7 @@ class DisputeDecided(DisputeEvent):
         by="mediator",
         cause=None,
         appeal_until="2026-04-14T11:05:00.000Z",
+        last_offer_id=3,
     )
 
     round: Round
@@ -78,6 +81,9 @@ class DisputeDecided(DisputeEvent):
     by: Literal["mediator", "default"] = Field(description="`default`: silence or time decided (R40, R41, R48)")
     cause: Literal["buyer_silent", "seller_silent", "mediation_max"] | None = Field(description="of a default")
     appeal_until: Instant | None = Field(description="null: final")
+    last_offer_id: OfferNumber | None = Field(
+        default=None, description="the highest number of an offer so far, here and in mediation (R82); null: not told"
+    )
 
 
 class DisputeAppealed(DisputeEvent):

@@ -25,7 +25,7 @@ class ReturnAwaited(DisputeEvent):
 
 class ReturnShipped(DisputeEvent):
     """The goods are on their way back. The seller confirms or contests by `return_confirm_by`; silence accepts
-    (R51)."""
+    (R51), unless the carrier says that they did not arrive (R71)."""
 
     type = "dispute.return_shipped.v1"
     example = fields(
@@ -39,6 +39,23 @@ class ReturnShipped(DisputeEvent):
     carrier: str = Field(description="who carries the parcel")
     tracking_number: str = Field(description="the carrier's number of the parcel")
     return_confirm_by: Instant = Field(description="the seller answers at this instant at the latest")
+
+
+class ReturnTrackingCorrected(DisputeEvent):
+    """The return travels under another number than was said; no clock is moved by that (R71)."""
+
+    type = "dispute.return_tracking_corrected.v1"
+    example = fields(
+        actor=BUYER,
+        status="return_shipped",
+        carrier="Post",
+        tracking_number="RR123456794DE",
+        return_confirm_by="2026-04-28T16:00:00.000Z",
+    )
+
+    carrier: str = Field(description="who carries the parcel")
+    tracking_number: str = Field(description="the carrier's number of the parcel")
+    return_confirm_by: Instant = Field(description="the seller answers at this instant at the latest, as before")
 
 
 class ReturnReported(DisputeEvent):

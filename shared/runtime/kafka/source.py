@@ -28,7 +28,7 @@ POLL_MS = 5
 FETCH_MAX_WAIT_MS = 100
 """A fetch that is under way when a shard is taken over is waited for: no longer than this."""
 ANSWER_SECONDS = 5.0
-"""For each question: on a machine where everything takes long, several in a row would never be done in one such time."""
+"""For each question: where everything takes long, several in a row would never be done in one such time."""
 SEARCH_SECONDS = 30.0
 
 

@@ -1,0 +1,153 @@
+"""How a dispute's own events make it what it is. They have happened: `evolve` neither refuses nor raises."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from schemas.common import Offer
+from schemas.dispute import events
+from services.dispute.case import (
+    AwaitingReplacement,
+    AwaitingReturn,
+    AwaitingSeller,
+    Case,
+    ClosedDispute,
+    DecidedDispute,
+    Dispute,
+    DisputeDeadline,
+    DisputeEvidenceNoted,
+    FiledInStage,
+    InMediation,
+    Negotiating,
+    Open,
+    Opened,
+    Refused,
+    ReplacementUnderway,
+    RequestedDispute,
+    ReturnUnderway,
+    file,
+    outcome,
+    ruling,
+    sends_back,
+    stage,
+)
+
+
+def moved(dispute: Dispute, event: events.DisputeEvent) -> Dispute:
+    match dispute:
+        case RequestedDispute():
+            return _answered(dispute, event)
+        case Refused() | ClosedDispute():
+            return dispute
+        case AwaitingSeller() | Negotiating():
+            return _negotiated(dispute, event)
+        case _:
+            return _proceeded(dispute, event)
+
+
+def _answered(dispute: RequestedDispute, event: events.DisputeEvent) -> Dispute:
+    match event:
+        case events.DisputeOpened():
+            case = Case(
+                dispute_id=event.dispute_id,
+                buyer=event.buyer,
+                seller=event.seller,
+                policy=event.policy,
+                lines=event.lines,
+                received=dispute.received,
+                claimed_minor=event.claimed_minor,
+                disputable_until=event.disputable_until,
+                claim=Offer(offer_id=event.offer_id, by="buyer", terms=event.terms),
+                last_offer_id=event.offer_id,
+                filed=dispute.filed,
+                clocks={"seller_first_response": event.seller_answer_by, "auto_escalation": event.escalates_at},
+            )
+            return AwaitingSeller(case, event.escalatable_from)
+        case events.OpenRefused():
+            return Refused(dispute.buyer_id, dispute.filed)
+        case _:
+            return dispute
+
+
+def _negotiated(dispute: Open, event: events.DisputeEvent) -> Dispute:
+    case = dispute.case
+    match event:
+        case events.DisputeModified():
+            received = case.received if event.received is None else event.received
+            dispute = replace(dispute, case=replace(case, received=received))
+            if isinstance(dispute, Negotiating) and not received and sends_back(dispute.seller_offer):
+                dispute = replace(dispute, seller_offer=None)
+            return file(dispute, "buyer", event.evidence)
+        case events.OfferMade(by="buyer"):
+            claim = Offer(offer_id=event.offer_id, by="buyer", terms=event.terms)
+            case = replace(case, claim=claim, last_offer_id=event.offer_id)
+            if event.seller_answer_by is not None:
+                case = _started(case, "seller_first_response", event.seller_answer_by)
+            return replace(dispute, case=case)
+        case events.OfferMade(by="seller"):
+            offer = Offer(offer_id=event.offer_id, by="seller", terms=event.terms)
+            return Negotiating(replace(_answer(case), last_offer_id=event.offer_id), offer, event.escalatable_from)
+        case _:
+            return _proceeded(dispute, event)
+
+
+def _proceeded(dispute: Opened, event: events.DisputeEvent) -> Dispute:
+    case = dispute.case
+    match event:
+        case events.EvidenceAdded():
+            return file(dispute, event.by, event.evidence)
+        case events.OfferAccepted():
+            agreed = Offer(offer_id=event.offer_id, by="seller" if event.by == "buyer" else "buyer", terms=event.terms)
+            last = max(case.last_offer_id, event.offer_id, event.last_offer_id or 0)
+            return replace(dispute, case=replace(_answer(case), claim=agreed, last_offer_id=last))
+        case events.DisputeEscalated():
+            claim = next((offer for offer in event.offers if offer.by == "buyer"), case.claim)
+            last = max(case.last_offer_id, event.last_offer_id)
+            return InMediation(replace(case, round=event.round, claim=claim, last_offer_id=last))
+        case events.DisputeDecided():
+            last = max(case.last_offer_id, event.last_offer_id or 0)
+            case = replace(_started(case, "appeal_window", event.appeal_until), decided=True, last_offer_id=last)
+            return DecidedDispute(case, ruling(event.refund_minor, event.return_required), outcome(event))
+        case events.DisputeAppealed():
+            reviewed = InMediation(replace(case, round=event.round, appealed=True))
+            return file(reviewed, event.by, event.evidence)
+        case events.AppealWaived() if isinstance(dispute, DecidedDispute):
+            return replace(dispute, waived=dispute.waived | {event.by})
+        case events.ReturnAwaited():
+            case = _started(case, "return_ship", event.return_ship_by)
+            return AwaitingReturn(case, event.basis, event.refund_minor)
+        case events.ReturnShipped() if isinstance(dispute, AwaitingReturn):
+            case = _started(case, "return_confirm", event.return_confirm_by)
+            return ReturnUnderway(case, dispute.basis, dispute.refund_minor)
+        case events.ReturnReported() if isinstance(dispute, ReturnUnderway):
+            case = _started(case, "return_confirm", event.return_confirm_by)
+            delivered = dispute.delivered or event.tracking_status == "delivered"
+            return replace(dispute, case=case, delivered=delivered, carrier_says=event.tracking_status)
+        case events.ReturnContested():
+            return file(replace(dispute, case=replace(case, return_contested=True)), "seller", event.evidence)
+        case events.ReplacementAwaited():
+            case = _started(case, "replacement_ship", event.replacement_ship_by)
+            return AwaitingReplacement(case, event.basis, event.refund_minor)
+        case events.ReplacementShipped():
+            return ReplacementUnderway(_started(case, "replacement_confirm", event.replacement_confirm_by))
+        case events.DisputeClosed():
+            return ClosedDispute(case)
+        case _:
+            return dispute
+
+
+def noted(dispute: Dispute, event: DisputeEvidenceNoted) -> Dispute:
+    if isinstance(dispute, RequestedDispute | Refused):
+        return dispute
+    filed = tuple(FiledInStage(one.evidence_id, one.by, stage(dispute)) for one in event.filed)
+    return replace(dispute, case=replace(dispute.case, filed=dispute.case.filed + filed))
+
+
+def _started(case: Case, name: DisputeDeadline, ends_at: datetime | None) -> Case:
+    """With this clock set (anew); without it when it has no end."""
+    clocks = {other: instant for other, instant in case.clocks.items() if other != name}
+    return replace(case, clocks=clocks if ends_at is None else {**clocks, name: ends_at})
+
+
+def _answer(case: Case) -> Case:
+    """The seller has answered: he can be silent no more."""
+    return _started(case, "seller_first_response", None)
