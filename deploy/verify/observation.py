@@ -51,6 +51,7 @@ FIELDS = frozenset(
         *("settlement_id", "leg", "amount_minor", "refund_minor", "release_minor", "payout_minor", "chargeback_minor"),
         *("held_minor", "disputed_minor", "dispute_id", "buyer_id", "seller_id", "provider_reference", "note"),
         *("claimed_minor", "offer_id", "terms", "by", "round", "outcome", "cause", "mediator_id", "question_id"),
+        *("party_id", "although_unknown"),
         *("payment_key", "payment_id", "asking", "attempt", "attempts_max", "retryable"),
         *("timer_id", "due_at", "received_at", "delivery_id", "channel", "problem"),
     }
