@@ -61,6 +61,29 @@ class AcknowledgeReview(RefundCommand):
     note: Text = Field(description="what he found, for people")
 
 
+class HoldMoney(Command):
+    """No money of this order is sent to the provider until `refund.unhold`; its disputes and clocks go on, and what was
+    sent is not called back (R63). Answered by `refund.held`."""
+
+    type = "refund.hold.v1"
+    topic = "refund.commands"
+    by = frozenset({"operator"})
+    example = fields(actor=OPERATOR, reason="The buyer's bank asks about this payment.")
+
+    reason: Text = Field(description="why, for people; all sides can read it")
+
+
+class UnholdMoney(Command):
+    """What waited is sent now (R63). Answered by `refund.unheld`."""
+
+    type = "refund.unhold.v1"
+    topic = "refund.commands"
+    by = frozenset({"operator"})
+    example = fields(actor=OPERATOR, reason="The bank is satisfied.")
+
+    reason: Text = Field(description="why, for people; all sides can read it")
+
+
 class RefundResume(Resume):
     """An operator lets a parked order go on, once the cause is mended. Answered by `refund.resumed`, when everything
     that waited has been handled."""

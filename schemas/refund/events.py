@@ -115,7 +115,8 @@ class ReviewNeeded(PendingEvent):
     reason: ReviewReason = Field(
         description="after `no_answer` and `mismatch` nobody knows whether the money moved; `settled_again`: perhaps "
         "twice; `reversed`: it came back; `failed_after_settlement`: the provider says so of what it had settled; "
-        "`wrong_reference`: what is said to have come back is not what was moved; `unasked`: nobody asked for it"
+        "`wrong_reference`: what is said to have come back is not what was moved; `unasked`: nobody asked for it; "
+        "`bank_chargeback`: the buyer's bank took his payment back"
     )
     payment_key: PaymentKey | None = Field(default=None, description="of which the provider spoke; null: of none")
     payment_id: Id | None = Field(default=None, description="or of which of the buyer's payments; null: of none")
@@ -201,6 +202,29 @@ class ChargedBack(DoneEvent):
     leg: Annotated[Literal["chargeback"], Field(description="always this one")] = "chargeback"
     amount_minor: PositiveMinor
     seller_id: SellerId
+
+
+class MoneyHeld(Event):
+    """No money of this order is sent to the provider from now on; disputes and clocks go on (R63)."""
+
+    type = "refund.held.v1"
+    topic = "refund.events"
+    example = fields(actor=OPERATOR, cause="operator", reason="The buyer's bank asks about this payment.")
+
+    cause: Literal["operator", "bank_chargeback"] = Field(
+        description="`bank_chargeback`: the buyer's bank took his payment back (R62)"
+    )
+    reason: Text = Field(description="why, for people")
+
+
+class MoneyUnheld(Event):
+    """What waited is sent to the provider now (R63)."""
+
+    type = "refund.unheld.v1"
+    topic = "refund.events"
+    example = fields(actor=OPERATOR, reason="The bank is satisfied.")
+
+    reason: Text = Field(description="why, for people")
 
 
 class RefundRejected(Rejected):

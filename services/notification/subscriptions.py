@@ -99,6 +99,8 @@ TOLD: dict[type[Event], Told] = {
     refund.ChargedBack: Told(("seller",)),
     refund.RefundOverdue: Told(("payee",)),
     refund.RefundReversed: Told(("payee",)),
+    refund.MoneyHeld: Told(BOTH),
+    refund.MoneyUnheld: Told(BOTH),
 }
 
 SUBSCRIPTIONS: tuple[type[Event], ...] = (*TOLD, dispute.DisputeRequested)

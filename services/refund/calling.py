@@ -152,6 +152,8 @@ def failed(order: Order, failure: NamedFailure, time: datetime) -> list[Output]:
             return failed_after_all(order, leg, event)
         case Pending() if failure.call != call_id(SERVICE, capture.order_id, _call_name(leg.movement, leg.attempt)):
             return []  # nobody knows which call it is about, so the provider is asked when it is time
+        case Pending(at=Called(asking=True)) if event.code == "unknown_key" and order.on_hold:
+            return [_failure(leg, event, time)]  # sent again once it is on hold no more
         case Pending(at=Called(asking=True)) if event.code == "unknown_key":
             if leg.attempt < leg.attempts_max:
                 return next_call(capture, leg, asking=False, time=time)

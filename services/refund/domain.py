@@ -6,9 +6,17 @@ from typing import Any, assert_never, get_args
 
 from schemas.order.events import Cancelled, LinesReleased, Placed, Settled
 from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
-from schemas.refund.commands import AcknowledgeReview, RefundResume, ResolveRefund, RetryRefund
+from schemas.refund.commands import (
+    AcknowledgeReview,
+    HoldMoney,
+    RefundResume,
+    ResolveRefund,
+    RetryRefund,
+    UnholdMoney,
+)
 from schemas.refund.events import RefundOverdue, RefundRejected, RefundRepeated, RefundResumed
 from services.refund.calling import UNANSWERED, NamedFailure, call_by_hand, done, failed, settled, time_is_up
+from services.refund.holding import ON_HOLD, obey, taken_back, takes_the_payment_back
 from services.refund.requesting import capture, movements, request
 from services.refund.reviewing import NOBODY_ASKED, acknowledged, doubted, reversed_, unasked
 from services.refund.states import (
@@ -35,12 +43,17 @@ from shared.kernel.ports import Input
 from shared.rules.calendar import after
 from shared.rules.refusals import who_may
 
-Commands = RetryRefund | ResolveRefund | AcknowledgeReview
+Commands = RetryRefund | ResolveRefund | AcknowledgeReview | HoldMoney | UnholdMoney
 Heard = Placed | Cancelled | LinesReleased | Settled | PaymentSettled | PaymentReversed | NamedFailure
 
 
+NO_ORDER = Refusal("not_found", "No such order was placed.")
+
+
 def decide(state: State | None, command: Commands, now: datetime, policies: Policies) -> Sequence[Output]:
-    """What operators do with money that waits for them."""
+    """What operators do with money that waits for them, or shall wait."""
+    if isinstance(command, HoldMoney | UnholdMoney):
+        return obey(state, command, now) if isinstance(state, Order) else [NO_ORDER]
     leg = state.legs.get(leg_key(command.settlement_id, command.leg)) if state else None
     if leg is None:
         return [Refusal("not_found", "this order has no such movement of money")]
@@ -71,6 +84,8 @@ def _move(
     match command:
         case RetryRefund() if isinstance(leg.at, Called):
             return [UNANSWERED]
+        case RetryRefund() if order.on_hold:
+            return [ON_HOLD]
         case RetryRefund():
             return [*said, *call_by_hand(order.capture, leg, now)]
         case ResolveRefund(although_unknown=False) if _may_still_move(leg):
@@ -102,12 +117,14 @@ def react(state: State | None, event: Heard, now: datetime, policies: Policies) 
             asked = movements(event)
             if isinstance(state, Order):
                 new = [movement for movement in asked if movement.key not in state.legs]
-                return request(state.capture, new, now, policies)
+                return request(state.capture, new, now, policies, on_hold=state.on_hold)
             known = {movement.key for movement in state.movements} if state else set()
             waiting = tuple(movement for movement in asked if movement.key not in known)
             return [MovementsNoted(movements=waiting)] if waiting else []
         case PaymentSettled():
             return settled(state, event, now) if isinstance(state, Order) else unasked(state, event, now)
+        case PaymentReversed() if isinstance(state, Order) and takes_the_payment_back(state, event):
+            return taken_back(state, event, now)
         case PaymentReversed():
             return reversed_(state, event, now, policies) if isinstance(state, Order) else unasked(state, event, now)
         case NamedFailure():

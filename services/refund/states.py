@@ -13,6 +13,8 @@ from schemas.example import POLICY, fields
 from schemas.payments.shapes import Leg
 from schemas.refund.events import (
     DoneEvent,
+    MoneyHeld,
+    MoneyUnheld,
     PendingEvent,
     RefundEvent,
     RefundFailed,
@@ -98,7 +100,7 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """Decided on; the provider is called in the same breath."""
+    """Decided on; the provider is called in the same breath, or once the money is on hold no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,8 @@ class Order:
     legs: Mapping[str, AnyLeg]
     heard: frozenset[Word] = frozenset()
     """What the provider said, but for his answers to calls that failed."""
+    on_hold: bool = False
+    """No money is sent (R63)."""
 
 
 State = UnplacedOrder | Order
@@ -231,6 +235,8 @@ def evolve(state: State | None, event: Event) -> State | None:
             return Order(event, state.legs, state.heard)
         case _, Captured():
             return Order(event, {})
+        case Order(), MoneyHeld() | MoneyUnheld():
+            return replace(state, on_hold=isinstance(event, MoneyHeld))
         case Order(), RefundEvent():
             key = leg_key(event.settlement_id, event.leg)
             leg = _evolve_leg(state.legs.get(key), event)
@@ -296,7 +302,7 @@ def reopen(leg: Done, event: RefundReversed) -> Pending:
 
 def _evolve_unasked(leg: Unasked | None, event: ReviewNeeded | ReviewAcknowledged) -> Unasked | None:
     match leg, event:
-        case None, ReviewNeeded():
+        case _, ReviewNeeded():
             return Unasked(event.amount_minor, event.currency, event.due_by)
         case Unasked(), ReviewAcknowledged():
             return replace(leg, is_open=False)
@@ -327,13 +333,17 @@ def deadlines(state: State | None) -> Iterable[Deadline[RefundDeadline]]:
         if isinstance(leg, Pending):
             yield Deadline("refund_due", key, leg.overdue_at)
             match leg.at:
-                case Called(answer_by=instant) | Failed(retry_at=datetime() as instant):
+                case Called(answer_by=instant):
+                    yield Deadline("refund_retry", key, instant)
+                case Failed(retry_at=datetime() as instant) if not state.on_hold:
                     yield Deadline("refund_retry", key, instant)
 
 
-def stage(leg: AnyLeg) -> Stage:
+def stage(leg: AnyLeg, on_hold: bool = False) -> Stage:
     """What a person is told (R52)."""
     match leg:
+        case Pending(at=Requested() | Failed(retry_at=datetime())) if on_hold:
+            return "on_hold"
         case Done(doubt=None) | Unasked(is_open=False):
             return "settled"
         case Done() | Unasked() | Pending(at=InReview()):
@@ -355,7 +365,7 @@ def stamp(state: State | None, event: Event) -> Mapping[str, Any]:
     if isinstance(leg, Unasked):
         return {"currency": leg.currency, "stage": stage(leg)}  # the rest it says itself
     assert isinstance(state, Order)
-    stamped: dict[str, Any] = {"currency": state.capture.currency, "stage": stage(leg)}
+    stamped: dict[str, Any] = {"currency": state.capture.currency, "stage": stage(leg, state.on_hold)}
     if isinstance(event, PendingEvent):
         stamped |= {"due_by": leg.due_by}
         if not isinstance(event, RefundReversed):

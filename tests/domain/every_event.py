@@ -70,6 +70,8 @@ refund.overdue.v1                 bsmo
 refund.review_needed.v1           bsmo
 refund.reversed.v1                bsmo
 refund.acknowledged.v1            bsmo
+refund.held.v1                    bsmo
+refund.unheld.v1                  bsmo
 refund.settled.v1                 bsmo
 refund.paid_out.v1                bsmo
 refund.charged_back.v1            bsmo
@@ -205,6 +207,9 @@ refund.reversed[refund]                     yes     -       -
 refund.reversed[payout]                     -       yes     -
 refund.reversed[chargeback]                 -       -       -
 refund.acknowledged                         -       -       -
+refund.held[operator]                       yes     yes     -
+refund.held[bank_chargeback]                yes     yes     -
+refund.unheld                               yes     yes     -
 """
 # Nobody's mail, for the letter about what follows in the same moment says it:
 #   order.lines_frozen -> dispute.opened, order.freeze_refused -> dispute.open_refused, dispute.requested -> either,

@@ -398,6 +398,8 @@ SAMPLES: dict[str, Event] = {
     "refund.overdue[payout]": pending(refund.RefundOverdue, "payout", repeats_at=in_days(28)),
     "refund.overdue[chargeback]": pending(refund.RefundOverdue, "chargeback", repeats_at=in_days(28)),
     **{f"refund.reversed[{leg}]": came_back(leg) for leg in ("refund", "payout", "chargeback")},
+    "refund.held[operator]": refund.MoneyHeld(order_id=ORDER, cause="operator", reason="Looked into"),
+    "refund.held[bank_chargeback]": refund.MoneyHeld(order_id=ORDER, cause="bank_chargeback", reason="Taken back"),
     "refund.review_needed": pending(refund.ReviewNeeded, "refund", reason="no_answer"),
 }
 

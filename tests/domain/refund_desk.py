@@ -7,7 +7,14 @@ from typing import Any
 from schemas.common import OrderLine, Party, Payment
 from schemas.order import events as order
 from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
-from schemas.refund.commands import AcknowledgeReview, RefundCommand, ResolveRefund, RetryRefund
+from schemas.refund.commands import (
+    AcknowledgeReview,
+    HoldMoney,
+    RefundCommand,
+    ResolveRefund,
+    RetryRefund,
+    UnholdMoney,
+)
 from schemas.wire import Actor, Message
 from services.refund.domain import DECIDER
 from services.refund.policy import ATTEMPTS_MAX, BACK_OFF_MAX
@@ -137,6 +144,12 @@ class RefundDesk(Desk):
     def acknowledge(self, actor: Actor = OPERATOR, **names: Any) -> list[Message]:
         return self._operate(AcknowledgeReview, actor, note="Looked into it", **names)
 
+    def hold(self, actor: Actor = OPERATOR) -> list[Message]:
+        return self.send(HoldMoney(order_id=self.stream.id, actor=actor, reason="Looked into"))
+
+    def unhold(self, actor: Actor = OPERATOR) -> list[Message]:
+        return self.send(UnholdMoney(order_id=self.stream.id, actor=actor, reason="All is well"))
+
     def _operate(self, command: type[RefundCommand], actor: Actor, **data: Any) -> list[Message]:
         names = {"order_id": self.stream.id, "settlement_id": "s1", "leg": "refund"}
         return self.send(command(actor=actor, **(names | data)))
@@ -248,6 +261,22 @@ def unasked(desk: RefundDesk) -> None:
     desk.paid()
 
 
+def on_hold(desk: RefundDesk) -> None:
+    desk.place()
+    desk.hold()
+    desk.cancel()
+
+
+def failed_on_hold(desk: RefundDesk) -> None:
+    backing_off(desk)
+    desk.hold()
+
+
+def asking_on_hold(desk: RefundDesk) -> None:
+    asking(desk)
+    desk.hold()
+
+
 STATES: dict[str, Callable[[RefundDesk], None]] = {
     state.__name__: state
     for state in (
@@ -272,6 +301,9 @@ STATES: dict[str, Callable[[RefundDesk], None]] = {
         came_back_unpaid,
         failed_after_all,
         unasked,
+        on_hold,
+        failed_on_hold,
+        asking_on_hold,
     )
 }
 

@@ -46,6 +46,9 @@ HEARD: dict[str, Any] = {
     "came_back": lambda desk: desk.reversed(),
     "came_back_in_part": lambda desk: desk.reversed(400, reference="back-2"),
     "came_back_yen": lambda desk: desk.reversed(currency="JPY", reference="back-2"),
+    "taken_back": lambda desk: desk.reversed(5_000, key=None, payment_id="pay-1", cause="bank_chargeback"),
+    "hold": lambda desk: desk.hold(),
+    "unhold": lambda desk: desk.unhold(),
     "silence": lambda desk: desk.silence(),
     "retry": lambda desk: desk.retry(),
     "resolve": lambda desk: desk.resolve(),
@@ -77,6 +80,9 @@ paid_anew         -                           -
 came_back_unpaid  -                           -
 failed_after_all  -                           -
 unasked           -                           requested+submitted+refund
+on_hold           -                           -
+failed_on_hold    -                           -
+asking_on_hold    -                           -
 """
 
 WHAT_THE_PROVIDER_SAYS = """
@@ -102,6 +108,9 @@ paid_anew         -              review_needed  review_needed  -                
 came_back_unpaid  -              review_needed  review_needed  -                     -                     -
 failed_after_all  -              review_needed  review_needed  -                     -                     -
 unasked           -              review_needed  review_needed  review_needed         review_needed         review_needed
+on_hold           settled        review_needed  review_needed  -                     -                     -
+failed_on_hold    settled        review_needed  review_needed  -                     failed+review_needed  -
+asking_on_hold    settled        review_needed  review_needed  failed                failed+review_needed  failed
 """
 
 WHAT_COMES_BACK = """
@@ -127,6 +136,37 @@ paid_anew         -                       review_needed           review_needed
 came_back_unpaid  -                       review_needed           review_needed
 failed_after_all  reversed+review_needed  reversed+review_needed  review_needed
 unasked           review_needed           review_needed           review_needed
+on_hold           review_needed           review_needed           review_needed
+failed_on_hold    review_needed           review_needed           review_needed
+asking_on_hold    review_needed           review_needed           review_needed
+"""
+
+WHAT_HOLDS_IT = """
+                  taken_back          hold         unhold
+nothing           review_needed       not_found    not_found
+noted             review_needed       not_found    not_found
+placed            held+review_needed  held         wrong_state
+submitted         held+review_needed  held         wrong_state
+asking            held+review_needed  held         wrong_state
+backing_off       held+review_needed  held         wrong_state
+retrying          held+review_needed  held         wrong_state
+last_attempt      held+review_needed  held         wrong_state
+last_question     held+review_needed  held         wrong_state
+final_failure     held+review_needed  held         wrong_state
+used_up           held+review_needed  held         wrong_state
+no_answer         held+review_needed  held         wrong_state
+mismatch          held+review_needed  held         wrong_state
+settled           held+review_needed  held         wrong_state
+by_hand           held+review_needed  held         wrong_state
+settled_again     held+review_needed  held         wrong_state
+came_back         held+review_needed  held         wrong_state
+paid_anew         held+review_needed  held         wrong_state
+came_back_unpaid  held+review_needed  held         wrong_state
+failed_after_all  held+review_needed  held         wrong_state
+unasked           held+review_needed  held         wrong_state
+on_hold           review_needed       wrong_state  unheld+submitted+refund
+failed_on_hold    review_needed       wrong_state  unheld
+asking_on_hold    review_needed       wrong_state  unheld
 """
 
 WHAT_TIME_AND_THE_OPERATOR_DO = """
@@ -152,11 +192,15 @@ paid_anew         submitted+query   wrong_state                wrong_state      
 came_back_unpaid  -                 submitted+refund           settled           settled           wrong_state
 failed_after_all  -                 reversed+submitted+refund  reversed+settled  reversed+settled  acknowledged
 unasked           -                 not_found                  not_found         not_found         acknowledged
+on_hold           -                 wrong_state                settled           settled           wrong_state
+failed_on_hold    -                 wrong_state                settled           settled           wrong_state
+asking_on_hold    submitted+query   wrong_state                wrong_state       settled           wrong_state
 """
 
 
 @pytest.mark.parametrize(
-    "table", [WHAT_THE_ORDER_SAYS, WHAT_THE_PROVIDER_SAYS, WHAT_COMES_BACK, WHAT_TIME_AND_THE_OPERATOR_DO]
+    "table",
+    [WHAT_THE_ORDER_SAYS, WHAT_THE_PROVIDER_SAYS, WHAT_COMES_BACK, WHAT_HOLDS_IT, WHAT_TIME_AND_THE_OPERATOR_DO],
 )
 def test_the_tables_leave_out_no_state(table: str) -> None:
     assert [row.split()[0] for row in table.strip().splitlines()[1:]] == list(STATES)
@@ -168,11 +212,13 @@ def test_the_tables_leave_out_no_state(table: str) -> None:
         *cells(WHAT_THE_ORDER_SAYS),
         *cells(WHAT_THE_PROVIDER_SAYS),
         *cells(WHAT_COMES_BACK),
+        *cells(WHAT_HOLDS_IT),
         *cells(WHAT_TIME_AND_THE_OPERATOR_DO),
     ],
 )
 @pytest.mark.rule("N7")
 @pytest.mark.rule("R62")
+@pytest.mark.rule("R63")
 def test_every_state_against_everything_heard(state: str, heard: str, expected: str) -> None:
     desk = in_state(state)
 
@@ -200,6 +246,9 @@ paid_anew      retrying
 came_back_unpaid  manual_review
 failed_after_all  manual_review
 unasked        manual_review
+on_hold        on_hold
+failed_on_hold  failed
+asking_on_hold  processing
 """
 
 
@@ -488,8 +537,17 @@ def test_an_alarm_is_set_for_whatever_is_pending(state: str) -> None:
     desk = in_state(state)
     names = {deadline.name for deadline in deadlines(desk.state)}
     moves = {"submitted", "asking", "backing_off", "retrying", "last_attempt", "last_question"}
-    moves |= {"paid_anew"}
-    queued = {"final_failure", "used_up", "no_answer", "mismatch", "came_back", "came_back_unpaid"}
+    moves |= {"paid_anew", "asking_on_hold"}
+    queued = {
+        "final_failure",
+        "used_up",
+        "no_answer",
+        "mismatch",
+        "came_back",
+        "came_back_unpaid",
+        "on_hold",
+        "failed_on_hold",
+    }
     expected = {"refund_retry", "refund_due"} if state in moves else {"refund_due"} if state in queued else set()
     assert names == expected
     if names:

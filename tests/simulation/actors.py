@@ -83,7 +83,7 @@ SENSIBLE: Mapping[str, tuple[tuple[int, str, Role], ...]] = {
     ),
 }  # fmt: skip
 """Where an order or its dispute stands -> how often who then says what."""
-LOOKED_AT = ("settled_again", "wrong_reference", "unasked")
+LOOKED_AT = ("settled_again", "wrong_reference", "unasked", "bank_chargeback")
 """Why money is in review that is nowhere to be moved again."""
 EVERYTHING: tuple[tuple[str, Role], ...] = (
     *sorted({(name, role) for said in SENSIBLE.values() for _, name, role in said}),
@@ -91,6 +91,8 @@ EVERYTHING: tuple[tuple[str, Role], ...] = (
     ("refund.retry", "operator"),
     ("refund.resolve", "operator"),
     ("refund.acknowledge", "operator"),
+    ("refund.hold", "operator"),
+    ("refund.unhold", "operator"),
 )
 
 
@@ -138,6 +140,8 @@ def work_off(
     `by_hand`: what it has not moved it never will, so he may pay otherwise.
     """
     wishes = []
+    if order.on_hold:
+        wishes.append(Wish("refund.unhold", "operator", "olga", {"reason": "All is well."}))
     for (settlement_id, leg), reason in order.in_review.items():
         key = order.generations.get((settlement_id, leg), f"{settlement_id}/{leg}")
         data: dict[str, Any] = {"settlement_id": settlement_id, "leg": leg}
@@ -318,6 +322,8 @@ DATA: Mapping[str, Callable[[_Mood], dict[str, Any]]] = {
     "refund.retry": _movement,
     "refund.resolve": _no_movement,
     "refund.acknowledge": lambda mood: _movement(mood) | {"note": "Looked into it.", "settlement_id": "none"},
+    "refund.hold": lambda mood: {"reason": "Somebody asks about it."},
+    "refund.unhold": lambda mood: {"reason": "All is well."},
     "order.ship": _parcel,
     "order.extend_processing": _days,
     "order.cancel": _nothing,

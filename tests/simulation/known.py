@@ -47,6 +47,8 @@ class Order:
     """(settlement_id, leg) of money on its way."""
     in_review: dict[tuple[str, str], str] = field(default_factory=dict)
     """(settlement_id, leg) of what waits for an operator -> why."""
+    on_hold: bool = False
+    """Its money is."""
     generations: dict[tuple[str, str], str] = field(default_factory=dict)
     """(settlement_id, leg) -> the payment key that it was called under last."""
     ids: set[str] = field(default_factory=set)
@@ -80,6 +82,8 @@ class Order:
                     self._hears_of(
                         self.disputes.setdefault(data["dispute_id"], Dispute(data["dispute_id"])), type_, data
                     )
+            case "refund" if type_ in ("refund.held.v1", "refund.unheld.v1"):
+                self.on_hold = type_ == "refund.held.v1"
             case "refund":
                 key = data["settlement_id"], data["leg"]
                 if type_ in ("refund.requested.v1", "refund.reversed.v1"):

@@ -106,7 +106,7 @@ class Stage:
     async def _take(self, turn: Turn) -> None:
         chance, order = Random(turn.chance), self.talk.orders[f"o{turn.order + 1}"]
         await self._wait(chance, order, turn)
-        if (order.in_review or self._parked(order.id)) and chance.random() < 0.4:
+        if (order.in_review or order.on_hold or self._parked(order.id)) and chance.random() < 0.4:
             await self._operate(chance, order)
             return
         if turn.moment == "all at once":
