@@ -113,6 +113,7 @@ FROM_OUTSIDE = {
     "ce_time": _text("for the caller's own use: what counts is the broker's append time", format="date-time"),
     "ce_subject": _text("for the caller's own use: what counts is the key"),
     "ce_correlationid": _text("handed on to all that it leads to; without it, the `ce_id`", **_NAME),
+    "ce_causationid": _text("`ce_id` of the call that it answers: a failure counts only for the one it names", **_NAME),
     "content-type": _text("`application/json`, also when absent"),
 }
 MUST_GIVE = ("ce_id", "ce_type")

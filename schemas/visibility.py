@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from schemas.mediation.events import MediationEvent, RosterEvent
 from schemas.mediation.shapes import MediationStatus
-from schemas.payments.events import PaymentEvent
+from schemas.payments.events import PaymentEvent, PaymentReversed
+from schemas.refund.events import ReviewAcknowledged, ReviewNeeded
 from schemas.timer.events import TimerEvent
 from schemas.wire import Event, Rejected, Repeated, Resumed
 
@@ -38,8 +39,10 @@ def may_see(event: Event, viewer: Viewer) -> bool:
     match event:
         case Rejected(actor=actor) | Repeated(actor=actor):
             return viewer == "operator" or (actor is not None and actor.role == viewer)
-        case TimerEvent() | PaymentEvent() | RosterEvent() | Resumed():
+        case TimerEvent() | PaymentEvent() | PaymentReversed() | RosterEvent() | Resumed():
             return viewer == "operator"
+        case ReviewNeeded(leg="unasked") | ReviewAcknowledged(leg="unasked"):
+            return viewer == "operator"  # perhaps the money of other people
         case _:
             return viewer in getattr(event, "visible_to", (viewer,))
 

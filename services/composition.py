@@ -12,7 +12,7 @@ from services.notification.domain import decider as notification
 from services.notification.projection import Channel, Deliveries, MemoryDeliveryTable
 from services.order.domain import DECIDER as ORDER
 from services.refund.domain import DECIDER as REFUND
-from services.refund.projection import Ledger, MemoryLedgerTable
+from services.refund.projection import Ledger, MemoryLedgerTable, MemoryReviewTable, ReviewQueue
 from services.timer.domain import DECIDER as TIMER
 from services.timer.projection import MemoryTimerTable, Timers
 from shared.kernel.decider import Decider
@@ -27,7 +27,7 @@ async def compose(world: World, channels: Sequence[Channel[Any]] = ()) -> None:
     """All of them, with their tables, into one world. Without a channel people are told by the topic alone."""
     for decider in (ORDER, DISPUTE, MEDIATION):
         await world.add(decider)
-    await world.add(REFUND, [Ledger(MemoryLedgerTable())])
+    await world.add(REFUND, [Ledger(MemoryLedgerTable()), ReviewQueue(MemoryReviewTable())])
     names = {channel.name for channel in channels}
     told = notification(mail="email" in names, webhooks=get_args(RecipientRole) if "webhook" in names else ())
     deliveries = Deliveries(MemoryDeliveryTable(), channels, world.bus.clock)

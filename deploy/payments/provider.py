@@ -5,12 +5,13 @@ database: a process that starts reads the calls again, and knows what is paid, w
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from deploy.payments.script import PLAIN, Script, Step, script
 from schemas.payments.commands import QueryPayment
-from schemas.payments.events import PaymentFailed, PaymentSettled
+from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
 from services.refund.gateway import Paid, PaymentCommand, answer
 
 SLOW = timedelta(seconds=3)
@@ -19,12 +20,13 @@ LATE = timedelta(seconds=1)
 """So long after the next call comes the answer to a call that was answered late."""
 
 PaymentReply = PaymentSettled | PaymentFailed
+PaymentWord = PaymentReply | PaymentReversed
 
 
 class Answer(NamedTuple):
     """What is said to a call, so long after the newest one was heard. A call may have several answers."""
 
-    said: PaymentReply
+    said: PaymentWord
     call_id: str
     after: timedelta = timedelta()
 
@@ -36,6 +38,8 @@ class Provider:
         self.moved: list[PaymentSettled] = []
         """Every movement of money that took place, as it took place."""
         self._paid: dict[str, Paid] = {}
+        self.returned: list[PaymentReversed | PaymentFailed] = []
+        """What came back of it, as it is said: all of the movement."""
         self._scripts: dict[str, Script] = {}
         self._calls: dict[str, int] = defaultdict(int)
         self._held: dict[str, list[Answer]] = defaultdict(list)
@@ -46,7 +50,7 @@ class Provider:
         if call_id in self._heard:
             return []
         self._heard.add(call_id)
-        key = command.payment_key
+        key = command.payment_key.partition("~")[0]
         if not isinstance(command, QueryPayment):
             self._scripts.setdefault(key, script(command))
         step = self._scripts.get(key, PLAIN).step(self._calls[key])
@@ -73,12 +77,14 @@ class Provider:
             case "twice":
                 return [Answer(said, call_id)] * 2
             case "late":
-                self._held[command.payment_key].append(Answer(said, call_id))
+                self._held[command.payment_key.partition("~")[0]].append(Answer(said, call_id))
                 return []
             case "silent":
                 return []
             case "misquote":
                 return [Answer(_misquoted(said), call_id)]
+            case "returned" | "recanted":
+                return [Answer(said, call_id), *self._return(step, call_id, said)]
 
     def _obey(self, command: PaymentCommand) -> PaymentReply:
         """The sandbox's own rule; here it is seen whether money moved."""
@@ -88,6 +94,20 @@ class Provider:
             self._paid[key] = Paid(said.currency, said.amount_minor, said.provider_reference)
             self.moved.append(said)
         return said
+
+    def _return(self, step: Step, call_id: str, said: PaymentReply) -> Iterator[Answer]:
+        """Of what was just moved, or was before; once."""
+        key = said.payment_key
+        if isinstance(said, PaymentFailed) or any(one.payment_key == key for one in self.returned):
+            return
+        about: dict[str, Any] = {"order_id": said.order_id, "payment_key": key}
+        gone: PaymentReversed | PaymentFailed = PaymentFailed(**about, code="account_closed", retryable=False)
+        if step == "returned":
+            cause = "payout_returned" if key.partition("~")[0].endswith("/payout") else "refund_returned"
+            about |= {"currency": said.currency, "amount_minor": said.amount_minor, "cause": cause}
+            gone = PaymentReversed(**about, provider_reference=f"back-{said.provider_reference}")
+        self.returned.append(gone)
+        yield Answer(gone, call_id, SLOW)
 
 
 def _failed(command: PaymentCommand, code: str, retryable: bool) -> PaymentFailed:

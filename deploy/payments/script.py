@@ -1,8 +1,9 @@
 """How the stand-in behaves, told by what it is asked: scenarios carry their script, and any number run side by side.
 
 The `payment_id` of a refund, the `seller_id` of a payout or a charge-back, may end in a script: a colon and steps with
-dots between them, `payment-1:fail-2.answer`. Each step is for one call under that key, movement or question; `fail-2`
-is for two; the last one is for all calls that still come. An id that ends otherwise is answered: plain ids are.
+dots between them, `payment-1:fail-2.answer`. Each step is for one call under that key (or `…~2`, which goes on with the
+script), movement or question; `fail-2` is for two; the last one is for all calls that still come. An id that ends
+otherwise is answered: plain ids are.
 """
 
 import re
@@ -11,7 +12,9 @@ from typing import Literal, NamedTuple, get_args
 
 from schemas.payments.commands import ChargeBack, PayBack, PaymentCommand, PayOut
 
-Step = Literal["answer", "slow", "twice", "late", "silent", "lost", "fail", "refuse", "misquote", "unknown"]
+Step = Literal[
+    "answer", "slow", "twice", "late", "silent", "lost", "fail", "refuse", "misquote", "unknown", "returned", "recanted"
+]  # fmt: skip
 """What becomes of one call:
 
 answer    obeyed and answered: the money moves, a question is answered by what became of the movement
@@ -24,6 +27,8 @@ fail      not obeyed: the bank is down, try again
 refuse    not obeyed, for good: the account is closed
 misquote  obeyed, and answered with another amount than was moved
 unknown   not obeyed: this key was never heard of, even if it was
+returned  obeyed and answered, and three seconds later the money comes back
+recanted  the same, but it is said that the movement failed, and nothing of a return
 """
 
 _STEP = f"(?:{'|'.join(get_args(Step))})(?:-[1-9][0-9]?)?"

@@ -15,8 +15,8 @@ import asyncpg
 from schemas.wire import Service
 from services.notification.projection import Deliveries
 from services.notification.store import PostgresDeliveryTable
-from services.refund.projection import Ledger
-from services.refund.store import PostgresLedgerTable
+from services.refund.projection import Ledger, ReviewQueue
+from services.refund.store import PostgresLedgerTable, PostgresReviewTable
 from services.timer.projection import Timers
 from services.timer.store import PostgresTimerTable
 from shared.kernel.codec import Decoder
@@ -152,7 +152,7 @@ def _tables(service: Service, pool: asyncpg.Pool) -> Sequence[Projection]:
     """What is kept in the very commit of events; nothing of it acts."""
     match service:
         case "refund":
-            return [Ledger(PostgresLedgerTable())]
+            return [Ledger(PostgresLedgerTable()), ReviewQueue(PostgresReviewTable())]
         case "notification":
             return [Deliveries(PostgresDeliveryTable(pool), (), lambda: datetime.now(UTC))]
         case "timer":

@@ -8,4 +8,10 @@ from schemas.wire import Label
 
 Leg = Literal["refund", "payout", "chargeback"]
 
-PaymentKey = Annotated[Label, Field(description="`<settlement_id>/<leg>`: the movement's idempotency key, for ever")]
+PaymentKey = Annotated[
+    Label,
+    Field(
+        description="`<settlement_id>/<leg>`: the movement's idempotency key, for ever; `…~2` is another movement, of "
+        "what had come back (R62)"
+    ),
+]

@@ -7,8 +7,9 @@ from pydantic import Field
 from schemas.common import SettlementId
 from schemas.example import OPERATOR, fields
 from schemas.instants import Instant
-from schemas.refund.shapes import MovementLeg, ProviderReference, ReviewReason, Stage
-from schemas.wire import STAMPED, Currency, Event, Id, PositiveMinor, Rejected, Repeated, Resumed, Text
+from schemas.payments.shapes import PaymentKey
+from schemas.refund.shapes import MovementLeg, ProviderReference, ReversalCause, ReviewedLeg, ReviewReason, Stage
+from schemas.wire import STAMPED, Currency, Event, Id, Minor, PositiveMinor, Rejected, Repeated, Resumed, Text
 
 SellerId = Annotated[Id, Field(description="whose money it is, as in `actor`")]
 
@@ -18,7 +19,7 @@ class RefundEvent(Event):
     example = fields(settlement_id="A-1001.s1", leg="refund", currency="EUR")
 
     settlement_id: SettlementId
-    leg: MovementLeg
+    leg: ReviewedLeg
     currency: Currency = STAMPED
     stage: Annotated[Stage, Field(description="where the movement stands after it (R52)")] = STAMPED
 
@@ -38,6 +39,7 @@ class RefundRequested(PendingEvent):
     type = "refund.requested.v1"
     example = fields(stage="requested")
 
+    leg: MovementLeg
     amount_minor: PositiveMinor
     due_by: Instant = Field(description="the promise; it never moves (R53)")
 
@@ -46,12 +48,22 @@ class RefundSubmitted(PendingEvent):
     """The provider is called: with the movement, or, when it gave no answer, with the question what became of it."""
 
     type = "refund.submitted.v1"
-    example = fields(stage="submitted", asking=False, attempt=1, attempts_max=8, answer_by="2026-04-14T11:06:00.000Z")
+    example = fields(
+        stage="submitted",
+        asking=False,
+        attempt=1,
+        attempts_max=8,
+        answer_by="2026-04-14T11:06:00.000Z",
+        payment_key="A-1001.s1/refund",
+    )
 
     asking: bool = Field(description="a question about the movement, not the movement itself")
     attempt: Annotated[int, Field(ge=1)] = Field(description="questions count too")
     attempts_max: Annotated[int, Field(ge=1)] = Field(description="at this one a person is called; a retry raises it")
     answer_by: Instant = Field(description="without an answer by then the provider is asked")
+    payment_key: PaymentKey | None = Field(
+        default=None, description="under which it is called; null: `<settlement_id>/<leg>`"
+    )
 
 
 class RefundFailed(PendingEvent):
@@ -82,24 +94,81 @@ class RefundOverdue(PendingEvent):
 
 
 class ReviewNeeded(PendingEvent):
-    """A person must look: the operator's queue (N7). Nothing happens by itself until he retries or resolves it."""
+    """A person must look: the operator's queue (N7, R62). Said for each unexpected word of the provider, with what he
+    said. Nothing happens by itself until an operator retries, resolves or acknowledges it."""
 
     type = "refund.review_needed.v1"
-    example = fields(stage="manual_review", reason="no_answer")
+    example = fields(
+        stage="manual_review",
+        reason="no_answer",
+        payment_key=None,
+        payment_id=None,
+        provider_said=None,
+        provider_amount_minor=None,
+        provider_currency=None,
+        provider_reference=None,
+        cause=None,
+        code=None,
+    )
 
+    amount_minor: Minor = STAMPED
     reason: ReviewReason = Field(
         description="after `no_answer` and `mismatch` nobody knows whether the money moved; `settled_again`: perhaps "
-        "twice"
+        "twice; `reversed`: it came back; `failed_after_settlement`: the provider says so of what it had settled; "
+        "`wrong_reference`: what is said to have come back is not what was moved; `unasked`: nobody asked for it; "
+        "`bank_chargeback`: the buyer's bank took his payment back"
     )
+    payment_key: PaymentKey | None = Field(default=None, description="of which the provider spoke; null: of none")
+    payment_id: Id | None = Field(default=None, description="or of which of the buyer's payments; null: of none")
+    provider_said: Literal["settled", "failed", "reversed"] | None = Field(
+        default=None, description="what the provider said of it; null: nothing"
+    )
+    provider_amount_minor: PositiveMinor | None = Field(default=None, description="as the provider says, minor units")
+    provider_currency: Currency | None = Field(default=None, description="as the provider says")
+    provider_reference: ProviderReference | None = None
+    cause: ReversalCause | None = Field(default=None, description="why it came back; null: it did not")
+    code: Id | None = Field(default=None, description="of what the provider says has failed, for programs")
+
+
+class RefundReversed(PendingEvent):
+    """Money of a movement that was done has come back, and is booked so (R62). `refund.review_needed` follows, or what
+    the operator does who said so."""
+
+    type = "refund.reversed.v1"
+    example = fields(
+        stage="manual_review",
+        payment_key="A-1001.s1/refund",
+        cause="refund_returned",
+        provider_reference="bank-20260502-0011",
+        party_id="bea",
+        repeats_at="2026-05-14T11:05:00.000Z",
+    )
+
+    amount_minor: PositiveMinor = Field(description="that came back, in minor units of the order's currency")
+    payment_key: PaymentKey
+    cause: ReversalCause = Field(description="`failed`: the provider said so after it had said that it was paid")
+    provider_reference: ProviderReference = Field(description="of the reversal; for `failed` of the movement")
+    party_id: Id = Field(description="who has it no more, or has it again: the buyer or the seller")
+    repeats_at: Instant = Field(description="when it is called overdue, if it is not done by then")
+
+
+class ReviewAcknowledged(RefundEvent):
+    """An operator has looked, and the books are right: it leaves the operator's queue (R62)."""
+
+    type = "refund.acknowledged.v1"
+    example = fields(actor=OPERATOR, stage="settled", note="The bank took the second payment back.")
+
+    note: Text = Field(description="what he found, for people")
 
 
 class DoneEvent(RefundEvent):
     """The money has moved. `note`: an operator said so, it went by other means."""
 
-    example = fields(provider_reference="bank-20260414-0093", note=None)
+    example = fields(provider_reference="bank-20260414-0093", note=None, although_unknown=False)
 
     provider_reference: ProviderReference
     note: Text | None = Field(default=None, description="an operator's: how it went by other means")
+    although_unknown: bool = Field(default=False, description="by whom nobody knew whether the provider moves it, too")
 
 
 class RefundSettled(DoneEvent):
@@ -133,6 +202,29 @@ class ChargedBack(DoneEvent):
     leg: Annotated[Literal["chargeback"], Field(description="always this one")] = "chargeback"
     amount_minor: PositiveMinor
     seller_id: SellerId
+
+
+class MoneyHeld(Event):
+    """No money of this order is sent to the provider from now on; disputes and clocks go on (R63)."""
+
+    type = "refund.held.v1"
+    topic = "refund.events"
+    example = fields(actor=OPERATOR, cause="operator", reason="The buyer's bank asks about this payment.")
+
+    cause: Literal["operator", "bank_chargeback"] = Field(
+        description="`bank_chargeback`: the buyer's bank took his payment back (R62)"
+    )
+    reason: Text = Field(description="why, for people")
+
+
+class MoneyUnheld(Event):
+    """What waited is sent to the provider now (R63)."""
+
+    type = "refund.unheld.v1"
+    topic = "refund.events"
+    example = fields(actor=OPERATOR, reason="The bank is satisfied.")
+
+    reason: Text = Field(description="why, for people")
 
 
 class RefundRejected(Rejected):

@@ -34,6 +34,7 @@ from services.notification.states import Known, State, Unplaced, evolve, learnt
 from services.notification.subscriptions import SUBSCRIPTIONS, recipients
 from shared.kernel.decider import Decider, Output
 from shared.kernel.policies import Policies
+from shared.kernel.ports import Input
 
 RULES = {"seller_silence", "buyer_silence", "mediation_seller_silence", "cancel_arbitration"}
 """What the order's policy says about silence and giving up: letters tell what happens if the reader does nothing."""
@@ -57,8 +58,8 @@ class IdentifiedEvent:
     id: str
 
 
-def identified(payload: Any, ce_id: str) -> Any:
-    return IdentifiedEvent(payload, ce_id) if isinstance(payload, Event) else payload
+def identified(found: Input) -> Any:
+    return IdentifiedEvent(found.payload, found.id) if isinstance(found.payload, Event) else found.payload
 
 
 @dataclass(frozen=True, slots=True)

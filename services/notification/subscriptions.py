@@ -16,7 +16,7 @@ from schemas.visibility import may_see
 from schemas.wire import Event
 
 Who = Literal["buyer", "seller", "mediator", "other side", "payee"]
-"""`other side`: the party that did not do it. `payee`: whom the late money belongs to."""
+"""`other side`: the party that did not do it. `payee`: whom the money belongs to that is late, or came back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +99,16 @@ TOLD: dict[type[Event], Told] = {
     refund.PaidOut: Told(("seller",)),
     refund.ChargedBack: Told(("seller",)),
     refund.RefundOverdue: Told(("payee",)),
+    refund.RefundReversed: Told(("payee",)),
+    refund.MoneyHeld: Told(BOTH),
+    refund.MoneyUnheld: Told(BOTH),
 }
 
 SUBSCRIPTIONS: tuple[type[Event], ...] = (*TOLD, dispute.DisputeRequested)
 """Of a request only the reason is kept; `dispute.opened` tells it."""
 
 PAYEES: dict[str, RecipientRole | None] = {"refund": "buyer", "payout": "seller", "chargeback": None}
-"""A late chargeback is the platform's own trouble."""
+"""A late chargeback, or one that came back, is the platform's own trouble."""
 
 
 def recipients(event: Event) -> list[RecipientRole]:

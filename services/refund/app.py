@@ -7,8 +7,8 @@ import asyncpg
 
 from services.refund.domain import DECIDER
 from services.refund.gateway import Sandbox
-from services.refund.projection import Ledger
-from services.refund.store import PostgresLedgerTable
+from services.refund.projection import Ledger, ReviewQueue
+from services.refund.store import PostgresLedgerTable, PostgresReviewTable
 from shared.runtime.application import Application
 from shared.runtime.parts import Parts
 from shared.runtime.settings import Settings
@@ -23,7 +23,7 @@ class RefundSettings(Settings):
 
 def _parts(settings: RefundSettings, pool: asyncpg.Pool) -> Parts:
     sandbox = [Sandbox(settings, pool)] if settings.refund_provider == "sandbox" else []
-    return Parts(projections=[Ledger(PostgresLedgerTable())], background=sandbox)
+    return Parts(projections=[Ledger(PostgresLedgerTable()), ReviewQueue(PostgresReviewTable())], background=sandbox)
 
 
 APP = Application(

@@ -1,6 +1,8 @@
 """The conversation with the payment provider: called with a key, asked under that key, never paid twice (N7)."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from schemas.payments.commands import ChargeBack, PayBack, PaymentCommand, PayOut, QueryPayment
 from schemas.payments.events import PaymentFailed, PaymentSettled
@@ -11,15 +13,29 @@ from schemas.refund.events import (
     RefundFailed,
     RefundSettled,
     RefundSubmitted,
-    ReviewNeeded,
 )
-from schemas.refund.shapes import ReviewReason
-from schemas.wire import Actor
+from schemas.wire import Actor, Service
 from services.refund.policy import ANSWER_WINDOW_MIN, ATTEMPTS_MAX, back_off
-from services.refund.states import Called, Captured, Done, Failed, InReview, Movement, Pending
-from shared.kernel.decider import Output
+from services.refund.reviewing import failed_after_all, review, settled_otherwise, unasked, word
+from services.refund.states import (
+    Called,
+    Captured,
+    Done,
+    Failed,
+    InReview,
+    Movement,
+    Order,
+    Pending,
+    Unasked,
+    generation_of,
+)
+from shared.kernel.decider import Call, Output, Refusal, call_id
 
 PLATFORM = Actor(role="platform", id="refund")
+
+
+SERVICE: Service = "refund"
+UNANSWERED = Refusal("wrong_state", "The payment provider was called and may still answer.")
 
 
 def first_call(capture: Captured, movement: Movement, time: datetime) -> list[Output]:
@@ -33,7 +49,7 @@ def next_call(capture: Captured, leg: Pending, asking: bool, time: datetime) -> 
 def call_by_hand(capture: Captured, leg: Pending, time: datetime) -> list[Output]:
     """An operator's retry: all attempts anew; while nobody knows whether the money moved it begins with a question."""
     asking = isinstance(leg.at, InReview) and leg.at.outcome_unknown
-    return _call(capture, leg.movement, leg.attempt + 1, leg.attempt + ATTEMPTS_MAX, asking, time)
+    return _call(capture, leg.owed, leg.attempt + 1, leg.attempt + ATTEMPTS_MAX, asking, time)
 
 
 def _call(
@@ -46,8 +62,14 @@ def _call(
         attempt=attempt,
         attempts_max=attempts_max,
         answer_by=time + max(ANSWER_WINDOW_MIN, back_off(attempts_max - attempt)),
+        payment_key=movement.payment_key,
     )
-    return [submitted, _question(capture, movement) if asking else _payment(capture, movement)]
+    message = _question(capture, movement) if asking else _payment(capture, movement)
+    return [submitted, Call(message, _call_name(movement, attempt))]
+
+
+def _call_name(movement: Movement, attempt: int) -> str:
+    return f"{movement.payment_key}/{attempt}"
 
 
 def _question(capture: Captured, movement: Movement) -> PaymentCommand:
@@ -82,64 +104,98 @@ def time_is_up(capture: Captured, leg: Pending, time: datetime) -> list[Output]:
         return next_call(capture, leg, asking=False, time=time)
     if leg.attempt < leg.attempts_max:
         return next_call(capture, leg, asking=True, time=time)
-    return [_review(leg, "no_answer")]
+    return [review(leg, "no_answer", None)]
 
 
-def settled(capture: Captured, leg: Pending | Done, answer: PaymentSettled) -> list[Output]:
+def settled(order: Order, event: PaymentSettled, now: datetime) -> list[Output]:
     """The money has moved, whatever was said before: a late answer counts as much as a prompt one."""
-    as_asked = (answer.amount_minor, answer.currency) == (leg.movement.amount_minor, capture.currency)
+    leg = order.legs.get(event.payment_key.partition("~")[0])
+    generation = generation_of(event.payment_key)
+    if isinstance(leg, Unasked | None) or generation is None or generation > leg.movement.generation:
+        return unasked(order, event, now)
+    as_asked = (event.amount_minor, event.currency) == (leg.movement.amount_minor, order.capture.currency)
     match leg:
+        case Done():
+            return settled_otherwise(order, leg, event)
+        case Pending() if generation < leg.movement.generation or leg.returned_minor:
+            return unasked(order, event, now, "settled_again")
+        case Pending(at=InReview(reason="reversed")) if as_asked:
+            return []  # told in the wrong order: it moved, and came back
         case Pending() if as_asked:
-            return [done(capture, leg.movement, answer.provider_reference)]
-        case Pending(at=InReview(reason="mismatch")):
-            return []  # said before
-        case Pending():
-            return [_review(leg, "mismatch")]
-        case Done(settled_again=False) if not as_asked or answer.provider_reference != leg.provider_reference:
-            # Perhaps paid twice, by the provider or by it and an operator: nothing here can undo that.
-            return [_review(leg, "settled_again")]
-        case Done():
+            return [done(order.capture, leg.movement, event.provider_reference)]
+        case Pending() if word(event) in order.heard:
             return []
+        case Pending() if leg.spent:
+            return unasked(order, event, now, "settled_again")
+        case Pending():
+            return [review(leg, "mismatch", event)]
 
 
-def failed(capture: Captured, leg: Pending | Done, answer: PaymentFailed, time: datetime) -> list[Output]:
+@dataclass(frozen=True, slots=True)
+class NamedFailure:
+    """A failure, and the `ce_id` of the call that it names: of no other is it an answer."""
+
+    event: PaymentFailed
+    call: str
+
+
+def failed(order: Order, failure: NamedFailure, time: datetime) -> list[Output]:
+    capture, event = order.capture, failure.event
+    leg = order.legs.get(event.payment_key.partition("~")[0])
+    generation = generation_of(event.payment_key)
+    if isinstance(leg, Unasked | None) or generation is None or generation > leg.movement.generation:
+        return unasked(order, event, time)
+    if _names_an_older_call(order, leg, failure):
+        return []
     match leg:
         case Done():
-            return []  # of an attempt before the one that settled it
-        case Pending(at=Called(asking=True)) if answer.code == "unknown_key":
+            return failed_after_all(order, leg, event)
+        case Pending() if failure.call != call_id(SERVICE, capture.order_id, _call_name(leg.movement, leg.attempt)):
+            return []  # nobody knows which call it is about, so the provider is asked when it is time
+        case Pending(at=Called(asking=True)) if event.code == "unknown_key" and order.on_hold:
+            return [_failure(leg, event, time)]  # sent again once it is on hold no more
+        case Pending(at=Called(asking=True)) if event.code == "unknown_key":
             if leg.attempt < leg.attempts_max:
                 return next_call(capture, leg, asking=False, time=time)
-            return [_review(leg, "attempts_used_up")]
-        case Pending() if answer.code == "unknown_key":
-            return []  # to an earlier question; the movement was sent again since
-        case Pending(at=Called() | Failed()) if not answer.retryable:
-            return [_failure(leg, answer, None), _review(leg, "final_failure")]
+            return [review(leg, "attempts_used_up", event)]
+        case Pending() if event.code == "unknown_key":
+            return []  # said before, or to the movement itself
+        case Pending(at=Called() | Failed()) if not event.retryable:
+            return [_failure(leg, event, None), review(leg, "final_failure", event)]
         case Pending(at=Called()) if leg.attempt == leg.attempts_max:
-            return [_failure(leg, answer, None), _review(leg, "attempts_used_up")]
+            return [_failure(leg, event, None), review(leg, "attempts_used_up", event)]
         case Pending(at=Called()):
-            return [_failure(leg, answer, time + back_off(leg.attempts_max - leg.attempt))]
+            return [_failure(leg, event, time + back_off(leg.attempts_max - leg.attempt))]
         case Pending():
             return []  # said before: it waits for its next attempt or for the operator
 
 
-def done(capture: Captured, movement: Movement, provider_reference: str, note: str | None = None) -> DoneEvent:
+def _names_an_older_call(order: Order, leg: Pending | Done, failure: NamedFailure) -> bool:
+    key, order_id = failure.event.payment_key, order.capture.order_id
+    if key != leg.movement.payment_key:
+        return True
+    return any(failure.call == call_id(SERVICE, order_id, f"{key}/{attempt}") for attempt in range(1, leg.attempt))
+
+
+def done(
+    capture: Captured,
+    movement: Movement,
+    provider_reference: str,
+    note: str | None = None,
+    although_unknown: bool = False,
+) -> DoneEvent:
+    about: dict[str, Any] = {
+        "settlement_id": movement.settlement_id,
+        "provider_reference": provider_reference,
+        "note": note,
+        "although_unknown": although_unknown,
+    }
     match movement.leg:
         case "refund":
-            return RefundSettled(
-                settlement_id=movement.settlement_id,
-                refund_minor=movement.amount_minor,
-                buyer_id=capture.buyer_id,
-                provider_reference=provider_reference,
-                note=note,
-            )
+            return RefundSettled(refund_minor=movement.amount_minor, buyer_id=capture.buyer_id, **about)
         case "payout" | "chargeback":
-            return (PaidOut if movement.leg == "payout" else ChargedBack)(
-                settlement_id=movement.settlement_id,
-                amount_minor=movement.amount_minor,
-                seller_id=capture.seller_id,
-                provider_reference=provider_reference,
-                note=note,
-            )
+            moved = PaidOut if movement.leg == "payout" else ChargedBack
+            return moved(amount_minor=movement.amount_minor, seller_id=capture.seller_id, **about)
 
 
 def _failure(leg: Pending, answer: PaymentFailed, retry_at: datetime | None) -> RefundFailed:
@@ -151,7 +207,3 @@ def _failure(leg: Pending, answer: PaymentFailed, retry_at: datetime | None) -> 
         message=answer.message,
         retry_at=retry_at,
     )
-
-
-def _review(leg: Pending | Done, reason: ReviewReason) -> ReviewNeeded:
-    return ReviewNeeded(settlement_id=leg.movement.settlement_id, leg=leg.movement.leg, reason=reason)

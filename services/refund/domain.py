@@ -2,58 +2,111 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import assert_never, get_args
+from typing import Any, assert_never, get_args
 
 from schemas.order.events import Cancelled, LinesReleased, Placed, Settled
-from schemas.payments.events import PaymentFailed, PaymentSettled
-from schemas.refund.commands import RefundResume, ResolveRefund, RetryRefund
+from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
+from schemas.refund.commands import (
+    AcknowledgeReview,
+    HoldMoney,
+    RefundResume,
+    ResolveRefund,
+    RetryRefund,
+    UnholdMoney,
+)
 from schemas.refund.events import RefundOverdue, RefundRejected, RefundRepeated, RefundResumed
-from services.refund.calling import call_by_hand, done, failed, settled, time_is_up
+from services.refund.calling import UNANSWERED, NamedFailure, call_by_hand, done, failed, settled, time_is_up
+from services.refund.holding import ON_HOLD, obey, taken_back, takes_the_payment_back
 from services.refund.requesting import book, capture, commission, movements, request
+from services.refund.reviewing import NOBODY_ASKED, acknowledged, doubted, reversed_, unasked
 from services.refund.states import (
     Called,
     Done,
+    InReview,
     Movement,
     MovementsNoted,
     Order,
     Pending,
     RefundDeadline,
     State,
+    Unasked,
     deadlines,
     evolve,
-    payment_key,
+    leg_key,
+    reopen,
     stamp,
 )
-from services.refund.subscriptions import SUBSCRIPTIONS, Foreign
+from services.refund.subscriptions import SUBSCRIPTIONS
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
 from shared.kernel.policies import Policies
+from shared.kernel.ports import Input
 from shared.rules.calendar import after
 from shared.rules.refusals import who_may
 
-Commands = RetryRefund | ResolveRefund
+Commands = RetryRefund | ResolveRefund | AcknowledgeReview | HoldMoney | UnholdMoney
+Heard = Placed | Cancelled | LinesReleased | Settled | PaymentSettled | PaymentReversed | NamedFailure
+
+
+NO_ORDER = Refusal("not_found", "No such order was placed.")
 
 
 def decide(state: State | None, command: Commands, now: datetime, policies: Policies) -> Sequence[Output]:
-    """What operators do with a movement that waits for them."""
-    leg = state.legs.get(payment_key(command.settlement_id, command.leg)) if isinstance(state, Order) else None
-    if not isinstance(state, Order) or leg is None:
+    """What operators do with money that waits for them, or shall wait."""
+    if isinstance(command, HoldMoney | UnholdMoney):
+        return obey(state, command, now) if isinstance(state, Order) else [NO_ORDER]
+    leg = state.legs.get(leg_key(command.settlement_id, command.leg)) if state else None
+    if leg is None:
         return [Refusal("not_found", "this order has no such movement of money")]
     if refusal := who_may(command, {}):
         return [refusal]
-    if isinstance(leg, Done):
-        return [Refusal("wrong_state", "this money has already moved")]
-    if isinstance(leg.at, Called):
-        return [Refusal("wrong_state", "the payment provider was called and may still answer")]
     match command:
-        case RetryRefund():
-            return call_by_hand(state.capture, leg, now)
-        case ResolveRefund():
-            return [done(state.capture, leg.movement, command.provider_reference, command.note)]
+        case AcknowledgeReview():
+            return [acknowledged(leg, command)]
+        case RetryRefund() | ResolveRefund():
+            if isinstance(leg, Unasked) or not isinstance(state, Order):
+                return [NOBODY_ASKED]
+            return _move(state, leg, command, now, policies)
         case _:
             assert_never(command)
 
 
-def react(state: State | None, event: Foreign, now: datetime, policies: Policies) -> Sequence[Output]:
+def _move(
+    order: Order, leg: Pending | Done, command: RetryRefund | ResolveRefund, now: datetime, policies: Policies
+) -> Sequence[Output]:
+    """By the provider, or by other means. What he says came back is booked first, if that was left to a person."""
+    said: list[Output] = []
+    if isinstance(leg, Done):
+        back = doubted(order, leg, now, policies)
+        if isinstance(back, Refusal):
+            return [back]
+        reopened = reopen(leg, back)
+        said, leg = [back], reopened
+    match command:
+        case RetryRefund() if isinstance(leg.at, Called):
+            return [UNANSWERED]
+        case RetryRefund() if order.on_hold:
+            return [ON_HOLD]
+        case RetryRefund():
+            return [*said, *call_by_hand(order.capture, leg, now)]
+        case ResolveRefund(although_unknown=False) if _may_still_move(leg):
+            return [UNANSWERED]
+        case ResolveRefund():
+            reference, unknown = command.provider_reference, command.although_unknown
+            return [*said, done(order.capture, leg.owed, reference, command.note, unknown and _may_still_move(leg))]
+
+
+def _may_still_move(leg: Pending) -> bool:
+    """The provider was called and has not answered."""
+    return isinstance(leg.at, Called) or leg.at == InReview("no_answer")
+
+
+def identify(found: Input) -> Any:
+    """A failure is an answer to the one call that it names."""
+    failed = found.payload
+    return NamedFailure(failed, found.causation_id) if isinstance(failed, PaymentFailed) else failed
+
+
+def react(state: State | None, event: Heard, now: datetime, policies: Policies) -> Sequence[Output]:
     match event:
         case Placed():
             if isinstance(state, Order):
@@ -67,23 +120,25 @@ def react(state: State | None, event: Foreign, now: datetime, policies: Policies
         case Cancelled() | LinesReleased() | Settled():
             asked, share = movements(event), commission(event)
             if isinstance(state, Order):
-                new = [movement for movement in asked if movement.payment_key not in state.legs]
+                new = [movement for movement in asked if movement.key not in state.legs]
                 unbooked = [share] if share and share.settlement_id not in state.commissions else []
-                return [*request(state.capture, new, now, policies), *book(state.capture, unbooked)]
-            known = {movement.payment_key for movement in state.movements} if state else set()
-            waiting = tuple(movement for movement in asked if movement.payment_key not in known)
+                called = request(state.capture, new, now, policies, on_hold=state.on_hold)
+                return [*called, *book(state.capture, unbooked)]
+            known = {movement.key for movement in state.movements} if state else set()
+            waiting = tuple(movement for movement in asked if movement.key not in known)
             told = {one.settlement_id for one in state.commissions} if state else set()
             unbooked = [share] if share and share.settlement_id not in told else []
             return [MovementsNoted(movements=waiting, commissions=tuple(unbooked))] if waiting or unbooked else []
         case PaymentSettled():
-            if isinstance(state, Order) and (leg := state.legs.get(event.payment_key)):
-                return settled(state.capture, leg, event)
-        case PaymentFailed():
-            if isinstance(state, Order) and (leg := state.legs.get(event.payment_key)):
-                return failed(state.capture, leg, event, now)
+            return settled(state, event, now) if isinstance(state, Order) else unasked(state, event, now)
+        case PaymentReversed() if isinstance(state, Order) and takes_the_payment_back(state, event):
+            return taken_back(state, event, now)
+        case PaymentReversed():
+            return reversed_(state, event, now, policies) if isinstance(state, Order) else unasked(state, event, now)
+        case NamedFailure():
+            return failed(state, event, now) if isinstance(state, Order) else unasked(state, event.event, now)
         case _:
             assert_never(event)
-    return []  # an answer about a movement that is not ours
 
 
 def expire(
@@ -91,9 +146,10 @@ def expire(
 ) -> Sequence[Output]:
     assert isinstance(state, Order)  # nothing else holds a deadline
     leg = state.legs[deadline.subject]
+    assert isinstance(leg, Pending)  # nothing else of it, either
     match deadline.name:
         case "refund_retry":
-            return time_is_up(state.capture, leg, now) if isinstance(leg, Pending) else []
+            return time_is_up(state.capture, leg, now)
         case "refund_due":
             return [_overdue(state, leg.movement, now, policies)]
         case _:
@@ -109,12 +165,13 @@ def _overdue(order: Order, movement: Movement, now: datetime, policies: Policies
     )
 
 
-DECIDER: Decider[State, Commands, Foreign] = Decider(
+DECIDER: Decider[State, Commands, Heard] = Decider(
     service="refund",
     commands=get_args(Commands),
     decide=decide,
     subscriptions=SUBSCRIPTIONS,
     react=react,
+    identify=identify,
     deadlines=deadlines,
     deadline_names=get_args(RefundDeadline),
     expire=expire,

@@ -1,14 +1,15 @@
 """The books: which money an event moves from which account to which (R22).
 
 Every entry is one pair of postings that sum to zero. An order's books always say: captured = in escrow + refunded +
-paid out + commission, paid out less what was charged back. A refund of released money may leave escrow before the
-charge-back fills it (no leg waits for another), so a balance may be negative for a while.
+paid out + commission, paid out less what was charged back; what came back of a movement is an entry the other way
+(R62). A refund of released money may leave escrow before the charge-back fills it (no leg waits for another), so a
+balance may be negative for a while.
 """
 
 from datetime import datetime
 from typing import NamedTuple
 
-from schemas.refund.events import ChargedBack, PaidOut, RefundSettled
+from schemas.refund.events import ChargedBack, PaidOut, RefundReversed, RefundSettled
 from services.refund.states import Captured, CommissionReturned, CommissionTaken
 
 COMMISSION = "platform:commission"
@@ -48,4 +49,9 @@ def entry(event: object) -> Entry | None:
             return Entry(event.currency, f"escrow:{event.order_id}", COMMISSION, event.amount_minor)
         case CommissionReturned():
             return Entry(event.currency, COMMISSION, f"escrow:{event.order_id}", event.amount_minor)
+        case RefundReversed():
+            party = f"{'buyer' if event.leg == 'refund' else 'seller'}:{event.party_id}"
+            escrow = f"escrow:{event.order_id}"
+            from_, to = (escrow, party) if event.leg == "chargeback" else (party, escrow)
+            return Entry(event.currency, from_, to, event.amount_minor)
     return None

@@ -66,8 +66,10 @@ def book(captured: Captured, commissions: Iterable[Commission]) -> list[Output]:
     return booked
 
 
-def request(captured: Captured, new: Iterable[Movement], now: datetime, policies: Policies) -> list[Output]:
-    """Each is called in the same breath."""
+def request(
+    captured: Captured, new: Iterable[Movement], now: datetime, policies: Policies, *, on_hold: bool = False
+) -> list[Output]:
+    """Each is called in the same breath, unless the money is on hold."""
     policy = policies.of(captured.policy)
     outputs: list[Output] = []
     for movement in new:
@@ -77,5 +79,5 @@ def request(captured: Captured, new: Iterable[Movement], now: datetime, policies
             amount_minor=movement.amount_minor,
             due_by=after(now, policy.refund_due, policy),
         )
-        outputs += [requested, *first_call(captured, movement, now)]
+        outputs += [requested, *([] if on_hold else first_call(captured, movement, now))]
     return outputs

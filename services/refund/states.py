@@ -2,24 +2,30 @@
 make it so."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field
 
 from schemas.common import PolicyRef
 from schemas.example import POLICY, fields
 from schemas.payments.shapes import Leg
 from schemas.refund.events import (
     DoneEvent,
+    MoneyHeld,
+    MoneyUnheld,
     PendingEvent,
     RefundEvent,
     RefundFailed,
     RefundOverdue,
     RefundRequested,
+    RefundReversed,
     RefundSubmitted,
+    ReviewAcknowledged,
     ReviewNeeded,
 )
-from schemas.refund.shapes import ReviewReason, Stage
+from schemas.refund.shapes import ReversalCause, ReviewReason, Stage
 from schemas.wire import Currency, Event, Id, Minor, PositiveMinor, PrivateEvent, Shape
 from services.refund.policy import ATTEMPTS_MAX
 from shared.kernel.decider import Deadline
@@ -31,15 +37,28 @@ class Movement(Shape):
     settlement_id: Id
     leg: Leg
     amount_minor: PositiveMinor
+    generation: Annotated[int, Field(ge=1)] = 1
+    """Above 1: of money that had moved, and came back (R62)."""
+
+    @property
+    def key(self) -> str:
+        """By which its leg is known here."""
+        return leg_key(self.settlement_id, self.leg)
 
     @property
     def payment_key(self) -> str:
-        return payment_key(self.settlement_id, self.leg)
+        """The name of the movement at the provider, for ever (N7)."""
+        return self.key if self.generation == 1 else f"{self.key}~{self.generation}"
 
 
-def payment_key(settlement_id: str, leg: str) -> str:
-    """The name of a movement at the provider, for ever (N7)."""
+def leg_key(settlement_id: str, leg: str) -> str:
     return f"{settlement_id}/{leg}"
+
+
+def generation_of(payment_key: str) -> int | None:
+    """None: no movement of ours is called so."""
+    _, mark, number = payment_key.partition("~")
+    return 1 if not mark else int(number) if number.isascii() and number.isdigit() and len(number) < 9 else None
 
 
 class Captured(PrivateEvent):
@@ -99,9 +118,21 @@ class MovementsNoted(PrivateEvent):
     commissions: tuple[Commission, ...] = ()
 
 
+class Word(NamedTuple):
+    """What the provider said of money: by it a word that is said again is known."""
+
+    said: str
+    of: str
+    """The payment key, or the buyer's payment."""
+    amount_minor: int
+    currency: str
+    name: str
+    """The provider's reference; of a failure its code."""
+
+
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """Decided on; the provider is called in the same breath."""
+    """Decided on; the provider is called in the same breath, or once the money is on hold no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +172,35 @@ class Pending:
     attempt: int
     attempts_max: int
     at: Requested | Called | Failed | InReview
+    returned_minor: int = 0
+    """Above 0: the movement was done, and so much of it came back (R62)."""
+
+    @property
+    def spent(self) -> bool:
+        """Its key has had its money moved: nothing can be moved under it again."""
+        return self.returned_minor > 0 or self.at == InReview("reversed")
+
+    @property
+    def owed(self) -> Movement:
+        """What is still to be moved: the movement itself, or a new one, of what came back."""
+        if not self.spent:
+            return self.movement
+        return after_return(self.movement, self.returned_minor or self.movement.amount_minor)
+
+
+def after_return(movement: Movement, returned_minor: int) -> Movement:
+    return movement.model_copy(update={"amount_minor": returned_minor, "generation": movement.generation + 1})
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """The provider has said something else of what is done, and a person looks (R62)."""
+
+    reason: ReviewReason
+    returned_minor: int
+    """So much of it, he says, came back, and whether it did a person decides; 0: he says nothing like that."""
+    cause: ReversalCause
+    reference: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,26 +209,49 @@ class Done:
 
     movement: Movement
     due_by: datetime
+    attempt: int
+    attempts_max: int
     provider_reference: str
-    settled_again: bool = False
-    """The provider said so once more, differently, and an operator was told."""
+    by_hand: bool
+    """An operator said so: it went by other means."""
+    doubt: Doubt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """Money of which the provider spoke and nobody else: nothing of it is booked (R62)."""
+
+    amount_minor: int
+    currency: str
+    heard_at: datetime
+    is_open: bool = True
+    """Until an operator has looked."""
+
+
+AnyLeg = Pending | Done | Unasked
 
 
 @dataclass(frozen=True, slots=True)
 class UnplacedOrder:
     """Not heard to be placed; waits for the order service."""
 
-    movements: tuple[Movement, ...]
+    movements: tuple[Movement, ...] = ()
     commissions: tuple[Commission, ...] = ()
+    legs: Mapping[str, Unasked] = field(default_factory=dict)
+    heard: frozenset[Word] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """`legs` by payment key; `commissions`: the settlements whose commission is booked."""
+    """`legs` by their keys; `commissions`: the settlements whose commission is booked."""
 
     capture: Captured
-    legs: Mapping[str, Pending | Done]
+    legs: Mapping[str, AnyLeg]
     commissions: frozenset[str] = frozenset()
+    heard: frozenset[Word] = frozenset()
+    """What the provider said, but for his answers to calls that failed."""
+    on_hold: bool = False
+    """No money is sent (R63)."""
 
 
 State = UnplacedOrder | Order
@@ -179,39 +262,104 @@ RefundDeadline = Literal["refund_retry", "refund_due"]
 def evolve(state: State | None, event: Event) -> State | None:
     match state, event:
         case UnplacedOrder(), MovementsNoted():
-            return UnplacedOrder(state.movements + event.movements, state.commissions + event.commissions)
+            noted = state.commissions + event.commissions
+            return replace(state, movements=state.movements + event.movements, commissions=noted)
         case None, MovementsNoted():
             return UnplacedOrder(event.movements, event.commissions)
+        case UnplacedOrder(), Captured():
+            return Order(event, state.legs, heard=state.heard)
         case _, Captured():
             return Order(event, {})
+        case Order(), MoneyHeld() | MoneyUnheld():
+            return replace(state, on_hold=isinstance(event, MoneyHeld))
         case Order(), CommissionTaken() | CommissionReturned():
             return replace(state, commissions=state.commissions | {event.settlement_id})
         case Order(), RefundEvent():
-            key = payment_key(event.settlement_id, event.leg)
+            key = leg_key(event.settlement_id, event.leg)
             leg = _evolve_leg(state.legs.get(key), event)
-            return replace(state, legs={**state.legs, key: leg}) if leg else state
+            heard = state.heard | _words(state, leg, event)
+            return replace(state, legs={**state.legs, key: leg} if leg else state.legs, heard=heard)
+        case UnplacedOrder() | None, ReviewNeeded() | ReviewAcknowledged():
+            state = state or UnplacedOrder()
+            key = leg_key(event.settlement_id, event.leg)
+            unasked = _evolve_unasked(state.legs.get(key), event)
+            heard = state.heard | _words(state, unasked, event)
+            return replace(state, legs={**state.legs, key: unasked} if unasked else state.legs, heard=heard)
     return state
 
 
-def _evolve_leg(leg: Pending | Done | None, event: RefundEvent) -> Pending | Done | None:
+def _evolve_leg(leg: AnyLeg | None, event: RefundEvent) -> AnyLeg | None:
     match leg, event:
         case None, RefundRequested():
             movement = Movement(settlement_id=event.settlement_id, leg=event.leg, amount_minor=event.amount_minor)
             return Pending(movement, event.due_by, event.due_by, 0, ATTEMPTS_MAX, Requested())
         case Pending(), RefundSubmitted():
             at = Called(event.asking, event.answer_by)
-            return replace(leg, attempt=event.attempt, attempts_max=event.attempts_max, at=at)
+            movement = leg.movement if event.payment_key in (None, leg.movement.payment_key) else leg.owed
+            called = replace(leg, attempt=event.attempt, attempts_max=event.attempts_max, at=at)
+            return called if movement == leg.movement else replace(called, movement=movement, returned_minor=0)
         case Pending(), RefundFailed():
             return replace(leg, at=Failed(event.retry_at))
         case Pending(), RefundOverdue():
             return replace(leg, overdue_at=event.repeats_at)
         case Pending(), ReviewNeeded():
             return replace(leg, at=InReview(event.reason))
+        case Pending(), RefundReversed():
+            return replace(leg, returned_minor=leg.returned_minor + event.amount_minor)
         case Pending(), DoneEvent():
-            return Done(leg.movement, leg.due_by, event.provider_reference)
-        case Done(), ReviewNeeded():
-            return replace(leg, settled_again=True)
+            reference, by_hand = event.provider_reference, event.note is not None
+            return Done(leg.owed, leg.due_by, leg.attempt, leg.attempts_max, reference, by_hand)
+        case Done(), _:
+            return _evolve_done(leg, event)
+        case Unasked() | None, ReviewNeeded() | ReviewAcknowledged():
+            return _evolve_unasked(leg, event)
     return leg
+
+
+def _evolve_done(leg: Done, event: RefundEvent) -> Pending | Done:
+    match event:
+        case RefundReversed():
+            return reopen(leg, event)
+        case ReviewNeeded():
+            returned = 0 if event.cause is None else event.provider_amount_minor or leg.movement.amount_minor
+            doubt = Doubt(event.reason, returned, event.cause or "failed", event.provider_reference or "")
+            if leg.doubt is not None and not returned:
+                doubt = replace(leg.doubt, reason=event.reason)
+            return replace(leg, doubt=doubt)
+        case ReviewAcknowledged():
+            return replace(leg, doubt=None)
+    return leg
+
+
+def reopen(leg: Done, event: RefundReversed) -> Pending:
+    """What came back is still to be moved."""
+    at = InReview("reversed")
+    return Pending(leg.movement, leg.due_by, event.repeats_at, leg.attempt, leg.attempts_max, at, event.amount_minor)
+
+
+def _evolve_unasked(leg: Unasked | None, event: ReviewNeeded | ReviewAcknowledged) -> Unasked | None:
+    match leg, event:
+        case _, ReviewNeeded():
+            return Unasked(event.amount_minor, event.currency, event.due_by)
+        case Unasked(), ReviewAcknowledged():
+            return replace(leg, is_open=False)
+    return leg
+
+
+def _words(state: State, leg: AnyLeg | None, event: RefundEvent) -> set[Word]:
+    """What the provider said that this event tells."""
+    match event:
+        case ReviewNeeded(provider_said=str(said)):
+            of = event.payment_key or event.payment_id or ""
+            name = event.provider_reference or ""
+            return {Word(said, of, event.provider_amount_minor or 0, event.provider_currency or "", event.code or name)}
+        case RefundReversed() if isinstance(state, Order) and event.cause != "failed":
+            currency, name = state.capture.currency, event.provider_reference
+            return {Word("reversed", event.payment_key, event.amount_minor, currency, name)}
+        case DoneEvent() if isinstance(state, Order) and isinstance(leg, Done):
+            movement, currency = leg.movement, state.capture.currency
+            return {Word("settled", movement.payment_key, movement.amount_minor, currency, event.provider_reference)}
+    return set()
 
 
 def deadlines(state: State | None) -> Iterable[Deadline[RefundDeadline]]:
@@ -222,32 +370,43 @@ def deadlines(state: State | None) -> Iterable[Deadline[RefundDeadline]]:
         if isinstance(leg, Pending):
             yield Deadline("refund_due", key, leg.overdue_at)
             match leg.at:
-                case Called(answer_by=instant) | Failed(retry_at=datetime() as instant):
+                case Called(answer_by=instant):
+                    yield Deadline("refund_retry", key, instant)
+                case Failed(retry_at=datetime() as instant) if not state.on_hold:
                     yield Deadline("refund_retry", key, instant)
 
 
-def stage(leg: Pending | Done) -> Stage:
+def stage(leg: AnyLeg, on_hold: bool = False) -> Stage:
     """What a person is told (R52)."""
-    if isinstance(leg, Done):
-        return "settled"
-    match leg.at:
-        case Requested():
-            return "requested"
-        case Called(asking=True):
-            return "processing"
-        case Called():
-            return "submitted" if leg.attempt == 1 else "retrying"
-        case Failed():
-            return "failed"
-        case InReview():
+    match leg:
+        case Pending(at=Requested() | Failed(retry_at=datetime())) if on_hold:
+            return "on_hold"
+        case Done(doubt=None) | Unasked(is_open=False):
+            return "settled"
+        case Done() | Unasked() | Pending(at=InReview()):
             return "manual_review"
+        case Pending(at=Requested()):
+            return "requested"
+        case Pending(at=Called(asking=True)):
+            return "processing"
+        case Pending(at=Called()):
+            return "submitted" if leg.attempt == 1 else "retrying"
+        case Pending():
+            return "failed"
 
 
 def stamp(state: State | None, event: Event) -> Mapping[str, Any]:
-    if not isinstance(state, Order) or not isinstance(event, RefundEvent):
+    if state is None or not isinstance(event, RefundEvent):
         return {}
-    leg = state.legs[payment_key(event.settlement_id, event.leg)]
-    stamped: dict[str, Any] = {"currency": state.capture.currency, "stage": stage(leg)}
+    leg = state.legs[leg_key(event.settlement_id, event.leg)]
+    if isinstance(leg, Unasked):
+        return {"currency": leg.currency, "stage": stage(leg)}  # the rest it says itself
+    assert isinstance(state, Order)
+    stamped: dict[str, Any] = {"currency": state.capture.currency, "stage": stage(leg, state.on_hold)}
     if isinstance(event, PendingEvent):
-        stamped |= {"amount_minor": leg.movement.amount_minor, "due_by": leg.due_by}
+        stamped |= {"due_by": leg.due_by}
+        if not isinstance(event, RefundReversed):
+            stamped |= {
+                "amount_minor": leg.owed.amount_minor if isinstance(leg, Pending) else leg.movement.amount_minor
+            }
     return stamped

@@ -3,7 +3,7 @@
 from typing import get_args
 
 from schemas.order.events import Cancelled, LinesReleased, Placed, Settled
-from schemas.payments.events import PaymentFailed, PaymentSettled
+from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
 
-Foreign = Placed | Cancelled | LinesReleased | Settled | PaymentSettled | PaymentFailed
+Foreign = Placed | Cancelled | LinesReleased | Settled | PaymentSettled | PaymentFailed | PaymentReversed
 SUBSCRIPTIONS: tuple[type[Foreign], ...] = get_args(Foreign)

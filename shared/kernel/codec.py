@@ -234,6 +234,7 @@ class Decoder:
             attributes["id"],
             time,
             attributes.get("correlationid", attributes["id"]),
+            causation_id=attributes.get("causationid", ""),
             traceparent=attributes.get("traceparent"),
             place=_place(record),
             **more,

@@ -8,10 +8,12 @@ decision is a bug and parks its stream.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from schemas.wire import Actor, Code, Command, Event, Message, Rejected, Repeated, Resume, Resumed, Service
 from shared.kernel.policies import Policies
+from shared.kernel.ports import Input
 
 S = TypeVar("S")
 C = TypeVar("C", bound=Command)
@@ -61,7 +63,20 @@ class Send:
     topic: str
 
 
-Output = Event | Command | Refusal | Send
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A question to the outside whose `ce_id` follows from its name in its stream, not from what brought it about: an
+    answer names it, and so is known for an answer to this one (`call_id`). No name is used twice in a stream."""
+
+    message: Command
+    name: str
+
+
+def call_id(service: str, stream_id: str, name: str) -> str:
+    return blake2b(f"call|{service}|{stream_id}|{name}".encode(), digest_size=16).hexdigest()
+
+
+Output = Event | Command | Refusal | Send | Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +117,9 @@ class Decider(Generic[S, C, E]):
     there is believed; heard like an event of another service, not answered like a command."""
     react: Callable[[S | None, E, datetime, Policies], Sequence[Output]] = never_asked
     """(state, what was heard, its time, policies) -> what is said, perhaps nothing."""
-    identify: Callable[[Any, str], Any] = lambda payload, ce_id: payload
-    """(what was heard, its `ce_id`) -> what `react` is given: for who has to tell two events of the very same content
-    and moment apart."""
+    identify: Callable[[Input], Any] = lambda found: found.payload
+    """What was heard -> what `react` is given of it: for who has to tell two events of the very same content and moment
+    apart, or which of his questions one answers."""
     own_inputs: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """What it gives itself, by the type of the input: the shape that `react` is given, as pydantic reads it."""
     deadlines: Callable[[S | None], Iterable[Deadline[str]]] = lambda state: ()

@@ -26,6 +26,7 @@ READ = (
     ("type", "ce_type"),
     ("source", "ce_source"),
     ("correlationid", "ce_correlationid"),
+    ("causationid", "ce_causationid"),
     ("sequence", "ce_sequence"),
 )
 """The attributes of a CloudEvent that mean anything to us, and the header each stands in."""

@@ -65,6 +65,8 @@ class Input:
     id: str
     time: datetime
     correlation_id: str
+    causation_id: str = ""
+    """Of what it says that it answers; empty where it says nothing."""
     own: bool = False
     """It came through the service's own inbox, on its own partition, so its time counts (R0)."""
     digest: bytes | None = None

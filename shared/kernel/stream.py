@@ -14,7 +14,18 @@ from schemas.example import fields
 from schemas.instants import from_ms
 from schemas.timer.commands import Schedule
 from schemas.wire import Actor, Code, Command, Event, Message, PrivateEvent, Rejected, Reply, Resume
-from shared.kernel.decider import Deadline, Decider, Output, Refusal, RefusedOnArrival, Send, WakeUp, role_may
+from shared.kernel.decider import (
+    Call,
+    Deadline,
+    Decider,
+    Output,
+    Refusal,
+    RefusedOnArrival,
+    Send,
+    WakeUp,
+    call_id,
+    role_may,
+)
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Input, StoredEvent
 
@@ -133,14 +144,18 @@ class Decision(Generic[S]):
         story = story or self.found.correlation_id
         seed = blake2b(f"{self.decider.service}|{self.found.stream_id}|{cause}|".encode() + unique, digest_size=16)
         for number, output in enumerate(outputs):
-            topic, message = (output.topic, output.message) if isinstance(output, Send) else (None, output)
+            topic = output.topic if isinstance(output, Send) else None
+            message = output.message if isinstance(output, Send | Call) else output
             if isinstance(message, Refusal):
                 message = self._rejection(message)
             if isinstance(message, Event):
                 message = self._fold(message, actor, story)
-            id_ = seed.copy()
-            id_.update(str(number).encode())
-            self.outgoing.append(OutgoingMessage(message, topic or message.topic, id_.hexdigest(), cause, story))
+            hashed = seed.copy()
+            hashed.update(str(number).encode())
+            id_ = hashed.hexdigest()
+            if isinstance(output, Call):
+                id_ = call_id(self.decider.service, self.found.stream_id, output.name)
+            self.outgoing.append(OutgoingMessage(message, topic or message.topic, id_, cause, story))
 
     def _rejection(self, refusal: Refusal) -> Rejected:
         """Names what the command was about, as far as it could be read: its dispute, its timer."""
@@ -182,7 +197,7 @@ class Decision(Generic[S]):
 
     def react(self) -> None:
         found = self.found
-        payload = self.decider.identify(found.payload, found.id)
+        payload = self.decider.identify(found)
         actor = payload.actor if isinstance(payload, Command) else None
         said = self.decider.react(self.state, payload, found.time, self.policies)
         self.say(said, found.id, found.digest or b"", actor)

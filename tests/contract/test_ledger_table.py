@@ -15,7 +15,7 @@ from services.refund.ledger import BookedEntry, Entry
 from services.refund.projection import LedgerTable, MemoryLedgerTable
 from services.refund.store import PostgresLedgerTable
 from shared.runtime.postgres.database import create_pool
-from shared.runtime.postgres.migrate import migrate
+from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from tests.kit.stored_events import NOON
 
 pytestmark = pytest.mark.rule("R22")
@@ -53,7 +53,7 @@ async def books(real: Stack | None) -> AsyncIterator[Books]:
         yield Books(MemoryLedgerTable())
         return
     schema = f"refund_{uuid4().hex[:8]}"
-    await migrate(real.database_url, schema, [Path(refund.__path__[0]) / "migrations"])
+    await migrate(real.database_url, schema, [KERNEL_MIGRATIONS, Path(refund.__path__[0]) / "migrations"])
     pool = await create_pool(real.database_url, schema, 1)
     yield Books(PostgresLedgerTable(), pool)
     await pool.execute(f'DROP SCHEMA "{schema}" CASCADE')

@@ -69,6 +69,10 @@ refund.submitted.v1               bsmo
 refund.failed.v1                  bsmo
 refund.overdue.v1                 bsmo
 refund.review_needed.v1           bsmo
+refund.reversed.v1                bsmo
+refund.acknowledged.v1            bsmo
+refund.held.v1                    bsmo
+refund.unheld.v1                  bsmo
 refund.settled.v1                 bsmo
 refund.paid_out.v1                bsmo
 refund.charged_back.v1            bsmo
@@ -87,6 +91,7 @@ timer.rejected.v1                 o
 timer.resumed.v1                  o
 payment.settled.v1                o
 payment.failed.v1                 o
+payment.reversed.v1               o
 """
 
 WHO_HEARS_WHAT = """
@@ -203,10 +208,17 @@ refund.overdue[refund]                      yes     -       -
 refund.overdue[payout]                      -       yes     -
 refund.overdue[chargeback]                  -       -       -
 refund.review_needed                        -       -       -
+refund.reversed[refund]                     yes     -       -
+refund.reversed[payout]                     -       yes     -
+refund.reversed[chargeback]                 -       -       -
+refund.acknowledged                         -       -       -
+refund.held[operator]                       yes     yes     -
+refund.held[bank_chargeback]                yes     yes     -
+refund.unheld                               yes     yes     -
 """
 # Nobody's mail, for the letter about what follows in the same moment says it:
 #   order.lines_frozen -> dispute.opened, order.freeze_refused -> dispute.open_refused, dispute.requested -> either,
 #   order.lines_unfrozen, dispute.closed[cancelled] -> dispute.cancelled, order.settled -> dispute.closed,
 #   dispute.offer_accepted -> dispute.closed, return_awaited or replacement_awaited, dispute.return_received ->
 #   dispute.closed, dispute.modified[terms] -> dispute.offer_made, mediation.opened -> dispute.escalated or appealed.
-# The operators' own: refund.failed, review_needed, a late chargeback, the roster.
+# The operators' own: refund.failed, review_needed, acknowledged, a late chargeback, the roster.

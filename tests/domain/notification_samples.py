@@ -170,6 +170,19 @@ def released(cause: str) -> Event:
     )
 
 
+def came_back(leg: Any) -> Event:
+    """The money of this leg, which was done."""
+    return pending(
+        refund.RefundReversed,
+        leg,
+        payment_key=f"s1/{leg}",
+        cause="payout_returned" if leg == "payout" else "refund_returned",
+        provider_reference="back-1",
+        party_id="bea" if leg == "refund" else "sam",
+        repeats_at=in_days(28),
+    )
+
+
 def pending(model: type[refund.PendingEvent], leg: str, **fields: Any) -> Event:
     return of_refund(model, leg=leg, amount_minor=500, due_by=in_days(14), **fields)
 
@@ -394,6 +407,9 @@ SAMPLES: dict[str, Event] = {
     "refund.overdue[refund]": pending(refund.RefundOverdue, "refund", repeats_at=in_days(28)),
     "refund.overdue[payout]": pending(refund.RefundOverdue, "payout", repeats_at=in_days(28)),
     "refund.overdue[chargeback]": pending(refund.RefundOverdue, "chargeback", repeats_at=in_days(28)),
+    **{f"refund.reversed[{leg}]": came_back(leg) for leg in ("refund", "payout", "chargeback")},
+    "refund.held[operator]": refund.MoneyHeld(order_id=ORDER, cause="operator", reason="Looked into"),
+    "refund.held[bank_chargeback]": refund.MoneyHeld(order_id=ORDER, cause="bank_chargeback", reason="Taken back"),
     "refund.review_needed": pending(refund.ReviewNeeded, "refund", reason="no_answer"),
 }
 

@@ -6,11 +6,19 @@ from typing import Any
 
 from schemas.common import OrderLine, Party, Payment
 from schemas.order import events as order
-from schemas.payments.events import PaymentFailed, PaymentSettled
-from schemas.refund.commands import RefundCommand, ResolveRefund, RetryRefund
+from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
+from schemas.refund.commands import (
+    AcknowledgeReview,
+    HoldMoney,
+    RefundCommand,
+    ResolveRefund,
+    RetryRefund,
+    UnholdMoney,
+)
 from schemas.wire import Actor, Message
 from services.refund.domain import DECIDER
 from services.refund.policy import ATTEMPTS_MAX, BACK_OFF_MAX
+from shared.kernel.decider import call_id
 from tests.domain.table import NOON, Desk, newest
 
 OPERATOR, SELLER = Actor(role="operator", id="olga"), Actor(role="seller", id="sam")
@@ -86,8 +94,40 @@ class RefundDesk(Desk):
             )
         )
 
-    def failed(self, code: str = "bank_down", retryable: bool = True, key: str = "s1/refund") -> list[Message]:
-        return self.hear(PaymentFailed(order_id=self.stream.id, payment_key=key, code=code, retryable=retryable))
+    def failed(
+        self, code: str = "bank_down", retryable: bool = True, key: str = "s1/refund", call: str | None = None
+    ) -> list[Message]:
+        """An answer to the newest call under this key, or to the one that is named."""
+        failed = PaymentFailed(order_id=self.stream.id, payment_key=key, code=code, retryable=retryable)
+        return self.provider_says(failed, self.call(key) if call is None else call)
+
+    def provider_says(self, event: PaymentSettled | PaymentFailed, call: str) -> list[Message]:
+        """The provider, and which call he names."""
+        return self._take(event, event.type, own=False, causation_id=call)
+
+    def call(self, key: str = "s1/refund", attempt: int | None = None) -> str:
+        """The `ce_id` of a call, the newest if no other is meant."""
+        leg = self.state.legs.get(key.partition("~")[0]) if self.state is not None else None
+        return call_id("refund", self.stream.id, f"{key}/{attempt or getattr(leg, 'attempt', 1)}")
+
+    def reversed(
+        self,
+        amount_minor: int = 1_000,
+        currency: str = "EUR",
+        key: str | None = "s1/refund",
+        reference: str = "back-1",
+        **more: Any,
+    ) -> list[Message]:
+        return self.hear(
+            PaymentReversed(
+                order_id=self.stream.id,
+                payment_key=key,
+                currency=currency,
+                amount_minor=amount_minor,
+                provider_reference=reference,
+                **({"cause": "refund_returned"} | more),
+            )
+        )
 
     def silence(self) -> list[Message]:
         """Nobody says anything until the answer window, or the back-off, is over."""
@@ -100,6 +140,15 @@ class RefundDesk(Desk):
     def resolve(self, actor: Actor = OPERATOR, reference: str = "by-hand-1", **names: Any) -> list[Message]:
         note = {"outcome": "settled", "provider_reference": reference, "note": "By bank transfer"}
         return self._operate(ResolveRefund, actor, **note, **names)
+
+    def acknowledge(self, actor: Actor = OPERATOR, **names: Any) -> list[Message]:
+        return self._operate(AcknowledgeReview, actor, note="Looked into it", **names)
+
+    def hold(self, actor: Actor = OPERATOR) -> list[Message]:
+        return self.send(HoldMoney(order_id=self.stream.id, actor=actor, reason="Looked into"))
+
+    def unhold(self, actor: Actor = OPERATOR) -> list[Message]:
+        return self.send(UnholdMoney(order_id=self.stream.id, actor=actor, reason="All is well"))
 
     def _operate(self, command: type[RefundCommand], actor: Actor, **data: Any) -> list[Message]:
         names = {"order_id": self.stream.id, "settlement_id": "s1", "leg": "refund"}
@@ -186,6 +235,48 @@ def settled_again(desk: RefundDesk) -> None:
     desk.paid(reference="bank-2")
 
 
+def came_back(desk: RefundDesk) -> None:
+    settled(desk)
+    desk.reversed()
+
+
+def paid_anew(desk: RefundDesk) -> None:
+    came_back(desk)
+    desk.retry()
+
+
+def came_back_unpaid(desk: RefundDesk) -> None:
+    """Its settlement was never heard."""
+    submitted(desk)
+    desk.reversed()
+
+
+def failed_after_all(desk: RefundDesk) -> None:
+    settled(desk)
+    desk.failed("account_closed", retryable=False)
+
+
+def unasked(desk: RefundDesk) -> None:
+    desk.place()
+    desk.paid()
+
+
+def on_hold(desk: RefundDesk) -> None:
+    desk.place()
+    desk.hold()
+    desk.cancel()
+
+
+def failed_on_hold(desk: RefundDesk) -> None:
+    backing_off(desk)
+    desk.hold()
+
+
+def asking_on_hold(desk: RefundDesk) -> None:
+    asking(desk)
+    desk.hold()
+
+
 STATES: dict[str, Callable[[RefundDesk], None]] = {
     state.__name__: state
     for state in (
@@ -205,6 +296,14 @@ STATES: dict[str, Callable[[RefundDesk], None]] = {
         settled,
         by_hand,
         settled_again,
+        came_back,
+        paid_anew,
+        came_back_unpaid,
+        failed_after_all,
+        unasked,
+        on_hold,
+        failed_on_hold,
+        asking_on_hold,
     )
 }
 

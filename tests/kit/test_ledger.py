@@ -15,7 +15,7 @@ from services.refund.projection import Ledger
 from services.refund.states import Captured, CommissionReturned, CommissionTaken
 from services.refund.store import PostgresLedgerTable
 from shared.runtime.postgres.database import connect
-from shared.runtime.postgres.migrate import migrate
+from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from tests.kit.stored_events import NOON, stored_event
 
 pytestmark = [pytest.mark.stack, pytest.mark.rule("R22")]
@@ -28,7 +28,7 @@ PAIR_OF = f"WITH entry AS ({ENTRY}) {POSTING}"
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Any]:
-    await migrate(database_url, SCHEMA, [Path(refund.__path__[0]) / "migrations"])
+    await migrate(database_url, SCHEMA, [KERNEL_MIGRATIONS, Path(refund.__path__[0]) / "migrations"])
     connection = await connect(database_url, SCHEMA, "test")
     yield connection
     await connection.close()

@@ -29,10 +29,10 @@ from deploy.verify.checks.order_history import Snapshot
 from deploy.verify.observation import LATER, Observation, Reader
 from deploy.verify.report import PROMISES, Report, money
 from deploy.verify.sorted_facts import SortedFacts
-from schemas.instants import to_ms
+from schemas.instants import from_ms, to_ms
 from schemas.topics import SERVICES, all_topics
 from schemas.wire import Message
-from services.refund.ledger import entry
+from services.refund.ledger import BookedEntry, entry
 from services.timer.projection import Timers
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
@@ -76,7 +76,7 @@ def written(stage: MemoryStage) -> Written:
     return Written(
         records=[record for log in world.bus.logs.values() for record in log],
         entries=[
-            entry_observed(row.id or "", row.stream_id or "", made, row.time)
+            entry_observed(BookedEntry(row.id or "", row.stream_id or "", row.type, from_ms(row.time), made), row.time)
             for shard in world.stores["refund"].shards.values()
             for row in shard.events
             if (made := entry(Message.MODELS[row.type].read(row.data or b"")))

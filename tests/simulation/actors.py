@@ -1,6 +1,6 @@
 """Buyers, sellers, mediators, operators and the platform: what somebody of such a manner says at such a moment."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from hashlib import sha256
 from random import Random
 from typing import Any, NamedTuple, get_args
@@ -84,11 +84,16 @@ SENSIBLE: Mapping[str, tuple[tuple[int, str, Role], ...]] = {
     ),
 }  # fmt: skip
 """Where an order or its dispute stands -> how often who then says what."""
+LOOKED_AT = ("settled_again", "wrong_reference", "unasked", "bank_chargeback")
+"""Why money is in review that is nowhere to be moved again."""
 EVERYTHING: tuple[tuple[str, Role], ...] = (
     *sorted({(name, role) for said in SENSIBLE.values() for _, name, role in said}),
     ("order.place", "platform"),
     ("refund.retry", "operator"),
     ("refund.resolve", "operator"),
+    ("refund.acknowledge", "operator"),
+    ("refund.hold", "operator"),
+    ("refund.unhold", "operator"),
 )
 
 
@@ -127,20 +132,27 @@ def babel(chance: Random, order: Order) -> list[Wish]:
     ]
 
 
-def work_off(chance: Random, order: Order, moved: Mapping[str, str], *, by_hand: bool) -> list[Wish]:
+def work_off(
+    chance: Random, order: Order, moved: Mapping[str, str], returned: Set[str], *, by_hand: bool
+) -> list[Wish]:
     """What an operator makes of his queue: he tries again, or, having asked the provider himself, says how it was.
 
-    `moved`: payment key -> the provider's reference of what it has moved. `by_hand`: what it has not moved it never
-    will, so he may pay otherwise.
+    `moved`: payment key -> the provider's reference of what it has moved. `returned`: the keys of what came back.
+    `by_hand`: what it has not moved it never will, so he may pay otherwise.
     """
     wishes = []
-    for settlement_id, leg in order.in_review:
-        key = f"{settlement_id}/{leg}"
+    if order.on_hold:
+        wishes.append(Wish("refund.unhold", "operator", "olga", {"reason": "All is well."}))
+    for (settlement_id, leg), reason in order.in_review.items():
+        key = order.generations.get((settlement_id, leg), f"{settlement_id}/{leg}")
         data: dict[str, Any] = {"settlement_id": settlement_id, "leg": leg}
-        reference = moved.get(key) or (f"by hand {key}" if by_hand else None)
+        if reason in LOOKED_AT or (reason == "failed_after_settlement" and key not in returned):
+            wishes.append(Wish("refund.acknowledge", "operator", "olga", data | {"note": "The books are right."}))
+            continue
+        reference = (moved.get(key) if key not in returned else None) or (f"by hand {key}" if by_hand else None)
         if reference is not None and chance.random() < 0.5:
-            data |= {"outcome": "settled", "provider_reference": reference, "note": "Seen to it myself."}
-            wishes.append(Wish("refund.resolve", "operator", "olga", data))
+            paid = {"outcome": "settled", "provider_reference": reference, "note": "Seen to it myself."}
+            wishes.append(Wish("refund.resolve", "operator", "olga", data | paid | {"although_unknown": True}))
         else:
             wishes.append(Wish("refund.retry", "operator", "olga", data))
     return wishes
@@ -310,6 +322,9 @@ DATA: Mapping[str, Callable[[_Mood], dict[str, Any]]] = {
     "order.place": _sale_again,
     "refund.retry": _movement,
     "refund.resolve": _no_movement,
+    "refund.acknowledge": lambda mood: _movement(mood) | {"note": "Looked into it.", "settlement_id": "none"},
+    "refund.hold": lambda mood: {"reason": "Somebody asks about it."},
+    "refund.unhold": lambda mood: {"reason": "All is well."},
     "order.ship": _parcel,
     "order.extend_processing": _days,
     "order.cancel": _nothing,

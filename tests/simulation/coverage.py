@@ -15,8 +15,9 @@ from services.dispute.case import STATUS as DISPUTE_STATUS
 from services.mediation import case
 from services.mediation.states import Cases
 from services.order import states as order_states
+from services.refund.calling import NamedFailure
 from services.refund.states import Order as Movements
-from services.refund.states import payment_key
+from services.refund.states import leg_key
 from shared.kernel.decider import Deadline, Decider, Output
 from shared.kernel.policies import Policies
 
@@ -70,6 +71,7 @@ COMES_IN: dict[tuple[Service, str], Sequence[str]] = {
     ("refund", "order.placed.v1"): (NONE,),
     **{("refund", f"order.{name}.v1"): ("placed",) for name in ("cancelled", "lines_released", "settled")},
     **{("refund", f"payment.{name}.v1"): ("called", "failed", "inreview", "done") for name in ("settled", "failed")},
+    ("refund", "payment.reversed.v1"): ("done",),
 }  # fmt: skip
 """Events that can only come in these states, because of who says them when; all others, and every command, in any."""
 
@@ -90,8 +92,9 @@ class Visited:
 
         def watched(asked: Callable[..., Sequence[Output]]) -> Callable[..., Sequence[Output]]:
             def watching(state: Any, payload: Any, now: datetime, policies: Policies) -> Sequence[Output]:
-                kind = payload.name if isinstance(payload, Deadline) else payload.type
-                self.cells[(service, state_of(service, state, payload), kind), self.fault] += 1
+                heard = payload.event if isinstance(payload, NamedFailure) else payload
+                kind = heard.name if isinstance(heard, Deadline) else heard.type
+                self.cells[(service, state_of(service, state, heard), kind), self.fault] += 1
                 return asked(state, payload, now, policies)
 
             return watching
@@ -125,8 +128,8 @@ def state_of(service: Service, state: Any, heard: Any) -> str:
         case "refund", Movements(legs=legs):
             key = about if isinstance(heard, Deadline) else getattr(heard, "payment_key", None)
             if key is None and hasattr(heard, "leg"):
-                key = payment_key(heard.settlement_id, heard.leg)
-            leg = legs.get(key or "")
+                key = leg_key(heard.settlement_id, heard.leg)
+            leg = legs.get((key or "").partition("~")[0])
             return "placed" if leg is None else type(getattr(leg, "at", leg)).__name__.lower()
     return type(state).__name__.lower()
 

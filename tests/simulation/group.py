@@ -20,7 +20,7 @@ from services.notification.projection import (
     SendResult,
 )
 from services.refund.ledger import BookedEntry
-from services.refund.projection import Ledger
+from services.refund.projection import Ledger, MemoryReviewTable, ReviewQueue
 from services.timer.projection import MemoryTimerTable, Timers
 from shared.kernel.codec import Decoder
 from shared.kernel.ports import Commit, Input, Outage, StoredEvent
@@ -108,6 +108,7 @@ class Group:
         self.shards: dict[int, Any] = {}
         self.letters: dict[tuple[int, str], Delivery] = {}
         self.table = MemoryTimerTable()
+        self.reviews = MemoryReviewTable()
         self.processes: list[Process] = []
         self.owner: dict[int, Process] = {}
         """Whom each shard is meant for."""
@@ -139,7 +140,7 @@ class Group:
                 deliveries = Deliveries(mail, [Channel("email", mail.send, mail.close, AT_ONCE)], process.clock)
                 return Parts([deliveries], [deliveries])
             case "refund":
-                return Parts([Ledger(LedgerTable(self.world))])
+                return Parts([Ledger(LedgerTable(self.world)), ReviewQueue(self.reviews)])
         return Parts()
 
     def start(self) -> Process:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from deploy.verify.checks import letters
-from deploy.verify.checks.movements import DONE, key_of
+from deploy.verify.checks.movements import DONE, key_of, leg_of
 from deploy.verify.checks.rights import NEVER_FOR_SELLERS
 from schemas.topics import SERVICES
 from schemas.visibility import Viewer, may_see, view
@@ -69,7 +69,7 @@ def the_provider_moved_what_is_booked(played: "Played") -> Iterator[str]:
         booked[one.order_id, one.entry.to_account.partition(":")[0]] += one.entry.amount_minor
     moved: Counter[tuple[str, str]] = Counter()
     for order_id, key, minor in _moved(played):
-        leg = key.rpartition("/")[2]
+        leg = leg_of(key)
         moved[order_id, "buyer" if leg == "refund" else "seller"] += -minor if leg == "chargeback" else minor
     for order_id, minor in played.captured.items():
         by_ledger = booked[order_id, "buyer"] + minor, booked[order_id, "seller"]
@@ -83,6 +83,10 @@ def the_provider_moved_what_is_booked(played: "Played") -> Iterator[str]:
 def _moved(played: "Played") -> Iterator[tuple[str, str, int]]:
     for said in played.provider.moved:
         yield said.order_id, said.payment_key, said.amount_minor
+    amounts = {said.payment_key: said.amount_minor for said in played.provider.moved}
+    for back in played.provider.returned:
+        key = back.payment_key or ""
+        yield back.order_id, key, -amounts[key]
     by_hand = {
         one.id: one
         for one in played.world.observed.records()

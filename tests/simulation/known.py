@@ -45,8 +45,12 @@ class Order:
     """Every deadline, and every end or begin of a right, that an event named."""
     moving: set[tuple[str, str]] = field(default_factory=set)
     """(settlement_id, leg) of money on its way."""
-    in_review: dict[tuple[str, str], None] = field(default_factory=dict)
-    """(settlement_id, leg) of what waits for an operator."""
+    in_review: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(settlement_id, leg) of what waits for an operator -> why."""
+    on_hold: bool = False
+    """Its money is."""
+    generations: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(settlement_id, leg) -> the payment key that it was called under last."""
     ids: set[str] = field(default_factory=set)
 
     def ended(self) -> bool:
@@ -78,15 +82,19 @@ class Order:
                     self._hears_of(
                         self.disputes.setdefault(data["dispute_id"], Dispute(data["dispute_id"])), type_, data
                     )
+            case "refund" if type_ in ("refund.held.v1", "refund.unheld.v1"):
+                self.on_hold = type_ == "refund.held.v1"
             case "refund":
                 key = data["settlement_id"], data["leg"]
-                if type_ == "refund.requested.v1":
+                if type_ in ("refund.requested.v1", "refund.reversed.v1"):
                     self.moving.add(key)
                 elif data["stage"] == "settled":
                     self.moving.discard(key)
-                if type_ == "refund.review_needed.v1" and data["reason"] != "settled_again":
-                    self.in_review[key] = None
-                elif type_ not in ("refund.overdue.v1", "refund.review_needed.v1"):
+                if type_ == "refund.submitted.v1":
+                    self.generations[key] = data["payment_key"]
+                if type_ == "refund.review_needed.v1":
+                    self.in_review[key] = data["reason"]
+                elif type_ not in ("refund.overdue.v1", "refund.reversed.v1"):
                     self.in_review.pop(key, None)
 
     def _hears_of(self, dispute: Dispute, type_: str, data: dict[str, Any]) -> None:

@@ -12,20 +12,11 @@ from deploy.verify.checks.order_history import Snapshot
 from deploy.verify.observation import ALARMS, LEDGER, PLACED, Observation, Reader
 from deploy.verify.report import Report
 from schemas.instants import to_ms
-from services.refund.ledger import Entry
+from services.refund.ledger import BookedEntry
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-EVENT_OF = {
-    ("buyer", "escrow"): "refund.captured.v1",
-    ("escrow", "buyer"): "refund.settled.v1",
-    ("escrow", "seller"): "refund.paid_out.v1",
-    ("seller", "escrow"): "refund.charged_back.v1",
-    ("escrow", "platform"): "refund.commission_taken.v1",
-    ("platform", "escrow"): "refund.commission_returned.v1",
-}
-"""(from, to) -> what an entry of the ledger follows from."""
 FOR_EVER = 10**15
 ALARMS_LATE = 30_000
 """ms: so late alarms may be when all goes well, by the clock that is right."""
@@ -50,7 +41,7 @@ class Observed:
     def verified(self) -> Report:
         """Where the broker's clock went back, nothing can be told by its times; while something goes wrong, alarms may
         be overdue."""
-        entries = (entry_observed(one.id, one.order_id, one.entry) for one in self.world.ledger.values())
+        entries = (entry_observed(one) for one in self.world.ledger.values())
         by_order: defaultdict[str, list[Observation]] = defaultdict(list)
         for one in (*self.records(), *entries, *alarms_observed(self.world.groups["timer"].table)):
             by_order[one.order_id].append(one)
@@ -68,11 +59,11 @@ class Observed:
         return report
 
 
-def entry_observed(id_: str, order_id: str, entry: Entry, at: int = 0) -> Observation:
-    from_, to = (account.partition(":")[0] for account in (entry.from_account, entry.to_account))
+def entry_observed(booked: BookedEntry, at: int = 0) -> Observation:
+    entry = booked.entry
     postings = [[-1, entry.from_account, -entry.amount_minor], [1, entry.to_account, entry.amount_minor]]
     data: Mapping[str, Any] = {"currency": entry.currency, "postings": postings}
-    return Observation(order_id, LEDGER, at=at, type=EVENT_OF[from_, to], id=id_, data=data)
+    return Observation(booked.order_id, LEDGER, at=at, type=booked.event_type, id=booked.id, data=data)
 
 
 def alarms_observed(table: Any) -> Iterator[Observation]:

@@ -61,6 +61,7 @@ RETRIED_SECONDS_MAX = 30.0
 SCRIPTS = (
     "slow", "twice", "late", "silent.answer", "lost.answer", "fail-2.answer", "refuse", "misquote", "unknown.answer",
     "lost-9", "late-2.answer", "fail-9", "twice.late", "silent-3.unknown.answer",
+    "returned.answer", "recanted.answer", "silent.returned.answer",
 )  # fmt: skip
 """How the payment provider treats the calls of a movement (deploy/payments/script.py)."""
 

@@ -106,7 +106,7 @@ class Stage:
     async def _take(self, turn: Turn) -> None:
         chance, order = Random(turn.chance), self.talk.orders[f"o{turn.order + 1}"]
         await self._wait(chance, order, turn)
-        if (order.in_review or self._parked(order.id)) and chance.random() < 0.4:
+        if (order.in_review or order.on_hold or self._parked(order.id)) and chance.random() < 0.4:
             await self._operate(chance, order)
             return
         if turn.moment == "all at once":
@@ -235,9 +235,10 @@ class Stage:
         """He lets what is parked go on, whether it is mended or not. Before he pays by hand he makes sure that the
         provider neither has paid nor still will."""
         moved = {said.payment_key: said.provider_reference for said in self.payments.provider.moved}
+        returned = {said.payment_key or "" for said in self.payments.provider.returned}
         for service in self._parked(order.id):
             await self._say(order.id, Wish(f"{service}.resume", "operator", "olga", {}))
-        for one in work_off(chance, order, moved, by_hand=self.world.quiet() and self.payments.idle()):
+        for one in work_off(chance, order, moved, returned, by_hand=self.world.quiet() and self.payments.idle()):
             await self._say(order.id, one)
 
 

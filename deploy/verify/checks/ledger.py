@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from deploy.verify.checks.movements import DONE, totals_by_leg
+from deploy.verify.checks.movements import DONE, REVERSED, totals_by_leg
 from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
 from deploy.verify.report import Violation
@@ -13,15 +13,16 @@ COMMISSION = "platform:commission"
 TAKEN, RETURNED = "refund.commission_taken.v1", "refund.commission_returned.v1"
 UNPUBLISHED = (CAPTURED, TAKEN, RETURNED)
 """Entries that no event on a topic tells of: what the order service said is what they are compared with."""
+BOOKED = DONE | {REVERSED: "amount_minor"}
 
 Postings = set[tuple[int, str, int]]
 """(side, account, amount in minor units)"""
 
 
 def check(history: OrderHistory) -> Iterator[Violation]:
-    said = {one.id: one for one in history.said_by("refund") if one.type in DONE}
+    said = {one.id: one for one in history.said_by("refund") if one.type in BOOKED}
     for id_, one in said.items():
-        minor = one.data[DONE[one.type]]
+        minor = one.data[BOOKED[one.type]]
         if id_ not in history.entries:
             yield history.violated("M3", f"{one} over {history.money(minor)} is not in the ledger", one)
         else:
@@ -37,9 +38,13 @@ def check(history: OrderHistory) -> Iterator[Violation]:
 
 
 def _pair(one: Observation, minor: int) -> Postings:
-    escrow = f"escrow:{one.order_id}"
-    person = f"buyer:{one.data['buyer_id']}" if "buyer_id" in one.data else f"seller:{one.data['seller_id']}"
-    from_, to = (person, escrow) if one.type == "refund.charged_back.v1" else (escrow, person)
+    escrow, data = f"escrow:{one.order_id}", one.data
+    if one.type == REVERSED:
+        person = f"{'buyer' if data['leg'] == 'refund' else 'seller'}:{data['party_id']}"
+    else:
+        person = f"buyer:{data['buyer_id']}" if "buyer_id" in data else f"seller:{data['seller_id']}"
+    comes_in = (data["leg"] == "chargeback") != (one.type == REVERSED)
+    from_, to = (person, escrow) if comes_in else (escrow, person)
     return {(-1, from_, -minor), (1, to, minor)}
 
 
@@ -110,7 +115,7 @@ def sums(history: OrderHistory) -> Counter[str]:
     sums: Counter[str] = Counter()
     for entry in history.entries.values():
         for side, account, minor in entry.data["postings"]:
-            if side == -1 and account.startswith("buyer:"):
+            if entry.type == CAPTURED and side == -1 and account.startswith("buyer:"):
                 sums["booked"] -= minor
             else:
                 sums[account.partition(":")[0]] += minor
@@ -122,8 +127,10 @@ def _adds_up(history: OrderHistory) -> Iterator[Violation]:
     books = sums(history)
     if books["booked"] != history.balance.captured:
         return  # said above
-    asked, _, done = history.movements
-    under_way = totals_by_leg({key: moving for key, moving in asked.items() if key not in done})
+    asked, _, done, returned = history.movements
+    under_way = totals_by_leg(asked)
+    under_way.subtract(totals_by_leg(done))
+    under_way.update(returned)
     places = {
         "held": history.balance.held,
         "disputed": history.balance.disputed,

@@ -34,7 +34,7 @@ def check(history: OrderHistory) -> Iterator[Violation]:
 def waiting(history: OrderHistory) -> Mapping[str, str]:
     """Service -> what waits there for an instant, in words."""
     disputes, cases = _stand(history, "dispute"), _stand(history, "mediation")
-    _, requested, done = history.movements
+    _, requested, done, _ = history.movements
     quarrels = [
         f"{id_} is {one.data['status']}" for id_, one in disputes.items() if one.data["status"] not in WITHOUT_CLOCK
     ]
@@ -77,7 +77,7 @@ def _has_its_turn(
 def _is_completed(history: OrderHistory) -> Iterator[Violation]:
     """A shipped order that has nothing left to wait for says so."""
     told = [one for one in history.said_by("order") if ".rejected." not in one.type and one.data.get("status")]
-    asked, _, done = history.movements
+    asked, _, done, _ = history.movements
     refunds = {key for key in asked if key.endswith("/refund")}
     if (
         told

@@ -7,7 +7,7 @@ amount, and once: order.events -> refund.events, and beside it payments.events.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from deploy.verify.checks.movements import DONE, REVIEW, key_of, totals_by_leg
+from deploy.verify.checks.movements import DONE, REVERSED, REVIEW, key_of, totals_by_leg
 from deploy.verify.checks.order_balance import OrderBalance
 from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
@@ -19,7 +19,9 @@ DIFFERS = ("mismatch", "settled_again")
 
 def check(history: OrderHistory) -> Iterator[Violation]:
     yield from _adds_up(history)
-    for step, moved in zip(("is asked for twice", "is requested twice", "left twice"), history.movements, strict=True):
+    for step, moved in zip(
+        ("is asked for twice", "is requested twice", "left twice"), history.movements[:3], strict=True
+    ):
         for key, moving in moved.items():
             for minor, told in moving.again:
                 yield history.violated("M2", f"{key} {step}: {history.money(minor)} again, by {told}", told)
@@ -58,7 +60,7 @@ def _asked(history: OrderHistory) -> Iterator[Violation]:
 
 def _completed(history: OrderHistory) -> Iterator[Violation]:
     """By then the buyer has all that he is to have. Two logs are compared: by their clock, as far as it can be."""
-    asked, _, done = history.movements
+    asked, _, done, _ = history.movements
     for completed in (one for one in history.said_by("order") if one.type == "order.completed.v1"):
         for key, moving in asked.items():
             if not key.endswith("/refund") or moving.told.offset > completed.offset:
@@ -71,8 +73,10 @@ def _completed(history: OrderHistory) -> Iterator[Violation]:
 
 
 def _requested(history: OrderHistory) -> Iterator[Violation]:
-    asked, requested, _ = history.movements
+    asked, requested, _, _ = history.movements
     for key, (minor, told, _) in requested.items():
+        if "~" in key:
+            continue  # of what had come back: the order service has nothing to say
         if key not in asked:
             over = history.money(minor)
             yield history.missing("M2", told, f"{key} over {over} is requested, but the order never asked for it")
@@ -85,7 +89,7 @@ def _requested(history: OrderHistory) -> Iterator[Violation]:
 
 
 def _done(history: OrderHistory) -> Iterator[Violation]:
-    _, requested, done = history.movements
+    _, requested, done, returned = history.movements
     for key, (minor, told, _) in done.items():
         if key not in requested:
             yield history.missing("M2", told, f"{key}: {history.money(minor)} left unasked, by {told}")
@@ -93,6 +97,7 @@ def _done(history: OrderHistory) -> Iterator[Violation]:
             wanted = history.money(requested[key].minor)
             yield history.violated("M2", f"{key}: {history.money(minor)} left, {wanted} was requested", told)
     totals = totals_by_leg(done)
+    totals.subtract(returned)
     left = totals["refund"] + totals["payout"]
     coming = {key: one for key, one in requested.items() if key not in done}
     came = (
@@ -111,9 +116,11 @@ def _done(history: OrderHistory) -> Iterator[Violation]:
 def _provided(history: OrderHistory) -> Iterator[Violation]:
     """M4, by the provider's own word; and M2 where he says that he moved something under two references. Where he says
     something else than was asked, a person must have been told."""
-    currency, (_, requested, done) = history.balance.currency, history.movements
-    reviews = (one for one in history.said_by("refund") if one.type == REVIEW)
+    currency, (_, requested, done, _) = history.balance.currency, history.movements
+    reviews = [one for one in history.said_by("refund") if one.type == REVIEW]
     reviewed = {key_of(one) for one in reviews if one.data["reason"] in DIFFERS}
+    reviewed |= {one.data["payment_key"] for one in reviews if one.data.get("payment_key")}
+    kept = {one.data.get("provider_reference") for one in history.said_by("refund") if one.type in (REVIEW, REVERSED)}
 
     def differs(promise: str, key: str, sentence: str, at: Observation) -> Violation:
         found = history.missing(promise, at, sentence, "refund")
@@ -127,6 +134,11 @@ def _provided(history: OrderHistory) -> Iterator[Violation]:
                 yield _unasked(history, one, f"the provider says no to {key}, which nobody requested")
             continue
         key, minor, reference = one.data["payment_key"], one.data["amount_minor"], one.data["provider_reference"]
+        if one.type == "payment.reversed.v1":
+            if reference not in kept:
+                back = f"the provider says that {money(minor, one.data['currency'])} of {key} came back as {reference}"
+                yield history.missing("M4", one, f"{back}, and nobody was told", "refund")
+            continue
         said[key].add((minor, one.data["currency"], reference))
         references[key].setdefault(reference, one)
         moved = f"the provider moved {money(minor, one.data['currency'])} for {key}"
@@ -153,7 +165,9 @@ def _provided(history: OrderHistory) -> Iterator[Violation]:
 def _unasked(history: OrderHistory, answer: Observation, sentence: str) -> Violation:
     """An answer to what was never asked. Where it was laid aside, somebody was told."""
     found = history.missing("M4", answer, sentence)
+    key = answer.data["payment_key"]
     told = any(letter.id == answer.place for letter in history.of("refund.dead-letters"))
+    told |= any(one.type == REVIEW and one.data.get("payment_key") == key for one in history.said_by("refund"))
     return found._replace(excuse="with an operator") if told else found
 
 

@@ -1,10 +1,11 @@
 """The movements of one order's money, from the order service's word to the bank: asked for, requested, done.
 
-Each is known by its payment key, `<settlement_id>/<leg>`.
+Each is known by its payment key, `<settlement_id>/<leg>`; what came back is moved anew as `<settlement_id>/<leg>~2`.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from deploy.verify.observation import Observation
@@ -22,7 +23,7 @@ DONE = {
     "refund.paid_out.v1": "amount_minor",
     "refund.charged_back.v1": "amount_minor",
 }
-REVIEW = "refund.review_needed.v1"
+REVIEW, REVERSED = "refund.review_needed.v1", "refund.reversed.v1"
 
 
 class Moving(NamedTuple):
@@ -40,21 +41,61 @@ class Movements(NamedTuple):
     asked: Mapping[str, Moving]
     requested: Mapping[str, Moving]
     done: Mapping[str, Moving]
+    returned: Counter[str]
+    """Leg -> what came back of it, by what is booked (R62)."""
 
     @staticmethod
     def of(order: Sequence[Observation], refund: Sequence[Observation]) -> "Movements":
         asked = [(one, leg, field) for one in order for leg, field in LEGS.get(one.type, {}).items()]
-        requested = [one for one in refund if one.type == "refund.requested.v1"]
+        legs: defaultdict[str, _Leg] = defaultdict(_Leg)
+        for one in refund:
+            if "settlement_id" in one.data and one.data.get("leg") is not None:
+                legs[key_of(one)].follow(key_of(one), one)
+        returned: Counter[str] = Counter()
+        for key, leg in legs.items():
+            returned[leg_of(key)] += leg.returned
         return Movements(
             _by_key((f"{one.data['settlement_id']}/{leg}", one, _wanted(one, field)) for one, leg, field in asked),
-            _by_key((key_of(one), one, one.data["amount_minor"]) for one in requested),
-            _by_key((key_of(one), one, one.data[DONE[one.type]]) for one in refund if one.type in DONE),
+            _by_key(step for leg in legs.values() for step in leg.requested),
+            _by_key(step for leg in legs.values() for step in leg.done),
+            returned,
         )
 
 
 def _wanted(one: Observation, field: str) -> int:
     minor: int = one.data[field]
     return minor - one.data.get("commission_minor", 0) if one.type == RELEASED else minor
+
+
+@dataclass
+class _Leg:
+    """What the refund service said of one, in its order: under which key it moved what."""
+
+    key: str = ""
+    owed: int = 0
+    """What came back since it was last called or done."""
+    returned: int = 0
+    generation: int = 1
+    requested: list[tuple[str, Observation, int]] = field(default_factory=list)
+    done: list[tuple[str, Observation, int]] = field(default_factory=list)
+
+    def follow(self, key: str, one: Observation) -> None:
+        called = one.data.get("payment_key") if one.type == "refund.submitted.v1" else None
+        if one.type == "refund.requested.v1":
+            self.requested.append((key, one, one.data["amount_minor"]))
+        elif one.type == REVERSED:
+            self.owed += one.data["amount_minor"]
+            self.returned += one.data["amount_minor"]
+        elif called is not None and called not in (key, self.key):
+            self._begins(str(called), one, one.data["amount_minor"])
+        elif one.type in DONE:
+            if self.owed:  # by hand: nobody was called
+                self._begins(f"{key}~{self.generation + 1}", one, self.owed)
+            self.done.append((self.key or key, one, one.data[DONE[one.type]]))
+
+    def _begins(self, key: str, one: Observation, minor: int) -> None:
+        self.requested.append((key, one, self.owed or minor))
+        self.key, self.owed, self.generation = key, 0, self.generation + 1
 
 
 def _by_key(steps: Iterable[tuple[str, Observation, int]]) -> dict[str, Moving]:
@@ -74,5 +115,9 @@ def key_of(one: Observation) -> str:
 def totals_by_leg(movements: Mapping[str, Moving]) -> Counter[str]:
     totals: Counter[str] = Counter()
     for key, moving in movements.items():
-        totals[key.rpartition("/")[2]] += moving.minor
+        totals[leg_of(key)] += moving.minor
     return totals
+
+
+def leg_of(payment_key: str) -> str:
+    return payment_key.rpartition("/")[2].partition("~")[0]

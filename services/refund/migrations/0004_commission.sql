@@ -4,9 +4,13 @@ CREATE OR REPLACE VIEW ledger_order AS
 SELECT
     order_id,
     currency,
-    coalesce(-sum(amount_minor) FILTER (WHERE account LIKE 'buyer:%' AND side = -1), 0)::bigint AS captured_minor,
+    coalesce(
+        -sum(amount_minor) FILTER (WHERE account LIKE 'buyer:%' AND event_type = 'refund.captured.v1'), 0
+    )::bigint AS captured_minor,
     coalesce(sum(amount_minor) FILTER (WHERE account LIKE 'escrow:%'), 0)::bigint AS escrow_minor,
-    coalesce(sum(amount_minor) FILTER (WHERE account LIKE 'buyer:%' AND side = 1), 0)::bigint AS refunded_minor,
+    coalesce(
+        sum(amount_minor) FILTER (WHERE account LIKE 'buyer:%' AND event_type <> 'refund.captured.v1'), 0
+    )::bigint AS refunded_minor,
     coalesce(sum(amount_minor) FILTER (WHERE account LIKE 'seller:%'), 0)::bigint AS paid_out_minor,
     coalesce(sum(amount_minor) FILTER (WHERE account = 'platform:commission'), 0)::bigint AS commission_minor
 FROM ledger_entry
