@@ -17,7 +17,7 @@ from schemas.common import (
 )
 from schemas.example import BEA, BUYER, OPERATOR, PLATFORM, POLICY, SAM, SELLER, fields
 from schemas.instants import Instant
-from schemas.order.shapes import CommissionBps, OrderStatus, ReleasedLine, SettledLine
+from schemas.order.shapes import CancelledLine, CommissionBps, OrderStatus, RefundedLine, ReleasedLine, SettledLine
 from schemas.wire import (
     DETAILS,
     STAMPED,
@@ -95,9 +95,55 @@ class Cancelled(OrderEvent):
     )
 
     settlement_id: SettlementId
-    refund_minor: PositiveMinor = Field(description="everything, in minor units of the order's currency")
-    cause: Literal["buyer", "not_shipped"] = Field(description="`not_shipped`: the time to ship ran out (R5b)")
-    reason: Text | None = Field(default=None, description="the buyer's, in his own words")
+    refund_minor: Minor = Field(description="everything that was left, in minor units of the order's currency")
+    cause: Literal["buyer", "seller", "operator", "not_shipped"] = Field(
+        description="who cancelled it (R64); `not_shipped`: the time to ship ran out (R5b)"
+    )
+    reason: Text | None = Field(default=None, description="in the words of who cancelled it")
+
+
+class LinesCancelled(OrderEvent):
+    """These lines will not be shipped and go back to the buyer; the others are still to be shipped (R64)."""
+
+    type = "order.lines_cancelled.v1"
+    example = fields(
+        actor=SELLER,
+        status="awaiting_shipment",
+        protection_ends_at=None,
+        settlement_id="A-1001.s1",
+        lines=[{"line_id": "lamp", "refund_minor": 1_250}],
+        refund_minor=1_250,
+        cause="seller",
+        reason="It is sold out.",
+    )
+
+    settlement_id: SettlementId
+    lines: tuple[CancelledLine, ...]
+    refund_minor: Minor = Field(description="the sum of them, in minor units of the order's currency")
+    cause: Literal["seller", "operator"] = Field(description="who cancelled them")
+    reason: Text = Field(description="in his own words")
+
+
+class LinesRefunded(OrderEvent):
+    """Money of held lines goes back to the buyer without a quarrel (R64). What is left of them stays protected, and is
+    the most that can still be claimed."""
+
+    type = "order.refunded.v1"
+    example = fields(
+        actor=SELLER,
+        status="payment_processing",
+        settlement_id="A-1001.s1",
+        lines=[{"line_id": "lamp", "refund_minor": 250}],
+        refund_minor=250,
+        by="seller",
+        reason="Sorry for the scratch on its foot.",
+    )
+
+    settlement_id: SettlementId
+    lines: tuple[RefundedLine, ...]
+    refund_minor: PositiveMinor = Field(description="the sum of them, in minor units of the order's currency")
+    by: Literal["seller", "operator"] = Field(description="who gives it back")
+    reason: Text = Field(description="in his own words")
 
 
 class ProcessingExtended(OrderEvent):

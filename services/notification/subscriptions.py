@@ -55,6 +55,8 @@ ALL: tuple[Who, ...] = ("buyer", "seller", "mediator")
 TOLD: dict[type[Event], Told] = {
     order.Placed: Told(BOTH),
     order.Cancelled: Told(BOTH),
+    order.LinesCancelled: Told(BOTH),
+    order.LinesRefunded: Told(BOTH),
     order.ProcessingExtended: Told(("buyer",)),
     order.Shipped: Told(BOTH),
     order.TrackingCorrected: Told(("buyer",)),

@@ -10,8 +10,9 @@ from schemas.order import commands, events, shapes
 from schemas.policy import Policy
 from schemas.refund.events import RefundSettled
 from schemas.wire import MEDIATORS_KEY, Event
-from services.order import disputing
+from services.order import disputing, giving_back
 from services.order.disputing import NO_ORDER
+from services.order.giving_back import unknown_line
 from services.order.lines import Held, commission_minor, money_of, settlement_id
 from services.order.policy import disputable_until, extension_days_max, notice_at
 from services.order.states import (
@@ -33,6 +34,7 @@ from shared.rules.refusals import too_late, who_may
 
 Act = (
     commands.Cancel
+    | commands.RefundLines
     | commands.ExtendProcessing
     | commands.Ship
     | commands.CorrectTracking
@@ -50,6 +52,8 @@ def decide(order: Order | None, command: Commands, now: datetime, policies: Poli
         return [_place(order, command, now, policies)]
     if order is None:
         return [NO_ORDER]
+    if isinstance(command, commands.Cancel | commands.RefundLines) and (unknown := unknown_line(order, command)):
+        return [unknown]
     if refusal := who_may(command, {"buyer": {order.sale.buyer.id}, "seller": {order.sale.seller.id}}):
         return [refusal]
     return _with_completion(order, _obey(order, command, now, policies.of(order.sale.policy)))
@@ -59,8 +63,13 @@ def _obey(order: Order, command: Act, now: datetime, policy: Policy) -> Sequence
     """Which act is possible in which state; its own clock counts first, whatever the state (`too_late`)."""
     match command:
         case commands.Cancel():
+            if command.actor.role == "buyer" and command.lines is not None:
+                return [giving_back.NOT_THE_BUYERS]
             if isinstance(order, AwaitingShipment):
-                return [_cancel(order, "buyer", command.reason)]
+                return [giving_back.cancel(order, command)]
+        case commands.RefundLines():
+            if isinstance(order, AwaitingShipment | ShippedOrder):
+                return [giving_back.refund(order, command)]
         case commands.ExtendProcessing() | commands.Ship() if now > order.processing_ends_at:
             return [too_late(order.processing_ends_at)]
         case commands.ExtendProcessing():
@@ -98,7 +107,7 @@ def react(order: Order | None, event: Foreign, now: datetime, policies: Policies
             said = disputing.closed(order, event)
         case RefundSettled(settlement_id=settlement):
             # A cancelled order waits for nothing: its refund runs beside it (R5).
-            refunding = isinstance(order, ShippedOrder) and settlement in order.refunding
+            refunding = isinstance(order, AwaitingShipment | ShippedOrder) and settlement in order.refunding
             said = [RefundCompleted(settlement_id=settlement)] if refunding else []
         case _:
             assert_never(event)
@@ -110,7 +119,9 @@ def expire(
 ) -> Sequence[Output]:
     match deadline.name:
         case "processing_ends":
-            said = [_cancel(order, "not_shipped")] if isinstance(order, AwaitingShipment) else []
+            said: Sequence[Output] = (
+                [giving_back.cancelled(order, "not_shipped")] if isinstance(order, AwaitingShipment) else []
+            )
         case "protection_reminder":
             said = [_ending(order)] if isinstance(order, ShippedOrder) else []
         case "protection_ends":
@@ -165,16 +176,6 @@ def _place(order: Order | None, wish: commands.Place, now: datetime, policies: P
         policy=reference,
         processing_ends_at=after(now, policy.processing, policy),
         commission_bps=wish.commission_bps,
-    )
-
-
-def _cancel(order: AwaitingShipment, cause: Literal["buyer", "not_shipped"], reason: str | None = None) -> Output:
-    """Everything back to the buyer (R5, R5b)."""
-    return events.Cancelled(
-        settlement_id=settlement_id(order.sale.order_id, 1),
-        refund_minor=money_of(order.lines).held_minor,
-        cause=cause,
-        reason=reason,
     )
 
 
@@ -235,7 +236,7 @@ def _extend(
 def _release(order: ShippedOrder, cause: Literal["receipt_confirmed", "protection_ended"]) -> Output:
     """What is held is the seller's now (R2, R6)."""
     released = [
-        shapes.ReleasedLine(line_id=line.line_id, amount_minor=line.amount_minor)
+        shapes.ReleasedLine(line_id=line.line_id, amount_minor=line.left_minor)
         for line in order.lines
         if isinstance(line.standing, Held)
     ]

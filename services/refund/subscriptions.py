@@ -2,8 +2,8 @@
 
 from typing import get_args
 
-from schemas.order.events import Cancelled, LinesReleased, Placed, Settled
+from schemas.order.events import Cancelled, LinesCancelled, LinesRefunded, LinesReleased, Placed, Settled
 from schemas.payments.events import PaymentFailed, PaymentSettled
 
-Foreign = Placed | Cancelled | LinesReleased | Settled | PaymentSettled | PaymentFailed
+Foreign = Placed | Cancelled | LinesCancelled | LinesRefunded | LinesReleased | Settled | PaymentSettled | PaymentFailed
 SUBSCRIPTIONS: tuple[type[Foreign], ...] = get_args(Foreign)

@@ -5,6 +5,8 @@ SEEN = """
                                   eyes
 order.placed.v1                   bsmo
 order.cancelled.v1                bsmo
+order.lines_cancelled.v1          bsmo
+order.refunded.v1                 bsmo
 order.processing_extended.v1      bsmo
 order.shipped.v1                  bsmo
 order.tracking_corrected.v1       bsmo
@@ -93,6 +95,12 @@ WHO_HEARS_WHAT = """
 order.placed                                yes     yes     -
 order.cancelled[buyer]                      yes     yes     -
 order.cancelled[not_shipped]                yes     yes     -
+order.cancelled[seller]                     yes     yes     -
+order.cancelled[operator]                   yes     yes     -
+order.lines_cancelled[seller]               yes     yes     -
+order.lines_cancelled[operator]             yes     yes     -
+order.refunded[seller]                      yes     yes     -
+order.refunded[operator]                    yes     yes     -
 order.processing_extended                   yes     -       -
 order.shipped                               yes     yes     -
 order.tracking_corrected                    yes     -       -
