@@ -114,15 +114,17 @@ class CorrectTracking(OrderCommand):
 
 
 class ReportTracking(OrderCommand):
-    """What the carrier says of the parcel: it informs people and changes nothing (R9). Answered by
-    `order.tracking_reported`."""
+    """What the carrier says of the parcel: it informs people and changes nothing (R9), but that protection may end
+    earlier once it is delivered (R67). Answered by `order.tracking_reported`."""
 
     type = "order.report_tracking.v1"
     by = frozenset({"platform"})
     example = fields(actor=PLATFORM, status="delivered", at="2026-03-16T10:20:00.000Z")
 
     status: TrackingStatus = Field(description="where the parcel is")
-    at: Instant = Field(description="when that was, as the carrier says")
+    at: Instant = Field(
+        description="when that was, as the carrier says: not before shipping, at most 5 minutes ahead (R67)"
+    )
 
 
 class RequestExtension(OrderCommand):

@@ -197,15 +197,22 @@ class TrackingCorrected(OrderEvent):
 
 
 class TrackingReported(OrderEvent):
-    """What the carrier says happened (named apart from the order's own `status`). It changes nothing (R9)."""
+    """What the carrier says happened (named apart from the order's own `status`). By itself it changes nothing (R9)."""
 
     type = "order.tracking_reported.v1"
     example = fields(
-        actor=PLATFORM, status="awaiting_confirmation", tracking_status="delivered", at="2026-03-16T10:20:00.000Z"
+        actor=PLATFORM,
+        status="awaiting_confirmation",
+        tracking_status="delivered",
+        at="2026-03-16T10:20:00.000Z",
+        shortens_protection=False,
     )
 
     tracking_status: TrackingStatus = Field(description="where the parcel is")
     at: Instant = Field(description="when that was, as the carrier says")
+    shortens_protection: bool = Field(
+        default=False, description="`order.protection_shortened` follows in the same moment (R67)"
+    )
 
 
 class ExtensionRequested(OrderEvent):
@@ -235,6 +242,24 @@ class ProtectionExtended(OrderEvent):
     reminder_at: Instant | None = Field(
         description="null: they were told, and the new end is too near to tell them again"
     )
+
+
+class ProtectionShortened(OrderEvent):
+    """The parcel was delivered, so protection ends earlier: `protection_ends_at` and `disputable_until` are the new
+    ones (R67). Then what is held goes to the seller, unless he extends protection or it is disputed."""
+
+    type = "order.protection_shortened.v1"
+    example = fields(
+        actor=PLATFORM,
+        status="awaiting_confirmation",
+        delivered_at="2026-03-16T10:20:00.000Z",
+        disputable_until="2026-05-03T15:30:00.000Z",
+        reminder_at=None,
+    )
+
+    delivered_at: Instant = Field(description="as the carrier says")
+    disputable_until: DisputableUntil
+    reminder_at: Instant | None = Field(description="null: this is the reminder, the end is too near for another")
 
 
 class ProtectionEnding(OrderEvent):

@@ -14,7 +14,7 @@ from services.order import disputing, giving_back
 from services.order.disputing import NO_ORDER
 from services.order.giving_back import unknown_line
 from services.order.lines import Held, commission_minor, money_of, settlement_id
-from services.order.policy import disputable_until, extension_days_max, notice_at
+from services.order.policy import CLOCK_GRACE, disputable_until, extension_days_max, notice_at
 from services.order.states import (
     AwaitingShipment,
     Order,
@@ -83,7 +83,7 @@ def _obey(order: Order, command: Act, now: datetime, policy: Policy) -> Sequence
                 return [events.TrackingCorrected(carrier=command.carrier, tracking_number=command.tracking_number)]
         case commands.ReportTracking():
             if isinstance(order, ShippedOrder):
-                return [events.TrackingReported(tracking_status=command.status, at=command.at)]
+                return _report(order, command, now, policy)
         case commands.RequestExtension() | commands.ExtendProtection():
             if isinstance(order, ShippedOrder) and now > order.protection_ends_at:
                 return [too_late(order.protection_ends_at)]
@@ -211,6 +211,27 @@ def _ship(wish: commands.Ship, time: datetime, policy: Policy) -> Output:
         disputable_until=disputable_until(protection_ends_at, policy),
         reminder_at=max(notice_at(protection_ends_at, policy), time),  # at once where protection is so short
     )
+
+
+def _report(order: ShippedOrder, wish: commands.ReportTracking, time: datetime, policy: Policy) -> list[Output]:
+    """The first report that the parcel was delivered may bring the end of protection nearer, never farther (R67)."""
+    if not order.shipped_at <= wish.at <= time + CLOCK_GRACE:
+        return [Refusal("invalid", "A report is about an instant between shipping and now.")]
+    ends_at = order.protection_ends_at
+    if policy.release_after_delivery and wish.status == "delivered" and not order.delivered and order.protects:
+        ends_at = min(ends_at, after(time, policy.release_after_delivery, policy))
+    shortens = ends_at < order.protection_ends_at
+    reported = events.TrackingReported(tracking_status=wish.status, at=wish.at, shortens_protection=shortens)
+    if not shortens:
+        return [reported]
+    notice = notice_at(ends_at, policy)
+    shortened = events.ProtectionShortened(
+        delivered_at=wish.at,
+        protection_ends_at=ends_at,
+        disputable_until=disputable_until(ends_at, policy),
+        reminder_at=notice if notice > time else None,
+    )
+    return [reported, shortened]
 
 
 def _extend(

@@ -79,6 +79,8 @@ class ShippedOrder:
     """Settlement id of a release whose lines may still be disputed -> what of it was not refunded since (R69)."""
     commission_minor: int = 0
     """The platform's by now."""
+    delivered: bool = False
+    """The carrier has said so: what that changes has changed (R67)."""
 
     def disputed(self, dispute_id: str) -> list[tuple[Line, Disputed]]:
         """The lines that this dispute holds."""
@@ -196,10 +198,12 @@ def evolve(order: Order | None, event: Event) -> Order | None:
 
 def _evolve_shipped(order: ShippedOrder, event: Event) -> ShippedOrder:
     match event:
-        case events.ProtectionExtended(protection_ends_at=datetime() as ends_at):
+        case events.TrackingReported(tracking_status="delivered"):
+            return replace(order, delivered=True)
+        case events.ProtectionExtended() | events.ProtectionShortened() if event.protection_ends_at is not None:
             return replace(
                 order,
-                protection_ends_at=ends_at,
+                protection_ends_at=event.protection_ends_at,
                 disputable_until=event.disputable_until,
                 reminder_at=event.reminder_at,
             )

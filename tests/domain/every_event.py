@@ -13,6 +13,7 @@ order.tracking_corrected.v1       bsmo
 order.tracking_reported.v1        bsmo
 order.extension_requested.v1      bsmo
 order.protection_extended.v1      bsmo
+order.protection_shortened.v1     bsmo
 order.protection_ending.v1        bsmo
 order.receipt_confirmed.v1        bsmo
 order.lines_frozen.v1             bsmo
@@ -108,8 +109,10 @@ order.tracking_reported[delivered]          yes     yes     -
 order.tracking_reported[failed]             yes     yes     -
 order.tracking_reported[in_transit]         -       -       -
 order.tracking_reported[completed]          -       -       -
+order.tracking_reported[shortens]           -       -       -
 order.extension_requested                   -       yes     -
 order.protection_extended                   yes     yes     -
+order.protection_shortened                  yes     yes     -
 order.protection_ending[held]               yes     yes     -
 order.protection_ending[disputed]           yes     yes     -
 order.receipt_confirmed                     yes     yes     -
@@ -211,5 +214,5 @@ refund.review_needed                        -       -       -
 #   order.lines_frozen -> dispute.opened, order.freeze_refused -> dispute.open_refused, dispute.requested -> either,
 #   order.lines_unfrozen, dispute.closed[cancelled] -> dispute.cancelled, order.settled -> dispute.closed,
 #   dispute.offer_accepted -> dispute.closed, return_awaited or replacement_awaited, dispute.return_received ->
-#   dispute.closed, dispute.modified[terms] -> dispute.offer_made, mediation.opened -> dispute.escalated or appealed.
+#   dispute.closed, order.tracking_reported[shortens] -> order.protection_shortened, dispute.modified[terms] -> dispute.offer_made, mediation.opened -> dispute.escalated or appealed.
 # The operators' own: refund.failed, review_needed, a late chargeback, the roster.

@@ -240,6 +240,12 @@ SAMPLES: dict[str, Event] = {
     "order.tracking_reported[completed]": of_order(
         order.TrackingReported, status="completed", tracking_status="delivered", at=NOON
     ),
+    "order.tracking_reported[shortens]": of_order(
+        order.TrackingReported, tracking_status="delivered", at=NOON, shortens_protection=True
+    ),
+    "order.protection_shortened": of_order(
+        order.ProtectionShortened, delivered_at=NOON, disputable_until=in_days(14), reminder_at=in_days(9)
+    ),
     "order.extension_requested": of_order(order.ExtensionRequested, days=1, message="Customs\nis slow"),
     "order.protection_extended": of_order(
         order.ProtectionExtended, days=30, disputable_until=in_days(90), reminder_at=in_days(85)

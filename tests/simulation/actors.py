@@ -222,7 +222,9 @@ def _parcel(mood: _Mood) -> dict[str, Any]:
 
 
 def _tracked(mood: _Mood) -> dict[str, Any]:
-    return {"status": mood.chance.choice(TRACKING), "at": rfc3339(START)}
+    """Of just now; or of long before there was anything to report."""
+    at = mood.order.heard_at if mood.chance.random() < 0.9 else START
+    return {"status": mood.chance.choice(TRACKING), "at": rfc3339(at)}
 
 
 def _unshipped(mood: _Mood) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from schemas.instants import from_ms
 from schemas.topics import SERVICES
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
+from shared.runtime.memory import START
 from tests.simulation.plan import RULES
 
 EVENT_TOPICS = frozenset(f"{service}.events" for service in SERVICES)
@@ -48,6 +49,8 @@ class Order:
     in_review: dict[tuple[str, str], None] = field(default_factory=dict)
     """(settlement_id, leg) of what waits for an operator."""
     ids: set[str] = field(default_factory=set)
+    heard_at: datetime = START
+    """When the newest that was said of it was said."""
 
     def ended(self) -> bool:
         """Nobody has much to say any more."""
@@ -135,4 +138,5 @@ class Talk:
         id_ = header(record.headers, "ce_id") or ""
         if id_ not in order.ids:
             order.ids.add(id_)
+            order.heard_at = max(order.heard_at, at(record.timestamp))
             order.hears(header(record.headers, "ce_type") or "", json.loads(record.value or b"{}"))
