@@ -120,5 +120,7 @@ class FrozenLine(Shape):
 
     line_id: LineId
     quantity: Annotated[int, Field(ge=1, description="pieces that the claim is about")]
-    amount_minor: Minor = Field(description="of the whole line, in minor units of the order's currency")
+    amount_minor: Minor = Field(
+        description="of the whole line, less what was given back before (R64), in minor units of the order's currency"
+    )
     released: bool = Field(description="its money is the seller's already: a refund is charged back to him (R7)")

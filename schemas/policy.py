@@ -29,6 +29,9 @@ class Policy(Shape):
     protection: Duration = Field(description="R9: from shipping")
     max_protection_days: Annotated[int, Field(ge=1)] = Field(description="R4: from shipping, in all")
     protection_reminder: Duration = Field(description="R4b: before the end of protection")
+    release_after_delivery: Duration | None = Field(
+        default=None, description="R67: from the report that the parcel was delivered; null: it changes nothing"
+    )
     post_expiry_window: Duration = Field(description="R7: after protection ran out")
     post_receipt_window: Duration = Field(description="R7: after the buyer confirmed receipt")
 

@@ -24,7 +24,7 @@ PENDING = {
     "due_by": "the money must have moved",
 }
 """Field of an event -> what happens at that instant if nothing does before."""
-PROTECTION = ("order.shipped", "order.protection_extended", "order.lines_unfrozen")
+PROTECTION = ("order.shipped", "order.protection_extended", "order.protection_shortened", "order.lines_unfrozen")
 AMOUNTS = ("refund_minor", "release_minor", "amount_minor", "held_minor", "total_minor", "claimed_minor")
 PLAIN = ("cause", "outcome", "code", "leg", "to")
 

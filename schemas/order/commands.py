@@ -1,13 +1,13 @@
 """What may be asked of it."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from schemas.common import Carrier, OrderLine, Party, Payment, TrackingNumber, TrackingStatus
+from schemas.common import Carrier, LineId, OrderLine, Party, Payment, TrackingNumber, TrackingStatus
 from schemas.example import BEA, BUYER, OPERATOR, PLATFORM, SAM, SELLER, fields
 from schemas.instants import Instant
-from schemas.order.shapes import CommissionBps, Days
+from schemas.order.shapes import CommissionBps, Days, RefundedLine
 from schemas.wire import Command, Currency, Id, Resume, Text
 
 
@@ -41,13 +41,44 @@ class Place(OrderCommand):
 
 
 class Cancel(OrderCommand):
-    """Before shipment the buyer gives the order up and gets everything back (R5). Answered by `order.cancelled`."""
+    """Before shipment the buyer gives the order up and gets everything back (R5); or the seller, or an operator,
+    cancels it or single lines and says why (R64). Answered by `order.cancelled`, or by `order.lines_cancelled` where
+    something is still to be shipped."""
 
     type = "order.cancel.v1"
-    by = frozenset({"buyer"})
-    example = fields(actor=BUYER, reason="Ordered by mistake.")
+    by = frozenset({"buyer", "seller", "operator"})
+    example = fields(actor=BUYER, reason="Ordered by mistake.", lines=None)
 
-    reason: Text | None = Field(default=None, description="why, for people")
+    reason: Text | None = Field(default=None, description="why, for people; only the buyer need not say it")
+    lines: Annotated[tuple[LineId, ...], Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description="these alone (R64); null: all. Not the buyer's to choose"
+    )
+
+    @model_validator(mode="after")
+    def _says_why(self) -> Self:
+        if self.reason is None and self.actor.role != "buyer":
+            raise ValueError("reason: who cancels what somebody else bought says why")
+        return self
+
+
+class RefundLines(OrderCommand):
+    """Money of held lines goes back to the buyer without a quarrel, in parts as often as one likes; protection goes on
+    over the rest (R64). Answered by `order.refunded`."""
+
+    type = "order.refund.v1"
+    by = frozenset({"seller", "operator"})
+    example = fields(
+        actor=SELLER, lines=[{"line_id": "lamp", "refund_minor": 250}], reason="Sorry for the scratch on its foot."
+    )
+
+    lines: Annotated[tuple[RefundedLine, ...], Field(min_length=1, max_length=100)]
+    reason: Text = Field(description="why, for people")
+
+    @model_validator(mode="after")
+    def _names_a_line_once(self) -> Self:
+        if len({line.line_id for line in self.lines}) < len(self.lines):
+            raise ValueError("lines: a line is named twice")
+        return self
 
 
 class ExtendProcessing(OrderCommand):
@@ -83,15 +114,17 @@ class CorrectTracking(OrderCommand):
 
 
 class ReportTracking(OrderCommand):
-    """What the carrier says of the parcel: it informs people and changes nothing (R9). Answered by
-    `order.tracking_reported`."""
+    """What the carrier says of the parcel: it informs people and changes nothing (R9), but that protection may end
+    earlier once it is delivered (R67). Answered by `order.tracking_reported`."""
 
     type = "order.report_tracking.v1"
     by = frozenset({"platform"})
     example = fields(actor=PLATFORM, status="delivered", at="2026-03-16T10:20:00.000Z")
 
     status: TrackingStatus = Field(description="where the parcel is")
-    at: Instant = Field(description="when that was, as the carrier says")
+    at: Instant = Field(
+        description="when that was, as the carrier says: not before shipping, at most 5 minutes ahead (R67)"
+    )
 
 
 class RequestExtension(OrderCommand):

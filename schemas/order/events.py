@@ -1,6 +1,6 @@
 """What it says."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -17,7 +17,13 @@ from schemas.common import (
 )
 from schemas.example import BEA, BUYER, OPERATOR, PLATFORM, POLICY, SAM, SELLER, fields
 from schemas.instants import Instant
-from schemas.order.shapes import CommissionBps, OrderStatus, ReleasedLine, SettledLine
+from schemas.order.event import DisputableUntil, OrderEvent, ProtectionEndsAt, StatusIfAny
+from schemas.order.money_events import Completed as Completed
+from schemas.order.money_events import LinesCancelled as LinesCancelled
+from schemas.order.money_events import LinesRefunded as LinesRefunded
+from schemas.order.money_events import LinesReleased as LinesReleased
+from schemas.order.money_events import Settled as Settled
+from schemas.order.shapes import CommissionBps
 from schemas.wire import (
     DETAILS,
     STAMPED,
@@ -32,21 +38,6 @@ from schemas.wire import (
     Resumed,
     Text,
 )
-
-Status = Annotated[OrderStatus, Field(description="where the order stands after it")]
-StatusIfAny = Annotated[OrderStatus | None, Field(description="where the order stands; null: there is no such order")]
-ProtectionEndsAt = Annotated[Instant | None, Field(description="null: it is not shipped (R3)")]
-DisputableUntil = Annotated[Instant, Field(description="the last moment to dispute, itself included (C8)")]
-
-
-class OrderEvent(Event):
-    """`status` and `protection_ends_at` are on every event: where the order stands after it (R3)."""
-
-    topic = "order.events"
-    example = fields(protection_ends_at="2026-05-03T15:30:00.000Z")
-
-    status: Status = STAMPED
-    protection_ends_at: ProtectionEndsAt = STAMPED
 
 
 class Placed(OrderEvent):
@@ -95,9 +86,11 @@ class Cancelled(OrderEvent):
     )
 
     settlement_id: SettlementId
-    refund_minor: PositiveMinor = Field(description="everything, in minor units of the order's currency")
-    cause: Literal["buyer", "not_shipped"] = Field(description="`not_shipped`: the time to ship ran out (R5b)")
-    reason: Text | None = Field(default=None, description="the buyer's, in his own words")
+    refund_minor: Minor = Field(description="everything that was left, in minor units of the order's currency")
+    cause: Literal["buyer", "seller", "operator", "not_shipped"] = Field(
+        description="who cancelled it (R64); `not_shipped`: the time to ship ran out (R5b)"
+    )
+    reason: Text | None = Field(default=None, description="in the words of who cancelled it")
 
 
 class ProcessingExtended(OrderEvent):
@@ -151,15 +144,22 @@ class TrackingCorrected(OrderEvent):
 
 
 class TrackingReported(OrderEvent):
-    """What the carrier says happened (named apart from the order's own `status`). It changes nothing (R9)."""
+    """What the carrier says happened (named apart from the order's own `status`). By itself it changes nothing (R9)."""
 
     type = "order.tracking_reported.v1"
     example = fields(
-        actor=PLATFORM, status="awaiting_confirmation", tracking_status="delivered", at="2026-03-16T10:20:00.000Z"
+        actor=PLATFORM,
+        status="awaiting_confirmation",
+        tracking_status="delivered",
+        at="2026-03-16T10:20:00.000Z",
+        shortens_protection=False,
     )
 
     tracking_status: TrackingStatus = Field(description="where the parcel is")
     at: Instant = Field(description="when that was, as the carrier says")
+    shortens_protection: bool = Field(
+        default=False, description="`order.protection_shortened` follows in the same moment (R67)"
+    )
 
 
 class ExtensionRequested(OrderEvent):
@@ -189,6 +189,24 @@ class ProtectionExtended(OrderEvent):
     reminder_at: Instant | None = Field(
         description="null: they were told, and the new end is too near to tell them again"
     )
+
+
+class ProtectionShortened(OrderEvent):
+    """The parcel was delivered, so protection ends earlier: `protection_ends_at` and `disputable_until` are the new
+    ones (R67). Then what is held goes to the seller, unless he extends protection or it is disputed."""
+
+    type = "order.protection_shortened.v1"
+    example = fields(
+        actor=PLATFORM,
+        status="awaiting_confirmation",
+        delivered_at="2026-03-16T10:20:00.000Z",
+        disputable_until="2026-05-03T15:30:00.000Z",
+        reminder_at=None,
+    )
+
+    delivered_at: Instant = Field(description="as the carrier says")
+    disputable_until: DisputableUntil
+    reminder_at: Instant | None = Field(description="null: this is the reminder, the end is too near for another")
 
 
 class ProtectionEnding(OrderEvent):
@@ -278,78 +296,6 @@ class LinesUnfrozen(OrderEvent):
     dispute_id: DisputeId
     lines: tuple[LineId, ...]
     disputable_until: DisputableUntil
-
-
-class LinesReleased(OrderEvent):
-    """`release_minor`, the sum of `lines`, is the seller's now: it is paid to him, but for `commission_minor` (R69)."""
-
-    type = "order.lines_released.v1"
-    example = fields(
-        status="completed",
-        settlement_id="A-1001.s1",
-        lines=[{"line_id": "lamp", "amount_minor": 1_250}],
-        release_minor=1_250,
-        commission_minor=62,
-        final=True,
-        cause="dispute_cancelled",
-        dispute_id="A-1001.d1",
-    )
-
-    settlement_id: SettlementId
-    lines: tuple[ReleasedLine, ...]
-    release_minor: Minor = Field(description="to move now, in minor units of the order's currency")
-    commission_minor: Minor = Field(default=0, description="of that, the platform's: the rest is the payout (R69)")
-    final: bool = Field(description="these lines can never be disputed again (R31, R44)")
-    cause: Literal["receipt_confirmed", "protection_ended", "dispute_cancelled", "arbitration_cancelled"] = Field(
-        description="R6, R2, R31, R44, in this order"
-    )
-    dispute_id: DisputeId | None = Field(default=None, description="the one that was cancelled; null: none was")
-
-
-class Settled(OrderEvent):
-    """How a dispute split its lines, line by line, and what is to move now (R7, R18b)."""
-
-    type = "order.settled.v1"
-    example = fields(
-        status="payment_processing",
-        settlement_id="A-1001.s1",
-        dispute_id="A-1001.d1",
-        refund_minor=900,
-        release_minor=350,
-        lines=[{"line_id": "lamp", "refund_minor": 900, "release_minor": 350}],
-        payout_minor=350,
-        chargeback_minor=0,
-        commission_minor=0,
-        commission_returned_minor=0,
-    )
-
-    settlement_id: SettlementId
-    dispute_id: DisputeId
-    refund_minor: Minor = Field(description="to the buyer, in minor units of the order's currency")
-    release_minor: Minor = Field(description="to the seller, in minor units of the order's currency")
-    lines: tuple[SettledLine, ...]
-    payout_minor: Minor = Field(
-        description="from escrow to the seller now: his part of the lines that were held, less `commission_minor`"
-    )
-    chargeback_minor: Minor = Field(
-        description="from the seller's balance now: the refund of lines released before, less "
-        "`commission_returned_minor`"
-    )
-    commission_minor: Minor = Field(default=0, description="from escrow to the platform now (R69)")
-    commission_returned_minor: Minor = Field(
-        default=0, description="from the platform to escrow now: its part of what was released before (R69)"
-    )
-
-
-class Completed(OrderEvent):
-    """Nothing is held, disputed or being refunded. Totals of the order so far; a claim under R7 may reopen it."""
-
-    type = "order.completed.v1"
-    example = fields(status="completed", refund_minor=900, release_minor=350, commission_minor=0)
-
-    refund_minor: Minor = Field(description="to the buyer so far, in minor units of the order's currency")
-    release_minor: Minor = Field(description="to the seller so far, in minor units of the order's currency")
-    commission_minor: Minor = Field(default=0, description="of `release_minor`, the platform's so far (R69)")
 
 
 class OrderRejected(Rejected):

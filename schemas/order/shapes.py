@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.common import LineId
-from schemas.wire import Minor, Shape
+from schemas.wire import Minor, PositiveMinor, Shape
 
 OrderStatus = Literal[
     "awaiting_shipment", "awaiting_confirmation", "disputed", "payment_processing", "completed", "cancelled"
@@ -25,6 +25,20 @@ class SettledLine(Shape):
     line_id: LineId
     refund_minor: Minor = Field(description="to the buyer, in minor units of the order's currency")
     release_minor: Minor = Field(description="to the seller, in minor units of the order's currency")
+
+
+class RefundedLine(Shape):
+    """Money of one line that goes back to the buyer while the rest of it stays where it is (R64)."""
+
+    line_id: LineId
+    refund_minor: PositiveMinor = Field(description="of what is left of it, in minor units of the order's currency")
+
+
+class CancelledLine(Shape):
+    """A line that will not be shipped (R64)."""
+
+    line_id: LineId
+    refund_minor: Minor = Field(description="all that was left of it, in minor units of the order's currency")
 
 
 class ReleasedLine(Shape):

@@ -35,7 +35,7 @@ from schemas.mediation.events import (
     MediationOfferAccepted,
     QuestionAnswered,
 )
-from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended
+from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended, ProtectionShortened
 from schemas.policy import Policy
 from schemas.wire import Role
 from services.dispute import cancelling, evidence, negotiating, opening, returning, rulings
@@ -264,8 +264,8 @@ def react(disputes: Disputes | None, event: Foreign, now: datetime, policies: Po
     """What we did not ask for, or no longer wait for, changes nothing."""
     known = disputes or {}
     match event:
-        case ProtectionExtended():
-            return _extended(known, event)
+        case ProtectionExtended() | ProtectionShortened():
+            return _protection_moved(known, event)
         case LinesFrozen():
             if isinstance(dispute := known.get(event.dispute_id), RequestedDispute):
                 return opening.opened(dispute, event, now, policies.of(event.policy))
@@ -284,10 +284,10 @@ def react(disputes: Disputes | None, event: Foreign, now: datetime, policies: Po
     return []
 
 
-def _extended(known: Disputes, extended: ProtectionExtended) -> list[Output]:
+def _protection_moved(known: Disputes, moved: ProtectionExtended | ProtectionShortened) -> list[Output]:
     """A dispute that is not open yet is told by its frozen lines."""
     if any(not isinstance(dispute, RequestedDispute | Refused | ClosedDispute) for dispute in known.values()):
-        return [DisputableUntilMoved(disputable_until=extended.disputable_until)]
+        return [DisputableUntilMoved(disputable_until=moved.disputable_until)]
     return []
 
 

@@ -9,11 +9,12 @@ from schemas.mediation.events import (
     MediationOfferAccepted,
     QuestionAnswered,
 )
-from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended
+from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended, ProtectionShortened
 
 Foreign = (
     LinesFrozen
     | FreezeRefused
+    | ProtectionShortened
     | ProtectionExtended  # receipt, which moves `disputable_until` too, is not confirmed while a line is disputed
     | MediationDecided
     | MediationDefaulted

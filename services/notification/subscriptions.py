@@ -26,8 +26,10 @@ class Told:
 
 
 def _arrived_or_lost(event: order.TrackingReported | dispute.ReturnReported) -> bool:
-    """Of a completed order nobody needs to hear any more that the parcel has come."""
-    return event.tracking_status != "in_transit" and event.status != "completed"
+    """Of a completed order nobody needs to hear any more that the parcel has come, and of one whose protection ends
+    earlier for it the next letter tells."""
+    told_in_full = isinstance(event, order.TrackingReported) and event.shortens_protection
+    return event.tracking_status != "in_transit" and event.status != "completed" and not told_in_full
 
 
 def _ran_out(event: order.LinesReleased) -> bool:
@@ -55,12 +57,15 @@ ALL: tuple[Who, ...] = ("buyer", "seller", "mediator")
 TOLD: dict[type[Event], Told] = {
     order.Placed: Told(BOTH),
     order.Cancelled: Told(BOTH),
+    order.LinesCancelled: Told(BOTH),
+    order.LinesRefunded: Told(BOTH),
     order.ProcessingExtended: Told(("buyer",)),
     order.Shipped: Told(BOTH),
     order.TrackingCorrected: Told(("buyer",)),
     order.TrackingReported: Told(BOTH, only_if=_arrived_or_lost),
     order.ExtensionRequested: Told(("seller",)),
     order.ProtectionExtended: Told(BOTH),
+    order.ProtectionShortened: Told(BOTH),
     order.ProtectionEnding: Told(BOTH),
     order.ReceiptConfirmed: Told(BOTH),
     order.LinesReleased: Told(BOTH, only_if=_ran_out),

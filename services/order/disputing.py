@@ -1,6 +1,6 @@
 """The conversation with the dispute service: may these lines be disputed, and how a dispute's money is split."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import get_args
 
 from schemas.common import FrozenLine
@@ -25,6 +25,7 @@ from shared.kernel.policies import Policies
 from shared.rules.refusals import NO_REPLACEMENTS, beyond_claim, not_the, too_late
 
 NO_ORDER = Refusal("not_found", "There is no such order.")
+NO_LINE = Refusal("not_found", "The order has no such line.")
 
 
 def requested(order: Order | None, claim: DisputeRequested, policies: Policies) -> list[Event]:
@@ -70,9 +71,8 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
         return Refusal("too_early", "This order cannot be disputed yet.", available_at)
     if claim.received_at > order.disputable_until:
         return too_late(order.disputable_until)
-    hindrances = [hindrance for line, _ in chosen if (hindrance := _hindrance(line))]
-    if hindrances:
-        return min(hindrances, key=lambda hindrance: get_args(Code).index(hindrance.code))
+    if found := first_of(hindrance(line) for line, _ in chosen):
+        return found
     if too_much:
         return too_much
     return events.LinesFrozen(
@@ -81,7 +81,7 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
             FrozenLine(
                 line_id=line.line_id,
                 quantity=quantity,
-                amount_minor=line.amount_minor,
+                amount_minor=line.left_minor,
                 released=isinstance(line.standing, Released),
             )
             for line, quantity in chosen
@@ -101,18 +101,24 @@ def _chosen(lines: Sequence[Line], claim: DisputeRequested) -> list[tuple[Line, 
     Without a choice all that may be disputed, or, if none may, all: to say why.
     """
     if claim.lines is None:
-        free = [line for line in lines if not _hindrance(line)]
+        free = [line for line in lines if not hindrance(line)]
         return [(line, line.quantity) for line in free or lines]
     by_id = {line.line_id: line for line in lines}
     quantities = {asked.line_id: asked.quantity for asked in claim.lines}
     if any(quantity and quantity > by_id[name].quantity for name, quantity in quantities.items() if name in by_id):
         return Refusal("invalid", "More pieces are claimed than were ordered.")
     if not quantities.keys() <= by_id.keys():
-        return Refusal("not_found", "The order has no such line.")
+        return NO_LINE
     return [(line, quantities[line.line_id] or line.quantity) for line in lines if line.line_id in quantities]
 
 
-def _hindrance(line: Line) -> Refusal | None:
+def first_of(refusals: Iterable[Refusal | None]) -> Refusal | None:
+    """Of all that apply the first in the contract's order of codes."""
+    return min(filter(None, refusals), key=lambda refusal: get_args(Code).index(refusal.code), default=None)
+
+
+def hindrance(line: Line) -> Refusal | None:
+    """Why nothing can be claimed of it."""
     match line.standing:
         case Final():
             return Refusal("wrong_state", "What was settled cannot be disputed again.")
@@ -138,7 +144,7 @@ def closed(order: Order | None, end: DisputeClosed) -> list[Event]:
         released = [
             shapes.ReleasedLine(
                 line_id=line.line_id,
-                amount_minor=line.amount_minor if isinstance(standing.was, Held) else 0,
+                amount_minor=line.left_minor if isinstance(standing.was, Held) else 0,
             )
             for line, standing in disputed
         ]

@@ -10,10 +10,11 @@ from schemas.order import commands, events, shapes
 from schemas.policy import Policy
 from schemas.refund.events import RefundSettled
 from schemas.wire import MEDIATORS_KEY, Event
-from services.order import disputing
+from services.order import disputing, giving_back
 from services.order.disputing import NO_ORDER
+from services.order.giving_back import unknown_line
 from services.order.lines import Held, commission_minor, money_of, settlement_id
-from services.order.policy import disputable_until, extension_days_max, notice_at
+from services.order.policy import CLOCK_GRACE, disputable_until, extension_days_max, notice_at
 from services.order.states import (
     AwaitingShipment,
     Order,
@@ -33,6 +34,7 @@ from shared.rules.refusals import too_late, who_may
 
 Act = (
     commands.Cancel
+    | commands.RefundLines
     | commands.ExtendProcessing
     | commands.Ship
     | commands.CorrectTracking
@@ -50,6 +52,8 @@ def decide(order: Order | None, command: Commands, now: datetime, policies: Poli
         return [_place(order, command, now, policies)]
     if order is None:
         return [NO_ORDER]
+    if isinstance(command, commands.Cancel | commands.RefundLines) and (unknown := unknown_line(order, command)):
+        return [unknown]
     if refusal := who_may(command, {"buyer": {order.sale.buyer.id}, "seller": {order.sale.seller.id}}):
         return [refusal]
     return _with_completion(order, _obey(order, command, now, policies.of(order.sale.policy)))
@@ -59,8 +63,13 @@ def _obey(order: Order, command: Act, now: datetime, policy: Policy) -> Sequence
     """Which act is possible in which state; its own clock counts first, whatever the state (`too_late`)."""
     match command:
         case commands.Cancel():
+            if command.actor.role == "buyer" and command.lines is not None:
+                return [giving_back.NOT_THE_BUYERS]
             if isinstance(order, AwaitingShipment):
-                return [_cancel(order, "buyer", command.reason)]
+                return [giving_back.cancel(order, command)]
+        case commands.RefundLines():
+            if isinstance(order, AwaitingShipment | ShippedOrder):
+                return [giving_back.refund(order, command)]
         case commands.ExtendProcessing() | commands.Ship() if now > order.processing_ends_at:
             return [too_late(order.processing_ends_at)]
         case commands.ExtendProcessing():
@@ -74,7 +83,7 @@ def _obey(order: Order, command: Act, now: datetime, policy: Policy) -> Sequence
                 return [events.TrackingCorrected(carrier=command.carrier, tracking_number=command.tracking_number)]
         case commands.ReportTracking():
             if isinstance(order, ShippedOrder):
-                return [events.TrackingReported(tracking_status=command.status, at=command.at)]
+                return _report(order, command, now, policy)
         case commands.RequestExtension() | commands.ExtendProtection():
             if isinstance(order, ShippedOrder) and now > order.protection_ends_at:
                 return [too_late(order.protection_ends_at)]
@@ -98,7 +107,7 @@ def react(order: Order | None, event: Foreign, now: datetime, policies: Policies
             said = disputing.closed(order, event)
         case RefundSettled(settlement_id=settlement):
             # A cancelled order waits for nothing: its refund runs beside it (R5).
-            refunding = isinstance(order, ShippedOrder) and settlement in order.refunding
+            refunding = isinstance(order, AwaitingShipment | ShippedOrder) and settlement in order.refunding
             said = [RefundCompleted(settlement_id=settlement)] if refunding else []
         case _:
             assert_never(event)
@@ -110,7 +119,9 @@ def expire(
 ) -> Sequence[Output]:
     match deadline.name:
         case "processing_ends":
-            said = [_cancel(order, "not_shipped")] if isinstance(order, AwaitingShipment) else []
+            said: Sequence[Output] = (
+                [giving_back.cancelled(order, "not_shipped")] if isinstance(order, AwaitingShipment) else []
+            )
         case "protection_reminder":
             said = [_ending(order)] if isinstance(order, ShippedOrder) else []
         case "protection_ends":
@@ -168,16 +179,6 @@ def _place(order: Order | None, wish: commands.Place, now: datetime, policies: P
     )
 
 
-def _cancel(order: AwaitingShipment, cause: Literal["buyer", "not_shipped"], reason: str | None = None) -> Output:
-    """Everything back to the buyer (R5, R5b)."""
-    return events.Cancelled(
-        settlement_id=settlement_id(order.sale.order_id, 1),
-        refund_minor=money_of(order.lines).held_minor,
-        cause=cause,
-        reason=reason,
-    )
-
-
 def _extend_processing(order: AwaitingShipment, wish: commands.ExtendProcessing, policy: Policy) -> Output:
     if order.extensions >= policy.max_processing_extensions:
         return Refusal("limit_exceeded", "The time to ship cannot be extended again.", {"max_days": 0})
@@ -212,6 +213,27 @@ def _ship(wish: commands.Ship, time: datetime, policy: Policy) -> Output:
     )
 
 
+def _report(order: ShippedOrder, wish: commands.ReportTracking, time: datetime, policy: Policy) -> list[Output]:
+    """The first report that the parcel was delivered may bring the end of protection nearer, never farther (R67)."""
+    if not order.shipped_at <= wish.at <= time + CLOCK_GRACE:
+        return [Refusal("invalid", "A report is about an instant between shipping and now.")]
+    ends_at = order.protection_ends_at
+    if policy.release_after_delivery and wish.status == "delivered" and not order.delivered and order.protects:
+        ends_at = min(ends_at, after(time, policy.release_after_delivery, policy))
+    shortens = ends_at < order.protection_ends_at
+    reported = events.TrackingReported(tracking_status=wish.status, at=wish.at, shortens_protection=shortens)
+    if not shortens:
+        return [reported]
+    notice = notice_at(ends_at, policy)
+    shortened = events.ProtectionShortened(
+        delivered_at=wish.at,
+        protection_ends_at=ends_at,
+        disputable_until=disputable_until(ends_at, policy),
+        reminder_at=notice if notice > time else None,
+    )
+    return [reported, shortened]
+
+
 def _extend(
     order: ShippedOrder, wish: commands.RequestExtension | commands.ExtendProtection, time: datetime, policy: Policy
 ) -> Output:
@@ -235,7 +257,7 @@ def _extend(
 def _release(order: ShippedOrder, cause: Literal["receipt_confirmed", "protection_ended"]) -> Output:
     """What is held is the seller's now (R2, R6)."""
     released = [
-        shapes.ReleasedLine(line_id=line.line_id, amount_minor=line.amount_minor)
+        shapes.ReleasedLine(line_id=line.line_id, amount_minor=line.left_minor)
         for line in order.lines
         if isinstance(line.standing, Held)
     ]

@@ -33,7 +33,7 @@ class Disputed:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """Final: what is not refunded is the seller's, and there is no dispute any more."""
+    """Final: of what was left of it this is refunded, the rest is the seller's, and there is no dispute any more."""
 
     refund_minor: int
 
@@ -44,6 +44,13 @@ class Line:
     quantity: int
     amount_minor: int
     standing: Held | Released | Disputed | Final = Held()
+    given_back_minor: int = 0
+    """Refunded while it was held, without a quarrel (R64)."""
+
+    @property
+    def left_minor(self) -> int:
+        """What there is to be released, disputed or refunded."""
+        return self.amount_minor - self.given_back_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +64,23 @@ class Money:
 def money_of(lines: Sequence[Line]) -> Money:
     held = disputed = released = refunded = 0
     for line in lines:
+        refunded += line.given_back_minor
         match line.standing:
             case Held():
-                held += line.amount_minor
+                held += line.left_minor
             case Disputed(was=Held()):
-                disputed += line.amount_minor
+                disputed += line.left_minor
             case Released() | Disputed():
-                released += line.amount_minor
+                released += line.left_minor
             case Final(refund_minor=refund_minor):
                 refunded += refund_minor
-                released += line.amount_minor - refund_minor
+                released += line.left_minor - refund_minor
     return Money(held, disputed, released, refunded)
 
 
 def claimable_minor(line: Line, quantity: int) -> int:
-    """The most that can be claimed for `quantity` pieces of a line, rounded up (R18b)."""
-    return -(-line.amount_minor * quantity // line.quantity)
+    """The most that can be claimed for `quantity` pieces of a line, rounded up (R18b), of what is left of it (R64)."""
+    return min(-(-line.amount_minor * quantity // line.quantity), line.left_minor)
 
 
 def split(lines: Sequence[tuple[Line, Disputed]], refund_minor: int) -> list[SettledLine]:
@@ -88,7 +96,7 @@ def split(lines: Sequence[tuple[Line, Disputed]], refund_minor: int) -> list[Set
     odd_cents = refund_minor - sum(shares)
     shares = [share + (number < odd_cents) for number, share in enumerate(shares)]
     return [
-        SettledLine(line_id=line.line_id, refund_minor=share, release_minor=line.amount_minor - share)
+        SettledLine(line_id=line.line_id, refund_minor=share, release_minor=line.left_minor - share)
         for (line, _), share in zip(lines, shares, strict=True)
     ]
 

@@ -1,9 +1,12 @@
 """By which numbers: the instants and limits that an order's policy gives (R4, R4b, R7)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from schemas.policy import Policy
 from shared.rules.calendar import after, before
+
+CLOCK_GRACE = timedelta(minutes=5)
+"""So far ahead of ours the clock of a carrier may be (R67)."""
 
 
 def notice_at(protection_ends_at: datetime, policy: Policy) -> datetime:

@@ -43,6 +43,10 @@ class AwaitingShipment:
     lines: tuple[Line, ...]
     processing_ends_at: datetime
     extensions: int = 0
+    settlements: int = 0
+    """Settlement ids given out."""
+    refunding: frozenset[str] = frozenset()
+    """Settlements whose refund is on its way to the buyer: of cancelled lines, or of money given back (R64)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class ShippedOrder:
     """Settlement id of a release whose lines may still be disputed -> what of it was not refunded since (R69)."""
     commission_minor: int = 0
     """The platform's by now."""
+    delivered: bool = False
+    """The carrier has said so: what that changes has changed (R67)."""
 
     def disputed(self, dispute_id: str) -> list[tuple[Line, Disputed]]:
         """The lines that this dispute holds."""
@@ -160,8 +166,17 @@ def evolve(order: Order | None, event: Event) -> Order | None:
         case AwaitingShipment(), events.ProcessingExtended():
             return replace(order, processing_ends_at=event.processing_ends_at, extensions=order.extensions + 1)
         case AwaitingShipment(), events.Cancelled():
-            refunded = tuple(replace(line, standing=Final(line.amount_minor)) for line in order.lines)
+            refunded = tuple(_cancelled(line) for line in order.lines)
             return CancelledOrder(order.sale, refunded, order.processing_ends_at)
+        case AwaitingShipment(), events.LinesCancelled():
+            lines = _changed(order.lines, [line.line_id for line in event.lines], _cancelled)
+            return replace(order, lines=lines, settlements=order.settlements + 1, refunding=_refunding(order, event))
+        case AwaitingShipment() | ShippedOrder(), events.LinesRefunded():
+            amounts = {line.line_id: line.refund_minor for line in event.lines}
+            lines = _changed(order.lines, amounts, lambda line: _less(line, amounts[line.line_id]))
+            return replace(order, lines=lines, settlements=order.settlements + 1, refunding=_refunding(order, event))
+        case AwaitingShipment() | ShippedOrder(), RefundCompleted():
+            return replace(order, refunding=order.refunding - {event.settlement_id})
         case AwaitingShipment(), events.Shipped(protection_ends_at=datetime() as protection_ends_at):
             return ShippedOrder(
                 sale=order.sale,
@@ -172,6 +187,8 @@ def evolve(order: Order | None, event: Event) -> Order | None:
                 disputable_until=event.disputable_until,
                 protection_ends_at=protection_ends_at,
                 reminder_at=event.reminder_at,
+                settlements=order.settlements,
+                refunding=order.refunding,
             )
         case ShippedOrder(), _:
             return _evolve_shipped(order, event)
@@ -181,10 +198,12 @@ def evolve(order: Order | None, event: Event) -> Order | None:
 
 def _evolve_shipped(order: ShippedOrder, event: Event) -> ShippedOrder:
     match event:
-        case events.ProtectionExtended(protection_ends_at=datetime() as ends_at):
+        case events.TrackingReported(tracking_status="delivered"):
+            return replace(order, delivered=True)
+        case events.ProtectionExtended() | events.ProtectionShortened() if event.protection_ends_at is not None:
             return replace(
                 order,
-                protection_ends_at=ends_at,
+                protection_ends_at=event.protection_ends_at,
                 disputable_until=event.disputable_until,
                 reminder_at=event.reminder_at,
             )
@@ -194,16 +213,18 @@ def _evolve_shipped(order: ShippedOrder, event: Event) -> ShippedOrder:
             return replace(order, protection_ends_at=ends_at, disputable_until=event.disputable_until, reminder_at=None)
         case events.LinesFrozen():
             quantities = {line.line_id: line.quantity for line in event.lines}
-            frozen = _changed(order, quantities, lambda line: _frozen(line, event.dispute_id, quantities[line.line_id]))
-            return replace(frozen, disputes=order.disputes | {event.dispute_id})
+            lines = _changed(
+                order.lines, quantities, lambda line: _frozen(line, event.dispute_id, quantities[line.line_id])
+            )
+            return replace(order, lines=lines, disputes=order.disputes | {event.dispute_id})
         case events.LinesUnfrozen():
-            return _changed(order, event.lines, _back)
+            return replace(order, lines=_changed(order.lines, event.lines, _back))
         case events.LinesReleased():
             standing = Final(refund_minor=0) if event.final else Released(event.settlement_id)
             names = [line.line_id for line in event.lines]
-            released = _changed(order, names, lambda line: replace(line, standing=standing))
             return replace(
-                released,
+                order,
+                lines=_changed(order.lines, names, lambda line: replace(line, standing=standing)),
                 settlements=order.settlements + 1,
                 releases=order.releases
                 if event.final
@@ -212,19 +233,30 @@ def _evolve_shipped(order: ShippedOrder, event: Event) -> ShippedOrder:
             )
         case events.Settled():
             refunds = {line.line_id: line.refund_minor for line in event.lines}
-            settled = _changed(order, refunds, lambda line: replace(line, standing=Final(refunds[line.line_id])))
-            refunding = order.refunding | {event.settlement_id} if event.refund_minor else order.refunding
             return replace(
-                settled,
+                order,
+                lines=_changed(order.lines, refunds, lambda line: replace(line, standing=Final(refunds[line.line_id]))),
                 settlements=order.settlements + 1,
-                refunding=refunding,
+                refunding=_refunding(order, event),
                 releases=order.releases_less(refunds),
                 commission_minor=order.commission_minor + event.commission_minor - event.commission_returned_minor,
             )
-        case RefundCompleted():
-            return replace(order, refunding=order.refunding - {event.settlement_id})
         case _:
             return order
+
+
+def _refunding(
+    order: AwaitingShipment | ShippedOrder, event: events.Settled | events.LinesCancelled | events.LinesRefunded
+) -> frozenset[str]:
+    return order.refunding | {event.settlement_id} if event.refund_minor else order.refunding
+
+
+def _cancelled(line: Line) -> Line:
+    return replace(line, standing=Final(line.left_minor)) if isinstance(line.standing, Held) else line
+
+
+def _less(line: Line, refund_minor: int) -> Line:
+    return replace(line, given_back_minor=line.given_back_minor + refund_minor)
 
 
 def _is_protected(line: Line) -> bool:
@@ -247,6 +279,6 @@ def _back(line: Line) -> Line:
     return replace(line, standing=line.standing.was)
 
 
-def _changed(order: ShippedOrder, line_ids: Iterable[str], change: Callable[[Line], Line]) -> ShippedOrder:
+def _changed(lines: Iterable[Line], line_ids: Iterable[str], change: Callable[[Line], Line]) -> tuple[Line, ...]:
     chosen = frozenset(line_ids)
-    return replace(order, lines=tuple(change(line) if line.line_id in chosen else line for line in order.lines))
+    return tuple(change(line) if line.line_id in chosen else line for line in lines)

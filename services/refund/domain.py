@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, assert_never, get_args
 
-from schemas.order.events import Cancelled, LinesReleased, Placed, Settled
+from schemas.order.events import Cancelled, LinesCancelled, LinesRefunded, LinesReleased, Placed, Settled
 from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
 from schemas.refund.commands import (
     AcknowledgeReview,
@@ -117,7 +117,7 @@ def react(state: State | None, event: Heard, now: datetime, policies: Policies) 
                 *request(captured, state.movements if state else (), now, policies),
                 *book(captured, state.commissions if state else ()),
             ]
-        case Cancelled() | LinesReleased() | Settled():
+        case Cancelled() | LinesCancelled() | LinesRefunded() | LinesReleased() | Settled():
             asked, share = movements(event), commission(event)
             if isinstance(state, Order):
                 new = [movement for movement in asked if movement.key not in state.legs]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from schemas.order.events import Cancelled, LinesReleased, Placed, Settled
+from schemas.order.events import Cancelled, LinesCancelled, LinesRefunded, LinesReleased, Placed, Settled
 from schemas.payments.shapes import Leg
 from schemas.refund.events import RefundRequested
 from services.refund.calling import first_call
@@ -11,6 +11,9 @@ from services.refund.states import Captured, Commission, CommissionReturned, Com
 from shared.kernel.decider import Output
 from shared.kernel.policies import Policies
 from shared.rules.calendar import after
+
+Settlement = Cancelled | LinesCancelled | LinesRefunded | LinesReleased | Settled
+"""What the order service wants moved."""
 
 
 def capture(placed: Placed) -> Captured:
@@ -25,11 +28,11 @@ def capture(placed: Placed) -> Captured:
     )
 
 
-def movements(event: Cancelled | LinesReleased | Settled) -> tuple[Movement, ...]:
+def movements(event: Settlement) -> tuple[Movement, ...]:
     """The legs above 0; none waits for another."""
     amounts: dict[Leg, int]
     match event:
-        case Cancelled():
+        case Cancelled() | LinesCancelled() | LinesRefunded():
             amounts = {"refund": event.refund_minor}
         case LinesReleased():
             amounts = {"payout": event.release_minor - event.commission_minor}
@@ -46,9 +49,9 @@ def movements(event: Cancelled | LinesReleased | Settled) -> tuple[Movement, ...
     )
 
 
-def commission(event: Cancelled | LinesReleased | Settled) -> Commission | None:
+def commission(event: Settlement) -> Commission | None:
     """The platform's part of it; None: it has none (R69)."""
-    if isinstance(event, Cancelled):
+    if not isinstance(event, LinesReleased | Settled):
         return None
     returned = event.commission_returned_minor if isinstance(event, Settled) else 0
     if not event.commission_minor and not returned:

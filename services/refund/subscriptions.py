@@ -2,8 +2,18 @@
 
 from typing import get_args
 
-from schemas.order.events import Cancelled, LinesReleased, Placed, Settled
+from schemas.order.events import Cancelled, LinesCancelled, LinesRefunded, LinesReleased, Placed, Settled
 from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
 
-Foreign = Placed | Cancelled | LinesReleased | Settled | PaymentSettled | PaymentFailed | PaymentReversed
+Foreign = (
+    Placed
+    | Cancelled
+    | LinesCancelled
+    | LinesRefunded
+    | LinesReleased
+    | Settled
+    | PaymentSettled
+    | PaymentFailed
+    | PaymentReversed
+)
 SUBSCRIPTIONS: tuple[type[Foreign], ...] = get_args(Foreign)

@@ -19,6 +19,7 @@ SOMETHING = {
     "processing": "every order would be cancelled as soon as it is placed",
     "protection": "the seller would be paid as soon as he ships",
     "protection_reminder": "nobody would be told before protection ends",
+    "release_after_delivery": "the seller would be paid before the buyer can open his parcel",
     "seller_first_response": "the seller would be silent before he can answer",
     "auto_escalation": "every dispute would escalate as soon as it is open",
     "return_ship": "every return would be too late as soon as it is agreed on",
@@ -63,8 +64,9 @@ def _empty(policy: Policy) -> Iterator[Finding]:
     unused = set() if policy.replacement else {"replacement_ship", "replacement_confirm"}
     unused |= set() if policy.appeals else {"appeal_window"}
     for key, consequence in SOMETHING.items():
-        if key not in unused and getattr(policy, key).n == 0:
-            yield Finding(key, f"0 {getattr(policy, key).unit}: {consequence}")
+        window: Duration | None = getattr(policy, key)
+        if key not in unused and window is not None and window.n == 0:
+            yield Finding(key, f"0 {window.unit}: {consequence}")
 
 
 def _contradictions(policy: Policy) -> Iterator[Finding]:

@@ -22,8 +22,8 @@ def commands(orders: int, name: str) -> Iterator[Given]:
             parcel = {"carrier": "Cainiao", "tracking_number": f"LP00{shipped:012d}CN"}
             yield given("order.ship.v1", f"{name}-{shipped}", "seller", f"seller-{shipped % 97}", parcel)
         if 0 <= (tracked := i - 2 * OVERLAP) < orders:
-            news = {"status": "in_transit", "at": "2026-01-31T12:00:00.000Z"}
-            yield given("order.report_tracking.v1", f"{name}-{tracked}", "platform", "tracking", news)
+            parcel = {"carrier": "Cainiao", "tracking_number": f"LP00{tracked:012d}HK"}
+            yield given("order.correct_tracking.v1", f"{name}-{tracked}", "seller", f"seller-{tracked % 97}", parcel)
 
 
 def given(type_: str, order_id: str, role: str, person: str, data: Mapping[str, Any]) -> Given:

@@ -5,12 +5,15 @@ SEEN = """
                                   eyes
 order.placed.v1                   bsmo
 order.cancelled.v1                bsmo
+order.lines_cancelled.v1          bsmo
+order.refunded.v1                 bsmo
 order.processing_extended.v1      bsmo
 order.shipped.v1                  bsmo
 order.tracking_corrected.v1       bsmo
 order.tracking_reported.v1        bsmo
 order.extension_requested.v1      bsmo
 order.protection_extended.v1      bsmo
+order.protection_shortened.v1     bsmo
 order.protection_ending.v1        bsmo
 order.receipt_confirmed.v1        bsmo
 order.lines_frozen.v1             bsmo
@@ -99,6 +102,12 @@ WHO_HEARS_WHAT = """
 order.placed                                yes     yes     -
 order.cancelled[buyer]                      yes     yes     -
 order.cancelled[not_shipped]                yes     yes     -
+order.cancelled[seller]                     yes     yes     -
+order.cancelled[operator]                   yes     yes     -
+order.lines_cancelled[seller]               yes     yes     -
+order.lines_cancelled[operator]             yes     yes     -
+order.refunded[seller]                      yes     yes     -
+order.refunded[operator]                    yes     yes     -
 order.processing_extended                   yes     -       -
 order.shipped                               yes     yes     -
 order.tracking_corrected                    yes     -       -
@@ -106,8 +115,10 @@ order.tracking_reported[delivered]          yes     yes     -
 order.tracking_reported[failed]             yes     yes     -
 order.tracking_reported[in_transit]         -       -       -
 order.tracking_reported[completed]          -       -       -
+order.tracking_reported[shortens]           -       -       -
 order.extension_requested                   -       yes     -
 order.protection_extended                   yes     yes     -
+order.protection_shortened                  yes     yes     -
 order.protection_ending[held]               yes     yes     -
 order.protection_ending[disputed]           yes     yes     -
 order.receipt_confirmed                     yes     yes     -
@@ -220,5 +231,6 @@ refund.unheld                               yes     yes     -
 #   order.lines_frozen -> dispute.opened, order.freeze_refused -> dispute.open_refused, dispute.requested -> either,
 #   order.lines_unfrozen, dispute.closed[cancelled] -> dispute.cancelled, order.settled -> dispute.closed,
 #   dispute.offer_accepted -> dispute.closed, return_awaited or replacement_awaited, dispute.return_received ->
-#   dispute.closed, dispute.modified[terms] -> dispute.offer_made, mediation.opened -> dispute.escalated or appealed.
+#   dispute.closed, order.tracking_reported[shortens] -> order.protection_shortened, dispute.modified[terms] ->
+#   dispute.offer_made, mediation.opened -> dispute.escalated or appealed.
 # The operators' own: refund.failed, review_needed, acknowledged, a late chargeback, the roster.

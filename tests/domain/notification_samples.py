@@ -12,7 +12,7 @@ from schemas.example import example
 from schemas.mediation import events as mediation
 from schemas.mediation.shapes import Mediator
 from schemas.order import events as order
-from schemas.order.shapes import ReleasedLine
+from schemas.order.shapes import CancelledLine, RefundedLine, ReleasedLine
 from schemas.refund import events as refund
 from schemas.wire import Event, Message
 from tests.domain.every_event import WHO_HEARS_WHAT
@@ -208,6 +208,35 @@ SAMPLES: dict[str, Event] = {
     "order.cancelled[not_shipped]": of_order(
         order.Cancelled, settlement_id="s1", refund_minor=2_000, cause="not_shipped"
     ),
+    "order.cancelled[seller]": of_order(
+        order.Cancelled, settlement_id="s1", refund_minor=2_000, cause="seller", reason="Sold out."
+    ),
+    "order.cancelled[operator]": of_order(
+        order.Cancelled, settlement_id="s1", refund_minor=2_000, cause="operator", reason="He sells no more."
+    ),
+    **{
+        f"order.lines_cancelled[{by}]": of_order(
+            order.LinesCancelled,
+            status="awaiting_shipment",
+            settlement_id="s1",
+            lines=(CancelledLine(line_id="lamp", refund_minor=1_250),),
+            refund_minor=1_250,
+            cause=by,
+            reason="Sold out.",
+        )
+        for by in ("seller", "operator")
+    },
+    **{
+        f"order.refunded[{by}]": of_order(
+            order.LinesRefunded,
+            settlement_id="s1",
+            lines=(RefundedLine(line_id="lamp", refund_minor=250),),
+            refund_minor=250,
+            by=by,
+            reason="A scratch.",
+        )
+        for by in ("seller", "operator")
+    },
     "order.processing_extended": of_order(order.ProcessingExtended, days=5, processing_ends_at=in_days(12)),
     "order.shipped": of_order(
         order.Shipped,
@@ -223,6 +252,12 @@ SAMPLES: dict[str, Event] = {
     "order.tracking_reported[in_transit]": of_order(order.TrackingReported, tracking_status="in_transit", at=NOON),
     "order.tracking_reported[completed]": of_order(
         order.TrackingReported, status="completed", tracking_status="delivered", at=NOON
+    ),
+    "order.tracking_reported[shortens]": of_order(
+        order.TrackingReported, tracking_status="delivered", at=NOON, shortens_protection=True
+    ),
+    "order.protection_shortened": of_order(
+        order.ProtectionShortened, delivered_at=NOON, disputable_until=in_days(14), reminder_at=in_days(9)
     ),
     "order.extension_requested": of_order(order.ExtensionRequested, days=1, message="Customs\nis slow"),
     "order.protection_extended": of_order(

@@ -10,6 +10,7 @@ from schemas.common import OrderLine, Party, Payment, Terms
 from schemas.dispute.events import DisputeClosed, DisputeRequested
 from schemas.dispute.shapes import ChosenLine, Outcome
 from schemas.order import commands, events
+from schemas.order.shapes import RefundedLine
 from schemas.refund.events import RefundSettled
 from schemas.wire import Actor, Message
 from services.order.domain import DECIDER
@@ -18,10 +19,11 @@ from shared.kernel.policies import Policies
 from tests.domain import table
 from tests.domain.table import Desk, outcome
 
-BUYER, SELLER, PLATFORM = (
+BUYER, SELLER, PLATFORM, OPERATOR = (
     Actor(role="buyer", id="bea"),
     Actor(role="seller", id="sam"),
     Actor(role="platform", id="gate"),
+    Actor(role="operator", id="olga"),
 )
 BEA, SAM = Party(id="bea", email="bea@example.org"), Party(id="sam", email="sam@example.org", locale="zh-CN")
 SHIRTS = OrderLine(line_id="shirts", title="Three shirts", quantity=3, amount_minor=1_000)
@@ -57,6 +59,10 @@ class OrderDesk(Desk):
 
     def ship(self, actor: Actor | None = None) -> list[Message]:
         return self.say(commands.Ship, actor, carrier="Post", tracking_number="RR1")
+
+    def give_back(self, by: Actor | None = None, **minor: int) -> list[Message]:
+        lines = tuple(RefundedLine(line_id=line, refund_minor=amount) for line, amount in minor.items())
+        return self.say(commands.RefundLines, by, lines=lines, reason="Sorry")
 
     def extend(self, days: int) -> list[Message]:
         return self.say(commands.ExtendProtection, days=days)

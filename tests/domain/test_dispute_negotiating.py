@@ -38,7 +38,7 @@ from tests.domain.table import NOON, outcome
 @pytest.mark.rule("R20")
 @pytest.mark.parametrize(("kind", "refund_minor"), [("none", 1), ("refund", 0), ("return_and_refund", 0)])
 def test_nothing_is_offered_exactly_by_the_kind_none(kind: str, refund_minor: int) -> None:
-    with pytest.raises(ValidationError, match="exactly for the kind none"):
+    with pytest.raises(ValidationError, match="refund_minor is 0 for the kind none"):
         Terms.model_validate({"kind": kind, "refund_minor": refund_minor})
 
 

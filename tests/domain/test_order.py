@@ -1,5 +1,6 @@
 """The life of an order: placed, shipped, protected, released (R1-R9); what a dispute does to it is told elsewhere."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from services.order.states import deadlines
 from tests.domain.order_desk import (
     BUYER,
     HAT,
+    OPERATOR,
     PLATFORM,
     SELLER,
     STATES,
@@ -39,6 +41,9 @@ DAY = timedelta(days=1)
 COMMANDS: dict[str, Any] = {
     "place": lambda desk: desk.place(),
     "cancel": lambda desk: desk.say(commands.Cancel, reason="Found it cheaper"),
+    "cancelled_for_him": lambda desk: desk.say(commands.Cancel, SELLER, reason="Sold out"),
+    "cancel_hat": lambda desk: desk.say(commands.Cancel, OPERATOR, lines=("hat",), reason="Sold out"),
+    "refund": lambda desk: desk.give_back(hat=100),
     "extend_processing": lambda desk: desk.say(commands.ExtendProcessing, days=2),
     "ship": lambda desk: desk.ship(),
     "correct_tracking": lambda desk: desk.say(commands.CorrectTracking, carrier="Post", tracking_number="RR2"),
@@ -81,6 +86,22 @@ reclaimed       tracking_corrected  tracking_reported too_late             too_l
 expired         wrong_state         tracking_reported too_late             too_late
 """
 
+WITHOUT_A_QUARREL = """
+                cancelled_for_him  cancel_hat        refund
+nothing         not_found          not_found         not_found
+awaiting        cancelled          lines_cancelled   refunded
+cancelled       wrong_state        wrong_state       wrong_state
+shipped         wrong_state        wrong_state       refunded
+all_disputed    wrong_state        wrong_state       already_disputed
+one_disputed    wrong_state        wrong_state       refunded
+one_refunding   wrong_state        wrong_state       refunded
+all_refunding   wrong_state        wrong_state       wrong_state
+all_settled     wrong_state        wrong_state       wrong_state
+confirmed       wrong_state        wrong_state       wrong_state
+reclaimed       wrong_state        wrong_state       wrong_state
+expired         wrong_state        wrong_state       wrong_state
+"""
+
 CONFIRMING = """
                 confirm_receipt
 nothing         not_found
@@ -101,7 +122,9 @@ expired         wrong_state
 @pytest.mark.rule("R5")
 @pytest.mark.rule("R6")
 @pytest.mark.rule("R9")
-@pytest.mark.parametrize(("state", "command", "expected"), columns(WHAT_PEOPLE_DO, AFTER_SHIPPING, CONFIRMING))
+@pytest.mark.parametrize(
+    ("state", "command", "expected"), columns(WHAT_PEOPLE_DO, AFTER_SHIPPING, WITHOUT_A_QUARREL, CONFIRMING)
+)
 def test_what_people_do(state: str, command: str, expected: str) -> None:
     desk = in_state(state)
 
@@ -168,7 +191,11 @@ def test_the_status_is_the_first_that_holds(state: str, _: str, expected: str) -
     [
         ("nothing", "place", Actor(role="seller", id="sam")),
         ("nothing", "place", Actor(role="buyer", id="not-bea")),
-        ("awaiting", "cancel", SELLER),
+        ("awaiting", "cancel", Actor(role="seller", id="not-sam")),
+        ("awaiting", "cancel", PLATFORM),
+        ("awaiting", "cancel_hat", BUYER),
+        ("shipped", "refund", BUYER),
+        ("shipped", "refund", Actor(role="seller", id="not-sam")),
         ("awaiting", "cancel", Actor(role="buyer", id="sam")),
         ("awaiting", "extend_processing", BUYER),
         ("awaiting", "ship", Actor(role="seller", id="another")),
@@ -510,7 +537,7 @@ def test_what_the_carrier_reports_changes_nothing() -> None:
     event = only(COMMANDS["report_tracking"](desk), events.TrackingReported)
 
     assert (event.tracking_status, event.at, event.status) == ("delivered", NOON, "awaiting_confirmation")
-    assert desk.state == before
+    assert desk.state == replace(before, delivered=True)
 
 
 def test_one_alarm_for_the_next_thing_that_happens() -> None:

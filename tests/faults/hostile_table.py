@@ -238,8 +238,9 @@ SOMEBODY_ELSE: list[tuple[Inbox, str, Twist, str]] = [
     (ORDER, "a buyer resumes", act("order.resume", WAITING, "buyer", f"buyer-{WAITING}"), "refusal not_allowed"),
     (ORDER, "nothing to resume", act("order.resume", WAITING, "operator", "olga"), "refusal wrong_state"),
     (ORDER, "another buyer", act("order.cancel", WAITING, "buyer", "somebody"), "refusal not_allowed"),
-    (ORDER, "the seller", act("order.cancel", WAITING, "seller", f"seller-{WAITING}"), "refusal not_allowed"),
-    (ORDER, "an operator", act("order.cancel", WAITING, "operator", f"buyer-{WAITING}"), "refusal not_allowed"),
+    (ORDER, "the platform", act("order.cancel", WAITING, "platform", "checkout"), "refusal not_allowed"),
+    (ORDER, "the seller says not why", act("order.cancel", WAITING, "seller", f"seller-{WAITING}"), "refusal invalid"),
+    (ORDER, "another seller", act("order.cancel", WAITING, "seller", "s", reason="So"), "refusal not_allowed"),
     (
         ORDER,
         "the buyer ships",

@@ -83,7 +83,7 @@ MUTANTS = (
     Mutant(
         "a released line is paid out again when its dispute is given up",
         lambda: order,
-        change("__a.amount_minor if isinstance(__, Held) else 0", "__a.amount_minor"),
+        change("__a.left_minor if isinstance(__, Held) else 0", "__a.left_minor"),
     ),
     Mutant(
         "payout and chargeback are told the wrong way round",

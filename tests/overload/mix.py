@@ -63,7 +63,7 @@ def _agree(after: float) -> tuple[Step, Step]:
 
 
 PLACE = Step(0, "order.place.v1", "platform", {})  # and a basket
-NEWS = Step(0.4, "order.report_tracking.v1", "platform", {"status": "in_transit", "at": "2026-01-31T12:00:00.000Z"})
+NEWS = Step(0.4, "order.correct_tracking.v1", "seller", PARCEL)
 WITHDRAW = Step(0, "dispute.cancel.v1", "buyer", {**DISPUTE, "expect": "reopenable"})
 
 WAYS: Mapping[str, Way] = {

@@ -32,16 +32,17 @@ class Wish(NamedTuple):
 SENSIBLE: Mapping[str, tuple[tuple[int, str, Role], ...]] = {
     "awaiting_shipment": (
         (20, "order.ship", "seller"), (2, "order.extend_processing", "seller"), (1, "order.cancel", "buyer"),
+        (1, "order.cancel", "seller"), (1, "order.cancel", "operator"), (1, "order.refund", "seller"),
     ),
     "awaiting_confirmation": (
         (16, "dispute.open", "buyer"), (2, "order.confirm_receipt", "buyer"), (2, "order.report_tracking", "platform"),
         (2, "order.extend_protection", "seller"), (1, "order.request_extension", "buyer"),
-        (1, "order.correct_tracking", "seller"),
+        (1, "order.correct_tracking", "seller"), (2, "order.refund", "seller"), (1, "order.refund", "operator"),
     ),
     "completed": ((5, "dispute.open", "buyer"), (1, "order.report_tracking", "platform")),
     "payment_processing": (
         (3, "dispute.open", "buyer"), (1, "order.correct_tracking", "seller"), (1, "order.confirm_receipt", "buyer"),
-        (1, "order.extend_protection", "seller"),
+        (1, "order.extend_protection", "seller"), (1, "order.refund", "seller"),
     ),
     "cancelled": ((1, "order.report_tracking", "platform"), (1, "dispute.open", "buyer")),
     "requested": ((1, "dispute.add_evidence", "buyer"), (1, "dispute.send_message", "buyer")),
@@ -234,7 +235,24 @@ def _parcel(mood: _Mood) -> dict[str, Any]:
 
 
 def _tracked(mood: _Mood) -> dict[str, Any]:
-    return {"status": mood.chance.choice(TRACKING), "at": rfc3339(START)}
+    """Of just now; or of long before there was anything to report."""
+    at = mood.order.heard_at if mood.chance.random() < 0.9 else START
+    return {"status": mood.chance.choice(TRACKING), "at": rfc3339(at)}
+
+
+def _unshipped(mood: _Mood) -> dict[str, Any]:
+    """The buyer cancels the order, others perhaps a line of it."""
+    if mood.role == "buyer":
+        return {}
+    one = [mood.chance.choice(sorted(mood.order.lines))] if mood.order.lines and mood.chance.random() < 0.6 else None
+    return {"lines": one, "reason": "It is sold out."}
+
+
+def _given_back(mood: _Mood) -> dict[str, Any]:
+    amounts = {name: minor for name, (_, minor) in mood.order.lines.items()} or {"l1": 1}
+    some = mood.chance.sample(sorted(amounts), mood.chance.randint(1, len(amounts)))
+    lines = [{"line_id": one, "refund_minor": mood.minor(amounts[one] or 1)} for one in some]
+    return {"lines": lines, "reason": "Sorry for that."}
 
 
 def _claim(mood: _Mood) -> dict[str, Any]:
@@ -327,7 +345,8 @@ DATA: Mapping[str, Callable[[_Mood], dict[str, Any]]] = {
     "refund.unhold": lambda mood: {"reason": "All is well."},
     "order.ship": _parcel,
     "order.extend_processing": _days,
-    "order.cancel": _nothing,
+    "order.cancel": _unshipped,
+    "order.refund": _given_back,
     "order.confirm_receipt": _nothing,
     "order.report_tracking": _tracked,
     "order.extend_protection": _days,

@@ -9,6 +9,7 @@ from schemas.instants import from_ms
 from schemas.topics import SERVICES
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
+from shared.runtime.memory import START
 from tests.simulation.plan import RULES
 
 EVENT_TOPICS = frozenset(f"{service}.events" for service in SERVICES)
@@ -52,6 +53,8 @@ class Order:
     generations: dict[tuple[str, str], str] = field(default_factory=dict)
     """(settlement_id, leg) -> the payment key that it was called under last."""
     ids: set[str] = field(default_factory=set)
+    heard_at: datetime = START
+    """When the newest that was said of it was said."""
 
     def ended(self) -> bool:
         """Nobody has much to say any more."""
@@ -143,4 +146,5 @@ class Talk:
         id_ = header(record.headers, "ce_id") or ""
         if id_ not in order.ids:
             order.ids.add(id_)
+            order.heard_at = max(order.heard_at, at(record.timestamp))
             order.hears(header(record.headers, "ce_type") or "", json.loads(record.value or b"{}"))

@@ -90,6 +90,7 @@ def rules() -> Policies:
             "appeals": 1,
             "open_from": usual.post_expiry_window,
             "cancel_arbitration": "allowed",
+            "release_after_delivery": usual.seller_first_response,
             "unsolicited_evidence": "flag",
             "seller_silence": "escalate",
         }

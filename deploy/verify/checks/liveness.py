@@ -82,7 +82,8 @@ def _is_completed(history: OrderHistory) -> Iterator[Violation]:
     if (
         told
         and told[-1].data["status"] == "payment_processing"
-        and history.balance.held == history.balance.disputed == 0
+        and history.balance.disputed == 0
+        and not history.balance.waiting
         and refunds <= done.keys()
     ):
         since = max([told[-1], *(done[key].told for key in refunds)], key=lambda one: one.at)

@@ -12,6 +12,8 @@ from deploy.verify.observation import Observation
 
 LEGS = {
     "order.cancelled.v1": {"refund": "refund_minor"},
+    "order.lines_cancelled.v1": {"refund": "refund_minor"},
+    "order.refunded.v1": {"refund": "refund_minor"},
     "order.lines_released.v1": {"payout": "release_minor"},
     "order.settled.v1": {"refund": "refund_minor", "payout": "payout_minor", "chargeback": "chargeback_minor"},
 }

@@ -26,12 +26,18 @@ class OrderBalance:
     """Settlement id of a release -> what of it was not refunded since."""
     currency: str = ""
     lines: dict[str, int] = field(default_factory=dict)
+    """What is left of each."""
     paid_out: dict[str, str] = field(default_factory=dict)
     """Lines that were released and may still be disputed -> by which settlement."""
     frozen: dict[str, str] = field(default_factory=dict)
     """Line -> its dispute."""
     final: set[str] = field(default_factory=set)
     """Lines that can never be disputed again."""
+
+    @property
+    def waiting(self) -> set[str]:
+        """Lines that the end of protection will release; nothing of them, where all was given back, or of gifts."""
+        return self.lines.keys() - self.final - self.frozen.keys() - self.paid_out.keys()
 
     def follow(self, type_: str, data: Mapping[str, Any], say: Callable[[int], str] = str) -> list[str]:
         """One event of the order; gives back what cannot be. `say` makes words of an amount."""
@@ -54,6 +60,8 @@ class OrderBalance:
                 self.final.update(self.lines)
                 self.held -= data["refund_minor"]
                 self.refunded += data["refund_minor"]
+            case "order.lines_cancelled.v1" | "order.refunded.v1":
+                yield from self._gives_back(data, type_ == "order.lines_cancelled.v1", say)
             case "order.lines_frozen.v1":
                 yield from self._freezes(data, say)
             case "order.lines_unfrozen.v1":
@@ -88,6 +96,20 @@ class OrderBalance:
             if not line["released"]:
                 self.held -= minor
                 self.disputed += minor
+
+    def _gives_back(self, data: Mapping[str, Any], all_of_it: bool, say: Callable[[int], str]) -> Iterator[str]:
+        """Of lines that are held (R64)."""
+        for line in data["lines"]:
+            name, minor, left = line["line_id"], line["refund_minor"], self.lines.get(line["line_id"], 0)
+            if name in self.final or name in self.frozen or name in self.paid_out:
+                yield f"line {name} gives back {say(minor)}, but is not held"
+            if minor > left or (all_of_it and minor < left):
+                yield f"of line {name} {say(left)} are left, and {say(minor)} go back"
+            self.lines[name] = left if all_of_it else left - minor
+            self.held -= minor
+            if all_of_it:
+                self.final.add(name)
+        self.refunded += data["refund_minor"]
 
     def _thaws(self, name: str, dispute_id: str) -> Iterator[str]:
         if (owner := self.frozen.pop(name, "nothing")) != dispute_id:

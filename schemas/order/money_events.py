@@ -1,0 +1,127 @@
+"""What it says of money: where it goes back, whose it is now, and the sums in the end."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.common import DisputeId, SettlementId
+from schemas.example import SELLER, fields
+from schemas.order.event import OrderEvent
+from schemas.order.shapes import CancelledLine, RefundedLine, ReleasedLine, SettledLine
+from schemas.wire import Minor, PositiveMinor, Text
+
+
+class LinesCancelled(OrderEvent):
+    """These lines will not be shipped and go back to the buyer; the others are still to be shipped (R64)."""
+
+    type = "order.lines_cancelled.v1"
+    example = fields(
+        actor=SELLER,
+        status="awaiting_shipment",
+        protection_ends_at=None,
+        settlement_id="A-1001.s1",
+        lines=[{"line_id": "lamp", "refund_minor": 1_250}],
+        refund_minor=1_250,
+        cause="seller",
+        reason="It is sold out.",
+    )
+
+    settlement_id: SettlementId
+    lines: tuple[CancelledLine, ...]
+    refund_minor: Minor = Field(description="the sum of them, in minor units of the order's currency")
+    cause: Literal["seller", "operator"] = Field(description="who cancelled them")
+    reason: Text = Field(description="in his own words")
+
+
+class LinesRefunded(OrderEvent):
+    """Money of held lines goes back to the buyer without a quarrel (R64). What is left of them stays protected, and is
+    the most that can still be claimed."""
+
+    type = "order.refunded.v1"
+    example = fields(
+        actor=SELLER,
+        status="payment_processing",
+        settlement_id="A-1001.s1",
+        lines=[{"line_id": "lamp", "refund_minor": 250}],
+        refund_minor=250,
+        by="seller",
+        reason="Sorry for the scratch on its foot.",
+    )
+
+    settlement_id: SettlementId
+    lines: tuple[RefundedLine, ...]
+    refund_minor: PositiveMinor = Field(description="the sum of them, in minor units of the order's currency")
+    by: Literal["seller", "operator"] = Field(description="who gives it back")
+    reason: Text = Field(description="in his own words")
+
+
+class LinesReleased(OrderEvent):
+    """`release_minor`, the sum of `lines`, is the seller's now: it is paid to him, but for `commission_minor` (R69)."""
+
+    type = "order.lines_released.v1"
+    example = fields(
+        status="completed",
+        settlement_id="A-1001.s1",
+        lines=[{"line_id": "lamp", "amount_minor": 1_250}],
+        release_minor=1_250,
+        commission_minor=62,
+        final=True,
+        cause="dispute_cancelled",
+        dispute_id="A-1001.d1",
+    )
+
+    settlement_id: SettlementId
+    lines: tuple[ReleasedLine, ...]
+    release_minor: Minor = Field(description="to move now, in minor units of the order's currency")
+    commission_minor: Minor = Field(default=0, description="of that, the platform's: the rest is the payout (R69)")
+    final: bool = Field(description="these lines can never be disputed again (R31, R44)")
+    cause: Literal["receipt_confirmed", "protection_ended", "dispute_cancelled", "arbitration_cancelled"] = Field(
+        description="R6, R2, R31, R44, in this order"
+    )
+    dispute_id: DisputeId | None = Field(default=None, description="the one that was cancelled; null: none was")
+
+
+class Settled(OrderEvent):
+    """How a dispute split its lines, line by line, and what is to move now (R7, R18b)."""
+
+    type = "order.settled.v1"
+    example = fields(
+        status="payment_processing",
+        settlement_id="A-1001.s1",
+        dispute_id="A-1001.d1",
+        refund_minor=900,
+        release_minor=350,
+        lines=[{"line_id": "lamp", "refund_minor": 900, "release_minor": 350}],
+        payout_minor=350,
+        chargeback_minor=0,
+        commission_minor=0,
+        commission_returned_minor=0,
+    )
+
+    settlement_id: SettlementId
+    dispute_id: DisputeId
+    refund_minor: Minor = Field(description="to the buyer, in minor units of the order's currency")
+    release_minor: Minor = Field(description="to the seller, in minor units of the order's currency")
+    lines: tuple[SettledLine, ...]
+    payout_minor: Minor = Field(
+        description="from escrow to the seller now: his part of the lines that were held, less `commission_minor`"
+    )
+    chargeback_minor: Minor = Field(
+        description="from the seller's balance now: the refund of lines released before, less "
+        "`commission_returned_minor`"
+    )
+    commission_minor: Minor = Field(default=0, description="from escrow to the platform now (R69)")
+    commission_returned_minor: Minor = Field(
+        default=0, description="from the platform to escrow now: its part of what was released before (R69)"
+    )
+
+
+class Completed(OrderEvent):
+    """Nothing is held, disputed or being refunded. Totals of the order so far; a claim under R7 may reopen it."""
+
+    type = "order.completed.v1"
+    example = fields(status="completed", refund_minor=900, release_minor=350, commission_minor=0)
+
+    refund_minor: Minor = Field(description="to the buyer so far, in minor units of the order's currency")
+    release_minor: Minor = Field(description="to the seller so far, in minor units of the order's currency")
+    commission_minor: Minor = Field(default=0, description="of `release_minor`, the platform's so far (R69)")

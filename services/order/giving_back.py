@@ -1,0 +1,80 @@
+"""Money that goes back without a quarrel (R5, R5b, R64): of what is not shipped, and what is given back of the rest."""
+
+from typing import Literal
+
+from schemas.order import commands, events, shapes
+from services.order.disputing import NO_LINE, first_of, hindrance
+from services.order.lines import Final, Held, Line, Released, settlement_id
+from services.order.states import AwaitingShipment, Order, ShippedOrder
+from shared.kernel.decider import Output, Refusal
+
+Cause = Literal["buyer", "seller", "operator", "not_shipped"]
+
+NOT_THE_BUYERS = Refusal("not_allowed", "Only the seller or an operator cancels single lines.")
+
+
+def unknown_line(order: Order, command: commands.Cancel | commands.RefundLines) -> Refusal | None:
+    names = {line if isinstance(line, str) else line.line_id for line in command.lines or ()}
+    return None if names <= {line.line_id for line in order.lines} else NO_LINE
+
+
+def cancel(order: AwaitingShipment, wish: commands.Cancel) -> Output:
+    """All of it, or some lines while there are others to be shipped."""
+    role = wish.actor.role
+    by: Literal["buyer", "seller", "operator"] = (
+        "seller" if role == "seller" else "operator" if role == "operator" else "buyer"
+    )
+    unshipped = [line for line in order.lines if isinstance(line.standing, Held)]
+    names = {line.line_id for line in unshipped} if wish.lines is None else set(wish.lines)
+    chosen = [line for line in unshipped if line.line_id in names]
+    if len(chosen) < len(names):
+        return Refusal("wrong_state", "A line of these was cancelled before.")
+    if by == "buyer" or len(chosen) == len(unshipped):
+        return cancelled(order, by, wish.reason)
+    return events.LinesCancelled(
+        settlement_id=settlement_id(order.sale.order_id, order.settlements + 1),
+        lines=tuple(shapes.CancelledLine(line_id=line.line_id, refund_minor=line.left_minor) for line in chosen),
+        refund_minor=sum(line.left_minor for line in chosen),
+        cause=by,
+        reason=wish.reason or "",
+    )
+
+
+def cancelled(order: AwaitingShipment, cause: Cause, reason: str | None = None) -> events.Cancelled:
+    """Everything that is left goes back to the buyer (R5, R5b)."""
+    return events.Cancelled(
+        settlement_id=settlement_id(order.sale.order_id, order.settlements + 1),
+        refund_minor=sum(line.left_minor for line in order.lines if isinstance(line.standing, Held)),
+        cause=cause,
+        reason=reason,
+    )
+
+
+def refund(order: AwaitingShipment | ShippedOrder, wish: commands.RefundLines) -> Output:
+    """Of held lines, up to what is left of each (R64)."""
+    amounts = {line.line_id: line.refund_minor for line in wish.lines}
+    chosen = [line for line in order.lines if line.line_id in amounts]
+    if refusal := first_of(_not_held(line) or _too_much(line, amounts[line.line_id]) for line in chosen):
+        return refusal
+    return events.LinesRefunded(
+        settlement_id=settlement_id(order.sale.order_id, order.settlements + 1),
+        lines=wish.lines,
+        refund_minor=sum(amounts.values()),
+        by="seller" if wish.actor.role == "seller" else "operator",
+        reason=wish.reason,
+    )
+
+
+def _not_held(line: Line) -> Refusal | None:
+    match line.standing:
+        case Released():
+            return Refusal("wrong_state", "This money is the seller's already.")
+        case Final():
+            return Refusal("wrong_state", "What becomes of this money is settled.")
+    return hindrance(line)
+
+
+def _too_much(line: Line, refund_minor: int) -> Refusal | None:
+    if refund_minor <= line.left_minor:
+        return None
+    return Refusal("amount_exceeds", "This is more than is left of the line.", {"max_minor": line.left_minor})
