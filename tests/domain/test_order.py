@@ -14,6 +14,7 @@ from schemas.wire import Actor, Event
 from services.order.lines import Money
 from services.order.states import deadlines
 from tests.domain.order_desk import (
+    BEA,
     BUYER,
     HAT,
     PLATFORM,
@@ -208,8 +209,14 @@ def test_the_escrow_holds_what_was_paid() -> None:
 
 
 @pytest.mark.rule("R1")
-def test_the_buyer_himself_may_place_it() -> None:
-    assert answer(OrderDesk().place(actor=BUYER)) == "placed"
+def test_only_the_platform_places_it() -> None:
+    """Money that somebody only says was captured would come from nothing."""
+    assert answer(OrderDesk().place(actor=BUYER)) == "not_allowed"
+
+
+@pytest.mark.rule("R1")
+def test_nobody_buys_from_himself() -> None:
+    assert answer(OrderDesk().place(seller=BEA)) == "invalid"
 
 
 @pytest.mark.parametrize(
