@@ -54,6 +54,7 @@ ALL: tuple[Who, ...] = ("buyer", "seller", "mediator")
 
 TOLD: dict[type[Event], Told] = {
     order.Placed: Told(BOTH),
+    order.OrderPaid: Told(BOTH),
     order.Cancelled: Told(BOTH),
     order.ProcessingExtended: Told(("buyer",)),
     order.Shipped: Told(BOTH),

@@ -9,7 +9,7 @@ from schemas.instants import rfc3339
 from schemas.order import events, shapes
 from schemas.wire import Code, Event
 from services.order.lines import Disputed, Final, Held, Line, Released, claimable_minor, settlement_id, split
-from services.order.states import AwaitingShipment, CancelledOrder, Order, ShippedOrder
+from services.order.states import AwaitingPayment, AwaitingShipment, CancelledOrder, Order, ShippedOrder
 from shared.kernel.decider import Refusal
 from shared.kernel.policies import Policies
 from shared.rules.refusals import NO_REPLACEMENTS, amount_exceeds, not_the, too_late
@@ -47,6 +47,10 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
     if claim.terms.kind == "replacement" and not policies.of(sale.policy).replacement:
         return NO_REPLACEMENTS
     match order:
+        case AwaitingPayment():
+            return Refusal("too_early", "The order is not paid yet.")
+        case CancelledOrder(is_paid=False):
+            return Refusal("wrong_state", "The order is cancelled: it was not paid.")
         case AwaitingShipment():
             return Refusal("too_early", "The order is not shipped yet; until then it can be cancelled.")
         case CancelledOrder():

@@ -5,16 +5,17 @@ from datetime import datetime
 
 from schemas.order.events import Cancelled, LinesReleased, Placed, Settled
 from schemas.payments.shapes import Leg
-from schemas.refund.events import RefundRequested
+from schemas.refund.events import RefundCaptured, RefundRequested
 from services.refund.calling import first_call
-from services.refund.states import Captured, Movement
+from services.refund.states import CaptureAwaited, Movement
 from shared.kernel.decider import Output
 from shared.kernel.policies import Policies
 from shared.rules.calendar import after
 
 
-def capture(placed: Placed) -> Captured:
-    return Captured(
+def capture(placed: Placed) -> RefundCaptured | CaptureAwaited:
+    """A fact, if the platform is trusted with it; else the payment service is to say so (R61)."""
+    return (RefundCaptured if placed.payment_by is None else CaptureAwaited)(
         order_id=placed.order_id,
         payment_id=placed.payment.payment_id,
         amount_minor=placed.payment.amount_minor,
@@ -47,7 +48,7 @@ def movements(event: Cancelled | LinesReleased | Settled) -> tuple[Movement, ...
 
 
 def request(
-    captured: Captured, new: Iterable[Movement], now: datetime, policies: Policies, *, on_hold: bool = False
+    captured: RefundCaptured, new: Iterable[Movement], now: datetime, policies: Policies, *, on_hold: bool = False
 ) -> list[Output]:
     """Each is called in the same breath, unless the money is on hold."""
     policy = policies.of(captured.policy)

@@ -3,7 +3,9 @@
 from typing import get_args
 
 from schemas.order.events import Cancelled, LinesReleased, Placed, Settled
-from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
+from schemas.payments.events import PaymentCaptured, PaymentFailed, PaymentReversed, PaymentSettled
 
-Foreign = Placed | Cancelled | LinesReleased | Settled | PaymentSettled | PaymentFailed | PaymentReversed
+Foreign = (
+    Placed | Cancelled | LinesReleased | Settled | PaymentSettled | PaymentFailed | PaymentReversed | PaymentCaptured
+)
 SUBSCRIPTIONS: tuple[type[Foreign], ...] = get_args(Foreign)

@@ -4,6 +4,7 @@
 SEEN = """
                                   eyes
 order.placed.v1                   bsmo
+order.paid.v1                     bsmo
 order.cancelled.v1                bsmo
 order.processing_extended.v1      bsmo
 order.shipped.v1                  bsmo
@@ -63,6 +64,7 @@ mediation.mediator_retired.v1     o
 mediation.rejected.v1             bo
 mediation.repeated.v1             bo
 mediation.resumed.v1              o
+refund.captured.v1                bsmo
 refund.requested.v1               bsmo
 refund.submitted.v1               bsmo
 refund.failed.v1                  bsmo
@@ -91,11 +93,15 @@ timer.resumed.v1                  o
 payment.settled.v1                o
 payment.failed.v1                 o
 payment.reversed.v1               o
+payment.captured.v1               o
 """
 
 WHO_HEARS_WHAT = """
                                             buyer   seller  mediator
 order.placed                                yes     yes     -
+order.placed[unpaid]                        yes     yes     -
+order.paid                                  yes     yes     -
+order.cancelled[not_paid]                   yes     yes     -
 order.cancelled[buyer]                      yes     yes     -
 order.cancelled[not_shipped]                yes     yes     -
 order.processing_extended                   yes     -       -
@@ -193,6 +199,7 @@ mediation.overdue                           -       -       yes
 mediation.overdue[nobody]                   -       -       -
 mediation.mediator_registered               -       -       -
 mediation.mediator_retired                  -       -       -
+refund.captured                             -       -       -
 refund.requested                            -       -       -
 refund.submitted                            -       -       -
 refund.settled                              yes     -       -

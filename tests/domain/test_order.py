@@ -53,6 +53,8 @@ COMMANDS: dict[str, Any] = {
 WHAT_PEOPLE_DO = """
                 place           cancel       extend_processing    ship
 nothing         placed          not_found    not_found            not_found
+unpaid          already_exists  wrong_state  wrong_state          wrong_state
+not_paid        already_exists  wrong_state  wrong_state          wrong_state
 awaiting        already_exists  cancelled    processing_extended  shipped
 cancelled       already_exists  wrong_state  wrong_state          wrong_state
 shipped         already_exists  wrong_state  wrong_state          wrong_state
@@ -69,6 +71,8 @@ expired         already_exists  wrong_state  too_late             too_late
 AFTER_SHIPPING = """
                 correct_tracking    report_tracking   request_extension    extend_protection
 nothing         not_found           not_found         not_found            not_found
+unpaid          wrong_state         wrong_state       wrong_state          wrong_state
+not_paid        wrong_state         wrong_state       wrong_state          wrong_state
 awaiting        wrong_state         wrong_state       wrong_state          wrong_state
 cancelled       wrong_state         wrong_state       wrong_state          wrong_state
 shipped         tracking_corrected  tracking_reported extension_requested  protection_extended
@@ -85,6 +89,8 @@ expired         wrong_state         tracking_reported too_late             too_l
 CONFIRMING = """
                 confirm_receipt
 nothing         not_found
+unpaid          wrong_state
+not_paid        wrong_state
 awaiting        wrong_state
 cancelled       wrong_state
 shipped         receipt_confirmed+lines_released+completed
@@ -114,6 +120,8 @@ def test_what_people_do(state: str, command: str, expected: str) -> None:
 WHAT_TIME_DOES = """
                 7_days  8_days     54_days  56_days            61_days
 nothing         -       -          -        -                  -
+unpaid          cancelled  cancelled  cancelled  cancelled  cancelled
+not_paid        -       -          -        -                  -
 awaiting        -       cancelled  cancelled cancelled         cancelled
 cancelled       -       -          -        -                  -
 shipped         -       -          -        protection_ending  protection_ending+lines_released+completed
@@ -141,6 +149,8 @@ def test_what_time_does(state: str, days: str, expected: str) -> None:
 
 STATUSES = """
                 status
+unpaid          awaiting_payment
+not_paid        cancelled
 awaiting        awaiting_shipment
 cancelled       cancelled
 shipped         awaiting_confirmation
