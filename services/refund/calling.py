@@ -136,8 +136,8 @@ def settled(order: Order, event: PaymentSettled, now: datetime) -> list[Output]:
             return []  # told in the wrong order: it moved, and came back
         case Pending() if as_asked:
             return [done(order.capture, leg.movement, event.provider_reference)]
-        case Pending() if word(event) in order.heard:
-            return []
+        case Pending(at=InReview()) if word(event) in order.heard:
+            return []  # said before; to a call since then it is an answer, and a person looks again
         case Pending() if leg.spent:
             return unasked(order, event, now, "settled_again")
         case Pending():
