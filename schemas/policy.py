@@ -23,6 +23,12 @@ class Policy(Shape):
     time_zone: Annotated[str, Field(min_length=1, max_length=64)]
     day: Duration = Field(description="the length of one of the `days` of a command")
 
+    capture: Literal["trusted", "confirmed"] = Field(
+        default="trusted", description="R61: is a payment captured because the platform says so, or the payment service"
+    )
+    payment_window: Duration = Field(
+        default=Duration(n=1, unit="days"), description="R61: for the payment service to say so"
+    )
     processing: Duration = Field(description="R5b: to ship in")
     max_processing_extensions: Annotated[int, Field(ge=0)] = Field(description="R5b")
     max_extension_days: Annotated[int, Field(ge=1)] = Field(description="R4, R5b: per request")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from schemas.mediation.events import MediationEvent, RosterEvent
 from schemas.mediation.shapes import MediationStatus
-from schemas.payments.events import PaymentEvent, PaymentReversed
+from schemas.payments.events import PaymentCaptured, PaymentEvent, PaymentReversed
 from schemas.refund.events import ReviewAcknowledged, ReviewNeeded
 from schemas.timer.events import TimerEvent
 from schemas.wire import Event, Rejected, Repeated, Resumed
@@ -39,7 +39,7 @@ def may_see(event: Event, viewer: Viewer) -> bool:
     match event:
         case Rejected(actor=actor) | Repeated(actor=actor):
             return viewer == "operator" or (actor is not None and actor.role == viewer)
-        case TimerEvent() | PaymentEvent() | PaymentReversed() | RosterEvent() | Resumed():
+        case TimerEvent() | PaymentEvent() | PaymentReversed() | PaymentCaptured() | RosterEvent() | Resumed():
             return viewer == "operator"
         case ReviewNeeded(leg="unasked") | ReviewAcknowledged(leg="unasked"):
             return viewer == "operator"  # perhaps the money of other people

@@ -12,14 +12,13 @@ from typing import Any, NamedTuple
 from deploy.payments.script import PLAIN, Script, Step, script
 from schemas.payments.commands import QueryPayment
 from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
-from services.refund.gateway import Paid, PaymentCommand, answer
+from services.refund.gateway import Paid, PaymentCommand, PaymentReply, answer, paid_by
 
 SLOW = timedelta(seconds=3)
 """Shorter than the asker's shortest patience."""
 LATE = timedelta(seconds=1)
 """So long after the next call comes the answer to a call that was answered late."""
 
-PaymentReply = PaymentSettled | PaymentFailed
 PaymentWord = PaymentReply | PaymentReversed
 
 
@@ -90,15 +89,18 @@ class Provider:
         """The sandbox's own rule; here it is seen whether money moved."""
         key = command.payment_key
         said = answer(self._paid.get(key), command)
-        if isinstance(said, PaymentSettled) and key not in self._paid:
-            self._paid[key] = Paid(said.currency, said.amount_minor, said.provider_reference)
-            self.moved.append(said)
+        if not isinstance(said, PaymentFailed) and key not in self._paid:
+            self._paid[key] = paid_by(said)
+            if isinstance(said, PaymentSettled):
+                self.moved.append(said)
         return said
 
     def _return(self, step: Step, call_id: str, said: PaymentReply) -> Iterator[Answer]:
         """Of what was just moved, or was before; once."""
+        if not isinstance(said, PaymentSettled):
+            return
         key = said.payment_key
-        if isinstance(said, PaymentFailed) or any(one.payment_key == key for one in self.returned):
+        if any(one.payment_key == key for one in self.returned):
             return
         about: dict[str, Any] = {"order_id": said.order_id, "payment_key": key}
         gone: PaymentReversed | PaymentFailed = PaymentFailed(**about, code="account_closed", retryable=False)
@@ -115,4 +117,6 @@ def _failed(command: PaymentCommand, code: str, retryable: bool) -> PaymentFaile
 
 
 def _misquoted(said: PaymentReply) -> PaymentReply:
-    return said.model_copy(update={"amount_minor": said.amount_minor + 1}) if isinstance(said, PaymentSettled) else said
+    return (
+        said.model_copy(update={"amount_minor": said.amount_minor + 1}) if not isinstance(said, PaymentFailed) else said
+    )

@@ -3,14 +3,15 @@
 The `payment_id` of a refund, the `seller_id` of a payout or a charge-back, may end in a script: a colon and steps with
 dots between them, `payment-1:fail-2.answer`. Each step is for one call under that key (or `…~2`, which goes on with the
 script), movement or question; `fail-2` is for two; the last one is for all calls that still come. An id that ends
-otherwise is answered: plain ids are.
+otherwise is answered: plain ids are. How the capture itself is confirmed stands before it, after two colons:
+`payment-1::silent-2.answer`, or with both `payment-1::late.answer:fail-2.answer`.
 """
 
 import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, get_args
 
-from schemas.payments.commands import ChargeBack, PayBack, PaymentCommand, PayOut
+from schemas.payments.commands import ChargeBack, ConfirmPayment, PayBack, PaymentCommand, PayOut
 
 Step = Literal[
     "answer", "slow", "twice", "late", "silent", "lost", "fail", "refuse", "misquote", "unknown", "returned", "recanted"
@@ -32,7 +33,8 @@ recanted  the same, but it is said that the movement failed, and nothing of a re
 """
 
 _STEP = f"(?:{'|'.join(get_args(Step))})(?:-[1-9][0-9]?)?"
-_SCRIPT = re.compile(rf":({_STEP}(?:\.{_STEP})*)$")
+_SCRIPT = re.compile(rf"(?<!:):({_STEP}(?:\.{_STEP})*)$")
+_OF_CAPTURE = re.compile(rf"::({_STEP}(?:\.{_STEP})*)(?::|$)")
 
 
 class Script(NamedTuple):
@@ -49,6 +51,9 @@ PLAIN = Script(("answer",))
 def script(command: PaymentCommand) -> Script:
     """A question names nobody: it is answered by the script of its movement."""
     match command:
+        case ConfirmPayment(payment_id=id_):
+            found = _OF_CAPTURE.search(id_)
+            return Script(tuple(_steps(found[1]))) if found else PLAIN
         case PayBack(payment_id=id_) | PayOut(seller_id=id_) | ChargeBack(seller_id=id_):
             found = _SCRIPT.search(id_)
             return Script(tuple(_steps(found[1]))) if found else PLAIN

@@ -19,7 +19,7 @@ class Place(OrderCommand):
     """The buyer's payment is captured; the escrow holds it from now on (R1). Answered by `order.placed`."""
 
     type = "order.place.v1"
-    by = frozenset({"platform", "buyer"})
+    by = frozenset({"platform"})
     example = fields(
         actor=BUYER,
         buyer=BEA,

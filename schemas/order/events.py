@@ -29,6 +29,7 @@ from schemas.wire import (
     STAMPED,
     Currency,
     Event,
+    Id,
     Minor,
     PositiveMinor,
     RefusalCode,
@@ -42,7 +43,8 @@ from schemas.wire import (
 
 class Placed(OrderEvent):
     """The order exists and the escrow holds its money (R1). The seller ships by `processing_ends_at`, else it is
-    cancelled and refunded (R5b)."""
+    cancelled and refunded (R5b). With `payment_by` the payment is not known to be captured yet: `order.paid` says that
+    it is, or `order.cancelled` that it was not (R61)."""
 
     type = "order.placed.v1"
     example = fields(
@@ -58,6 +60,7 @@ class Placed(OrderEvent):
         policy=POLICY,
         processing_ends_at="2026-03-09T09:00:00.000Z",
         commission_bps=500,
+        payment_by=None,
     )
 
     buyer: Party
@@ -67,8 +70,30 @@ class Placed(OrderEvent):
     lines: tuple[OrderLine, ...]
     payment: Payment
     policy: PolicyRef
-    processing_ends_at: Instant = Field(description="the seller ships at this instant at the latest")
+    processing_ends_at: Instant = Field(
+        description="the seller ships at this instant at the latest; with `payment_by` the latest that it can be"
+    )
+    payment_by: Instant | None = Field(
+        default=None, description="without a word of the payment service by then it is cancelled; null: it is paid"
+    )
     commission_bps: CommissionBps = 0
+
+
+class OrderPaid(OrderEvent):
+    """The payment service has captured the payment: the escrow holds the money, and the seller's time runs (R61)."""
+
+    type = "order.paid.v1"
+    example = fields(
+        status="awaiting_shipment",
+        protection_ends_at=None,
+        payment_id="pay-7f3a",
+        amount_minor=1_250,
+        processing_ends_at="2026-03-09T09:00:00.000Z",
+    )
+
+    payment_id: Id = Field(description="of the captured payment")
+    amount_minor: PositiveMinor
+    processing_ends_at: Instant = Field(description="the seller ships at this instant at the latest")
 
 
 class Cancelled(OrderEvent):
@@ -86,9 +111,12 @@ class Cancelled(OrderEvent):
     )
 
     settlement_id: SettlementId
-    refund_minor: Minor = Field(description="everything that was left, in minor units of the order's currency")
-    cause: Literal["buyer", "seller", "operator", "not_shipped"] = Field(
-        description="who cancelled it (R64); `not_shipped`: the time to ship ran out (R5b)"
+    refund_minor: Minor = Field(
+        description="everything that was left, in minor units of the currency; 0: it was not paid"
+    )
+    cause: Literal["buyer", "seller", "operator", "not_shipped", "not_paid"] = Field(
+        description="who cancelled it (R64); `not_shipped`: the time to ship ran out (R5b); `not_paid`: nothing was"
+        " captured in time (R61)"
     )
     reason: Text | None = Field(default=None, description="in the words of who cancelled it")
 

@@ -8,7 +8,13 @@ from schemas.common import LineId
 from schemas.wire import Minor, PositiveMinor, Shape
 
 OrderStatus = Literal[
-    "awaiting_shipment", "awaiting_confirmation", "disputed", "payment_processing", "completed", "cancelled"
+    "awaiting_payment",
+    "awaiting_shipment",
+    "awaiting_confirmation",
+    "disputed",
+    "payment_processing",
+    "completed",
+    "cancelled",
 ]
 
 Days = Annotated[int, Field(ge=1, le=3_650, description="days, as the order's policy counts them")]

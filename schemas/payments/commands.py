@@ -53,6 +53,18 @@ class ChargeBack(PaymentCommand):
     amount_minor: PositiveMinor
 
 
+class ConfirmPayment(PaymentCommand):
+    """Is the buyer's payment captured, for this order and over this amount (R61)? Under the key `<order_id>/capture`.
+    Answered by `payment.captured`, or by `payment.failed`: not, or not yet (`retryable`)."""
+
+    type = "payment.confirm.v1"
+    example = fields(payment_key="A-1001/capture", payment_id="pay-7f3a", currency="EUR", amount_minor=1_250)
+
+    payment_id: Id = Field(description="that the order was placed with")
+    currency: Currency
+    amount_minor: PositiveMinor
+
+
 class QueryPayment(PaymentCommand):
     """There was no answer in time: what became of the movement with this key (N7)? Answered as the movement itself;
     a key never heard of by `payment.failed` with the code `unknown_key`."""

@@ -41,6 +41,19 @@ class PaymentFailed(PaymentEvent):
     message: Text | None = Field(default=None, description="why, for people")
 
 
+class PaymentCaptured(Event):
+    """The buyer's payment is captured for this order; also unasked. Another payment, amount or currency than the
+    order's pays nothing and is looked at by a person (R61)."""
+
+    type = "payment.captured.v1"
+    topic = "payments.events"
+    example = fields(payment_id="pay-7f3a", currency="EUR", amount_minor=1_250)
+
+    payment_id: Id = Field(description="that the order was placed with")
+    currency: Currency
+    amount_minor: PositiveMinor
+
+
 class PaymentReversed(Event):
     """Money that had moved has come back: a refund or a payout that its bank returned, or a buyer's payment that his
     bank took back. Asked for by nobody; another `provider_reference` is another reversal. It is booked, and a person

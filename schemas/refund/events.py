@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.common import SettlementId
-from schemas.example import OPERATOR, fields
+from schemas.common import PolicyRef, SettlementId
+from schemas.example import OPERATOR, POLICY, fields
 from schemas.instants import Instant
 from schemas.payments.shapes import PaymentKey
-from schemas.refund.shapes import MovementLeg, ProviderReference, ReversalCause, ReviewedLeg, ReviewReason, Stage
+from schemas.refund.shapes import ProviderReference, RequestedLeg, ReversalCause, ReviewedLeg, ReviewReason, Stage
 from schemas.wire import STAMPED, Currency, Event, Id, Minor, PositiveMinor, Rejected, Repeated, Resumed, Text
 
 SellerId = Annotated[Id, Field(description="whose money it is, as in `actor`")]
@@ -33,13 +33,41 @@ class PendingEvent(RefundEvent):
     due_by: Annotated[Instant, Field(description="as promised when it was requested (R53); it never moves")] = STAMPED
 
 
+class RefundCaptured(Event):
+    """The escrow holds the buyer's payment: the first entry of the order's ledger. With `captured_at` the payment
+    service says so (R61), else the platform, when it placed the order."""
+
+    type = "refund.captured.v1"
+    topic = "refund.events"
+    example = fields(
+        payment_id="pay-7f3a",
+        amount_minor=1_250,
+        currency="EUR",
+        buyer_id="bea",
+        seller_id="sam",
+        policy=POLICY,
+        captured_at=None,
+    )
+
+    payment_id: Id = Field(description="of the captured payment; refunds go back over it")
+    amount_minor: PositiveMinor
+    currency: Currency
+    buyer_id: Id = Field(description="who paid, as in `actor`")
+    seller_id: SellerId
+    policy: PolicyRef
+    captured_at: Instant | None = Field(
+        default=None, description="when the payment service said so; null: it was not asked"
+    )
+
+
 class RefundRequested(PendingEvent):
-    """A movement of money is decided on, promised for `due_by` (R53). `refund.submitted` follows at once."""
+    """A movement of money is decided on, promised for `due_by` (R53), or the payment service is to say that the buyer's
+    payment is captured (leg `capture`, R61). `refund.submitted` follows, at once unless the money is on hold."""
 
     type = "refund.requested.v1"
     example = fields(stage="requested")
 
-    leg: MovementLeg
+    leg: RequestedLeg
     amount_minor: PositiveMinor
     due_by: Instant = Field(description="the promise; it never moves (R53)")
 
@@ -120,7 +148,7 @@ class ReviewNeeded(PendingEvent):
     )
     payment_key: PaymentKey | None = Field(default=None, description="of which the provider spoke; null: of none")
     payment_id: Id | None = Field(default=None, description="or of which of the buyer's payments; null: of none")
-    provider_said: Literal["settled", "failed", "reversed"] | None = Field(
+    provider_said: Literal["settled", "failed", "reversed", "captured"] | None = Field(
         default=None, description="what the provider said of it; null: nothing"
     )
     provider_amount_minor: PositiveMinor | None = Field(default=None, description="as the provider says, minor units")

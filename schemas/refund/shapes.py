@@ -4,11 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.payments.shapes import Leg
 from schemas.wire import Label
 
 _LEGS = "`refund`: to the buyer; `payout`: to the seller; `chargeback`: from his balance into escrow"
-MovementLeg = Annotated[Leg, Field(description=_LEGS)]
+RequestedLeg = Annotated[
+    Literal["refund", "payout", "chargeback", "capture"],
+    Field(description=f"{_LEGS}; `capture`: the buyer's payment, which the payment service is asked about (R61)"),
+]
 ReviewedLeg = Annotated[
     Literal["refund", "payout", "chargeback", "capture", "unasked"],
     Field(

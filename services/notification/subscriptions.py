@@ -56,6 +56,7 @@ ALL: tuple[Who, ...] = ("buyer", "seller", "mediator")
 
 TOLD: dict[type[Event], Told] = {
     order.Placed: Told(BOTH),
+    order.OrderPaid: Told(BOTH),
     order.Cancelled: Told(BOTH),
     order.LinesCancelled: Told(BOTH),
     order.LinesRefunded: Told(BOTH),

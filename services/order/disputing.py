@@ -19,7 +19,7 @@ from services.order.lines import (
     settlement_id,
     split,
 )
-from services.order.states import AwaitingShipment, CancelledOrder, Order, ShippedOrder
+from services.order.states import AwaitingPayment, AwaitingShipment, CancelledOrder, Order, ShippedOrder
 from shared.kernel.decider import Refusal
 from shared.kernel.policies import Policies
 from shared.rules.refusals import NO_REPLACEMENTS, beyond_claim, not_the, too_late
@@ -62,6 +62,10 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
     if claim.terms.kind == "replacement" and not policies.of(sale.policy).replacement:
         return NO_REPLACEMENTS
     match order:
+        case AwaitingPayment():
+            return Refusal("too_early", "The order is not paid yet.")
+        case CancelledOrder(is_paid=False):
+            return Refusal("wrong_state", "The order is cancelled: it was not paid.")
         case AwaitingShipment():
             return Refusal("too_early", "The order is not shipped yet; until then it can be cancelled.")
         case CancelledOrder():

@@ -8,7 +8,7 @@ from typing import Literal, assert_never, get_args
 from schemas.dispute.events import DisputeClosed, DisputeRequested
 from schemas.order import commands, events, shapes
 from schemas.policy import Policy
-from schemas.refund.events import RefundSettled
+from schemas.refund.events import RefundCaptured, RefundSettled
 from schemas.wire import MEDIATORS_KEY, Event
 from services.order import disputing, giving_back
 from services.order.disputing import NO_ORDER
@@ -16,7 +16,9 @@ from services.order.giving_back import unknown_line
 from services.order.lines import Held, commission_minor, money_of, settlement_id
 from services.order.policy import CLOCK_GRACE, disputable_until, extension_days_max, notice_at
 from services.order.states import (
+    AwaitingPayment,
     AwaitingShipment,
+    CancelledOrder,
     Order,
     OrderDeadline,
     RefundCompleted,
@@ -70,7 +72,7 @@ def _obey(order: Order, command: Act, now: datetime, policy: Policy) -> Sequence
         case commands.RefundLines():
             if isinstance(order, AwaitingShipment | ShippedOrder):
                 return [giving_back.refund(order, command)]
-        case commands.ExtendProcessing() | commands.Ship() if now > order.processing_ends_at:
+        case commands.ExtendProcessing() | commands.Ship() if _is_paid(order) and now > order.processing_ends_at:
             return [too_late(order.processing_ends_at)]
         case commands.ExtendProcessing():
             if isinstance(order, AwaitingShipment):
@@ -99,12 +101,22 @@ def _obey(order: Order, command: Act, now: datetime, policy: Policy) -> Sequence
     return [Refusal("wrong_state", f"This cannot be done now: the order is {status(order).replace('_', ' ')}.")]
 
 
+def _is_paid(order: Order) -> bool:
+    """Else the seller's clock never ran."""
+    return not isinstance(order, AwaitingPayment | CancelledOrder) or (
+        isinstance(order, CancelledOrder) and order.is_paid
+    )
+
+
 def react(order: Order | None, event: Foreign, now: datetime, policies: Policies) -> Sequence[Output]:
+    said: Sequence[Output]
     match event:
         case DisputeRequested():
             said = disputing.requested(order, event, policies)
         case DisputeClosed():
             said = disputing.closed(order, event)
+        case RefundCaptured():
+            said = _paid(order, event, policies)
         case RefundSettled(settlement_id=settlement):
             # A cancelled order waits for nothing: its refund runs beside it (R5).
             refunding = isinstance(order, AwaitingShipment | ShippedOrder) and settlement in order.refunding
@@ -117,11 +129,12 @@ def react(order: Order | None, event: Foreign, now: datetime, policies: Policies
 def expire(
     order: Order | None, deadline: Deadline[OrderDeadline], now: datetime, policies: Policies
 ) -> Sequence[Output]:
+    said: Sequence[Output]
     match deadline.name:
+        case "payment_window":
+            said = [_not_paid(order)] if isinstance(order, AwaitingPayment) else []
         case "processing_ends":
-            said: Sequence[Output] = (
-                [giving_back.cancelled(order, "not_shipped")] if isinstance(order, AwaitingShipment) else []
-            )
+            said = [giving_back.cancelled(order, "not_shipped")] if isinstance(order, AwaitingShipment) else []
         case "protection_reminder":
             said = [_ending(order)] if isinstance(order, ShippedOrder) else []
         case "protection_ends":
@@ -158,13 +171,16 @@ def _place(order: Order | None, wish: commands.Place, now: datetime, policies: P
         return Refusal("invalid", "Two lines have the same line_id.")
     if sum(line.amount_minor for line in wish.lines) != wish.payment.amount_minor:
         return Refusal("invalid", "The lines do not add up to the payment.")
+    if wish.buyer.id == wish.seller.id:
+        return Refusal("invalid", "Nobody buys from himself.")
     if newest is None:
         return Refusal("invalid", f"There is no policy {wish.policy}.")
     if order is not None:
         return Refusal("already_exists", "This order was placed before.")
-    if refusal := who_may(wish, {"buyer": {wish.buyer.id}}):
+    if refusal := who_may(wish, {}):
         return refusal
     reference, policy = newest
+    payment_by = after(now, policy.payment_window, policy) if policy.capture == "confirmed" else None
     return events.Placed(
         order_id=wish.order_id,
         buyer=wish.buyer,
@@ -174,9 +190,29 @@ def _place(order: Order | None, wish: commands.Place, now: datetime, policies: P
         lines=wish.lines,
         payment=wish.payment,
         policy=reference,
-        processing_ends_at=after(now, policy.processing, policy),
+        processing_ends_at=after(payment_by or now, policy.processing, policy),
+        payment_by=payment_by,
         commission_bps=wish.commission_bps,
     )
+
+
+def _paid(order: Order | None, captured: RefundCaptured, policies: Policies) -> list[Event]:
+    """Only if it was in time; of an order that is cancelled the refund service gives the money back by itself (R61)."""
+    if not isinstance(order, AwaitingPayment) or captured.captured_at is None:
+        return []
+    if captured.captured_at > order.payment_by:
+        return []
+    policy = policies.of(order.sale.policy)
+    paid = events.OrderPaid(
+        payment_id=captured.payment_id,
+        amount_minor=captured.amount_minor,
+        processing_ends_at=after(captured.captured_at, policy.processing, policy),
+    )
+    return [paid]
+
+
+def _not_paid(order: AwaitingPayment) -> Output:
+    return events.Cancelled(settlement_id=settlement_id(order.sale.order_id, 1), refund_minor=0, cause="not_paid")
 
 
 def _extend_processing(order: AwaitingShipment, wish: commands.ExtendProcessing, policy: Policy) -> Output:

@@ -12,7 +12,7 @@ from schemas.wire import Event, Id, PrivateEvent, Repeated
 from services.order.lines import Disputed, Final, Held, Line, Released, money_of
 from shared.kernel.decider import Deadline
 
-OrderDeadline = Literal["processing_ends", "protection_reminder", "protection_ends"]
+OrderDeadline = Literal["payment_window", "processing_ends", "protection_reminder", "protection_ends"]
 """Those of one instant happen in this order (docs/RULES.md, timer service)."""
 
 
@@ -38,6 +38,17 @@ class Sale:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitingPayment:
+    """Nothing is captured yet, as far as is known (R61)."""
+
+    sale: Sale
+    lines: tuple[Line, ...]
+    processing_ends_at: datetime
+    payment_id: str
+    payment_by: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitingShipment:
     sale: Sale
     lines: tuple[Line, ...]
@@ -54,6 +65,7 @@ class CancelledOrder:
     sale: Sale
     lines: tuple[Line, ...]
     processing_ends_at: datetime
+    is_paid: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +123,7 @@ class ShippedOrder:
         return money.held_minor > 0 or money.disputed_minor > 0
 
 
-Order = AwaitingShipment | CancelledOrder | ShippedOrder
+Order = AwaitingPayment | AwaitingShipment | CancelledOrder | ShippedOrder
 
 
 def status(order: Order) -> shapes.OrderStatus:
@@ -119,6 +131,8 @@ def status(order: Order) -> shapes.OrderStatus:
     match order:
         case CancelledOrder():
             return "cancelled"
+        case AwaitingPayment():
+            return "awaiting_payment"
         case AwaitingShipment():
             return "awaiting_shipment"
         case ShippedOrder(lines=lines) if any(isinstance(line.standing, Disputed) for line in lines):
@@ -133,6 +147,8 @@ def status(order: Order) -> shapes.OrderStatus:
 
 def deadlines(order: Order | None) -> Iterable[Deadline[OrderDeadline]]:
     match order:
+        case AwaitingPayment():
+            yield Deadline("payment_window", order.sale.order_id, order.payment_by)
         case AwaitingShipment():
             yield Deadline("processing_ends", order.sale.order_id, order.processing_ends_at)
         case ShippedOrder():
@@ -156,13 +172,16 @@ def stamp(order: Order | None, event: Event) -> Mapping[str, Any]:
 def evolve(order: Order | None, event: Event) -> Order | None:
     match order, event:
         case None, events.Placed():
-            return AwaitingShipment(
-                sale=Sale(
-                    event.order_id, event.buyer, event.seller, event.currency, event.policy, event.commission_bps
-                ),
-                lines=tuple(Line(line.line_id, line.quantity, line.amount_minor) for line in event.lines),
-                processing_ends_at=event.processing_ends_at,
-            )
+            sale = Sale(event.order_id, event.buyer, event.seller, event.currency, event.policy, event.commission_bps)
+            lines = tuple(Line(line.line_id, line.quantity, line.amount_minor) for line in event.lines)
+            if event.payment_by is None:
+                return AwaitingShipment(sale, lines, event.processing_ends_at)
+            return AwaitingPayment(sale, lines, event.processing_ends_at, event.payment.payment_id, event.payment_by)
+        case AwaitingPayment(), events.OrderPaid():
+            return AwaitingShipment(order.sale, order.lines, event.processing_ends_at)
+        case AwaitingPayment(), events.Cancelled():
+            never = tuple(replace(line, standing=Final(0)) for line in order.lines)
+            return CancelledOrder(order.sale, never, order.processing_ends_at, is_paid=False)
         case AwaitingShipment(), events.ProcessingExtended():
             return replace(order, processing_ends_at=event.processing_ends_at, extensions=order.extensions + 1)
         case AwaitingShipment(), events.Cancelled():

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from schemas.payments.commands import ChargeBack, PayBack, PaymentCommand, PayOut, QueryPayment
+from schemas.payments.commands import ChargeBack, ConfirmPayment, PayBack, PaymentCommand, PayOut, QueryPayment
 from schemas.payments.events import PaymentFailed, PaymentSettled
 from schemas.refund.events import (
     ChargedBack,
     DoneEvent,
     PaidOut,
+    RefundCaptured,
     RefundFailed,
     RefundSettled,
     RefundSubmitted,
@@ -19,7 +20,6 @@ from services.refund.policy import ANSWER_WINDOW_MIN, ATTEMPTS_MAX, back_off
 from services.refund.reviewing import failed_after_all, review, settled_otherwise, unasked, word
 from services.refund.states import (
     Called,
-    Captured,
     Done,
     Failed,
     InReview,
@@ -38,22 +38,22 @@ SERVICE: Service = "refund"
 UNANSWERED = Refusal("wrong_state", "The payment provider was called and may still answer.")
 
 
-def first_call(capture: Captured, movement: Movement, time: datetime) -> list[Output]:
+def first_call(capture: RefundCaptured, movement: Movement, time: datetime) -> list[Output]:
     return _call(capture, movement, 1, ATTEMPTS_MAX, False, time)
 
 
-def next_call(capture: Captured, leg: Pending, asking: bool, time: datetime) -> list[Output]:
+def next_call(capture: RefundCaptured, leg: Pending, asking: bool, time: datetime) -> list[Output]:
     return _call(capture, leg.movement, leg.attempt + 1, leg.attempts_max, asking, time)
 
 
-def call_by_hand(capture: Captured, leg: Pending, time: datetime) -> list[Output]:
+def call_by_hand(capture: RefundCaptured, leg: Pending, time: datetime) -> list[Output]:
     """An operator's retry: all attempts anew; while nobody knows whether the money moved it begins with a question."""
     asking = isinstance(leg.at, InReview) and leg.at.outcome_unknown
     return _call(capture, leg.owed, leg.attempt + 1, leg.attempt + ATTEMPTS_MAX, asking, time)
 
 
 def _call(
-    capture: Captured, movement: Movement, attempt: int, attempts_max: int, asking: bool, time: datetime
+    capture: RefundCaptured, movement: Movement, attempt: int, attempts_max: int, asking: bool, time: datetime
 ) -> list[Output]:
     submitted = RefundSubmitted(
         settlement_id=movement.settlement_id,
@@ -72,12 +72,21 @@ def _call_name(movement: Movement, attempt: int) -> str:
     return f"{movement.payment_key}/{attempt}"
 
 
-def _question(capture: Captured, movement: Movement) -> PaymentCommand:
+def _question(capture: RefundCaptured, movement: Movement) -> PaymentCommand:
     return QueryPayment(order_id=capture.order_id, actor=PLATFORM, payment_key=movement.payment_key)
 
 
-def _payment(capture: Captured, movement: Movement) -> PaymentCommand:
+def _payment(capture: RefundCaptured, movement: Movement) -> PaymentCommand:
     match movement.leg:
+        case "capture":
+            return ConfirmPayment(
+                order_id=capture.order_id,
+                actor=PLATFORM,
+                payment_key=movement.payment_key,
+                payment_id=capture.payment_id,
+                currency=capture.currency,
+                amount_minor=movement.amount_minor,
+            )
         case "refund":
             return PayBack(
                 order_id=capture.order_id,
@@ -98,12 +107,14 @@ def _payment(capture: Captured, movement: Movement) -> PaymentCommand:
             )
 
 
-def time_is_up(capture: Captured, leg: Pending, time: datetime) -> list[Output]:
+def time_is_up(capture: RefundCaptured, leg: Pending, time: datetime) -> list[Output]:
     """The answer window or the back-off of a leg is over."""
     if isinstance(leg.at, Failed):
         return next_call(capture, leg, asking=False, time=time)
     if leg.attempt < leg.attempts_max:
         return next_call(capture, leg, asking=True, time=time)
+    if leg.movement.leg == "capture":
+        return [_given_up(leg)]
     return [review(leg, "no_answer", None)]
 
 
@@ -113,6 +124,8 @@ def settled(order: Order, event: PaymentSettled, now: datetime) -> list[Output]:
     generation = generation_of(event.payment_key)
     if isinstance(leg, Unasked | None) or generation is None or generation > leg.movement.generation:
         return unasked(order, event, now)
+    if leg.movement.leg == "capture":
+        return unasked(order, event, now)  # captured it is, or not: nothing was to be moved
     as_asked = (event.amount_minor, event.currency) == (leg.movement.amount_minor, order.capture.currency)
     match leg:
         case Done():
@@ -123,8 +136,8 @@ def settled(order: Order, event: PaymentSettled, now: datetime) -> list[Output]:
             return []  # told in the wrong order: it moved, and came back
         case Pending() if as_asked:
             return [done(order.capture, leg.movement, event.provider_reference)]
-        case Pending() if word(event) in order.heard:
-            return []
+        case Pending(at=InReview()) if word(event) in order.heard:
+            return []  # said before; to a call since then it is an answer, and a person looks again
         case Pending() if leg.spent:
             return unasked(order, event, now, "settled_again")
         case Pending():
@@ -143,6 +156,8 @@ def failed(order: Order, failure: NamedFailure, time: datetime) -> list[Output]:
     capture, event = order.capture, failure.event
     leg = order.legs.get(event.payment_key.partition("~")[0])
     generation = generation_of(event.payment_key)
+    if event.payment_key == order.capture_key and not isinstance(leg, Pending):
+        return []  # to a question that is settled: the payment is captured, or nobody waits for it any more
     if isinstance(leg, Unasked | None) or generation is None or generation > leg.movement.generation:
         return unasked(order, event, time)
     if _names_an_older_call(order, leg, failure):
@@ -157,9 +172,17 @@ def failed(order: Order, failure: NamedFailure, time: datetime) -> list[Output]:
         case Pending(at=Called(asking=True)) if event.code == "unknown_key":
             if leg.attempt < leg.attempts_max:
                 return next_call(capture, leg, asking=False, time=time)
+            if leg.movement.leg == "capture":
+                return [_failure(leg, event, None)]
             return [review(leg, "attempts_used_up", event)]
         case Pending() if event.code == "unknown_key":
             return []  # said before, or to the movement itself
+        case Pending(at=Called()) if leg.movement.leg == "capture" and (
+            not event.retryable or leg.attempt == leg.attempts_max
+        ):
+            return [_failure(leg, event, None)]  # no person's business: it is paid in time, or the order is cancelled
+        case Pending() if leg.movement.leg == "capture" and not isinstance(leg.at, Called):
+            return []
         case Pending(at=Called() | Failed()) if not event.retryable:
             return [_failure(leg, event, None), review(leg, "final_failure", event)]
         case Pending(at=Called()) if leg.attempt == leg.attempts_max:
@@ -178,7 +201,7 @@ def _names_an_older_call(order: Order, leg: Pending | Done, failure: NamedFailur
 
 
 def done(
-    capture: Captured,
+    capture: RefundCaptured,
     movement: Movement,
     provider_reference: str,
     note: str | None = None,
@@ -193,9 +216,16 @@ def done(
     match movement.leg:
         case "refund":
             return RefundSettled(refund_minor=movement.amount_minor, buyer_id=capture.buyer_id, **about)
-        case "payout" | "chargeback":
+        case "payout" | "chargeback" | "capture":
             moved = PaidOut if movement.leg == "payout" else ChargedBack
             return moved(amount_minor=movement.amount_minor, seller_id=capture.seller_id, **about)
+
+
+def _given_up(leg: Pending) -> RefundFailed:
+    """The payment service is asked no more about a capture; it may still tell it by itself."""
+    return RefundFailed(
+        settlement_id=leg.movement.settlement_id, leg=leg.movement.leg, code="no_answer", retryable=False, retry_at=None
+    )
 
 
 def _failure(leg: Pending, answer: PaymentFailed, retry_at: datetime | None) -> RefundFailed:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, assert_never, get_args
 
 from schemas.order.events import Cancelled, LinesCancelled, LinesRefunded, LinesReleased, Placed, Settled
-from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
+from schemas.payments.events import PaymentCaptured, PaymentFailed, PaymentReversed, PaymentSettled
 from schemas.refund.commands import (
     AcknowledgeReview,
     HoldMoney,
@@ -16,11 +16,13 @@ from schemas.refund.commands import (
 )
 from schemas.refund.events import RefundOverdue, RefundRejected, RefundRepeated, RefundResumed
 from services.refund.calling import UNANSWERED, NamedFailure, call_by_hand, done, failed, settled, time_is_up
+from services.refund.capturing import ask, captured, not_paid
 from services.refund.holding import ON_HOLD, obey, taken_back, takes_the_payment_back
 from services.refund.requesting import book, capture, commission, movements, request
 from services.refund.reviewing import NOBODY_ASKED, acknowledged, doubted, reversed_, unasked
 from services.refund.states import (
     Called,
+    CaptureAwaited,
     Done,
     InReview,
     Movement,
@@ -44,7 +46,7 @@ from shared.rules.calendar import after
 from shared.rules.refusals import who_may
 
 Commands = RetryRefund | ResolveRefund | AcknowledgeReview | HoldMoney | UnholdMoney
-Heard = Placed | Cancelled | LinesReleased | Settled | PaymentSettled | PaymentReversed | NamedFailure
+Heard = Placed | Cancelled | LinesReleased | Settled | PaymentSettled | PaymentReversed | PaymentCaptured | NamedFailure
 
 
 NO_ORDER = Refusal("not_found", "No such order was placed.")
@@ -88,6 +90,8 @@ def _move(
             return [ON_HOLD]
         case RetryRefund():
             return [*said, *call_by_hand(order.capture, leg, now)]
+        case ResolveRefund() if leg.movement.leg == "capture":
+            return [Refusal("wrong_state", "Only the payment service says that a payment is captured.")]
         case ResolveRefund(although_unknown=False) if _may_still_move(leg):
             return [UNANSWERED]
         case ResolveRefund():
@@ -111,12 +115,16 @@ def react(state: State | None, event: Heard, now: datetime, policies: Policies) 
         case Placed():
             if isinstance(state, Order):
                 return []  # an order is placed once
-            captured = capture(event)
+            paid = capture(event)
+            if isinstance(paid, CaptureAwaited):
+                return ask(paid, event, now)
             return [
-                captured,
-                *request(captured, state.movements if state else (), now, policies),
-                *book(captured, state.commissions if state else ()),
+                paid,
+                *request(paid, state.movements if state else (), now, policies),
+                *book(paid, state.commissions if state else ()),
             ]
+        case Cancelled(cause="not_paid"):
+            return not_paid(state, event, now, policies) if isinstance(state, Order) else []
         case Cancelled() | LinesCancelled() | LinesRefunded() | LinesReleased() | Settled():
             asked, share = movements(event), commission(event)
             if isinstance(state, Order):
@@ -135,6 +143,8 @@ def react(state: State | None, event: Heard, now: datetime, policies: Policies) 
             return taken_back(state, event, now)
         case PaymentReversed():
             return reversed_(state, event, now, policies) if isinstance(state, Order) else unasked(state, event, now)
+        case PaymentCaptured():
+            return captured(state, event, now, policies)
         case NamedFailure():
             return failed(state, event, now) if isinstance(state, Order) else unasked(state, event.event, now)
         case _:

@@ -15,8 +15,8 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from pydantic import ValidationError
 
-from schemas.payments.commands import ChargeBack, PayBack, PayOut, QueryPayment
-from schemas.payments.events import PaymentFailed, PaymentSettled
+from schemas.payments.commands import ChargeBack, ConfirmPayment, PayBack, PayOut, QueryPayment
+from schemas.payments.events import PaymentCaptured, PaymentFailed, PaymentSettled
 from shared.kernel import codec
 from shared.kernel.ports import Outage, StoredEvent
 from shared.runtime.kafka.connection import connection
@@ -29,8 +29,11 @@ BATCH_MAX = 500
 POLL_MS = 200
 RESTART_SECONDS = 1.0
 
-PaymentCommand = PayBack | PayOut | ChargeBack | QueryPayment
-COMMANDS: dict[str, type[PaymentCommand]] = {model.type: model for model in (PayBack, PayOut, ChargeBack, QueryPayment)}
+PaymentCommand = PayBack | PayOut | ChargeBack | ConfirmPayment | QueryPayment
+PaymentReply = PaymentSettled | PaymentCaptured | PaymentFailed
+COMMANDS: dict[str, type[PaymentCommand]] = {
+    model.type: model for model in (PayBack, PayOut, ChargeBack, ConfirmPayment, QueryPayment)
+}
 
 PAID = """
 SELECT payment_key, currency, amount_minor, provider_reference FROM sandbox_payment WHERE payment_key = ANY ($1::text[])
@@ -49,24 +52,38 @@ class Paid(NamedTuple):
     provider_reference: str
 
 
-def answer(known: Paid | None, command: PaymentCommand) -> PaymentSettled | PaymentFailed:
+def answer(known: Paid | None, command: PaymentCommand) -> PaymentReply:
     """The same key gets the same answer for ever; another movement under a known key is refused for good."""
     if isinstance(command, QueryPayment):
         if known is None:
             return _failed(command, "unknown_key", retryable=True)
         return _settled(command, known)
-    asked = Paid(command.currency, command.amount_minor, _reference(command.payment_key))
+    asked = Paid(command.currency, command.amount_minor, _reference(command))
     if known not in (None, asked):
         return _failed(command, "key_used_otherwise", retryable=False)
     return _settled(command, asked)
 
 
-def _reference(payment_key: str) -> str:
-    return f"sandbox-{blake2b(payment_key.encode(), digest_size=8).hexdigest()}"
+def _reference(command: PayBack | PayOut | ChargeBack | ConfirmPayment) -> str:
+    """Of a capture the payment itself."""
+    if isinstance(command, ConfirmPayment):
+        return command.payment_id
+    return f"sandbox-{blake2b(command.payment_key.encode(), digest_size=8).hexdigest()}"
 
 
-def _settled(command: PaymentCommand, paid: Paid) -> PaymentSettled:
+def _settled(command: PaymentCommand, paid: Paid) -> PaymentSettled | PaymentCaptured:
+    if command.payment_key == f"{command.order_id}/capture":
+        currency, amount_minor, payment_id = paid
+        return PaymentCaptured(
+            order_id=command.order_id, payment_id=payment_id, currency=currency, amount_minor=amount_minor
+        )
     return PaymentSettled(order_id=command.order_id, payment_key=command.payment_key, **paid._asdict())
+
+
+def paid_by(given: PaymentSettled | PaymentCaptured) -> Paid:
+    """As it is remembered."""
+    name = given.payment_id if isinstance(given, PaymentCaptured) else given.provider_reference
+    return Paid(given.currency, given.amount_minor, name)
 
 
 def _failed(command: PaymentCommand, code: str, retryable: bool) -> PaymentFailed:
@@ -131,7 +148,7 @@ class Sandbox:
             raise Outage(f"{topic}/{partition}: {refused.reason}")
         await consumer.commit({place: records[-1].offset + 1 for place, records in fetched.items()})
 
-    async def _answers(self, commands: Sequence[PaymentCommand]) -> list[PaymentSettled | PaymentFailed]:
+    async def _answers(self, commands: Sequence[PaymentCommand]) -> list[PaymentReply]:
         """In order, and remembered before anybody hears of them."""
         keys = {command.payment_key for command in commands}
         known = {key: Paid(*paid) for key, *paid in await self._pool.fetch(PAID, list(keys))}
@@ -140,8 +157,8 @@ class Sandbox:
         for command in commands:
             key = command.payment_key
             given = answer(known.get(key) or new.get(key), command)
-            if isinstance(given, PaymentSettled) and key not in known:
-                new[key] = Paid(given.currency, given.amount_minor, given.provider_reference)
+            if not isinstance(given, PaymentFailed) and key not in known:
+                new[key] = paid_by(given)
             answers.append(given)
         if new:
             await self._pool.execute(PAY, *zip(*((key, *paid) for key, paid in new.items()), strict=True))
@@ -160,7 +177,7 @@ def _command(record: ConsumerRecord) -> PaymentCommand | None:
         return None
 
 
-def _answered(record: ConsumerRecord, given: PaymentSettled | PaymentFailed) -> StoredEvent:
+def _answered(record: ConsumerRecord, given: PaymentReply) -> StoredEvent:
     """The answer to a command as it goes out: on the command's own partition; same command, same id."""
     command_id = codec.header(record.headers, "ce_id") or ""
     return StoredEvent(

@@ -33,6 +33,8 @@ def obey(order: Order, command: HoldMoney | UnholdMoney, now: datetime) -> list[
 def takes_the_payment_back(order: Order, event: PaymentReversed) -> bool:
     """The buyer's bank: his payment, not a movement of ours."""
     capture = order.capture
+    if not order.is_captured:
+        return False
     return event.payment_id == capture.payment_id or event.payment_key == f"{capture.order_id}/capture"
 
 

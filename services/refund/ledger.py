@@ -9,8 +9,8 @@ balance may be negative for a while.
 from datetime import datetime
 from typing import NamedTuple
 
-from schemas.refund.events import ChargedBack, PaidOut, RefundReversed, RefundSettled
-from services.refund.states import Captured, CommissionReturned, CommissionTaken
+from schemas.refund.events import ChargedBack, PaidOut, RefundCaptured, RefundReversed, RefundSettled
+from services.refund.states import CommissionReturned, CommissionTaken
 
 COMMISSION = "platform:commission"
 
@@ -37,7 +37,7 @@ class BookedEntry(NamedTuple):
 def entry(event: object) -> Entry | None:
     """None: moves no money."""
     match event:
-        case Captured():
+        case RefundCaptured():
             return Entry(event.currency, f"buyer:{event.buyer_id}", f"escrow:{event.order_id}", event.amount_minor)
         case RefundSettled():
             return Entry(event.currency, f"escrow:{event.order_id}", f"buyer:{event.buyer_id}", event.refund_minor)

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from schemas.order.events import Cancelled, LinesCancelled, LinesRefunded, LinesReleased, Placed, Settled
 from schemas.payments.shapes import Leg
-from schemas.refund.events import RefundRequested
+from schemas.refund.events import RefundCaptured, RefundRequested
 from services.refund.calling import first_call
-from services.refund.states import Captured, Commission, CommissionReturned, CommissionTaken, Movement
+from services.refund.states import CaptureAwaited, Commission, CommissionReturned, CommissionTaken, Movement
 from shared.kernel.decider import Output
 from shared.kernel.policies import Policies
 from shared.rules.calendar import after
@@ -16,8 +16,9 @@ Settlement = Cancelled | LinesCancelled | LinesRefunded | LinesReleased | Settle
 """What the order service wants moved."""
 
 
-def capture(placed: Placed) -> Captured:
-    return Captured(
+def capture(placed: Placed) -> RefundCaptured | CaptureAwaited:
+    """A fact, if the platform is trusted with it; else the payment service is to say so (R61)."""
+    return (RefundCaptured if placed.payment_by is None else CaptureAwaited)(
         order_id=placed.order_id,
         payment_id=placed.payment.payment_id,
         amount_minor=placed.payment.amount_minor,
@@ -59,7 +60,7 @@ def commission(event: Settlement) -> Commission | None:
     return Commission(settlement_id=event.settlement_id, taken_minor=event.commission_minor, returned_minor=returned)
 
 
-def book(captured: Captured, commissions: Iterable[Commission]) -> list[Output]:
+def book(captured: RefundCaptured, commissions: Iterable[Commission]) -> list[Output]:
     """Nobody is called: it is an entry of the ledger at once."""
     booked: list[Output] = []
     for one in commissions:
@@ -70,7 +71,7 @@ def book(captured: Captured, commissions: Iterable[Commission]) -> list[Output]:
 
 
 def request(
-    captured: Captured, new: Iterable[Movement], now: datetime, policies: Policies, *, on_hold: bool = False
+    captured: RefundCaptured, new: Iterable[Movement], now: datetime, policies: Policies, *, on_hold: bool = False
 ) -> list[Output]:
     """Each is called in the same breath, unless the money is on hold."""
     policy = policies.of(captured.policy)

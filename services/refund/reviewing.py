@@ -7,7 +7,7 @@ and the books follow him.
 from datetime import datetime
 from typing import Any
 
-from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
+from schemas.payments.events import PaymentCaptured, PaymentFailed, PaymentReversed, PaymentSettled
 from schemas.refund.commands import AcknowledgeReview
 from schemas.refund.events import RefundReversed, ReviewAcknowledged, ReviewNeeded
 from schemas.refund.shapes import ReviewReason
@@ -35,10 +35,16 @@ AS_BOOKED = Refusal(
 )
 
 
-def facts(event: PaymentSettled | PaymentFailed | PaymentReversed) -> dict[str, Any]:
+Unexpected = PaymentSettled | PaymentFailed | PaymentReversed | PaymentCaptured
+
+
+def facts(event: Unexpected) -> dict[str, Any]:
     """What the provider said, as a review tells it."""
     if isinstance(event, PaymentFailed):
         return {"provider_said": "failed", "payment_key": event.payment_key, "code": event.code}
+    if isinstance(event, PaymentCaptured):
+        money = {"provider_amount_minor": event.amount_minor, "provider_currency": event.currency}
+        return {"provider_said": "captured", "payment_id": event.payment_id} | money
     about: dict[str, Any] = {
         "payment_key": event.payment_key,
         "provider_amount_minor": event.amount_minor,
@@ -50,8 +56,10 @@ def facts(event: PaymentSettled | PaymentFailed | PaymentReversed) -> dict[str, 
     return about | {"provider_said": "settled"}
 
 
-def word(event: PaymentSettled | PaymentFailed | PaymentReversed) -> Word:
+def word(event: Unexpected) -> Word:
     match event:
+        case PaymentCaptured():
+            return Word("captured", event.payment_id, event.amount_minor, event.currency, "")
         case PaymentFailed():
             return Word("failed", event.payment_key, 0, "", event.code)
         case PaymentSettled():
@@ -63,7 +71,7 @@ def word(event: PaymentSettled | PaymentFailed | PaymentReversed) -> Word:
 
 def unasked(
     state: State | None,
-    event: PaymentSettled | PaymentFailed | PaymentReversed,
+    event: Unexpected,
     now: datetime,
     reason: ReviewReason = "unasked",
 ) -> list[Output]:

@@ -16,6 +16,7 @@ from schemas.refund.events import (
     MoneyHeld,
     MoneyUnheld,
     PendingEvent,
+    RefundCaptured,
     RefundEvent,
     RefundFailed,
     RefundOverdue,
@@ -35,7 +36,7 @@ class Movement(Shape):
     """One leg of a settlement: so much money to or from one party."""
 
     settlement_id: Id
-    leg: Leg
+    leg: Leg | Literal["capture"]
     amount_minor: PositiveMinor
     generation: Annotated[int, Field(ge=1)] = 1
     """Above 1: of money that had moved, and came back (R62)."""
@@ -51,6 +52,11 @@ class Movement(Shape):
         return self.key if self.generation == 1 else f"{self.key}~{self.generation}"
 
 
+def capture_key(order_id: str) -> str:
+    """Under which the payment service is asked about the buyer's payment (R61)."""
+    return leg_key(order_id, "capture")
+
+
 def leg_key(settlement_id: str, leg: str) -> str:
     return f"{settlement_id}/{leg}"
 
@@ -61,10 +67,10 @@ def generation_of(payment_key: str) -> int | None:
     return 1 if not mark else int(number) if number.isascii() and number.isdigit() and len(number) < 9 else None
 
 
-class Captured(PrivateEvent):
-    """The buyer's money is in escrow, as the order service told: the first entry of the order's ledger."""
+class CaptureAwaited(PrivateEvent):
+    """The order was placed, and the payment service is to say whether its payment is captured (R61)."""
 
-    type = "refund.captured.v1"
+    type = "refund.capture_awaited.v1"
     example = fields(
         payment_id="pay-7f3a", amount_minor=1_250, currency="EUR", buyer_id="bea", seller_id="sam", policy=POLICY
     )
@@ -106,6 +112,16 @@ class CommissionReturned(PrivateEvent):
     settlement_id: Id
     currency: Currency
     amount_minor: PositiveMinor
+
+
+class CaptureLapsed(PrivateEvent):
+    """The order was cancelled before its payment was captured: nobody is asked any more, and a capture that comes later
+    goes back in full under this settlement (R61)."""
+
+    type = "refund.capture_lapsed.v1"
+    example = fields(settlement_id="A-1001.s1")
+
+    settlement_id: Id
 
 
 class MovementsNoted(PrivateEvent):
@@ -245,13 +261,21 @@ class UnplacedOrder:
 class Order:
     """`legs` by their keys; `commissions`: the settlements whose commission is booked."""
 
-    capture: Captured
+    capture: RefundCaptured
+    """What is captured, or is to be."""
     legs: Mapping[str, AnyLeg]
     commissions: frozenset[str] = frozenset()
     heard: frozenset[Word] = frozenset()
     """What the provider said, but for his answers to calls that failed."""
     on_hold: bool = False
     """No money is sent (R63)."""
+    is_captured: bool = True
+    lapsed_as: str | None = None
+    """The settlement of an order that was cancelled before it was paid (R61)."""
+
+    @property
+    def capture_key(self) -> str:
+        return capture_key(self.capture.order_id)
 
 
 State = UnplacedOrder | Order
@@ -266,10 +290,16 @@ def evolve(state: State | None, event: Event) -> State | None:
             return replace(state, movements=state.movements + event.movements, commissions=noted)
         case None, MovementsNoted():
             return UnplacedOrder(event.movements, event.commissions)
-        case UnplacedOrder(), Captured():
-            return Order(event, state.legs, heard=state.heard)
-        case _, Captured():
-            return Order(event, {})
+        case Order(), RefundCaptured():
+            others = {key: leg for key, leg in state.legs.items() if key != state.capture_key}
+            return replace(state, capture=event, legs=others, is_captured=True)
+        case Order(), CaptureLapsed():
+            others = {key: leg for key, leg in state.legs.items() if key != state.capture_key}
+            return replace(state, legs=others, lapsed_as=event.settlement_id)
+        case _, RefundCaptured() | CaptureAwaited():
+            known, is_captured = state or UnplacedOrder(), isinstance(event, RefundCaptured)
+            facts = event if isinstance(event, RefundCaptured) else RefundCaptured(**event.model_dump())
+            return Order(facts, known.legs, heard=known.heard, is_captured=is_captured)
         case Order(), MoneyHeld() | MoneyUnheld():
             return replace(state, on_hold=isinstance(event, MoneyHeld))
         case Order(), CommissionTaken() | CommissionReturned():
@@ -368,7 +398,8 @@ def deadlines(state: State | None) -> Iterable[Deadline[RefundDeadline]]:
         return
     for key, leg in state.legs.items():
         if isinstance(leg, Pending):
-            yield Deadline("refund_due", key, leg.overdue_at)
+            if key != state.capture_key:  # what was promised to nobody: the order has a clock for it
+                yield Deadline("refund_due", key, leg.overdue_at)
             match leg.at:
                 case Called(answer_by=instant):
                     yield Deadline("refund_retry", key, instant)

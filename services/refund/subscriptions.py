@@ -3,7 +3,7 @@
 from typing import get_args
 
 from schemas.order.events import Cancelled, LinesCancelled, LinesRefunded, LinesReleased, Placed, Settled
-from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
+from schemas.payments.events import PaymentCaptured, PaymentFailed, PaymentReversed, PaymentSettled
 
 Foreign = (
     Placed
@@ -15,5 +15,6 @@ Foreign = (
     | PaymentSettled
     | PaymentFailed
     | PaymentReversed
+    | PaymentCaptured
 )
 SUBSCRIPTIONS: tuple[type[Foreign], ...] = get_args(Foreign)

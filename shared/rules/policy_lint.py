@@ -16,6 +16,7 @@ LONGEST_DAYS = 3_650
 
 SOMETHING = {
     "day": "the `days` of a command would be nothing",
+    "payment_window": "every order would be cancelled before it is paid",
     "processing": "every order would be cancelled as soon as it is placed",
     "protection": "the seller would be paid as soon as he ships",
     "protection_reminder": "nobody would be told before protection ends",

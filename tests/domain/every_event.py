@@ -4,6 +4,7 @@
 SEEN = """
                                   eyes
 order.placed.v1                   bsmo
+order.paid.v1                     bsmo
 order.cancelled.v1                bsmo
 order.lines_cancelled.v1          bsmo
 order.refunded.v1                 bsmo
@@ -67,6 +68,7 @@ mediation.mediator_retired.v1     o
 mediation.rejected.v1             bo
 mediation.repeated.v1             bo
 mediation.resumed.v1              o
+refund.captured.v1                bsmo
 refund.requested.v1               bsmo
 refund.submitted.v1               bsmo
 refund.failed.v1                  bsmo
@@ -95,11 +97,15 @@ timer.resumed.v1                  o
 payment.settled.v1                o
 payment.failed.v1                 o
 payment.reversed.v1               o
+payment.captured.v1               o
 """
 
 WHO_HEARS_WHAT = """
                                             buyer   seller  mediator
 order.placed                                yes     yes     -
+order.placed[unpaid]                        yes     yes     -
+order.paid                                  yes     yes     -
+order.cancelled[not_paid]                   yes     yes     -
 order.cancelled[buyer]                      yes     yes     -
 order.cancelled[not_shipped]                yes     yes     -
 order.cancelled[seller]                     yes     yes     -
@@ -209,6 +215,7 @@ mediation.overdue                           -       -       yes
 mediation.overdue[nobody]                   -       -       -
 mediation.mediator_registered               -       -       -
 mediation.mediator_retired                  -       -       -
+refund.captured                             -       -       -
 refund.requested                            -       -       -
 refund.submitted                            -       -       -
 refund.settled                              yes     -       -

@@ -204,6 +204,9 @@ CASE_OPENED = {
 
 SAMPLES: dict[str, Event] = {
     "order.placed": placed(),
+    "order.placed[unpaid]": placed(payment_by=in_days(1)),
+    "order.paid": of_order(order.OrderPaid, payment_id="pay-1", amount_minor=2_000, processing_ends_at=in_days(8)),
+    "order.cancelled[not_paid]": of_order(order.Cancelled, settlement_id="s1", refund_minor=0, cause="not_paid"),
     "order.cancelled[buyer]": of_order(order.Cancelled, settlement_id="s1", refund_minor=2_000, cause="buyer"),
     "order.cancelled[not_shipped]": of_order(
         order.Cancelled, settlement_id="s1", refund_minor=2_000, cause="not_shipped"

@@ -11,7 +11,7 @@ from schemas.dispute.events import DisputeClosed, DisputeRequested
 from schemas.dispute.shapes import ChosenLine, Outcome
 from schemas.order import commands, events
 from schemas.order.shapes import RefundedLine
-from schemas.refund.events import RefundSettled
+from schemas.refund.events import RefundCaptured, RefundSettled
 from schemas.wire import Actor, Message
 from services.order.domain import DECIDER
 from services.order.lines import Money, money_of
@@ -111,6 +111,21 @@ class OrderDesk(Desk):
             )
         )
 
+    def captured(self, captured_at: datetime | None = None) -> list[Message]:
+        """By the refund service's word."""
+        return self.hear(
+            RefundCaptured(
+                order_id=self.stream.id,
+                payment_id="pay-1",
+                amount_minor=1_500,
+                currency="EUR",
+                buyer_id="bea",
+                seller_id="sam",
+                policy=table.newest()[0],
+                captured_at=captured_at or self.now,
+            )
+        )
+
     def refunded(self, settlement_id: str = "order-1:1", refund_minor: int = 100) -> list[Message]:
         return self.hear(
             RefundSettled(
@@ -125,6 +140,21 @@ class OrderDesk(Desk):
 
 def nothing(desk: OrderDesk) -> None:
     pass
+
+
+def unpaid(desk: OrderDesk) -> None:
+    """Under a policy that wants the capture confirmed."""
+    reference, policy = table.newest()
+    confirmed_first = Policies({reference: policy.model_copy(update={"capture": "confirmed"})})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(table, "POLICIES", confirmed_first)
+        desk.place()
+
+
+def not_paid(desk: OrderDesk) -> None:
+    unpaid(desk)
+    desk.wait(days=1, milliseconds=1)
+    desk.ring()
 
 
 def awaiting(desk: OrderDesk) -> None:
@@ -187,6 +217,8 @@ STATES: dict[str, Callable[[OrderDesk], None]] = {
     state.__name__: state
     for state in (
         nothing,
+        unpaid,
+        not_paid,
         awaiting,
         cancelled,
         shipped,

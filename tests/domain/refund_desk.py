@@ -1,12 +1,12 @@
 """One order at the refund service, with one movement (a refund of 10.00) brought to wherever it can stand."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.common import OrderLine, Party, Payment
 from schemas.order import events as order
-from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
+from schemas.payments.events import PaymentCaptured, PaymentFailed, PaymentReversed, PaymentSettled
 from schemas.refund.commands import (
     AcknowledgeReview,
     HoldMoney,
@@ -31,7 +31,7 @@ class RefundDesk(Desk):
     def __init__(self) -> None:
         super().__init__(DECIDER)
 
-    def place(self, policy: str = "aliexpress") -> list[Message]:
+    def place(self, policy: str = "aliexpress", payment_by: datetime | None = None) -> list[Message]:
         return self.hear(
             order.Placed(
                 order_id=self.stream.id,
@@ -43,8 +43,19 @@ class RefundDesk(Desk):
                 payment=Payment(payment_id="pay-1", amount_minor=5_000),
                 policy=newest(policy)[0],
                 processing_ends_at=NOON + timedelta(days=7),
+                payment_by=payment_by,
             )
         )
+
+    def captured(self, amount_minor: int = 5_000, currency: str = "EUR", payment_id: str = "pay-1") -> list[Message]:
+        return self.hear(
+            PaymentCaptured(
+                order_id=self.stream.id, payment_id=payment_id, currency=currency, amount_minor=amount_minor
+            )
+        )
+
+    def not_paid(self) -> list[Message]:
+        return self.hear(order.Cancelled(order_id=self.stream.id, settlement_id="s1", refund_minor=0, cause="not_paid"))
 
     def cancel(self, refund_minor: int = 1_000, settlement_id: str = "s1") -> list[Message]:
         return self.hear(
@@ -101,7 +112,7 @@ class RefundDesk(Desk):
         failed = PaymentFailed(order_id=self.stream.id, payment_key=key, code=code, retryable=retryable)
         return self.provider_says(failed, self.call(key) if call is None else call)
 
-    def provider_says(self, event: PaymentSettled | PaymentFailed, call: str) -> list[Message]:
+    def provider_says(self, event: PaymentSettled | PaymentCaptured | PaymentFailed, call: str) -> list[Message]:
         """The provider, and which call he names."""
         return self._take(event, event.type, own=False, causation_id=call)
 
@@ -277,6 +288,15 @@ def asking_on_hold(desk: RefundDesk) -> None:
     desk.hold()
 
 
+def awaiting_capture(desk: RefundDesk) -> None:
+    desk.place(payment_by=NOON + timedelta(days=1))
+
+
+def lapsed(desk: RefundDesk) -> None:
+    awaiting_capture(desk)
+    desk.not_paid()
+
+
 STATES: dict[str, Callable[[RefundDesk], None]] = {
     state.__name__: state
     for state in (
@@ -304,6 +324,8 @@ STATES: dict[str, Callable[[RefundDesk], None]] = {
         on_hold,
         failed_on_hold,
         asking_on_hold,
+        awaiting_capture,
+        lapsed,
     )
 }
 

@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from schemas.common import OrderLine, Payment
 from schemas.order import commands, events
 from schemas.payments.commands import ChargeBack, PayBack, PayOut
+from schemas.refund.events import RefundCaptured
 from schemas.wire import MINOR_MAX, Event
 from services.order.lines import commission_minor
 from services.refund.ledger import COMMISSION, Entry, entry
-from services.refund.states import Captured, CommissionReturned, CommissionTaken
+from services.refund.states import CommissionReturned, CommissionTaken
 from tests.domain.order_desk import BEA, HAT, PLATFORM, SAM, SHIRTS, OrderDesk, only
 from tests.domain.refund_desk import RefundDesk
 from tests.domain.test_notification_letters import letters
@@ -170,7 +171,7 @@ def test_it_waits_for_the_order_like_every_movement() -> None:
 
     said = desk.place()
 
-    kinds = [type(message) for message in said if not isinstance(message, Captured)]
+    kinds = [type(message) for message in said if not isinstance(message, RefundCaptured)]
     assert kinds[-2:] == [CommissionTaken, CommissionReturned]
     assert booked(said)[1:] == [Entry("EUR", ESCROW, COMMISSION, 1_000), Entry("EUR", COMMISSION, ESCROW, 23)]
     assert desk.refolded() == desk.state

@@ -15,6 +15,7 @@ from schemas.wire import Actor, Event
 from services.order.lines import Money
 from services.order.states import deadlines
 from tests.domain.order_desk import (
+    BEA,
     BUYER,
     HAT,
     OPERATOR,
@@ -57,6 +58,8 @@ COMMANDS: dict[str, Any] = {
 WHAT_PEOPLE_DO = """
                 place           cancel       extend_processing    ship
 nothing         placed          not_found    not_found            not_found
+unpaid          already_exists  wrong_state  wrong_state          wrong_state
+not_paid        already_exists  wrong_state  wrong_state          wrong_state
 awaiting        already_exists  cancelled    processing_extended  shipped
 cancelled       already_exists  wrong_state  wrong_state          wrong_state
 shipped         already_exists  wrong_state  wrong_state          wrong_state
@@ -73,6 +76,8 @@ expired         already_exists  wrong_state  too_late             too_late
 AFTER_SHIPPING = """
                 correct_tracking    report_tracking   request_extension    extend_protection
 nothing         not_found           not_found         not_found            not_found
+unpaid          wrong_state         wrong_state       wrong_state          wrong_state
+not_paid        wrong_state         wrong_state       wrong_state          wrong_state
 awaiting        wrong_state         wrong_state       wrong_state          wrong_state
 cancelled       wrong_state         wrong_state       wrong_state          wrong_state
 shipped         tracking_corrected  tracking_reported extension_requested  protection_extended
@@ -105,6 +110,8 @@ expired         wrong_state        wrong_state       wrong_state
 CONFIRMING = """
                 confirm_receipt
 nothing         not_found
+unpaid          wrong_state
+not_paid        wrong_state
 awaiting        wrong_state
 cancelled       wrong_state
 shipped         receipt_confirmed+lines_released+completed
@@ -136,6 +143,8 @@ def test_what_people_do(state: str, command: str, expected: str) -> None:
 WHAT_TIME_DOES = """
                 7_days  8_days     54_days  56_days            61_days
 nothing         -       -          -        -                  -
+unpaid          cancelled  cancelled  cancelled  cancelled  cancelled
+not_paid        -       -          -        -                  -
 awaiting        -       cancelled  cancelled cancelled         cancelled
 cancelled       -       -          -        -                  -
 shipped         -       -          -        protection_ending  protection_ending+lines_released+completed
@@ -163,6 +172,8 @@ def test_what_time_does(state: str, days: str, expected: str) -> None:
 
 STATUSES = """
                 status
+unpaid          awaiting_payment
+not_paid        cancelled
 awaiting        awaiting_shipment
 cancelled       cancelled
 shipped         awaiting_confirmation
@@ -235,8 +246,14 @@ def test_the_escrow_holds_what_was_paid() -> None:
 
 
 @pytest.mark.rule("R1")
-def test_the_buyer_himself_may_place_it() -> None:
-    assert answer(OrderDesk().place(actor=BUYER)) == "placed"
+def test_only_the_platform_places_it() -> None:
+    """Money that somebody only says was captured would come from nothing."""
+    assert answer(OrderDesk().place(actor=BUYER)) == "not_allowed"
+
+
+@pytest.mark.rule("R1")
+def test_nobody_buys_from_himself() -> None:
+    assert answer(OrderDesk().place(seller=BEA)) == "invalid"
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ HEARD: dict[str, Any] = {
     "arbitration_cancelled": lambda desk: desk.close("arbitration_cancelled"),
     "decided": lambda desk: desk.close("decided", 100),
     "buyer_silent": lambda desk: desk.close("buyer_silent"),
+    "captured": lambda desk: desk.captured(),
     "refund_settled": lambda desk: desk.refunded(),
 }
 
@@ -52,6 +53,8 @@ HEARD: dict[str, Any] = {
 CLAIMS = """
                 claim_all         claim_shirts      claim_hat         claimed_again
 nothing         not_found         not_found         not_found         not_found
+unpaid          too_early         too_early         too_early         too_early
+not_paid        wrong_state       wrong_state       wrong_state       wrong_state
 awaiting        too_early         too_early         too_early         too_early
 cancelled       wrong_state       wrong_state       wrong_state       wrong_state
 shipped         lines_frozen      lines_frozen      lines_frozen      lines_frozen
@@ -68,6 +71,8 @@ expired         too_late          too_late          too_late          too_late
 ENDS = """
                 cancelled                cancelled_late            arbitration_cancelled     decided
 nothing         -                        -                         -                         -
+unpaid          -                        -                         -                         -
+not_paid        -                        -                         -                         -
 awaiting        -                        -                         -                         -
 cancelled       -                        -                         -                         -
 shipped         -                        -                         -                         -
@@ -81,9 +86,29 @@ reclaimed       lines_unfrozen+completed lines_released+completed  lines_release
 expired         -                        -                         -                         -
 """
 
+PAID = """
+                captured
+nothing         -
+unpaid          paid
+not_paid        -
+awaiting        -
+cancelled       -
+shipped         -
+all_disputed    -
+one_disputed    -
+one_refunding   -
+all_refunding   -
+all_settled     -
+confirmed       -
+reclaimed       -
+expired         -
+"""
+
 FOR_THE_SELLER_AND_REFUNDED = """
                 buyer_silent       refund_settled
 nothing         -                  -
+unpaid          -                  -
+not_paid        -                  -
 awaiting        -                  -
 cancelled       -                  -
 shipped         -                  -
@@ -98,7 +123,7 @@ expired         -                  -
 """
 
 
-@pytest.mark.parametrize(("state", "heard", "expected"), columns(CLAIMS, ENDS, FOR_THE_SELLER_AND_REFUNDED))
+@pytest.mark.parametrize(("state", "heard", "expected"), columns(CLAIMS, ENDS, PAID, FOR_THE_SELLER_AND_REFUNDED))
 @pytest.mark.rule("R8")
 @pytest.mark.rule("R14")
 def test_what_the_order_hears(state: str, heard: str, expected: str) -> None:

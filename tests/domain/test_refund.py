@@ -37,6 +37,10 @@ def legs_of(desk: RefundDesk) -> Any:
 HEARD: dict[str, Any] = {
     "cancelled": lambda desk: desk.cancel(),
     "placed": lambda desk: desk.place(),
+    "not_paid": lambda desk: desk.not_paid(),
+    "captured": lambda desk: desk.captured(),
+    "captured_less": lambda desk: desk.captured(4_999),
+    "captured_else": lambda desk: desk.captured(payment_id="pay-2"),
     "paid": lambda desk: desk.paid(),
     "paid_less": lambda desk: desk.paid(amount_minor=999, reference="bank-1"),
     "paid_yen": lambda desk: desk.paid(currency="JPY"),
@@ -58,31 +62,33 @@ HEARD: dict[str, Any] = {
 
 # What is said; `refund` is the movement itself on its way to the provider, `query` the question what became of it.
 WHAT_THE_ORDER_SAYS = """
-                  placed                      cancelled
-nothing           -                           -
-noted             requested+submitted+refund  -
-placed            -                           requested+submitted+refund
-submitted         -                           -
-asking            -                           -
-backing_off       -                           -
-retrying          -                           -
-last_attempt      -                           -
-last_question     -                           -
-final_failure     -                           -
-used_up           -                           -
-no_answer         -                           -
-mismatch          -                           -
-settled           -                           -
-by_hand           -                           -
-settled_again     -                           -
-came_back         -                           -
-paid_anew         -                           -
-came_back_unpaid  -                           -
-failed_after_all  -                           -
-unasked           -                           requested+submitted+refund
-on_hold           -                           -
-failed_on_hold    -                           -
-asking_on_hold    -                           -
+                  placed                               cancelled                   not_paid
+nothing           captured                             -                           -
+noted             captured+requested+submitted+refund  -                           -
+placed            -                                    requested+submitted+refund  requested+submitted+refund
+submitted         -                                    -                           -
+asking            -                                    -                           -
+backing_off       -                                    -                           -
+retrying          -                                    -                           -
+last_attempt      -                                    -                           -
+last_question     -                                    -                           -
+final_failure     -                                    -                           -
+used_up           -                                    -                           -
+no_answer         -                                    -                           -
+mismatch          -                                    -                           -
+settled           -                                    -                           -
+by_hand           -                                    -                           -
+settled_again     -                                    -                           -
+came_back         -                                    -                           -
+paid_anew         -                                    -                           -
+came_back_unpaid  -                                    -                           -
+failed_after_all  -                                    -                           -
+unasked           -                                    requested+submitted+refund  requested+submitted+refund
+on_hold           -                                    -                           -
+failed_on_hold    -                                    -                           -
+asking_on_hold    -                                    -                           -
+awaiting_capture  -                                    requested+submitted+refund  -
+lapsed            -                                    requested+submitted+refund  -
 """
 
 WHAT_THE_PROVIDER_SAYS = """
@@ -111,6 +117,38 @@ unasked           -              review_needed  review_needed  review_needed    
 on_hold           settled        review_needed  review_needed  -                     -                     -
 failed_on_hold    settled        review_needed  review_needed  -                     failed+review_needed  -
 asking_on_hold    settled        review_needed  review_needed  failed                failed+review_needed  failed
+awaiting_capture  review_needed  review_needed  review_needed  review_needed         review_needed         review_needed
+lapsed            review_needed  review_needed  review_needed  review_needed         review_needed         review_needed
+"""
+
+WHAT_COMES_IN = """
+                  captured                             captured_less  captured_else
+nothing           review_needed                        review_needed  review_needed
+noted             review_needed                        review_needed  review_needed
+placed            -                                    review_needed  review_needed
+submitted         -                                    review_needed  review_needed
+asking            -                                    review_needed  review_needed
+backing_off       -                                    review_needed  review_needed
+retrying          -                                    review_needed  review_needed
+last_attempt      -                                    review_needed  review_needed
+last_question     -                                    review_needed  review_needed
+final_failure     -                                    review_needed  review_needed
+used_up           -                                    review_needed  review_needed
+no_answer         -                                    review_needed  review_needed
+mismatch          -                                    review_needed  review_needed
+settled           -                                    review_needed  review_needed
+by_hand           -                                    review_needed  review_needed
+settled_again     -                                    review_needed  review_needed
+came_back         -                                    review_needed  review_needed
+paid_anew         -                                    review_needed  review_needed
+came_back_unpaid  -                                    review_needed  review_needed
+failed_after_all  -                                    review_needed  review_needed
+unasked           -                                    review_needed  review_needed
+on_hold           -                                    review_needed  review_needed
+failed_on_hold    -                                    review_needed  review_needed
+asking_on_hold    -                                    review_needed  review_needed
+awaiting_capture  captured                             review_needed  review_needed
+lapsed            captured+requested+submitted+refund  review_needed  review_needed
 """
 
 WHAT_COMES_BACK = """
@@ -139,6 +177,8 @@ unasked           review_needed           review_needed           review_needed
 on_hold           review_needed           review_needed           review_needed
 failed_on_hold    review_needed           review_needed           review_needed
 asking_on_hold    review_needed           review_needed           review_needed
+awaiting_capture  review_needed           review_needed           review_needed
+lapsed            review_needed           review_needed           review_needed
 """
 
 WHAT_HOLDS_IT = """
@@ -167,6 +207,8 @@ unasked           held+review_needed  held         wrong_state
 on_hold           review_needed       wrong_state  unheld+submitted+refund
 failed_on_hold    review_needed       wrong_state  unheld
 asking_on_hold    review_needed       wrong_state  unheld
+awaiting_capture  held+review_needed  held         wrong_state
+lapsed            held+review_needed  held         wrong_state
 """
 
 WHAT_TIME_AND_THE_OPERATOR_DO = """
@@ -195,12 +237,21 @@ unasked           -                 not_found                  not_found        
 on_hold           -                 wrong_state                settled           settled           wrong_state
 failed_on_hold    -                 wrong_state                settled           settled           wrong_state
 asking_on_hold    submitted+query   wrong_state                wrong_state       settled           wrong_state
+awaiting_capture  submitted+query   not_found                  not_found         not_found         not_found
+lapsed            -                 not_found                  not_found         not_found         not_found
 """
 
 
 @pytest.mark.parametrize(
     "table",
-    [WHAT_THE_ORDER_SAYS, WHAT_THE_PROVIDER_SAYS, WHAT_COMES_BACK, WHAT_HOLDS_IT, WHAT_TIME_AND_THE_OPERATOR_DO],
+    [
+        WHAT_THE_ORDER_SAYS,
+        WHAT_THE_PROVIDER_SAYS,
+        WHAT_COMES_IN,
+        WHAT_COMES_BACK,
+        WHAT_HOLDS_IT,
+        WHAT_TIME_AND_THE_OPERATOR_DO,
+    ],
 )
 def test_the_tables_leave_out_no_state(table: str) -> None:
     assert [row.split()[0] for row in table.strip().splitlines()[1:]] == list(STATES)
@@ -211,6 +262,7 @@ def test_the_tables_leave_out_no_state(table: str) -> None:
     [
         *cells(WHAT_THE_ORDER_SAYS),
         *cells(WHAT_THE_PROVIDER_SAYS),
+        *cells(WHAT_COMES_IN),
         *cells(WHAT_COMES_BACK),
         *cells(WHAT_HOLDS_IT),
         *cells(WHAT_TIME_AND_THE_OPERATOR_DO),
@@ -219,6 +271,7 @@ def test_the_tables_leave_out_no_state(table: str) -> None:
 @pytest.mark.rule("N7")
 @pytest.mark.rule("R62")
 @pytest.mark.rule("R63")
+@pytest.mark.rule("R61")
 def test_every_state_against_everything_heard(state: str, heard: str, expected: str) -> None:
     desk = in_state(state)
 

@@ -1,5 +1,7 @@
 """The money of an order is held, its quarrel is not (R63)."""
 
+from typing import Any
+
 import pytest
 
 from schemas.payments.commands import PayBack, PaymentCommand
@@ -10,7 +12,7 @@ from tests.domain.table import outcome
 from tests.domain.test_refund import events
 
 pytestmark = pytest.mark.rule("R63")
-CAPTURE = {"settlement_id": "order-1", "leg": "capture"}
+CAPTURE: dict[str, Any] = {"settlement_id": "order-1", "leg": "capture"}
 
 
 def charged_back(desk: RefundDesk, reference: str = "bank-9") -> list[Message]:

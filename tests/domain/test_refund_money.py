@@ -10,20 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.payments.commands import ChargeBack, PayBack, PayOut, QueryPayment
-from schemas.payments.events import PaymentFailed, PaymentSettled
+from schemas.payments.events import PaymentSettled
 from schemas.refund.events import (
     ChargedBack,
     DoneEvent,
     PaidOut,
     PendingEvent,
+    RefundCaptured,
     RefundRequested,
     RefundReversed,
     RefundSettled,
 )
 from schemas.wire import Message
-from services.refund.gateway import Paid, PaymentCommand, answer
+from services.refund.gateway import Paid, PaymentCommand, PaymentReply, answer
 from services.refund.ledger import Entry, entry
-from services.refund.states import Captured, Done, InReview, Order, Pending, deadlines
+from services.refund.states import Done, InReview, Order, Pending, deadlines
 from tests.domain.refund_desk import SILENCE, RefundDesk
 from tests.domain.table import cells, outcome
 
@@ -118,7 +119,7 @@ def test_an_honest_provider_behind_a_bad_line_moves_every_leg_exactly_once(data:
     lost = st.sampled_from([False, False, False, True])
     desk.place()
     on_the_way = payment_commands(desk.settle(700, 300, 200))
-    late: list[tuple[PaymentSettled | PaymentFailed, str]] = []
+    late: list[tuple[PaymentReply, str]] = []
     while pending(desk):
         for command in on_the_way:
             if data.draw(lost):
@@ -222,7 +223,7 @@ def assert_balanced(history: list[Message]) -> None:
     where = where_the_money_is(history)
     done = [message for message in history if isinstance(message, DoneEvent)]
     assert where["captured"] == where["escrow"] + where["refunded"] + where["paid_out"]
-    assert where["captured"] == sum(message.amount_minor for message in history if isinstance(message, Captured))
+    assert where["captured"] == sum(message.amount_minor for message in history if isinstance(message, RefundCaptured))
     back = Counter[str]()
     for message in history:
         if isinstance(message, RefundReversed):
@@ -237,7 +238,7 @@ def assert_balanced(history: list[Message]) -> None:
 
 def where_the_money_is(history: list[Message]) -> dict[str, int]:
     balance: Counter[str] = Counter()
-    captured = sum(message.amount_minor for message in history if isinstance(message, Captured))
+    captured = sum(message.amount_minor for message in history if isinstance(message, RefundCaptured))
     for made in booked(history):
         balance[made.from_account.split(":")[0]] -= made.amount_minor
         balance[made.to_account.split(":")[0]] += made.amount_minor

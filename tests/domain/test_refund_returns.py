@@ -102,6 +102,13 @@ def test_who_pays_by_hand_and_does_not_know_says_so() -> None:
     assert not known.although_unknown
 
 
+def test_who_is_asked_anew_and_says_the_same_is_looked_at_again() -> None:
+    desk = in_state("mismatch")
+    assert outcome(desk.paid(amount_minor=999)) == "-"
+    desk.retry()
+    assert outcome(desk.paid(amount_minor=999)) == "review_needed"
+
+
 def test_every_settlement_of_another_name_is_announced_and_none_twice() -> None:
     desk = in_state("settled")
     for reference in ("bank-2", "bank-3"):

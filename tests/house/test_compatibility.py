@@ -54,7 +54,7 @@ BREAKS: list[tuple[str, Change, str]] = [
     (COMMAND, lambda it: it["properties"].pop("policy"), "policy is gone"),
     (COMMAND, demand, "colour must be given now"),
     (COMMAND, lambda it: line(it)["required"].append("colour"), "lines[].colour must be given now"),
-    (COMMAND, lambda it: it["x-by"].remove("buyer"), "the buyer may not give it any more"),
+    (COMMAND, lambda it: it["x-by"].remove("platform"), "the platform may not give it any more"),
     (COMMAND, lambda it: it.update({"x-topic": "dispute.commands"}), "its x-topic was order.commands"),
     (COMMAND, lambda it: it.update({"x-key": "mediators"}), "its x-key was order_id"),
     (COMMAND, lambda it: it["$defs"]["Actor"]["properties"]["role"]["enum"].pop(), "actor.role does not take platform"),

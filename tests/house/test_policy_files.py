@@ -71,13 +71,13 @@ def test_a_file_that_changed_went_or_is_new_is_found() -> None:
 
 def test_a_key_that_published_files_do_not_have_is_found() -> None:
     class Demanding(Policy):
-        payment_window: Duration = Field(description="to pay in")
+        grace_window: Duration = Field(description="to pay in")
 
     class Lenient(Policy):
-        capture: str = "trusted"
+        colour: str = "blue"
 
     (sentence,) = undefaulted(Demanding, FILES.values())
-    assert sentence.startswith("payment_window came after")
+    assert sentence.startswith("grace_window came after")
     assert not undefaulted(Lenient, FILES.values())
 
 

@@ -8,11 +8,11 @@ import asyncpg
 import pytest
 
 from schemas.common import PolicyRef
-from schemas.refund.events import ChargedBack, PaidOut, RefundFailed, RefundSettled
+from schemas.refund.events import ChargedBack, PaidOut, RefundCaptured, RefundFailed, RefundSettled
 from schemas.wire import Event
 from services import refund
 from services.refund.projection import Ledger
-from services.refund.states import Captured, CommissionReturned, CommissionTaken
+from services.refund.states import CommissionReturned, CommissionTaken
 from services.refund.store import PostgresLedgerTable
 from shared.runtime.postgres.database import connect
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
@@ -34,8 +34,8 @@ async def database(database_url: str) -> AsyncIterator[Any]:
     await connection.close()
 
 
-def captured(amount_minor: int) -> Captured:
-    return Captured(
+def captured(amount_minor: int) -> RefundCaptured:
+    return RefundCaptured(
         order_id="order-1",
         payment_id="payment-1",
         amount_minor=amount_minor,

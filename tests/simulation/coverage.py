@@ -36,6 +36,7 @@ STATES: dict[Service, Sequence[str]] = {
 of order could bring about, such as a movement of an order that was not placed."""
 DEADLINES: dict[Service, Sequence[tuple[str, str]]] = {
     "order": (
+        ("awaiting_payment", "payment_window"),
         ("awaiting_shipment", "processing_ends"),
         *((status, name) for status in ("awaiting_confirmation", "disputed", "payment_processing")
           for name in ("protection_reminder", "protection_ends")),
@@ -66,6 +67,9 @@ COMES_IN: dict[tuple[Service, str], Sequence[str]] = {
     ("mediation", "dispute.appealed.v1"): ("decided",),
     # A dispute that is closed had lines in dispute; a refund that is settled was being executed, or ran beside (R5).
     ("order", "dispute.closed.v1"): ("disputed",),
+    # A capture is told at once where it was believed, and of an order that must be paid while it waits, or too late.
+    ("order", "refund.captured.v1"): ("awaiting_payment", "awaiting_shipment", "cancelled"),
+    ("refund", "payment.captured.v1"): ("placed",),
     ("order", "refund.settled.v1"): ("disputed", "payment_processing", "cancelled"),
     # What an order has to pay is new when it is heard, and heard after the order; the provider answers who asked.
     ("refund", "order.placed.v1"): (NONE,),

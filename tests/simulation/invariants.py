@@ -71,7 +71,10 @@ def the_provider_moved_what_is_booked(played: "Played") -> Iterator[str]:
     for order_id, key, minor in _moved(played):
         leg = leg_of(key)
         moved[order_id, "buyer" if leg == "refund" else "seller"] += -minor if leg == "chargeback" else minor
+    captured = {one.order_id for one in played.world.ledger.values() if one.event_type == "refund.captured.v1"}
     for order_id, minor in played.captured.items():
+        if order_id not in captured and played.orders[order_id].status == "cancelled":
+            minor = 0  # it was never paid
         by_ledger = booked[order_id, "buyer"] + minor, booked[order_id, "seller"]
         really = moved[order_id, "buyer"], moved[order_id, "seller"]
         commission = booked[order_id, "platform"]

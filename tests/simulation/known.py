@@ -85,6 +85,8 @@ class Order:
                     self._hears_of(
                         self.disputes.setdefault(data["dispute_id"], Dispute(data["dispute_id"])), type_, data
                     )
+            case "refund" if type_ == "refund.captured.v1" or data.get("leg") == "capture":
+                pass
             case "refund" if type_ in ("refund.held.v1", "refund.unheld.v1"):
                 self.on_hold = type_ == "refund.held.v1"
             case "refund":

@@ -65,6 +65,18 @@ SCRIPTS = (
 )  # fmt: skip
 """How the payment provider treats the calls of a movement (deploy/payments/script.py)."""
 
+CAPTURES = ("",) * 8 + (
+    "slow",
+    "twice",
+    "late.answer",
+    "silent.answer",
+    "lost-2.answer",
+    "fail-2.answer",
+    "refuse",
+    "misquote",
+)
+"""How it answers whether the buyer's payment is captured, where it is asked."""
+
 
 def rules() -> Policies:
     """Every preset, and one that differs wherever they agree."""
@@ -74,6 +86,7 @@ def rules() -> Policies:
         update={
             "name": "contrary",
             "replacement": True,
+            "capture": "confirmed",
             "max_reopens": 1,
             "appeals": 0,
             "post_expiry_window": usual.post_receipt_window,
@@ -139,6 +152,7 @@ class Deal:
     seller: Manner
     refund_script: str
     payout_script: str
+    capture_script: str
 
     @property
     def commission_bps(self) -> int:
@@ -222,6 +236,7 @@ def _deal(chance: Random, policy: str) -> Deal:
         seller=chance.choice(manners),
         refund_script=_script(chance, policy),
         payout_script=_script(chance, policy),
+        capture_script=chance.choice(CAPTURES),
     )
 
 

@@ -216,7 +216,10 @@ class Stage:
         if any(group.parked() for group in self.world.groups.values()):
             return False
         paid = all(
-            order.status in ("completed", "cancelled") and self._escrow(order.id) == 0 and not order.moving
+            order.status in ("completed", "cancelled")
+            and self._escrow(order.id) == 0
+            and not order.moving
+            and not order.in_review
             for order in self.talk.orders.values()
         )
         return paid and self.payments.idle() and not self.world.groups["notification"].letters
@@ -257,7 +260,9 @@ def _sale(order_id: str, deal: Deal) -> dict[str, Any]:
             for number, (pieces, minor) in enumerate(deal.lines, 1)
         ],
         "payment": {
-            "payment_id": scripted("payment", deal.refund_script),
+            "payment_id": scripted(
+                f"payment-{order_id}::{deal.capture_script}" if deal.capture_script else "payment", deal.refund_script
+            ),
             "amount_minor": sum(minor for _, minor in deal.lines),
         },
         "policy": deal.policy,

@@ -41,8 +41,8 @@ def _who_does_not_know_asks(history: OrderHistory) -> Iterator[Violation]:
     before: dict[str, Observation] = {}
     calls: dict[str, Observation] = {}
     for one in history.said_by("refund"):
-        if one.type not in TOLD:
-            continue
+        if one.type not in TOLD or one.data["leg"] == "capture":
+            continue  # to ask whether money came in moves none
         key, by_hand = key_of(one), one.data.get("actor") is not None
         last = before.get(key)
         before[key] = one

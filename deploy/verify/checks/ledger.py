@@ -3,12 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from deploy.verify.checks.movements import DONE, REVERSED, totals_by_leg
+from deploy.verify.checks.movements import CAPTURED, DONE, REVERSED, totals_by_leg
 from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
 from deploy.verify.report import Violation
 
-CAPTURED = "refund.captured.v1"
 COMMISSION = "platform:commission"
 TAKEN, RETURNED = "refund.commission_taken.v1", "refund.commission_returned.v1"
 UNPUBLISHED = (CAPTURED, TAKEN, RETURNED)
@@ -49,10 +48,12 @@ def _pair(one: Observation, minor: int) -> Postings:
 
 
 def _is_captured(history: OrderHistory) -> Iterator[Violation]:
-    """What the buyer paid is booked once, by an entry that no published event tells of."""
+    """What the buyer paid is booked once, and is what the order was placed with."""
     placed = next((one for one in history.said_by("order") if one.type == "order.placed.v1"), None)
     captures = [entry for entry in history.entries.values() if entry.type == CAPTURED]
     minor = history.balance.captured
+    if placed is not None and placed.data.get("status") == "awaiting_payment":
+        minor = placed.data["payment"]["amount_minor"]
     for entry in captures:
         if placed is None:
             sentence = f"{entry} books {_shown(history, entry)}, but the order was never placed"
@@ -64,7 +65,7 @@ def _is_captured(history: OrderHistory) -> Iterator[Violation]:
     captured = f"{history.money(minor)} captured"
     if len(captures) > 1:
         yield history.violated("M1", f"{captured}, and booked {len(captures)} times", captures[-1])
-    elif placed is not None and not captures:
+    elif placed is not None and not captures and history.balance.captured:
         yield history.missing("M1", placed, f"{captured}, and never booked", "refund")
 
 

@@ -7,7 +7,7 @@ amount, and once: order.events -> refund.events, and beside it payments.events.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from deploy.verify.checks.movements import DONE, REVERSED, REVIEW, key_of, totals_by_leg
+from deploy.verify.checks.movements import CAPTURED, DONE, REVERSED, REVIEW, key_of, totals_by_leg
 from deploy.verify.checks.order_balance import OrderBalance
 from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
@@ -30,6 +30,7 @@ def check(history: OrderHistory) -> Iterator[Violation]:
     yield from _requested(history)
     yield from _done(history)
     yield from _provided(history)
+    yield from _confirmed(history)
 
 
 def _adds_up(history: OrderHistory) -> Iterator[Violation]:
@@ -129,6 +130,8 @@ def _provided(history: OrderHistory) -> Iterator[Violation]:
     references: defaultdict[str, dict[str, Observation]] = defaultdict(dict)
     said: defaultdict[str, set[tuple[int, str, str]]] = defaultdict(set)
     for one in history.of("payments.events"):
+        if one.type == "payment.captured.v1" or (one.data.get("payment_key") or "") == f"{history.order_id}/capture":
+            continue  # what came in: the ledger is held against it by what was placed
         if "provider_reference" not in one.data:
             if (key := one.data.get("payment_key")) and key not in requested:
                 yield _unasked(history, one, f"the provider says no to {key}, which nobody requested")
@@ -169,6 +172,24 @@ def _unasked(history: OrderHistory, answer: Observation, sentence: str) -> Viola
     told = any(letter.id == answer.place for letter in history.of("refund.dead-letters"))
     told |= any(one.type == REVIEW and one.data.get("payment_key") == key for one in history.said_by("refund"))
     return found._replace(excuse="with an operator") if told else found
+
+
+def _confirmed(history: OrderHistory) -> Iterator[Violation]:
+    """What must be confirmed is booked because the payment service said so: of this payment, over this amount (R61)."""
+    placed = next((one for one in history.said_by("order") if one.type == "order.placed.v1"), None)
+    if placed is None or placed.data.get("status") != "awaiting_payment":
+        return
+    payment = placed.data["payment"]
+    wanted = payment["payment_id"], payment["amount_minor"], placed.data["currency"]
+    told = [
+        (one.data["payment_id"], one.data["amount_minor"], one.data["currency"])
+        for one in history.of("payments.events")
+        if one.type == "payment.captured.v1"
+    ]
+    for one in history.said_by("refund"):
+        if one.type == CAPTURED and wanted not in told:
+            sentence = f"{history.money(wanted[1])} captured as {wanted[0]}, but the provider says nothing of it"
+            yield history.missing("M4", one, sentence)
 
 
 def check_payment(payment_id: str, placed: Iterable[Observation]) -> Iterator[Violation]:

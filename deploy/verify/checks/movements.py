@@ -4,7 +4,7 @@ Each is known by its payment key, `<settlement_id>/<leg>`; what came back is mov
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ DONE = {
     "refund.paid_out.v1": "amount_minor",
     "refund.charged_back.v1": "amount_minor",
 }
+CAPTURED = "refund.captured.v1"
 REVIEW, REVERSED = "refund.review_needed.v1", "refund.reversed.v1"
 
 
@@ -48,16 +49,21 @@ class Movements(NamedTuple):
 
     @staticmethod
     def of(order: Sequence[Observation], refund: Sequence[Observation]) -> "Movements":
-        asked = [(one, leg, field) for one in order for leg, field in LEGS.get(one.type, {}).items()]
+        asked = [
+            (f"{one.data['settlement_id']}/{leg}", one, _wanted(one, field))
+            for one in order
+            for leg, field in LEGS.get(one.type, {}).items()
+        ]
+        asked += _late(order, refund)
         legs: defaultdict[str, _Leg] = defaultdict(_Leg)
         for one in refund:
-            if "settlement_id" in one.data and one.data.get("leg") is not None:
+            if "settlement_id" in one.data and one.data.get("leg") not in (None, "capture"):
                 legs[key_of(one)].follow(key_of(one), one)
         returned: Counter[str] = Counter()
         for key, leg in legs.items():
             returned[leg_of(key)] += leg.returned
         return Movements(
-            _by_key((f"{one.data['settlement_id']}/{leg}", one, _wanted(one, field)) for one, leg, field in asked),
+            _by_key(asked),
             _by_key(step for leg in legs.values() for step in leg.requested),
             _by_key(step for leg in legs.values() for step in leg.done),
             returned,
@@ -67,6 +73,15 @@ class Movements(NamedTuple):
 def _wanted(one: Observation, field: str) -> int:
     minor: int = one.data[field]
     return minor - one.data.get("commission_minor", 0) if one.type == RELEASED else minor
+
+
+def _late(order: Sequence[Observation], refund: Sequence[Observation]) -> Iterator[tuple[str, Observation, int]]:
+    """What was captured for an order that was cancelled unpaid goes back, and no other word asks for it (R61)."""
+    for one in refund:
+        if one.type == CAPTURED:
+            for cancelled in order:
+                if cancelled.type == "order.cancelled.v1" and cancelled.data["cause"] == "not_paid":
+                    yield f"{cancelled.data['settlement_id']}/refund", cancelled, one.data["amount_minor"]
 
 
 @dataclass

@@ -55,7 +55,12 @@ class OrderBalance:
                     yield "placed twice"
                 self.lines = {line["line_id"]: line["amount_minor"] for line in data["lines"]}
                 self.currency, self.commission_bps = data["currency"], data.get("commission_bps", 0)
-                self.captured, self.held = data["payment"]["amount_minor"], sum(self.lines.values())
+                if data.get("status") != "awaiting_payment":
+                    self.captured, self.held = data["payment"]["amount_minor"], sum(self.lines.values())
+            case "order.paid.v1":
+                if self.captured:
+                    yield "paid twice"
+                self.captured, self.held = data["amount_minor"], sum(self.lines.values())
             case "order.cancelled.v1":
                 self.final.update(self.lines)
                 self.held -= data["refund_minor"]

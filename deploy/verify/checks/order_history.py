@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from deploy.verify.checks.movements import Movements
+from deploy.verify.checks.movements import CAPTURED, Movements
 from deploy.verify.checks.order_balance import OrderBalance
 from deploy.verify.observation import ALARMS, COMMAND_TOPICS, DEAD_LETTER, LATER, LEDGER, UNANSWERED, Observation
 from deploy.verify.report import Violation, money
@@ -88,7 +88,19 @@ class OrderHistory:
         balance = OrderBalance()
         for one in self.said_by("order"):
             balance.follow(one.type, one.data)
+        if (late := self.captured_late) is not None:
+            balance.captured += late.data["amount_minor"]
+            balance.refunded += late.data["amount_minor"]
         return balance
+
+    @cached_property
+    def captured_late(self) -> Observation | None:
+        """A payment that came when the order was cancelled for want of it: it goes back in full (R61)."""
+        unpaid = any(
+            one.type == "order.cancelled.v1" and one.data["cause"] == "not_paid" for one in self.said_by("order")
+        )
+        captures = [one for one in self.said_by("refund") if one.type == CAPTURED]
+        return captures[0] if unpaid and captures else None
 
     @cached_property
     def movements(self) -> Movements:
