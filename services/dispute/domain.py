@@ -26,7 +26,7 @@ from schemas.dispute.commands import (
     ShipReturn,
     WaiveAppeal,
 )
-from schemas.dispute.events import DisputeRejected, DisputeRepeated, DisputeResumed, MessageSent
+from schemas.dispute.events import DisputeRejected, DisputeRepeated, DisputeResumed
 from schemas.dispute.shapes import REASONS_NOT_RECEIVED, FiledEvidence, Side
 from schemas.mediation.events import (
     MediationCancelled,
@@ -35,7 +35,7 @@ from schemas.mediation.events import (
     MediationOfferAccepted,
     QuestionAnswered,
 )
-from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended
+from schemas.order.events import FreezeRefused, LinesFrozen, Placed, ProtectionExtended
 from schemas.policy import Policy
 from schemas.wire import Role
 from services.dispute import cancelling, evidence, negotiating, opening, returning, rulings
@@ -53,6 +53,7 @@ from services.dispute.case import (
     InMediation,
     Open,
     Opened,
+    PartiesNoted,
     Refused,
     ReplacementUnderway,
     RequestedDispute,
@@ -107,7 +108,7 @@ OWN_CLOCKS: Mapping[type[Act], DisputeDeadline] = {
 
 
 def decide(disputes: Disputes | None, command: Commands, now: datetime, policies: Policies) -> Sequence[Output]:
-    known = disputes or {}
+    known = disputes if disputes is not None else Disputes()
     if isinstance(command, OpenDispute):
         return opening.request(known, command, now)
     dispute = known.get(command.dispute_id)
@@ -117,7 +118,7 @@ def decide(disputes: Disputes | None, command: Commands, now: datetime, policies
     refusal = (
         _senseless(dispute, command)
         or reject_evidence(_owners(dispute), by, _shown(command))
-        or who_may(command, _people(dispute))
+        or who_may(command, _people(known, dispute))
         or _wrong_terms(dispute, command, policies)
         or _too_late(dispute, command, by, now)
     )
@@ -139,7 +140,7 @@ def _obey(known: Disputes, dispute: Opened, command: Act, by: Side, now: datetim
                 return evidence.add(dispute, command, by, policy)
         case SendMessage():
             if not isinstance(dispute, InMediation | DecidedDispute | ClosedDispute):
-                return [MessageSent(dispute_id=command.dispute_id, by=by, text=command.text)]
+                return evidence.message(dispute.case, by, command.text, now, policy)
         case MakeOffer():
             if isinstance(dispute, Open):
                 return negotiating.offer(dispute, by, command.terms, command.message, now, policy)
@@ -224,8 +225,11 @@ def _senseless(dispute: Dispute, command: Act) -> Refusal | None:
     return NEVER_CAME
 
 
-def _people(dispute: Dispute) -> Mapping[Role, Collection[str]]:
-    """The order's parties; the seller is known once the dispute is open."""
+def _people(known: Disputes, dispute: Dispute) -> Mapping[Role, Collection[str]]:
+    """The order's parties; where the order service has not said who they are, the seller is known once the dispute is
+    open."""
+    if known.buyer_id is not None and known.seller_id is not None:
+        return {"buyer": {known.buyer_id}, "seller": {known.seller_id}}
     if isinstance(dispute, RequestedDispute | Refused):
         return {"buyer": {dispute.buyer_id}}
     return {"buyer": {dispute.case.buyer.id}, "seller": {dispute.case.seller.id}}
@@ -262,16 +266,18 @@ def _too_late(dispute: Dispute, command: Act, by: Side, now: datetime) -> Refusa
 
 def react(disputes: Disputes | None, event: Foreign, now: datetime, policies: Policies) -> Sequence[Output]:
     """What we did not ask for, or no longer wait for, changes nothing."""
-    known = disputes or {}
+    known = disputes if disputes is not None else Disputes()
     match event:
+        case Placed():
+            return [] if known.buyer_id else [PartiesNoted(buyer_id=event.buyer.id, seller_id=event.seller.id)]
         case ProtectionExtended():
             return _extended(known, event)
         case LinesFrozen():
             if isinstance(dispute := known.get(event.dispute_id), RequestedDispute):
                 return opening.opened(dispute, event, now, policies.of(event.policy))
         case FreezeRefused():
-            if isinstance(known.get(event.dispute_id), RequestedDispute):
-                return opening.refused(event)
+            if isinstance(dispute := known.get(event.dispute_id), RequestedDispute):
+                return opening.refused(dispute, event)
         case MediationDecided() | MediationDefaulted() | MediationOfferAccepted() | MediationCancelled():
             if isinstance(dispute := known.get(event.dispute_id), InMediation):
                 return rulings.follow(known, dispute, event, now, policies.of(dispute.case.policy))
@@ -295,7 +301,8 @@ def expire(
     disputes: Disputes | None, deadline: Deadline[DisputeDeadline], now: datetime, policies: Policies
 ) -> Sequence[Output]:
     """What happens because nothing else did (docs/RULES.md, timer service)."""
-    dispute = (disputes or {})[deadline.subject]
+    assert disputes is not None
+    dispute = disputes[deadline.subject]
     assert not isinstance(dispute, RequestedDispute | Refused)  # they hold no deadline
     policy = policies.of(dispute.case.policy)
     match deadline.name:

@@ -93,6 +93,8 @@ def _negotiated(dispute: Open, event: events.DisputeEvent) -> Dispute:
 def _proceeded(dispute: Opened, event: events.DisputeEvent) -> Dispute:
     case = dispute.case
     match event:
+        case events.MessageSent(day_began_at=datetime() as began, number_of_day=int(number)):
+            return replace(dispute, case=replace(case, written={**case.written, event.by: (began, number)}))
         case events.EvidenceAdded():
             return file(dispute, event.by, event.evidence)
         case events.OfferAccepted():

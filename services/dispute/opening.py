@@ -47,7 +47,9 @@ def request(known: Disputes, command: OpenDispute, time: datetime) -> list[Outpu
 
 
 def _known_buyer(known: Disputes) -> Mapping[Role, Collection[str]]:
-    """Whoever asks may be the buyer, until a first dispute of the order was opened."""
+    """Whoever asks may be the buyer, until it is known whose order it is, or a first dispute of it was opened."""
+    if known.buyer_id is not None:
+        return {"buyer": {known.buyer_id}}
     opened = {
         dispute.case.buyer.id for dispute in known.values() if not isinstance(dispute, RequestedDispute | Refused)
     }
@@ -71,9 +73,19 @@ def opened(claim: RequestedDispute, event: LinesFrozen, time: datetime, policy: 
             seller=event.seller,
             currency=event.currency,
             policy=event.policy,
+            command_id=claim.command_id,
         )
     ]
 
 
-def refused(event: FreezeRefused) -> list[Output]:
-    return [OpenRefused(dispute_id=event.dispute_id, code=event.code, message=event.message, details=event.details)]
+def refused(claim: RequestedDispute, event: FreezeRefused) -> list[Output]:
+    return [
+        OpenRefused(
+            dispute_id=event.dispute_id,
+            code=event.code,
+            message=event.message,
+            details=event.details,
+            command_id=claim.command_id,
+            visible_to=event.visible_to,
+        )
+    ]
