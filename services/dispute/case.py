@@ -92,6 +92,10 @@ class Case:
     """Mediation has decided once: from then on cancelling gives everything to the seller (R33)."""
     appealed: bool = False
     return_contested: bool = False
+    newest: Mapping[Side, int] = field(default_factory=dict)
+    """The number of each side's newest offer."""
+    waived: frozenset[Side] = frozenset()
+    """Who has waived his appeal against what was decided last."""
     written: Mapping[Side, tuple[datetime, int]] = field(default_factory=dict)
     """When each party's day of messages began, and how many it sent since (R72)."""
 
@@ -146,7 +150,10 @@ class DecidedDispute:
     case: Case
     terms: Terms
     outcome: Outcome
-    waived: frozenset[Side] = frozenset()
+
+    @property
+    def waived(self) -> frozenset[Side]:
+        return self.case.waived
 
 
 @dataclass(frozen=True, slots=True)

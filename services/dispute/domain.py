@@ -59,14 +59,25 @@ from services.dispute.case import (
     RequestedDispute,
     ReturnUnderway,
 )
+from services.dispute.opening import CLAIM_NUMBER
 from services.dispute.states import Disputes, deadlines, evolve, stamp
 from services.dispute.subscriptions import SUBSCRIPTIONS, Foreign
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
 from shared.kernel.policies import Policies
 from shared.rules.evidence import reject_evidence
-from shared.rules.refusals import NEVER_CAME, NO_REPLACEMENTS, NOTHING_IS_THE_SELLERS, too_late, who_may
+from shared.rules.refusals import (
+    NEVER_CAME,
+    NO_REPLACEMENTS,
+    NOTHING_IS_THE_SELLERS,
+    OWN_OFFER,
+    first,
+    no_offer,
+    too_late,
+    who_may,
+)
 
 NOTHING = Terms(kind="none", refund_minor=0)
+APPEAL_WAIVED = Refusal("not_allowed", "You have waived your appeal.")
 WRONG_STATE = Refusal("wrong_state", "This is not possible in the dispute's present state.")
 
 Act = (
@@ -115,12 +126,14 @@ def decide(disputes: Disputes | None, command: Commands, now: datetime, policies
     if dispute is None:
         return [Refusal("not_found", "There is no such dispute in this order.")]
     by: Side = "seller" if command.actor.role == "seller" else "buyer"
-    refusal = (
-        _senseless(dispute, command)
-        or reject_evidence(_owners(dispute), by, _shown(command))
-        or who_may(command, _people(known, dispute))
-        or _wrong_terms(dispute, command, policies)
-        or _too_late(dispute, command, by, now)
+    refusal = first(
+        _senseless(dispute, command),
+        reject_evidence(_owners(dispute), by, _shown(command)),
+        _unknown_offer(dispute, command),
+        who_may(command, _people(known, dispute)),
+        _wrong_terms(dispute, command, policies),
+        _not_his(dispute, command, by),
+        _too_late(dispute, command, by, now),
     )
     if refusal:
         return [refusal]
@@ -244,6 +257,27 @@ def _wrong_terms(dispute: Dispute, command: Act, policies: Policies) -> Refusal 
             if kind == "replacement" and not _replaceable(dispute, policies):
                 return NO_REPLACEMENTS
     return None
+
+
+def _unknown_offer(dispute: Dispute, command: Act) -> Refusal | None:
+    """While mediation numbers on, who accepts here what was offered there is told where the dispute is instead."""
+    if not isinstance(command, AcceptOffer) or isinstance(dispute, InMediation):
+        return None
+    last = CLAIM_NUMBER if isinstance(dispute, RequestedDispute | Refused) else dispute.case.last_offer_id
+    return no_offer(command.offer_id) if command.offer_id > last else None
+
+
+def _not_his(dispute: Dispute, command: Act, by: Side) -> Refusal | None:
+    """Whatever the state: nobody accepts his own offer, and who waived his appeal has none."""
+    match dispute, command:
+        case RequestedDispute() | Refused(), _:
+            return None
+        case _, AcceptOffer(offer_id=number):
+            return OWN_OFFER if dispute.case.newest.get(by) == number else None
+        case _, Appeal():
+            return APPEAL_WAIVED if by in dispute.case.waived else None
+        case _:
+            return None
 
 
 def _replaceable(dispute: Dispute, policies: Policies) -> bool:

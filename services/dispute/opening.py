@@ -15,22 +15,22 @@ from services.dispute.states import Disputes
 from shared.kernel.decider import Output, Refusal
 from shared.rules.calendar import after
 from shared.rules.evidence import reject_evidence
-from shared.rules.refusals import NOTHING_IS_THE_SELLERS, who_may
+from shared.rules.refusals import NOTHING_IS_THE_SELLERS, first, who_may
 
 CLAIM_NUMBER = 1
 
 
 def request(known: Disputes, command: OpenDispute, time: datetime) -> list[Output]:
     """Everything a claim can be refused for before its order's policy is known; the rest the order service judges."""
-    if command.dispute_id in known:
-        return [Refusal("already_exists", "There is a dispute of this name already.")]
-    if refusal := reject_evidence({}, "buyer", command.evidence):
-        return [refusal]
-    if refusal := who_may(command, _known_buyer(known)):
-        return [refusal]
-    if command.terms.kind == "none":
-        return [NOTHING_IS_THE_SELLERS]
-    if refusal := evidence.too_much((), "buyer", "negotiation", command.evidence):
+    taken = Refusal("already_exists", "There is a dispute of this name already.")
+    refusal = first(
+        reject_evidence({}, "buyer", command.evidence),
+        taken if command.dispute_id in known else None,
+        who_may(command, _known_buyer(known)),
+        NOTHING_IS_THE_SELLERS if command.terms.kind == "none" else None,
+        evidence.too_much((), "buyer", "negotiation", command.evidence),
+    )
+    if refusal:
         return [refusal]
     return [
         DisputeRequested(

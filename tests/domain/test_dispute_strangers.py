@@ -38,7 +38,7 @@ def placed_desk() -> DisputeDesk:
 
 
 def claim(desk: DisputeDesk, by: Actor, **data: Any) -> list[Any]:
-    about = {"received": True, "reason": "damaged", "description": "Torn", "terms": refund()}
+    about: dict[str, Any] = {"received": True, "reason": "damaged", "description": "Torn", "terms": refund()}
     return desk.say(commands.OpenDispute, by, **(about | data))
 
 
@@ -87,7 +87,7 @@ def test_what_is_asked_of_an_order_that_is_not_known_yet_leaves_nothing_when_it_
 
     said = [message for message in desk.history if isinstance(message, Event)]
     for viewer in ("buyer", "seller", "mediator"):
-        shown = history([requested, refusal, refused, again, opened], viewer)  # type: ignore[arg-type]
+        shown = history([requested, refusal, refused, again, opened], viewer)
         assert [view.type for view in shown] == ["dispute.requested.v1", "dispute.opened.v1"]
         assert shown[0].data["actor"] == BUYER.model_dump()
     assert len(history(said, "operator")) == len(said)
