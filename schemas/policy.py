@@ -48,6 +48,9 @@ class Policy(Shape):
     auto_escalation: Duration = Field(description="C1")
     seller_silence: Literal["refund", "escalate"] = Field(description="C2")
     max_reopens: Annotated[int, Field(ge=0)] | None = Field(description="R30; null: as often as he likes")
+    messages_per_day: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="R72: of one party in one dispute; null: as many as he likes"
+    )
     return_ship: Duration = Field(description="R51")
     return_confirm: Duration = Field(description="R51")
     replacement_ship: Duration = Field(description="C10")

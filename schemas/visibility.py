@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from schemas.dispute.events import DisputeRequested, OpenRefused
 from schemas.mediation.events import MediationEvent, RosterEvent
 from schemas.mediation.shapes import MediationStatus
 from schemas.payments.events import PaymentCaptured, PaymentEvent, PaymentReversed
@@ -29,8 +30,15 @@ class View:
 
 
 def history(events: Iterable[Event], viewer: Viewer) -> list[View]:
-    """The projection of an order's public events, in their order."""
-    return [view(event, viewer) for event in events if may_see(event, viewer)]
+    """The projection of an order's public events, in order; a stranger's claim goes with its refusal (R77)."""
+    seen: list[Event] = []
+    for event in events:
+        if may_see(event, viewer):
+            seen.append(event)
+        elif isinstance(event, OpenRefused):
+            asked = [one for one in seen if isinstance(one, DisputeRequested) and one.dispute_id == event.dispute_id]
+            seen = [one for one in seen if one is not asked[-1]] if asked else seen
+    return [view(event, viewer) for event in seen]
 
 
 def may_see(event: Event, viewer: Viewer) -> bool:
@@ -44,7 +52,7 @@ def may_see(event: Event, viewer: Viewer) -> bool:
         case ReviewNeeded(leg="unasked") | ReviewAcknowledged(leg="unasked"):
             return viewer == "operator"  # perhaps the money of other people
         case _:
-            return viewer in getattr(event, "visible_to", (viewer,))
+            return viewer in (getattr(event, "visible_to", None) or (viewer,))
 
 
 def view(event: Event, viewer: Viewer) -> View:

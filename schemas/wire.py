@@ -54,8 +54,9 @@ RefusalCode = Annotated[
 ]
 RefusalMessage = Annotated[str, Field(description="why, for people; its words may change")]
 DETAILS = (
-    "what to do about it, by `code`: `available_at` (too_early), `lost_at` (too_late), `max_minor` (amount_exceeds), "
-    "`max_days` (limit_exceeded), `offer` (offer_superseded: the open one), `actual` (consequence_changed)"
+    "what to do about it, by `code`: `available_at` (too_early, limit_exceeded), `lost_at` (too_late), `max_minor` "
+    "(amount_exceeds), `max_days` (limit_exceeded), `offer` (offer_superseded: the open one), "
+    "`actual` (consequence_changed)"
 )
 
 

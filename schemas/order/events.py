@@ -37,6 +37,7 @@ from schemas.wire import (
     Rejected,
     Repeated,
     Resumed,
+    Role,
     Text,
 )
 
@@ -300,6 +301,7 @@ class FreezeRefused(Event):
         code="too_late",
         message="The time to do this is over.",
         details={"lost_at": "2026-05-03T15:30:00.000Z"},
+        visible_to=None,
     )
 
     status: StatusIfAny = STAMPED
@@ -308,6 +310,9 @@ class FreezeRefused(Event):
     code: RefusalCode
     message: RefusalMessage
     details: dict[str, Any] | None = Field(default=None, description=DETAILS)
+    visible_to: tuple[Role, ...] | None = Field(
+        default=None, description="nobody else is shown it: who asked has no part in the order (R77); null: for all"
+    )
 
 
 class LinesUnfrozen(OrderEvent):

@@ -8,7 +8,7 @@ RequestedDispute -> AwaitingSeller -> Negotiating -> InMediation -> DecidedDispu
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, assert_never
 
@@ -50,6 +50,16 @@ class DisputeEvidenceNoted(PrivateEvent):
     filed: tuple[FiledEvidence, ...]
 
 
+class PartiesNoted(PrivateEvent):
+    """Whose order it is: nobody else disputes it (R77)."""
+
+    type = "dispute.parties_noted.v1"
+    example = fields(buyer_id="bea", seller_id="sam")
+
+    buyer_id: Id
+    seller_id: Id
+
+
 @dataclass(frozen=True, slots=True)
 class FiledInStage:
     """A file that was shown; each party may show so many in one stage (R58)."""
@@ -82,6 +92,12 @@ class Case:
     """Mediation has decided once: from then on cancelling gives everything to the seller (R33)."""
     appealed: bool = False
     return_contested: bool = False
+    newest: Mapping[Side, int] = field(default_factory=dict)
+    """The number of each side's newest offer."""
+    waived: frozenset[Side] = frozenset()
+    """Who has waived his appeal against what was decided last."""
+    written: Mapping[Side, tuple[datetime, int]] = field(default_factory=dict)
+    """When each party's day of messages began, and how many it sent since (R72)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +108,8 @@ class RequestedDispute:
     received: bool
     terms: Terms
     filed: tuple[FiledInStage, ...]
+    command_id: str | None = None
+    """Of the command that is answered for good by the order service's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +150,10 @@ class DecidedDispute:
     case: Case
     terms: Terms
     outcome: Outcome
-    waived: frozenset[Side] = frozenset()
+
+    @property
+    def waived(self) -> frozenset[Side]:
+        return self.case.waived
 
 
 @dataclass(frozen=True, slots=True)

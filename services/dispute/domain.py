@@ -26,7 +26,7 @@ from schemas.dispute.commands import (
     ShipReturn,
     WaiveAppeal,
 )
-from schemas.dispute.events import DisputeRejected, DisputeRepeated, DisputeResumed, MessageSent
+from schemas.dispute.events import DisputeRejected, DisputeRepeated, DisputeResumed
 from schemas.dispute.shapes import REASONS_NOT_RECEIVED, FiledEvidence, Side
 from schemas.mediation.events import (
     MediationCancelled,
@@ -35,7 +35,7 @@ from schemas.mediation.events import (
     MediationOfferAccepted,
     QuestionAnswered,
 )
-from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended, ProtectionShortened
+from schemas.order.events import FreezeRefused, LinesFrozen, Placed, ProtectionExtended, ProtectionShortened
 from schemas.policy import Policy
 from schemas.wire import Role
 from services.dispute import cancelling, evidence, negotiating, opening, returning, rulings
@@ -53,19 +53,31 @@ from services.dispute.case import (
     InMediation,
     Open,
     Opened,
+    PartiesNoted,
     Refused,
     ReplacementUnderway,
     RequestedDispute,
     ReturnUnderway,
 )
+from services.dispute.opening import CLAIM_NUMBER
 from services.dispute.states import Disputes, deadlines, evolve, stamp
 from services.dispute.subscriptions import SUBSCRIPTIONS, Foreign
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
 from shared.kernel.policies import Policies
 from shared.rules.evidence import reject_evidence
-from shared.rules.refusals import NEVER_CAME, NO_REPLACEMENTS, NOTHING_IS_THE_SELLERS, too_late, who_may
+from shared.rules.refusals import (
+    NEVER_CAME,
+    NO_REPLACEMENTS,
+    NOTHING_IS_THE_SELLERS,
+    OWN_OFFER,
+    first,
+    no_offer,
+    too_late,
+    who_may,
+)
 
 NOTHING = Terms(kind="none", refund_minor=0)
+APPEAL_WAIVED = Refusal("not_allowed", "You have waived your appeal.")
 WRONG_STATE = Refusal("wrong_state", "This is not possible in the dispute's present state.")
 
 Act = (
@@ -107,19 +119,21 @@ OWN_CLOCKS: Mapping[type[Act], DisputeDeadline] = {
 
 
 def decide(disputes: Disputes | None, command: Commands, now: datetime, policies: Policies) -> Sequence[Output]:
-    known = disputes or {}
+    known = disputes if disputes is not None else Disputes()
     if isinstance(command, OpenDispute):
         return opening.request(known, command, now)
     dispute = known.get(command.dispute_id)
     if dispute is None:
         return [Refusal("not_found", "There is no such dispute in this order.")]
     by: Side = "seller" if command.actor.role == "seller" else "buyer"
-    refusal = (
-        _senseless(dispute, command)
-        or reject_evidence(_owners(dispute), by, _shown(command))
-        or who_may(command, _people(dispute))
-        or _wrong_terms(dispute, command, policies)
-        or _too_late(dispute, command, by, now)
+    refusal = first(
+        _senseless(dispute, command),
+        reject_evidence(_owners(dispute), by, _shown(command)),
+        _unknown_offer(dispute, command),
+        who_may(command, _people(known, dispute)),
+        _wrong_terms(dispute, command, policies),
+        _not_his(dispute, command, by),
+        _too_late(dispute, command, by, now),
     )
     if refusal:
         return [refusal]
@@ -139,7 +153,7 @@ def _obey(known: Disputes, dispute: Opened, command: Act, by: Side, now: datetim
                 return evidence.add(dispute, command, by, policy)
         case SendMessage():
             if not isinstance(dispute, InMediation | DecidedDispute | ClosedDispute):
-                return [MessageSent(dispute_id=command.dispute_id, by=by, text=command.text)]
+                return evidence.message(dispute.case, by, command.text, now, policy)
         case MakeOffer():
             if isinstance(dispute, Open):
                 return negotiating.offer(dispute, by, command.terms, command.message, now, policy)
@@ -224,8 +238,11 @@ def _senseless(dispute: Dispute, command: Act) -> Refusal | None:
     return NEVER_CAME
 
 
-def _people(dispute: Dispute) -> Mapping[Role, Collection[str]]:
-    """The order's parties; the seller is known once the dispute is open."""
+def _people(known: Disputes, dispute: Dispute) -> Mapping[Role, Collection[str]]:
+    """The order's parties; where the order service has not said who they are, the seller is known once the dispute is
+    open."""
+    if known.buyer_id is not None and known.seller_id is not None:
+        return {"buyer": {known.buyer_id}, "seller": {known.seller_id}}
     if isinstance(dispute, RequestedDispute | Refused):
         return {"buyer": {dispute.buyer_id}}
     return {"buyer": {dispute.case.buyer.id}, "seller": {dispute.case.seller.id}}
@@ -240,6 +257,27 @@ def _wrong_terms(dispute: Dispute, command: Act, policies: Policies) -> Refusal 
             if kind == "replacement" and not _replaceable(dispute, policies):
                 return NO_REPLACEMENTS
     return None
+
+
+def _unknown_offer(dispute: Dispute, command: Act) -> Refusal | None:
+    """While mediation numbers on, who accepts here what was offered there is told where the dispute is instead."""
+    if not isinstance(command, AcceptOffer) or isinstance(dispute, InMediation):
+        return None
+    last = CLAIM_NUMBER if isinstance(dispute, RequestedDispute | Refused) else dispute.case.last_offer_id
+    return no_offer(command.offer_id) if command.offer_id > last else None
+
+
+def _not_his(dispute: Dispute, command: Act, by: Side) -> Refusal | None:
+    """Whatever the state: nobody accepts his own offer, and who waived his appeal has none."""
+    match dispute, command:
+        case RequestedDispute() | Refused(), _:
+            return None
+        case _, AcceptOffer(offer_id=number):
+            return OWN_OFFER if dispute.case.newest.get(by) == number else None
+        case _, Appeal():
+            return APPEAL_WAIVED if by in dispute.case.waived else None
+        case _:
+            return None
 
 
 def _replaceable(dispute: Dispute, policies: Policies) -> bool:
@@ -262,16 +300,18 @@ def _too_late(dispute: Dispute, command: Act, by: Side, now: datetime) -> Refusa
 
 def react(disputes: Disputes | None, event: Foreign, now: datetime, policies: Policies) -> Sequence[Output]:
     """What we did not ask for, or no longer wait for, changes nothing."""
-    known = disputes or {}
+    known = disputes if disputes is not None else Disputes()
     match event:
+        case Placed():
+            return [] if known.buyer_id else [PartiesNoted(buyer_id=event.buyer.id, seller_id=event.seller.id)]
         case ProtectionExtended() | ProtectionShortened():
             return _protection_moved(known, event)
         case LinesFrozen():
             if isinstance(dispute := known.get(event.dispute_id), RequestedDispute):
                 return opening.opened(dispute, event, now, policies.of(event.policy))
         case FreezeRefused():
-            if isinstance(known.get(event.dispute_id), RequestedDispute):
-                return opening.refused(event)
+            if isinstance(dispute := known.get(event.dispute_id), RequestedDispute):
+                return opening.refused(dispute, event)
         case MediationDecided() | MediationDefaulted() | MediationOfferAccepted() | MediationCancelled():
             if isinstance(dispute := known.get(event.dispute_id), InMediation):
                 return rulings.follow(known, dispute, event, now, policies.of(dispute.case.policy))
@@ -295,7 +335,8 @@ def expire(
     disputes: Disputes | None, deadline: Deadline[DisputeDeadline], now: datetime, policies: Policies
 ) -> Sequence[Output]:
     """What happens because nothing else did (docs/RULES.md, timer service)."""
-    dispute = (disputes or {})[deadline.subject]
+    assert disputes is not None
+    dispute = disputes[deadline.subject]
     assert not isinstance(dispute, RequestedDispute | Refused)  # they hold no deadline
     policy = policies.of(dispute.case.policy)
     match deadline.name:

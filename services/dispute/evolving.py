@@ -59,6 +59,7 @@ def _answered(dispute: RequestedDispute, event: events.DisputeEvent) -> Dispute:
                 claim=Offer(offer_id=event.offer_id, by="buyer", terms=event.terms),
                 last_offer_id=event.offer_id,
                 filed=dispute.filed,
+                newest={"buyer": event.offer_id},
                 clocks={"seller_first_response": event.seller_answer_by, "auto_escalation": event.escalates_at},
             )
             return AwaitingSeller(case, event.escalatable_from)
@@ -79,13 +80,16 @@ def _negotiated(dispute: Open, event: events.DisputeEvent) -> Dispute:
             return file(dispute, "buyer", event.evidence)
         case events.OfferMade(by="buyer"):
             claim = Offer(offer_id=event.offer_id, by="buyer", terms=event.terms)
-            case = replace(case, claim=claim, last_offer_id=event.offer_id)
+            newest = {**case.newest, event.by: event.offer_id}
+            case = replace(case, claim=claim, last_offer_id=event.offer_id, newest=newest)
             if event.seller_answer_by is not None:
                 case = _started(case, "seller_first_response", event.seller_answer_by)
             return replace(dispute, case=case)
         case events.OfferMade(by="seller"):
             offer = Offer(offer_id=event.offer_id, by="seller", terms=event.terms)
-            return Negotiating(replace(_answer(case), last_offer_id=event.offer_id), offer, event.escalatable_from)
+            newest = {**case.newest, event.by: event.offer_id}
+            case = replace(_answer(case), last_offer_id=event.offer_id, newest=newest)
+            return Negotiating(case, offer, event.escalatable_from)
         case _:
             return _proceeded(dispute, event)
 
@@ -93,6 +97,8 @@ def _negotiated(dispute: Open, event: events.DisputeEvent) -> Dispute:
 def _proceeded(dispute: Opened, event: events.DisputeEvent) -> Dispute:
     case = dispute.case
     match event:
+        case events.MessageSent(day_began_at=datetime() as began, number_of_day=int(number)):
+            return replace(dispute, case=replace(case, written={**case.written, event.by: (began, number)}))
         case events.EvidenceAdded():
             return file(dispute, event.by, event.evidence)
         case events.OfferAccepted():
@@ -102,16 +108,22 @@ def _proceeded(dispute: Opened, event: events.DisputeEvent) -> Dispute:
         case events.DisputeEscalated():
             claim = next((offer for offer in event.offers if offer.by == "buyer"), case.claim)
             last = max(case.last_offer_id, event.last_offer_id)
-            return InMediation(replace(case, round=event.round, claim=claim, last_offer_id=last))
+            newest = {**case.newest, "buyer": claim.offer_id} if claim.by == "buyer" else case.newest
+            return InMediation(replace(case, round=event.round, claim=claim, last_offer_id=last, newest=newest))
         case events.DisputeDecided():
             last = max(case.last_offer_id, event.last_offer_id or 0)
-            case = replace(_started(case, "appeal_window", event.appeal_until), decided=True, last_offer_id=last)
+            case = replace(
+                _started(case, "appeal_window", event.appeal_until),
+                decided=True,
+                last_offer_id=last,
+                waived=frozenset(),
+            )
             return DecidedDispute(case, ruling(event.refund_minor, event.return_required), outcome(event))
         case events.DisputeAppealed():
             reviewed = InMediation(replace(case, round=event.round, appealed=True))
             return file(reviewed, event.by, event.evidence)
         case events.AppealWaived() if isinstance(dispute, DecidedDispute):
-            return replace(dispute, waived=dispute.waived | {event.by})
+            return replace(dispute, case=replace(case, waived=case.waived | {event.by}))
         case events.ReturnAwaited():
             case = _started(case, "return_ship", event.return_ship_by)
             return AwaitingReturn(case, event.basis, event.refund_minor)

@@ -14,7 +14,7 @@ from services.dispute.rulings import escalated
 from services.dispute.settling import settle
 from shared.kernel.decider import Output, Refusal
 from shared.rules.calendar import after
-from shared.rules.refusals import NOT_WITHOUT_SETTLING, OWN_OFFER, beyond_claim, no_offer, offer_superseded
+from shared.rules.refusals import NOT_WITHOUT_SETTLING, beyond_claim, offer_superseded
 
 
 def modify(dispute: Open, command: ModifyDispute, time: datetime, policy: Policy) -> list[Output]:
@@ -66,11 +66,7 @@ def _made(dispute: Open, by: Side, terms: Terms, message: str | None, time: date
 def accept(dispute: Open, command: AcceptOffer, by: Side, time: datetime, policy: Policy) -> list[Output]:
     """Binds to the exact offer; another one is never accepted in its place (R21)."""
     seller_offer = dispute.seller_offer if isinstance(dispute, Negotiating) else None
-    theirs, own = (seller_offer, dispute.case.claim) if by == "buyer" else (dispute.case.claim, seller_offer)
-    if command.offer_id > dispute.case.last_offer_id:
-        return [no_offer(command.offer_id)]
-    if own is not None and command.offer_id == own.offer_id:
-        return [OWN_OFFER]
+    theirs = seller_offer if by == "buyer" else dispute.case.claim
     if theirs is None or command.offer_id != theirs.offer_id:
         return [offer_superseded(theirs)]
     if command.expect not in (None, "settled_on_offer"):

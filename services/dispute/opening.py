@@ -15,22 +15,22 @@ from services.dispute.states import Disputes
 from shared.kernel.decider import Output, Refusal
 from shared.rules.calendar import after
 from shared.rules.evidence import reject_evidence
-from shared.rules.refusals import NOTHING_IS_THE_SELLERS, who_may
+from shared.rules.refusals import NOTHING_IS_THE_SELLERS, first, who_may
 
 CLAIM_NUMBER = 1
 
 
 def request(known: Disputes, command: OpenDispute, time: datetime) -> list[Output]:
     """Everything a claim can be refused for before its order's policy is known; the rest the order service judges."""
-    if command.dispute_id in known:
-        return [Refusal("already_exists", "There is a dispute of this name already.")]
-    if refusal := reject_evidence({}, "buyer", command.evidence):
-        return [refusal]
-    if refusal := who_may(command, _known_buyer(known)):
-        return [refusal]
-    if command.terms.kind == "none":
-        return [NOTHING_IS_THE_SELLERS]
-    if refusal := evidence.too_much((), "buyer", "negotiation", command.evidence):
+    taken = Refusal("already_exists", "There is a dispute of this name already.")
+    refusal = first(
+        reject_evidence({}, "buyer", command.evidence),
+        taken if command.dispute_id in known else None,
+        who_may(command, _known_buyer(known)),
+        NOTHING_IS_THE_SELLERS if command.terms.kind == "none" else None,
+        evidence.too_much((), "buyer", "negotiation", command.evidence),
+    )
+    if refusal:
         return [refusal]
     return [
         DisputeRequested(
@@ -47,7 +47,9 @@ def request(known: Disputes, command: OpenDispute, time: datetime) -> list[Outpu
 
 
 def _known_buyer(known: Disputes) -> Mapping[Role, Collection[str]]:
-    """Whoever asks may be the buyer, until a first dispute of the order was opened."""
+    """Whoever asks may be the buyer, until it is known whose order it is, or a first dispute of it was opened."""
+    if known.buyer_id is not None:
+        return {"buyer": {known.buyer_id}}
     opened = {
         dispute.case.buyer.id for dispute in known.values() if not isinstance(dispute, RequestedDispute | Refused)
     }
@@ -71,9 +73,19 @@ def opened(claim: RequestedDispute, event: LinesFrozen, time: datetime, policy: 
             seller=event.seller,
             currency=event.currency,
             policy=event.policy,
+            command_id=claim.command_id,
         )
     ]
 
 
-def refused(event: FreezeRefused) -> list[Output]:
-    return [OpenRefused(dispute_id=event.dispute_id, code=event.code, message=event.message, details=event.details)]
+def refused(claim: RequestedDispute, event: FreezeRefused) -> list[Output]:
+    return [
+        OpenRefused(
+            dispute_id=event.dispute_id,
+            code=event.code,
+            message=event.message,
+            details=event.details,
+            command_id=claim.command_id,
+            visible_to=event.visible_to,
+        )
+    ]

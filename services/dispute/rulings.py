@@ -108,8 +108,6 @@ def _last_offer_id(case: Case, word: MediationDecided | MediationDefaulted | Med
 
 
 def appeal(dispute: DecidedDispute, command: Appeal, by: Side) -> list[Output]:
-    if by in dispute.waived:
-        return [Refusal("not_allowed", "You have waived your appeal.")]
     if refusal := evidence.too_much(dispute.case.filed, by, round_name(dispute.case.round + 1), command.evidence):
         return [refusal]
     return [

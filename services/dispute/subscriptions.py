@@ -9,10 +9,11 @@ from schemas.mediation.events import (
     MediationOfferAccepted,
     QuestionAnswered,
 )
-from schemas.order.events import FreezeRefused, LinesFrozen, ProtectionExtended, ProtectionShortened
+from schemas.order.events import FreezeRefused, LinesFrozen, Placed, ProtectionExtended, ProtectionShortened
 
 Foreign = (
-    LinesFrozen
+    Placed  # whose order it is
+    | LinesFrozen
     | FreezeRefused
     | ProtectionShortened
     | ProtectionExtended  # receipt, which moves `disputable_until` too, is not confirmed while a line is disputed

@@ -83,6 +83,8 @@ class CaseFile:
     claim: Offer
     """The buyer's open offer: his current terms."""
     last_offer_id: int
+    solution_id: int | None = None
+    """The number of the seller's newest offer."""
     return_contested: bool = False
     questions: Mapping[str, Question] = field(default_factory=dict)
     filed: tuple[FiledInRound, ...] = ()
@@ -235,7 +237,12 @@ def evolve(case: Case | None, event: CaseEvent) -> Case | None:
             return _heard_from(case, event)
         case InRound(file=file), MediationOfferMade(offer_id=offer_id):
             solution = Offer(offer_id=offer_id, by=event.by, terms=event.terms)
-            return replace(case, file=replace(file, last_offer_id=offer_id), solution=solution, declined=False)
+            return replace(
+                case,
+                file=replace(file, last_offer_id=offer_id, solution_id=offer_id),
+                solution=solution,
+                declined=False,
+            )
         case InRound(), MediationOfferDeclined():
             return replace(case, declined=True)
         case InRound(file=file), MediationOfferAccepted() | MediationCancelled() | MediationDefaulted(
@@ -255,6 +262,7 @@ def noted(case: Case, event: CaseEvidenceNoted) -> Case:
 def _opened(case: Case | None, event: MediationOpened) -> InRound:
     """What was asked, shown and judged before stays on file; open offers are only those the event names."""
     before = case.file if case else None
+    solution = open_offer(event.offers, "seller")
     known = before.filed if before else ()
     known_ids = {one.evidence_id for one in known}
     handed_over = (FiledInRound(0, one.by, one.evidence_id) for one in event.filed if one.evidence_id not in known_ids)
@@ -269,6 +277,7 @@ def _opened(case: Case | None, event: MediationOpened) -> InRound:
         received=event.received is not False,
         claim=open_offer(event.offers, "buyer") or _whole_claim(event),
         last_offer_id=event.last_offer_id,
+        solution_id=solution.offer_id if solution else None,
         return_contested=event.cause == "return_contested" or (before is not None and before.return_contested),
         questions=before.questions if before else {},
         filed=(*known, *handed_over),
@@ -278,7 +287,7 @@ def _opened(case: Case | None, event: MediationOpened) -> InRound:
         file,
         event.round_ends_by,
         event.mediator_due_by,
-        solution=open_offer(event.offers, "seller"),
+        solution=solution,
         appeal=AppealedRuling(event.appealed_by, case.ruling)
         if event.appealed_by and isinstance(case, DecidedCase)
         else None,

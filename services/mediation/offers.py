@@ -45,11 +45,11 @@ def accept(case: Case, command: AcceptSolution) -> list[Output]:
     by = side_of(command)
     if refusal := _no_offer(case, command) or no_right(case, command):
         return [refusal]
+    if command.offer_id == (case.file.claim.offer_id if by == "buyer" else case.file.solution_id):
+        return [OWN_OFFER]
     if not isinstance(case, InRound):
         return [ROUND_OVER]
-    theirs, own = (_open_solution(case), case.file.claim) if by == "buyer" else (case.file.claim, case.solution)
-    if own is not None and command.offer_id == own.offer_id:
-        return [OWN_OFFER]
+    theirs = _open_solution(case) if by == "buyer" else case.file.claim
     if theirs is None or theirs.offer_id != command.offer_id:
         return [offer_superseded(theirs)]
     if command.expect not in (None, "settled_on_offer"):

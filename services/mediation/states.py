@@ -48,6 +48,8 @@ def deadlines(state: State | None) -> Iterable[Deadline[MediationDeadline]]:
 
 
 def stamp(state: State | None, event: Event) -> dict[str, Any]:
+    if isinstance(event, MediationRejected) and event.code == "not_allowed":
+        return {}  # it may be a stranger's (R77)
     if isinstance(event, CaseEvent | MediationRejected) and isinstance(state, Cases):
         case = state.of.get(event.dispute_id or "")
         return {"status": cases.status(case)} if case else {}

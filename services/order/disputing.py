@@ -35,12 +35,14 @@ def requested(order: Order | None, claim: DisputeRequested, policies: Policies) 
     verdict = _judge(order, claim, policies)
     if not isinstance(verdict, Refusal):
         return [verdict]
+    stranger = order is None or not _is_the_buyers(order, claim)
     return [
         events.FreezeRefused(
             dispute_id=claim.dispute_id,
             code=verdict.code,
             message=verdict.message,
             details=None if verdict.details is None else dict(verdict.details),
+            visible_to=("operator",) if stranger else None,
         )
     ]
 
@@ -57,7 +59,7 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
     too_much = beyond_claim(claim.terms, claimed_minor)
     if too_much and too_much.code == "invalid":
         return too_much
-    if claim.actor is None or claim.actor.role != "buyer" or claim.actor.id != sale.buyer.id:
+    if not _is_the_buyers(order, claim):
         return not_the("buyer")
     if claim.terms.kind == "replacement" and not policies.of(sale.policy).replacement:
         return NO_REPLACEMENTS
@@ -97,6 +99,10 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
         policy=sale.policy,
         disputable_until=order.disputable_until,
     )
+
+
+def _is_the_buyers(order: Order, claim: DisputeRequested) -> bool:
+    return claim.actor is not None and claim.actor.role == "buyer" and claim.actor.id == order.sale.buyer.id
 
 
 def _chosen(lines: Sequence[Line], claim: DisputeRequested) -> list[tuple[Line, int]] | Refusal:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from schemas.common import Party, PolicyRef
 from schemas.example import fields
 from schemas.order import events, shapes
-from schemas.wire import Event, Id, PrivateEvent, Repeated
+from schemas.wire import Event, Id, PrivateEvent, Rejected, Repeated
 from services.order.lines import Disputed, Final, Held, Line, Released, money_of
 from shared.kernel.decider import Deadline
 
@@ -163,6 +163,8 @@ def stamp(order: Order | None, event: Event) -> Mapping[str, Any]:
     """Where the order stands after the event (R3)."""
     if isinstance(event, PrivateEvent | Repeated):
         return {}
+    if isinstance(event, Rejected) and event.code == "not_allowed":
+        return {"status": None, "protection_ends_at": None}  # it may be a stranger's (R77)
     return {
         "status": order and status(order),
         "protection_ends_at": order.protection_ends_at if isinstance(order, ShippedOrder) else None,

@@ -114,6 +114,11 @@ class OutgoingMessage:
     digest: bytes | None = None
 
 
+def _names_its_command(event: Event) -> bool:
+    """What is answered later, too, says to which command."""
+    return "command_id" in type(event).model_fields and not isinstance(event, Reply)
+
+
 def may_resume(payload: object) -> bool:
     """Whether it is a wish to let a parked stream go on, of somebody who may have it."""
     return isinstance(payload, Resume) and role_may(payload) is None
@@ -173,7 +178,10 @@ class Decision(Generic[S]):
 
     def _fold(self, event: Event, actor: Actor | None, story: str) -> Event:
         """The event as it is stored: whose it is, who caused it, and what the state it leads to stamps on it."""
-        event = event.model_copy(update={"order_id": self.found.stream_id, "actor": actor})
+        about: dict[str, Any] = {"order_id": self.found.stream_id, "actor": actor}
+        if isinstance(self.found.payload, Command) and self.found.digest is not None and _names_its_command(event):
+            about["command_id"] = self.found.id
+        event = event.model_copy(update=about)
         if not isinstance(event, Reply):
             self.state = self.decider.evolve(self.state, event)
             self.clocks = _clocks(self.decider, self.state, self.clocks, story)

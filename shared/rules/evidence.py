@@ -5,20 +5,24 @@ from collections.abc import Mapping, Sequence
 from schemas.common import EVIDENCE_FILES_MAX, Evidence
 from schemas.dispute.shapes import Side
 from shared.kernel.decider import Refusal
+from shared.rules.refusals import first
 
 
 def reject_evidence(owners: Mapping[str, Side], by: Side, evidence: Sequence[Evidence]) -> Refusal | None:
-    """`owners`: who showed which file of the dispute so far, by evidence id."""
+    """`owners`: who showed which file of the dispute so far, by evidence id. Of all files the first refusal by code."""
     owners = dict(owners)
+    reasons: list[Refusal] = []
     for one in evidence:
         if one.supersedes is not None and one.supersedes not in owners:
-            return Refusal("not_found", f"There is no evidence {one.supersedes} to supersede.")
+            reasons.append(Refusal("not_found", f"There is no evidence {one.supersedes} to supersede."))
+        elif one.supersedes is not None and owners[one.supersedes] != by:
+            reasons.append(Refusal("not_allowed", f"Evidence {one.supersedes} is the other party's."))
         if one.evidence_id in owners:
-            return Refusal("already_exists", f"Evidence {one.evidence_id} was filed before and cannot be changed.")
-        if one.supersedes is not None and owners[one.supersedes] != by:
-            return Refusal("not_allowed", f"Evidence {one.supersedes} is the other party's.")
-        owners[one.evidence_id] = by
-    return None
+            reasons.append(
+                Refusal("already_exists", f"Evidence {one.evidence_id} was filed before and cannot be changed.")
+            )
+        owners.setdefault(one.evidence_id, by)
+    return first(*reasons)
 
 
 def too_many_files(shown: int, evidence: Sequence[Evidence]) -> Refusal | None:

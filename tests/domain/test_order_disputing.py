@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from schemas.common import OrderLine
 from schemas.instants import rfc3339
-from schemas.order import events
+from schemas.order import commands, events
 from schemas.policy import Duration
 from schemas.timer.commands import Schedule
 from schemas.wire import Actor
+from services.notification.subscriptions import recipients
 from services.order.lines import Disputed, Held, Line, Money, claimable_minor, settlement_id, split
 from services.order.states import deadlines
 from tests.domain.order_desk import (
@@ -562,3 +563,22 @@ def test_a_settlement_of_a_long_order_id_fits_and_stays_the_same() -> None:
 
     assert event.settlement_id == settlement_id("o" * 64, 1)
     assert len(event.settlement_id) == 64
+
+
+@pytest.mark.rule("R77")
+def test_a_refused_claim_of_a_stranger_is_for_operators_alone() -> None:
+    """Whatever it is refused for; the buyer's own is for everybody."""
+    for desk in (OrderDesk(), in_state("shipped")):
+        for said in (desk.claim("hat", actor=Actor(role="buyer", id="mallory")), desk.claim("lamp", actor=SELLER)):
+            refused = only(said, events.FreezeRefused)
+            assert refused.visible_to == ("operator",)
+            assert recipients(refused) == []
+    refused = only(in_state("shipped").claim("hat", refund_minor=501), events.FreezeRefused)
+    assert (refused.code, refused.visible_to) == ("amount_exceeds", None)
+
+
+@pytest.mark.rule("R77")
+def test_a_refusal_of_a_right_tells_nothing_of_the_order() -> None:
+    desk = in_state("shipped")
+    refused = only(desk.say(commands.ConfirmReceipt, Actor(role="buyer", id="mallory")), events.OrderRejected)
+    assert (refused.code, refused.status, refused.protection_ends_at) == ("not_allowed", None, None)

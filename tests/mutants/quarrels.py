@@ -55,7 +55,7 @@ MUTANTS = (
     Mutant(
         "a seller who answered is still counted silent",
         lambda: dispute,
-        change("__f(_answer(__a), last_offer_id=__b)", "__f(__a, last_offer_id=__b)"),
+        change("__f(_answer(__a), last_offer_id=__b, newest=__c)", "__f(__a, last_offer_id=__b, newest=__c)"),
     ),
     Mutant("a dispute that was decided can be reopened once it is cancelled", lambda: dispute, drop("not __.decided")),
     Mutant("cancelling at the last instant gives the lines away", lambda: dispute, flip("__ <= __.disputable_until")),

@@ -51,9 +51,11 @@ FOLDED: tuple[Service, ...] = ("order", "dispute", "mediation", "refund", "notif
 NO_OUTCOME = frozenset(
     {
         "timer.schedule.v1", "alarm.rung.v1", "mediation.seat.v1", "order.completed.v1", "order.refund_completed.v1",
-        "order.tracking_corrected.v1", "order.correct_tracking.v1",
+        "order.tracking_corrected.v1", "order.correct_tracking.v1", "dispute.parties_noted.v1",
     }
 )  # fmt: skip
+HIDDEN = ("dispute.open_refused.v1", "order.freeze_refused.v1")
+"""Refusals of a claim, if they name whom they are for."""
 Outcome = dict[str, list[tuple[str, str, Any]]]
 
 
@@ -196,14 +198,26 @@ def _outcome(world: World, order_id: str) -> Outcome:
 
 def _said(rows: list[StoredEvent], order_id: str) -> list[tuple[str, str, Any]]:
     """(type, cause, content) of each event in order, the cause by name where it is a command or a deadline; then what
-    was refused, and why. Refusals change nothing, so where they stand among the events says nothing."""
+    was refused, and why. Refusals change nothing, so where they stand among the events says nothing. A stranger's
+    claim changes nothing either: whichever service heard first whose order it is refuses it (R77)."""
     events, refusals = [], []
+    strangers = {
+        data.get("command_id")
+        for row in rows
+        if row.type in HIDDEN and (data := json.loads(row.data or b"{}")).get("visible_to")
+    }
     for row in rows:
         if row.stream_id != order_id or row.type in NO_OUTCOME or row.type.endswith((".resumed.v1", ".repeated.v1")):
             continue
         data = _timeless(json.loads(row.data or b"{}"))
         cause = row.causation_id or ""
-        if "command_id" in data:
+        if (row.type in HIDDEN and data.get("visible_to")) or (
+            row.type == "dispute.requested.v1" and data.get("command_id") in strangers
+        ):
+            continue
+        if "refused" in data:
+            if (data["refused"], data["code"]) == ("dispute.open.v1", "not_allowed"):
+                continue
             if data["refused"] not in NO_OUTCOME and not data["refused"].endswith(".resume.v1"):
                 refusals.append((row.type, cause, data["code"]))
             continue

@@ -8,7 +8,11 @@ from schemas.common import DisputeId, Evidence, FrozenLine, Party, PolicyRef, Re
 from schemas.dispute.shapes import ChosenLine, ClaimReason, DisputeStatus, OfferNumber, Side
 from schemas.example import BEA, BUYER, PHOTO, POLICY, SAM, SELLER, TERMS, fields
 from schemas.instants import Instant
-from schemas.wire import DETAILS, STAMPED, Currency, Event, Minor, RefusalCode, RefusalMessage
+from schemas.wire import DETAILS, STAMPED, Currency, Event, Minor, RefusalCode, RefusalMessage, Role
+
+CommandId = Annotated[
+    str | None, Field(description="`ce_id` of the `dispute.open` that this answers, at last or for now; null: not told")
+]
 
 
 class DisputeEvent(Event):
@@ -36,6 +40,7 @@ class DisputeRequested(DisputeEvent):
         terms=TERMS,
         evidence=[PHOTO],
         received_at="2026-03-20T18:45:10.250Z",
+        command_id="b1f0c2d4",
     )
 
     lines: tuple[ChosenLine, ...] | None = Field(default=None, description="null: all that may be disputed")
@@ -45,6 +50,7 @@ class DisputeRequested(DisputeEvent):
     terms: Terms
     evidence: tuple[Evidence, ...] = ()
     received_at: Instant = Field(description="when the claim came, however long it queued")
+    command_id: CommandId = None
 
 
 class DisputeOpened(DisputeEvent):
@@ -65,6 +71,7 @@ class DisputeOpened(DisputeEvent):
         seller=SAM,
         currency="EUR",
         policy=POLICY,
+        command_id="b1f0c2d4",
     )
 
     lines: tuple[FrozenLine, ...]
@@ -79,10 +86,12 @@ class DisputeOpened(DisputeEvent):
     seller: Party
     currency: Currency
     policy: PolicyRef
+    command_id: CommandId = None
 
 
 class OpenRefused(DisputeEvent):
-    """The lines may not be disputed (or not on these terms); final for this `dispute_id`."""
+    """The lines may not be disputed (or not on these terms); final for this `dispute_id`, unless it is hidden
+    (`visible_to`): then nothing of it stays (R77)."""
 
     type = "dispute.open_refused.v1"
     example = fields(
@@ -90,11 +99,17 @@ class OpenRefused(DisputeEvent):
         code="too_late",
         message="The time to do this is over.",
         details={"lost_at": "2026-05-03T15:30:00.000Z"},
+        command_id="b1f0c2d4",
+        visible_to=None,
     )
 
     code: RefusalCode
     message: RefusalMessage
     details: dict[str, Any] | None = Field(default=None, description=DETAILS)
+    command_id: CommandId = None
+    visible_to: tuple[Role, ...] | None = Field(
+        default=None, description="nobody else is shown it: who asked has no part in the order (R77); null: for all"
+    )
 
 
 class DisputeModified(DisputeEvent):
@@ -133,10 +148,21 @@ class MessageSent(DisputeEvent):
     """A word from one party to the other; it is no answer and no clock stops for it (R24)."""
 
     type = "dispute.message_sent.v1"
-    example = fields(actor=BUYER, status="negotiating", by="buyer", text="It was already broken when I opened the box.")
+    example = fields(
+        actor=BUYER,
+        status="negotiating",
+        by="buyer",
+        text="It was already broken when I opened the box.",
+        day_began_at="2026-03-21T08:00:00.000Z",
+        number_of_day=2,
+    )
 
     by: Side = Field(description="who wrote it")
     text: str = Field(description="the message")
+    day_began_at: Instant | None = Field(
+        default=None, description="with his first message of the day (R72); null: the policy does not count them"
+    )
+    number_of_day: int | None = Field(default=None, description="how many he has sent that day, with this one")
 
 
 class OfferMade(DisputeEvent):
