@@ -38,7 +38,9 @@ from shared.runtime.shard_loop import ShardLoop
 if TYPE_CHECKING:
     from tests.simulation.group import Group
 
+NEVER = float("-inf")
 LOOK_AGAIN = 0.2
+COMPARED_EVERY = 1.0
 NOTICED_AFTER = 2.0
 """Virtual seconds, at most, until a process hears from its lease that its shards were taken."""
 
@@ -107,7 +109,11 @@ class Store(MemoryStore):
     async def commit(self, commit: Commit) -> None:
         await self.process.crosses("commit")
         self.process.group.answers()
+        world, shards = self.process.group.world, [claim.shard for claim in commit.claims]
+        unfit = world.disasters.older(self.process, shards)
         await super().commit(commit)
+        for shard in unfit:
+            world.finds(f"{self.process.name} goes on with shard {shard}, whose database is older than the bus")
         self.process.group.committed(commit)
         await self.process.crosses("committed")
         self.process.group.answers()
@@ -135,20 +141,21 @@ class Publisher(MemoryPublisher):
         }
         taken = [row for row in rows if (row.topic or "", row.partition) not in refused]
         half = len(taken) // 2
-        await self._send("send", taken[:half])
-        await self._send("sending", taken[half:])
+        await self._send("send", taken[:half], now)
+        await self._send("sending", taken[half:], now)
         await self.process.crosses("sent")
         self.process.group.broker_answers()
         self.process.has_published.set()
         return refused
 
-    async def _send(self, door: str, rows: Sequence[StoredEvent]) -> None:
+    async def _send(self, door: str, rows: Sequence[StoredEvent], since: float) -> None:
         if not rows:
             return
         await self.process.crosses(door)
         self.process.group.broker_answers()
         await super().send(rows)
         for row in rows:
+            self.process.group.world.disasters.says(self.process, row, since)
             self.process.group.unsent[row.shard].discard(row.position)
 
 
@@ -252,11 +259,21 @@ class Process:
         self.loop.group = group
         self.loop.decoder = self.loop.intake.decoder = older = OlderDecoder(decider, self.loop.home)
         older.group = group
+        self.compared = NEVER, NEVER
+        """From when to when it compared rows and logs last …"""
+        self.compared_at: dict[int, int] = {}
+        """… and at which position each shard stood for it then."""
         self.wake = asyncio.Event()
         self.loop.dropped = self.wake.set
         self.tasks = [
             asyncio.create_task(self._or_die(work))
-            for work in (self.loop.run, self.loop.outbox.keep_publishing, self._keep, self._note_published)
+            for work in (
+                self.loop.run,
+                self.loop.outbox.keep_publishing,
+                self._keep,
+                self._note_published,
+                self._keep_comparing,
+            )
         ]
 
     def clock(self) -> datetime:
@@ -323,6 +340,23 @@ class Process:
                 continue
             if not (extra or free):
                 await self.wake.wait()
+
+    async def _keep_comparing(self) -> None:
+        """Every second (application.py), as long as there may be something to see: else it changes nothing."""
+        world = self.group.world
+        while True:
+            await world.disasters.under_way.wait()
+            await asyncio.sleep(COMPARED_EVERY)
+            await self.thawed.wait()
+            began = world.now()
+            stood = {number: shard.claim.position for number, shard in self.loop.shards.items() if shard.ready}
+            try:
+                await self.loop.look()
+            except Outage:
+                continue
+            except Fenced:
+                pass
+            self.compared, self.compared_at = (began, world.now()), stood
 
     async def _note_published(self) -> None:
         """Housekeeping, once things have calmed down; a courtesy (application.py)."""
