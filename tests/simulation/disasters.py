@@ -1,10 +1,11 @@
-"""What only an operator can put right, and that he does: a database that is put back."""
+"""What only an operator can put right, and that he does: a database that is put back, a log that lost what it had."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from deploy.repair import again
 from shared.kernel.ports import StoredEvent
 from tests.simulation import repair
 from tests.simulation.group import Backup, Group
@@ -18,109 +19,201 @@ COMES_AFTER = 5.0, 30.0
 """Virtual seconds until the operator is there. Every second all look whether anything fits again: hours of it show
 nothing that half a minute does not."""
 WORKS_FOR = 2.0
-"""Virtual seconds, at most, for which the service is stopped."""
+"""Virtual seconds, at most, for which services are stopped."""
+AWAY_SECONDS_MAX = 30.0
+OFTEN_LOST = 4.0
+"""Records of a tail, about."""
 
 
 @dataclass
 class Disaster:
-    """Of one service, from the backup to the end of the repair."""
+    """Of one service, from the backup, or from the loss, to the end of the repair."""
 
     group: Group
     fault: Fault
+    partition: int = 0
+    """The log that lost its tail."""
     struck_at: float | None = None
     """None: its backup is made, and nothing is wrong yet."""
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def topic(self) -> str:
+        return f"{self.group.service}.events"
 
 
 class Disasters:
-    """Of one history: at most one of each service at a time."""
+    """Of one history, one at a time: what to do about two is for the person who finds them."""
 
     def __init__(self, world: "World") -> None:
         self.world = world
-        self.of: dict[str, Disaster] = {}
+        self.now: Disaster | None = None
         self.under_way = asyncio.Event()
-        """Set from when something was put back until it is put right: as long there is something to notice."""
+        """Set from when something was lost until it is put right: as long there is something to notice."""
+        self.lost: dict[str, bool] = {}
+        """Topics that were deleted -> whether they are still gone, or there again under another id. They take nothing
+        before the operator comes: what is said there before its writer has noticed, which is a second at most, hides
+        from `republish` what was said before it, and nobody promises anything of that (docs/GUARANTEES.md)."""
 
     def begin(self, fault: Fault, group: Group) -> None:
-        """Not where something of the service waits for a fix: what the rules that are mended say of it is not what was
-        said, so that a person has to look at it, and he would have to know what nobody has told him."""
-        if group.service in self.of or group.flaws or group.newer or group.parked():
+        if self.now is not None:
             return
-        one = self.of[group.service] = Disaster(group, fault)
-        self.world.tells(f"-- a backup is made of what the {group.service} service holds")
-        one.tasks.append(asyncio.create_task(self._put_back(one, group.backup())))
+        match fault.kind:
+            case "database put back" if not (group.flaws or group.newer or group.parked()):
+                # What rules say that are mended is not what was said: a person would have to look at such an order.
+                self.now = Disaster(group, fault)
+                self.world.tells(f"-- a backup is made of what the {group.service} service holds")
+                self._goes_on(self.now, self._put_back(self.now, group.backup()))
+            case "log lost its tail":
+                self._lose_tail(Disaster(group, fault))
+            case "topic made anew":
+                self._lose_topic(Disaster(group, fault))
 
     def heal(self) -> None:
         """What has not happened by now does not; the operator comes to what has."""
-        for one in list(self.of.values()):
-            if one.struck_at is None:
-                one.tasks[0].cancel()
-                del self.of[one.group.service]
+        if self.now is not None and self.now.struck_at is None and self.now.task is not None:
+            self.now.task.cancel()
+            self.now = None
 
-    def struck(self, group: Group) -> Disaster | None:
-        one = self.of.get(group.service)
-        return one if one is not None and one.struck_at is not None else None
+    def forbids_bugs(self, group: Group) -> bool:
+        """Its rules now are those by which it is replayed."""
+        return self.now is not None and self.now.group is group and self.now.fault.kind == "database put back"
 
-    # -- what becomes of it --------------------------------------------------------------------------------------------
+    # -- what happens --------------------------------------------------------------------------------------------------
 
     async def _put_back(self, one: Disaster, backup: Backup) -> None:
-        world, group = self.world, one.group
         await asyncio.sleep(one.fault.lasts)
-        group.put_back(backup)
-        one.struck_at = world.now()
+        one.group.put_back(backup)
+        older = [shard for shard in one.group.shards if one.group.is_older(shard)]
+        self._strikes(one, f"{one.group.service}, by {one.fault.lasts:.6g} s; older than the bus: {older}")
+        await self._repaired(one, self._replay(one), [one.group])
+
+    def _lose_tail(self, one: Disaster) -> None:
+        """The writer dies with the broker: as long as it runs it would not notice, and say more beyond what is lost."""
+        world = self.world
+        logs = {shard: world.bus.logs.get((one.topic, shard)) for shard in range(world.bus.partitions)}
+        known = [shard for shard, log in logs.items() if log]
+        if not known:
+            return
+        one.partition = world.chance.choice(known)
+        log = logs[one.partition] or []
+        gone = min(len(log), 1 + int(world.chance.expovariate(1 / OFTEN_LOST)))
+        world.bus.lose_tail(one.topic, one.partition, log[-gone].offset)
+        for process in one.group.living():
+            world.crash(process, min(one.fault.lasts, AWAY_SECONDS_MAX))
+        self._read_anew(one.topic)
+        self._strikes(one, f"{one.topic}/{one.partition} lacks {gone}")
+        self._goes_on(one, self._repaired(one, self._republish(one), self._concerned(one)))
+
+    def _lose_topic(self, one: Disaster) -> None:
+        world = self.world
+        if not world.bus.records(one.topic):
+            return
+        world.bus.make_anew(one.topic)
+        self.lost[one.topic] = world.chance.random() < 0.5
+        self._read_anew(one.topic)
+        self._strikes(one, f"{one.topic}, {'gone' if self.lost[one.topic] else 'there again'}")
+        self._goes_on(one, self._repaired(one, self._republish(one), self._concerned(one)))
+
+    def _read_anew(self, topic: str) -> None:
+        """Who stands behind the end of a log reads it from where it begins, as Kafka's client does."""
+        for group in self.world.groups.values():
+            for process in group.living():
+                for place, offset in process.source.next.items():
+                    if place[0] == topic and offset > len(self.world.bus.logs.get(place, ())):
+                        process.source.next[place] = 0
+
+    def _concerned(self, one: Disaster) -> list[Group]:
+        """Who writes the topic, and who reads it."""
+        return [one.group, *(group for group in self.world.groups.values() if one.topic in group.topics)]
+
+    def _strikes(self, one: Disaster, told: str) -> None:
+        world = self.world
+        self.now, one.struck_at = one, world.now()
         world.visited.fault = one.fault.kind
         world.visited.struck[one.fault.kind] += 1
-        older = [shard for shard in group.shards if group.is_older(shard)]
-        world.tells(f"** {one.fault.kind}: {group.service}, by {one.fault.lasts:.6g} s; older than the bus: {older}")
+        world.tells(f"** {one.fault.kind}: {told}")
         self.under_way.set()
-        await asyncio.sleep(world.chance.uniform(*COMES_AFTER))
-        try:
-            await self._repair(one)
-        except Exception as bug:
-            world.finds(f"the {group.service} service cannot be repaired: {type(bug).__name__}: {bug}")
 
-    async def _repair(self, one: Disaster) -> None:
-        """As docs/OPERATIONS.md says: stop, replay, start."""
-        world, group = self.world, one.group
-        self._noticed(one)
-        world.tells(f"-- the operator stops the {group.service} service")
-        group.stop()
+    # -- the operator --------------------------------------------------------------------------------------------------
+
+    def _goes_on(self, one: Disaster, work: Coroutine[Any, Any, None]) -> None:
+        one.task = asyncio.create_task(work)
+
+    async def _repaired(self, one: Disaster, work: Coroutine[Any, Any, None], groups: Sequence[Group]) -> None:
+        """As docs/OPERATIONS.md says: stop, repair, start."""
+        world = self.world
+        await asyncio.sleep(world.chance.uniform(*COMES_AFTER))
+        self._noticed(one, groups)
+        world.tells(f"-- the operator stops {', '.join(group.service for group in groups)}")
+        for group in groups:
+            group.stop()
         await asyncio.sleep(world.chance.uniform(0, WORKS_FOR))
-        older = [shard for shard in group.shards if group.is_older(shard)]
+        try:
+            await work
+        except Exception as bug:
+            world.finds(f"{one.fault.kind}: it cannot be repaired: {type(bug).__name__}: {bug}")
+        for group in groups:
+            group.count_unsent()
+        self.now = None
+        self.under_way.clear()
+        for group in groups:
+            group.start_again()
+
+    async def _replay(self, one: Disaster) -> None:
+        world, group = self.world, one.group
         group.locked.clear()
+        older = [shard for shard in group.shards if group.is_older(shard)]
         for outcome in await repair.replay(group.decider, group.operators_store(), world.bus, older):
             if outcome.withheld or outcome.missing:
                 world.finds(f"replayed, {group.service}: withheld {outcome.withheld}, missing {outcome.missing}")
             told = f"decided {outcome.decided}, taken {outcome.taken}, unsent {outcome.unsent}"
             world.tells(f"-- the operator replays {group.service}/{outcome.shard}: {told}")
-        group.count_unsent()
-        del self.of[group.service]
-        if not any(other.struck_at is not None for other in self.of.values()):
-            self.under_way.clear()
-        group.start_again()
+
+    async def _republish(self, one: Disaster) -> None:
+        """The writer's first, so that its readers find it."""
+        self.lost.pop(one.topic, None)
+        for group in self._concerned(one):
+            group.locked.clear()
+            sent, restarted = await repair.republish(group.decider, group.operators_store(), self.world.bus)
+            self.world.tells(f"-- the operator publishes {sent} of {group.service} again; read anew: {restarted}")
 
     # -- what must be so meanwhile -------------------------------------------------------------------------------------
 
-    def _noticed(self, one: Disaster) -> None:
+    def _noticed(self, one: Disaster, groups: Sequence[Group]) -> None:
         """Who has compared since serves nothing that does not fit."""
-        for process in one.group.living():
-            for number, shard in process.loop.shards.items():
-                if shard.ready and one.group.is_older(number) and self._has_compared(process, one):
-                    self.world.finds(f"{process.name} serves shard {number}, whose database is older than the bus")
+        for group in groups:
+            for process in group.living():
+                for number, shard in process.loop.shards.items():
+                    if shard.ready and self._has_compared(process, one) and self._is_unfit(one, group, number):
+                        self.world.finds(f"{process.name} serves shard {number}, which does not fit: {one.fault.kind}")
 
-    def older(self, process: "Process", shards: Sequence[int]) -> list[int]:
-        """Of which of these the rows, as they are now, do not fit the bus."""
-        if self.struck(process.group) is None:
+    def _is_unfit(self, one: Disaster, group: Group, shard: int) -> bool:
+        if one.fault.kind == "database put back":
+            return group.is_older(shard)
+        if self.lost.get(one.topic):
+            return True
+        claim, place = group.shards[shard].claim, (one.topic, shard)
+        if group is not one.group:
+            return again.cut(claim, one.topic, self.world.bus.log(*place)) is not None
+        rows = [row for row in group.rows(shard) if (row.topic, row.partition) == place]
+        known = max((row.sequence or 0 for row in rows if row.position <= claim.published), default=0)
+        return repair.last_said(self.world.bus, group.service, shard).get(place, 0) < known
+
+    def older(self, group: Group, shards: Sequence[int]) -> list[int]:
+        """Of which of these the rows, as they are now, do not know what the bus has."""
+        one = self.now
+        if one is None or one.group is not group or one.struck_at is None or one.fault.kind != "database put back":
             return []
-        return [shard for shard in shards if process.group.is_older(shard)]
+        return [shard for shard in shards if group.is_older(shard)]
 
     def says(self, process: "Process", row: StoredEvent, began: float) -> None:
         """Who has compared it since does not begin to say what is in his database no more."""
-        one = self.struck(process.group)
-        if one is None or not self._has_compared(process, one) or began < process.compared[1]:
+        one = self.now
+        if one is None or one.group is not process.group or not self._has_compared(process, one):
             return
-        if row.position > process.compared_at.get(row.shard, -1):
-            return  # its commit was not answered yet
+        if began < process.compared[1] or row.position > process.compared_at.get(row.shard, -1):
+            return  # it was on its way, or its commit was not answered yet
         rows = process.group.rows(row.shard)
         if not any((known.position, known.data) == (row.position, row.data) for known in rows):
             self.world.finds(f"{process.name} says {row.type}, number {row.sequence}, which its database has not")

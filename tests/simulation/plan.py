@@ -37,6 +37,8 @@ Kind = Literal[
     "broken rule",
     "older version",
     "database put back",
+    "log lost its tail",
+    "topic made anew",
 ]
 """What goes wrong. `lost answer`: of a commit, a claim or a publication, which happened or did not. `freeze`: a process
 stops in mid-step and goes on later, replaced or not. `stall`: it computes for so long, and is not given up before it
@@ -45,7 +47,9 @@ must be taken for hung. `half-open session`: its machine is gone, and what it he
 being asked. `clock wrong`: the process's own, by which timers ring. `broken rule`: the service's code raises for an
 input of one order, until it is mended: then the order goes on with the next process, or when an operator says so.
 `older version`: it does not know what the others say of one order, until it is deployed anew. `database put back`: all
-rows of one service become what they were so many seconds before, while its processes go on; until an operator comes."""
+rows of one service become what they were so many seconds before, while its processes go on. `log lost its tail`: its
+events lack their last records at one partition, and its processes die with the broker. `topic made anew`: they lack
+all, and the topic is another one. The last three until an operator comes."""
 
 OFTEN: Mapping[Moment, int] = {
     "at once": 10,
@@ -57,7 +61,7 @@ OFTEN: Mapping[Moment, int] = {
 }
 """Of all turns; of a history's, times what its seed makes of it."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
-DISASTERS: tuple[Kind, ...] = ("database put back",)
+DISASTERS: tuple[Kind, ...] = ("database put back", "log lost its tail", "topic made anew")
 """What only an operator can put right (docs/OPERATIONS.md, Disaster). Drawn for themselves, in every third history, so
 that all others are what they would be without."""
 RETRIED: frozenset[Kind] = frozenset({"database down", "broker down"})

@@ -23,6 +23,7 @@ from shared.kernel.ports import (
     Fenced,
     Headers,
     Input,
+    Log,
     Outage,
     Place,
     PlaceRefusal,
@@ -110,7 +111,7 @@ class Store(MemoryStore):
         await self.process.crosses("commit")
         self.process.group.answers()
         world, shards = self.process.group.world, [claim.shard for claim in commit.claims]
-        unfit = world.disasters.older(self.process, shards)
+        unfit = world.disasters.older(self.process.group, shards)
         await super().commit(commit)
         for shard in unfit:
             world.finds(f"{self.process.name} goes on with shard {shard}, whose database is older than the bus")
@@ -136,8 +137,11 @@ class Publisher(MemoryPublisher):
 
     async def send(self, rows: Sequence[StoredEvent]) -> Mapping[Place, PlaceRefusal]:
         until, now = self.process.group.world.refuses_until, self.process.group.world.now()
+        lost = self.process.group.world.disasters.lost
         refused = {
-            (row.topic or "", row.partition): PlaceRefusal(0, "as planned") for row in rows if until[row.topic] > now
+            (row.topic or "", row.partition): PlaceRefusal(0, "as planned")
+            for row in rows
+            if until[row.topic] > now or row.topic in lost
         }
         taken = [row for row in rows if (row.topic or "", row.partition) not in refused]
         half = len(taken) // 2
@@ -153,6 +157,8 @@ class Publisher(MemoryPublisher):
             return
         await self.process.crosses(door)
         self.process.group.broker_answers()
+        if any(row.topic in self.process.group.world.disasters.lost for row in rows):
+            raise Outage("the topic was lost meanwhile")
         await super().send(rows)
         for row in rows:
             self.process.group.world.disasters.says(self.process, row, since)
@@ -180,6 +186,11 @@ class Source(MemorySource):
         """What was delivered is delivered once more, as after a seek that went too far back."""
         self.next = {place: max(offset - records, 0) for place, offset in self.next.items()}
         self._news.set()
+
+    async def logs(self, shards: Sequence[int]) -> Mapping[Place, Log]:
+        lost = self.process.group.world.disasters.lost
+        found = await super().logs(shards)
+        return {place: log for place, log in found.items() if not lost.get(place[0])}
 
     async def take(self, wait: float) -> Sequence[Record]:
         while True:
@@ -352,10 +363,8 @@ class Process:
             stood = {number: shard.claim.position for number, shard in self.loop.shards.items() if shard.ready}
             try:
                 await self.loop.look()
-            except Outage:
+            except (Outage, Fenced):
                 continue
-            except Fenced:
-                pass
             self.compared, self.compared_at = (began, world.now()), stood
 
     async def _note_published(self) -> None:

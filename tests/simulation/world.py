@@ -200,8 +200,8 @@ class World:
 
     def _break(self, group: Group, lasts: float) -> None:
         order_id = f"o{self.chance.randint(1, len(self.plan.deals))}"
-        if group.service in self.disasters.of:
-            return  # its rules are those by which it is replayed
+        if self.disasters.forbids_bugs(group):
+            return
         self.broken.add((group.service, order_id))
         group.flaws[order_id] = flaw = Flaw(self.chance.choice((0, 0, 1, 2)))
         self.tells(f"** {group.service} cannot handle what comes for {order_id}, after {flaw.spared} more")
@@ -221,8 +221,8 @@ class World:
 
     def _fall_behind(self, group: Group, lasts: float) -> None:
         order_id = f"o{self.chance.randint(1, len(self.plan.deals))}"
-        if group.service in self.disasters.of:
-            return  # its rules are those by which it is replayed
+        if self.disasters.forbids_bugs(group):
+            return
         self.broken.add((group.service, order_id))
         group.newer.add(order_id)
         self.tells(f"** {group.service} does not know what others say of {order_id}")
