@@ -118,6 +118,16 @@ MUTANTS = (
         lambda: shard_loop.ShardLoop.look,
         change("__.store.check(__)", "asyncio.sleep(0)"),
     ),
+    Mutant(
+        "what the bus lost of a shard is not missed",
+        lambda: worlds.of_outputs,
+        change("(__ or 0) < __a", "False"),
+    ),
+    Mutant(
+        "a topic of ours that was made anew is taken for the one it was",
+        lambda: worlds.WorldCheck._of_logs,
+        change("__.get(__a, __b.topic_id) != __b.topic_id", "False"),
+    ),
     Mutant("the source may have lost what is known to be there", lambda: worlds, flip("(__ or 0) < __")),
     Mutant("the cursor stays on the record that was handled", lambda: intake, change("__a.offset + 1", "__a.offset")),
     Mutant("a record below the cursor is handled again", lambda: runtime, drop("__.offset < __.offset")),

@@ -132,6 +132,8 @@ class World:
         if fault.kind in DISASTERS:
             self.disasters.begin(fault, group)
             return
+        if fault.kind == "broker clock back" and self.disasters.forbids_clocks():
+            return
         self.tells(f"** {fault.kind}: {process.name} at “{door}”, {fault.lasts:.6g} s")
         self.visited.fault = fault.kind
         self.visited.struck[fault.kind] += 1
