@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
+from deploy.repair import again
 from deploy.repair.bus import Bus
 from deploy.repair.replay import Replay
 from deploy.repair.standing import Outcome, Standing
@@ -19,7 +20,6 @@ from shared.runtime.kafka.publisher import KafkaPublisher
 
 MARGIN_MS = 10 * 60 * 1000
 """By which the clock of a service may differ from a broker's."""
-SEND_EVENTS = 1_000
 FIRST_TIME = "SELECT min(time) FROM event WHERE shard = $1 AND position > least($2, $3 - 100)"
 MISSING = """
 SELECT topic, partition, min(position), count(*) FROM event
@@ -140,13 +140,9 @@ async def _missing(held: StoppedService, bus: Bus, claim: Claim) -> list[tuple[s
 async def _send(held: StoppedService, publisher: KafkaPublisher, claim: Claim, published: int) -> int:
     await held.pool.execute(PUT_BACK, claim.shard, claim.epoch, published)
     claim.published = min(claim.published, published)
-    sent = 0
-    while events := await held.store.unpublished(claim, SEND_EVENTS):
-        for (topic, partition), refusal in (await publisher.send(events)).items():
-            raise CannotRepair(f"{topic}/{partition} takes no records: {refusal.reason}")
-        sent += len(events)
-        claim.published = events[-1].position
-        await held.store.note_published([claim])
+    sent, refused = await again.send(held.store, publisher, claim)
+    for (topic, partition), refusal in refused.items():
+        raise CannotRepair(f"{topic}/{partition} takes no records: {refusal.reason}")
     return sent
 
 
@@ -172,14 +168,9 @@ async def _cut(
     """Input topic -> what is wrong with where the shard stands in it, and the log as it is."""
     found = {}
     for topic in topics or held.decoder.topics:
-        log, cursor = await bus.log(topic, claim.shard), claim.cursors.get(topic, Cursor())
-        place = f"{topic}/{claim.shard}"
-        if cursor.topic_id not in (None, log.topic_id):
-            found[topic] = f"{place} was made anew; of the old one everything before {cursor.offset} was handled", log
-        elif cursor.offset > log.end:
-            found[topic] = f"{place} ends at {log.end}, and {cursor.offset} was to be read next: its tail is lost", log
-        elif cursor.offset < log.begin and topic in KEPT_FOR_EVER:
-            found[topic] = f"{place} begins at {log.begin}, and {cursor.offset} was to be read next", log
+        log = await bus.log(topic, claim.shard)
+        if sentence := again.cut(claim, topic, log):
+            found[topic] = sentence, log
     return found
 
 
@@ -189,7 +180,7 @@ async def _move(held: StoppedService, claim: Claim, cut: Mapping[str, tuple[str,
     moved: list[tuple[int, str, Cursor]] = []
     for topic, (sentence, log) in cut.items():
         before = claim.cursors.get(topic, Cursor())
-        moved.append((claim.shard, topic, Cursor(log.begin, before.time, log.topic_id)))
+        moved.append((claim.shard, topic, again.from_the_beginning(claim, topic, log)))
         facts: dict[str, Any] = {"why": f"{sentence}; how many lay unread behind it nobody knows", "begin": log.begin}
         lost = topic not in SERVICES_WRITE or before.offset < log.begin  # what services said is published again
         await held.note(claim.shard, facts, f"{topic}/{claim.shard}" if lost else None)

@@ -6,10 +6,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from deploy.repair.replay import Replay
-from deploy.repair.standing import Outcome, Standing
-from deploy.repair.tail import UnreadLog, said_by, unread
-from schemas.topics import all_topics
+from deploy.repair.standing import Outcome
 from schemas.wire import Service
 from services.notification.projection import Deliveries, MemoryDeliveryTable
 from services.refund.projection import Ledger, MemoryLedgerTable
@@ -21,7 +18,7 @@ from shared.kernel.ports import Record, StoredEvent
 from shared.runtime.memory import MemoryBus, MemoryPublisher, MemorySource, MemoryStore
 from shared.runtime.partitions import home_among
 from shared.runtime.shard_loop import ShardLoop
-from tests.simulation import virtual_time
+from tests.simulation import repair, virtual_time
 from tests.simulation.coverage import Visited
 from tests.simulation.plan import RULES, Plan
 from tests.simulation.play import Played, Stage
@@ -97,8 +94,7 @@ class PutBack:
         self.store.shards = snapshot.shards
 
     def outputs(self) -> list[Record]:
-        written = [topic.name for topic in all_topics() if self.service in topic.writers]
-        return [record for topic in written for record in self.bus.records(topic)]
+        return repair.outputs(self.bus, self.service)
 
     def said(self, record: Record) -> bool:
         return (codec.header(record.headers, "ce_source") or "").startswith(f"recourse/{self.service}/")
@@ -114,21 +110,7 @@ class PutBack:
         return codec.source_of(self.service, shard)
 
     async def replay(self, decider: Decider[Any, Any, Any]) -> list[Outcome]:
-        decoder = Decoder(decider, self.home)
-        outcomes = []
-        for shard in range(self.bus.partitions):
-            [claim] = await self.store.claim([shard], "repair")
-            logs = [
-                UnreadLog(topic, unread(decoder, claim, topic, self.bus.logs.get((topic, shard), [])))
-                for topic in decoder.topics
-            ]
-            said = said_by(self.source(shard), self.outputs(), 0)
-            for projection in self.projections:
-                if not isinstance(projection, Ledger):
-                    await projection.opened(shard)
-            standing = Standing(decider, RULES, self.home, self.store, claim, said)
-            outcomes.append(await Replay(standing, logs).run())
-        return outcomes
+        return await repair.replay(decider, self.store, self.bus, range(self.bus.partitions))
 
     async def go_on(self, decider: Decider[Any, Any, Any]) -> list[Record]:
         """The service starts again and handles what is left; returns what it publishes."""

@@ -108,6 +108,26 @@ MUTANTS = (
     Mutant("a cursor behind the end of its log is believed", lambda: worlds, drop("if __.offset > __.end: ...")),
     Mutant("a topic that was made anew is taken for the one it was", lambda: worlds, drop("__ not in (None, __)")),
     Mutant("a number that the database does not know counts for nothing", lambda: worlds, drop("__ > __.sequence")),
+    Mutant(
+        "a database that is older than the bus is served",
+        lambda: worlds.of_outputs,
+        change("__ == __a.shard and __ > __a.sequence", "False"),
+    ),
+    Mutant(
+        "rows that were put back are looked at by nobody who has nothing to do",
+        lambda: shard_loop.ShardLoop.look,
+        change("__.store.check(__)", "asyncio.sleep(0)"),
+    ),
+    Mutant(
+        "what the bus lost of a shard is not missed",
+        lambda: worlds.of_outputs,
+        change("(__ or 0) < __a", "False"),
+    ),
+    Mutant(
+        "a topic of ours that was made anew is taken for the one it was",
+        lambda: worlds.WorldCheck._of_logs,
+        change("__.get(__a, __b.topic_id) != __b.topic_id", "False"),
+    ),
     Mutant("the source may have lost what is known to be there", lambda: worlds, flip("(__ or 0) < __")),
     Mutant("the cursor stays on the record that was handled", lambda: intake, change("__a.offset + 1", "__a.offset")),
     Mutant("a record below the cursor is handled again", lambda: runtime, drop("__.offset < __.offset")),

@@ -1,5 +1,6 @@
 """The processes of one service, and what outlives them: its rows, its letters, its books, its timers."""
 
+import copy
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from schemas.notification.events import Queued
+from schemas.topics import SERVICES_WRITE, written_by
 from schemas.wire import Service
 from services.composition import DECIDERS
 from services.notification.projection import (
@@ -22,8 +24,10 @@ from services.notification.projection import (
 from services.refund.ledger import BookedEntry
 from services.refund.projection import Ledger, MemoryReviewTable, ReviewQueue
 from services.timer.projection import MemoryTimerTable, Timers
+from shared.kernel import codec
 from shared.kernel.codec import Decoder
-from shared.kernel.ports import Commit, Input, Outage, StoredEvent
+from shared.kernel.ports import Commit, Input, Outage, Projection, StoredEvent
+from shared.runtime.memory import MemoryStore
 from shared.runtime.partitions import home_among
 from shared.runtime.parts import Parts
 from tests.simulation.plan import RULES, Fault
@@ -100,6 +104,34 @@ class Flaw:
         return found.id == self.input_id
 
 
+@dataclass(frozen=True)
+class Backup:
+    """All that one service's database held."""
+
+    shards: dict[int, Any]
+    letters: dict[tuple[int, str], Delivery]
+    timers: MemoryTimerTable
+    ledger: dict[str, BookedEntry]
+    handled: dict[tuple[int, str], list[tuple[Input, datetime]]]
+
+
+class OperatorsStore(MemoryStore):
+    """The service's rows while it is stopped: there are no doors, nothing goes wrong."""
+
+    def __init__(self, group: "Group", projections: Sequence[Projection]) -> None:
+        super().__init__(projections)
+        self.group, self.shards = group, group.shards
+
+    async def commit(self, commit: Commit) -> None:
+        await super().commit(commit)
+        self.group.committed(commit)
+        inputs = {found.id for _, found in commit.inputs}
+        for event in commit.events:
+            cause = event.causation_id or ""
+            if cause not in inputs and not cause.startswith(f"{self.group.service}/"):  # nor of a deadline
+                self.group.taken.add((event.shard, event.stream_id or ""))
+
+
 class Group:
     """All processes of one service, and what outlives them."""
 
@@ -127,6 +159,11 @@ class Group:
         """By the order of which it keeps the service from handling something."""
         self.newer: set[str] = set()
         """The orders of which others speak in a newer version than its own."""
+        self.taken: set[tuple[int, str]] = set()
+        """(shard, order) of what stands as it was said: a letter that was sent, a bell that rang, of which nothing but
+        the database that was put back knew how it came."""
+        self.stopped = False
+        """An operator is at work: no process runs, and none is started but by him."""
         self.decider = world.visited.watch(DECIDERS[service])
         self.topics = Decoder(self.decider, home_among(world.bus.partitions)).topics
 
@@ -147,6 +184,16 @@ class Group:
         process = Process(self, len(self.processes) + 1, self.decider, RULES, self.topics)
         self.processes.append(process)
         return process
+
+    def stop(self) -> None:
+        self.stopped = True
+        for process in self.living():
+            process.kill()
+
+    def start_again(self) -> None:
+        self.stopped = False
+        self.holder.clear()
+        self.owner = dict.fromkeys(self.owner, self.start())
 
     def living(self) -> list[Process]:
         return [process for process in self.processes if process.alive]
@@ -226,6 +273,62 @@ class Group:
         for shard, order_id, _ in commit.parked:
             if (self.service, order_id) not in self.world.broken:
                 self.world.finds(f"the {self.service} service parked {order_id} (shard {shard})")
+
+    # -- its database, and another one ---------------------------------------------------------------------------------
+
+    def backup(self) -> Backup:
+        ledger = self.world.ledger if self.service == "refund" else {}
+        return Backup(
+            copy.deepcopy(self.shards),
+            dict(self.letters),
+            copy.deepcopy(self.table),
+            dict(ledger),
+            {place: list(handled) for place, handled in self.handled.items()},
+        )
+
+    def put_back(self, backup: Backup) -> None:
+        """Who looks at the rows sees those of then; what he remembers is another matter."""
+        rows: tuple[tuple[dict[Any, Any], dict[Any, Any]], ...] = (
+            (self.shards, backup.shards),
+            (self.letters, backup.letters),
+            (self.table.timers, backup.timers.timers),
+            (self.table.watermarks, backup.timers.watermarks),
+            (self.handled, backup.handled),
+            *([(self.world.ledger, backup.ledger)] if self.service == "refund" else ()),
+        )
+        for now, then in rows:
+            now.clear()
+            now.update(then)
+        self.count_unsent()
+
+    def count_unsent(self) -> None:
+        said = {codec.numbered(record) for record in self.world.bus.heard}
+        for shard in self.shards:
+            source = codec.source_of(self.service, shard)
+            rows = (row for row in self.rows(shard) if row.topic is not None)
+            self.unsent[shard] = {row.position for row in rows if (source, row.sequence) not in said}
+
+    def is_older(self, shard: int) -> bool:
+        """Whether the bus has of a shard what its rows do not know; only where nobody else writes is a number proof."""
+        source = codec.source_of(self.service, shard)
+        known = self.shards[shard].claim.sequence if shard in self.shards else 0
+        places = (
+            self.world.bus.logs.get((topic, shard), []) for topic in written_by(self.service) if topic in SERVICES_WRITE
+        )
+        said = (codec.numbered(record) or ("", 0) for log in places for record in log)
+        return any(by == source and number > known for by, number in said)
+
+    def operators_store(self) -> MemoryStore:
+        match self.service:
+            case "timer":
+                return OperatorsStore(self, [Timers(self.table)])
+            case "notification":
+                letters = MemoryDeliveryTable()
+                letters.deliveries = self.letters
+                return OperatorsStore(self, [Deliveries(letters, (), self.world.bus.clock)])
+            case "refund":
+                return OperatorsStore(self, [Ledger(LedgerTable(self.world))])
+        return OperatorsStore(self, ())
 
     def quiet(self, shard: int) -> bool:
         stored = self.shards.get(shard)

@@ -36,6 +36,9 @@ Kind = Literal[
     "provider away",
     "broken rule",
     "older version",
+    "database put back",
+    "log lost its tail",
+    "topic made anew",
 ]
 """What goes wrong. `lost answer`: of a commit, a claim or a publication, which happened or did not. `freeze`: a process
 stops in mid-step and goes on later, replaced or not. `stall`: it computes for so long, and is not given up before it
@@ -43,7 +46,10 @@ must be taken for hung. `half-open session`: its machine is gone, and what it he
 `broker down`: all of it, or it takes nothing for one topic. `moved`: another process gets its shards, `stolen`: without
 being asked. `clock wrong`: the process's own, by which timers ring. `broken rule`: the service's code raises for an
 input of one order, until it is mended: then the order goes on with the next process, or when an operator says so.
-`older version`: it does not know what the others say of one order, until it is deployed anew."""
+`older version`: it does not know what the others say of one order, until it is deployed anew. `database put back`: all
+rows of one service become what they were so many seconds before, while its processes go on. `log lost its tail`: its
+events lack their last records at one partition, and its processes die with the broker. `topic made anew`: they lack
+all, and the topic is another one. The last three until an operator comes."""
 
 OFTEN: Mapping[Moment, int] = {
     "at once": 10,
@@ -55,6 +61,9 @@ OFTEN: Mapping[Moment, int] = {
 }
 """Of all turns; of a history's, times what its seed makes of it."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
+DISASTERS: tuple[Kind, ...] = ("database put back", "log lost its tail", "topic made anew")
+"""What only an operator can put right (docs/OPERATIONS.md, Disaster). Drawn for themselves, in every third history, so
+that all others are what they would be without."""
 RETRIED: frozenset[Kind] = frozenset({"database down", "broker down"})
 RETRIED_SECONDS_MAX = 30.0
 """An outage is looked at again several times a second: a long one shows nothing that a short one does not."""
@@ -198,7 +207,8 @@ def draw(seed: int) -> Plan:
     deals = tuple(_deal(chance, policy if number == 0 else chance.choice(others)) for number in range(_few(chance)))
     moments = {moment: often * chance.choice((0, 1, 1, 1, 5)) for moment, often in OFTEN.items()}
     turns = tuple(_turn(chance, len(deals), moments) for _ in range(chance.randint(6, 26)))
-    kinds, services = _some(chance, KINDS), _some(chance, SERVICES)
+    usual = [kind for kind in KINDS if kind not in DISASTERS]
+    kinds, services = _some(chance, usual), _some(chance, SERVICES)
     many = chance.choice((0, 1, 2, 3, 4, 6, 9))
     when = _some(chance, range(len(turns)))
     faults = tuple(
@@ -213,8 +223,15 @@ def draw(seed: int) -> Plan:
         holes=chance.choice((0, 0, 0, 0.1)),
         deals=deals,
         turns=turns,
-        faults=faults,
+        faults=(*faults, *_disasters(Random(f"disasters of {seed}"), len(turns), day)),
     )
+
+
+def _disasters(chance: Random, turns: int, day: float) -> Sequence[Fault]:
+    return [
+        _fault(chance, chance.choice(DISASTERS), chance.choice(SERVICES), chance.randrange(turns), day)
+        for _ in range(chance.choice((0, 0, 0, 0, 0, 0, 1, 1, 2)))
+    ]
 
 
 def _some(chance: Random, all_: Sequence[T]) -> Sequence[T]:

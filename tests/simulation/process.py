@@ -23,6 +23,7 @@ from shared.kernel.ports import (
     Fenced,
     Headers,
     Input,
+    Log,
     Outage,
     Place,
     PlaceRefusal,
@@ -38,7 +39,9 @@ from shared.runtime.shard_loop import ShardLoop
 if TYPE_CHECKING:
     from tests.simulation.group import Group
 
+NEVER = float("-inf")
 LOOK_AGAIN = 0.2
+COMPARED_EVERY = 1.0
 NOTICED_AFTER = 2.0
 """Virtual seconds, at most, until a process hears from its lease that its shards were taken."""
 
@@ -107,7 +110,11 @@ class Store(MemoryStore):
     async def commit(self, commit: Commit) -> None:
         await self.process.crosses("commit")
         self.process.group.answers()
+        world, shards = self.process.group.world, [claim.shard for claim in commit.claims]
+        unfit = world.disasters.older(self.process.group, shards)
         await super().commit(commit)
+        for shard in unfit:
+            world.finds(f"{self.process.name} goes on with shard {shard}, whose database is older than the bus")
         self.process.group.committed(commit)
         await self.process.crosses("committed")
         self.process.group.answers()
@@ -130,25 +137,31 @@ class Publisher(MemoryPublisher):
 
     async def send(self, rows: Sequence[StoredEvent]) -> Mapping[Place, PlaceRefusal]:
         until, now = self.process.group.world.refuses_until, self.process.group.world.now()
+        lost = self.process.group.world.disasters.lost
         refused = {
-            (row.topic or "", row.partition): PlaceRefusal(0, "as planned") for row in rows if until[row.topic] > now
+            (row.topic or "", row.partition): PlaceRefusal(0, "as planned")
+            for row in rows
+            if until[row.topic] > now or row.topic in lost
         }
         taken = [row for row in rows if (row.topic or "", row.partition) not in refused]
         half = len(taken) // 2
-        await self._send("send", taken[:half])
-        await self._send("sending", taken[half:])
+        await self._send("send", taken[:half], now)
+        await self._send("sending", taken[half:], now)
         await self.process.crosses("sent")
         self.process.group.broker_answers()
         self.process.has_published.set()
         return refused
 
-    async def _send(self, door: str, rows: Sequence[StoredEvent]) -> None:
+    async def _send(self, door: str, rows: Sequence[StoredEvent], since: float) -> None:
         if not rows:
             return
         await self.process.crosses(door)
         self.process.group.broker_answers()
+        if any(row.topic in self.process.group.world.disasters.lost for row in rows):
+            raise Outage("the topic was lost meanwhile")
         await super().send(rows)
         for row in rows:
+            self.process.group.world.disasters.says(self.process, row, since)
             self.process.group.unsent[row.shard].discard(row.position)
 
 
@@ -173,6 +186,11 @@ class Source(MemorySource):
         """What was delivered is delivered once more, as after a seek that went too far back."""
         self.next = {place: max(offset - records, 0) for place, offset in self.next.items()}
         self._news.set()
+
+    async def logs(self, shards: Sequence[int]) -> Mapping[Place, Log]:
+        lost = self.process.group.world.disasters.lost
+        found = await super().logs(shards)
+        return {place: log for place, log in found.items() if not lost.get(place[0])}
 
     async def take(self, wait: float) -> Sequence[Record]:
         while True:
@@ -252,11 +270,21 @@ class Process:
         self.loop.group = group
         self.loop.decoder = self.loop.intake.decoder = older = OlderDecoder(decider, self.loop.home)
         older.group = group
+        self.compared = NEVER, NEVER
+        """From when to when it compared rows and logs last …"""
+        self.compared_at: dict[int, int] = {}
+        """… and at which position each shard stood for it then."""
         self.wake = asyncio.Event()
         self.loop.dropped = self.wake.set
         self.tasks = [
             asyncio.create_task(self._or_die(work))
-            for work in (self.loop.run, self.loop.outbox.keep_publishing, self._keep, self._note_published)
+            for work in (
+                self.loop.run,
+                self.loop.outbox.keep_publishing,
+                self._keep,
+                self._note_published,
+                self._keep_comparing,
+            )
         ]
 
     def clock(self) -> datetime:
@@ -323,6 +351,21 @@ class Process:
                 continue
             if not (extra or free):
                 await self.wake.wait()
+
+    async def _keep_comparing(self) -> None:
+        """Every second (application.py), as long as there may be something to see: else it changes nothing."""
+        world = self.group.world
+        while True:
+            await world.disasters.under_way.wait()
+            await asyncio.sleep(COMPARED_EVERY)
+            await self.thawed.wait()
+            began = world.now()
+            stood = {number: shard.claim.position for number, shard in self.loop.shards.items() if shard.ready}
+            try:
+                await self.loop.look()
+            except (Outage, Fenced):
+                continue
+            self.compared, self.compared_at = (began, world.now()), stood
 
     async def _note_published(self) -> None:
         """Housekeeping, once things have calmed down; a courtesy (application.py)."""

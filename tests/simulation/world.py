@@ -17,9 +17,10 @@ from shared.runtime.memory import START, MemoryBus
 from shared.runtime.postgres.database import LET_GO_SECONDS
 from shared.runtime.presence import HUNG_AFTER
 from tests.simulation.coverage import NONE, Visited
+from tests.simulation.disasters import Disasters
 from tests.simulation.group import NEVER, Flaw, Group
 from tests.simulation.observed import Observed
-from tests.simulation.plan import Fault, Plan
+from tests.simulation.plan import DISASTERS, Fault, Plan
 from tests.simulation.process import Process
 
 LEASE = 3.0
@@ -88,6 +89,7 @@ class World:
         self.story: list[tuple[datetime, str]] = []
         self.broken: set[tuple[str, str]] = set()
         """(service, order): of what the code could not handle something, at some time."""
+        self.disasters = Disasters(self)
         self.groups = {service: Group(self, service) for service in SERVICES}
         for group in self.groups.values():
             process = group.start()
@@ -127,6 +129,11 @@ class World:
 
     def strike(self, fault: Fault, process: Process, door: str) -> None:
         group, until = process.group, self.now() + fault.lasts
+        if fault.kind in DISASTERS:
+            self.disasters.begin(fault, group)
+            return
+        if fault.kind == "broker clock back" and self.disasters.forbids_clocks():
+            return
         self.tells(f"** {fault.kind}: {process.name} at “{door}”, {fault.lasts:.6g} s")
         self.visited.fault = fault.kind
         self.visited.struck[fault.kind] += 1
@@ -183,7 +190,7 @@ class World:
     def _replace(self, process: Process) -> None:
         """Somebody living takes the shards it had, or a new one."""
         group = process.group
-        if process in group.owner.values():
+        if process in group.owner.values() and not group.stopped:
             living = group.living()
             group.assign(living[-1] if living else group.start(), process, asked=False)
 
@@ -195,6 +202,8 @@ class World:
 
     def _break(self, group: Group, lasts: float) -> None:
         order_id = f"o{self.chance.randint(1, len(self.plan.deals))}"
+        if self.disasters.forbids_bugs(group):
+            return
         self.broken.add((group.service, order_id))
         group.flaws[order_id] = flaw = Flaw(self.chance.choice((0, 0, 1, 2)))
         self.tells(f"** {group.service} cannot handle what comes for {order_id}, after {flaw.spared} more")
@@ -214,6 +223,8 @@ class World:
 
     def _fall_behind(self, group: Group, lasts: float) -> None:
         order_id = f"o{self.chance.randint(1, len(self.plan.deals))}"
+        if self.disasters.forbids_bugs(group):
+            return
         self.broken.add((group.service, order_id))
         group.newer.add(order_id)
         self.tells(f"** {group.service} does not know what others say of {order_id}")
@@ -237,6 +248,7 @@ class World:
         self.visited.fault = NONE
         self.broker_down_until = self.mail_down_until = self.provider_away_until = NEVER
         self.refuses_until.clear()
+        self.disasters.heal()
         for group in self.groups.values():
             for order_id in list(group.flaws):
                 self._mend(group, order_id, again=False)
@@ -261,4 +273,6 @@ class World:
 
     def quiet(self) -> bool:
         """Every record is handled and every event on the bus."""
+        if self.disasters.under_way.is_set():
+            return False
         return all(group.quiet(shard) for group in self.groups.values() for shard in range(self.bus.partitions))

@@ -1,0 +1,37 @@
+"""What is read or published once more, because a log is not what it was."""
+
+from collections.abc import Mapping
+
+from schemas.topics import KEPT_FOR_EVER
+from shared.kernel.ports import Claim, Cursor, Log, Place, PlaceRefusal, Publisher, Store
+
+SEND_EVENTS = 1_000
+
+
+def cut(claim: Claim, topic: str, log: Log) -> str | None:
+    """What is wrong with where the shard stands in an input log; None: nothing."""
+    place, cursor = f"{topic}/{claim.shard}", claim.cursors.get(topic, Cursor())
+    if cursor.topic_id not in (None, log.topic_id):
+        return f"{place} was made anew; of the old one everything before {cursor.offset} was handled"
+    if cursor.offset > log.end:
+        return f"{place} ends at {log.end}, and {cursor.offset} was to be read next: its tail is lost"
+    if cursor.offset < log.begin and topic in KEPT_FOR_EVER:
+        return f"{place} begins at {log.begin}, and {cursor.offset} was to be read next"
+    return None
+
+
+def from_the_beginning(claim: Claim, topic: str, log: Log) -> Cursor:
+    """Time does not go back with it."""
+    return Cursor(log.begin, claim.cursors.get(topic, Cursor()).time, log.topic_id)
+
+
+async def send(store: Store, publisher: Publisher, claim: Claim) -> tuple[int, Mapping[Place, PlaceRefusal]]:
+    """All that was committed and is not known to be published; how many, and what was refused at last."""
+    sent = 0
+    while events := await store.unpublished(claim, SEND_EVENTS):
+        if refused := await publisher.send(events):
+            return sent, refused
+        sent += len(events)
+        claim.published = events[-1].position
+        await store.note_published([claim])
+    return sent, {}
