@@ -107,7 +107,11 @@ def test_a_call_that_comes_again_is_one_call() -> None:
     assert again.hear("c3", ASK) == provider.hear("c3", ASK) != []
 
 
-@given(st.lists(st.sampled_from(get_args(Step)), max_size=5))
+KEEPS_ITS_WORD = [step for step in get_args(Step) if step not in ("returned", "recanted")]
+"""What was paid stays paid; the others are in test_returns.py."""
+
+
+@given(st.lists(st.sampled_from(KEEPS_ITS_WORD), max_size=5))
 @settings(max_examples=60)
 async def test_a_provider_that_comes_to_its_senses_has_moved_the_money_once(steps: Sequence[Step]) -> None:
     stage, payments = await opened()

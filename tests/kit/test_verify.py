@@ -426,7 +426,7 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
     ("S3", "o-3", unarmed("mediation/o-3"), "no alarm mediation/o-3 is pending, and d1 is processing"),
     ("S3", "o-3", copied("dispute.requested.v1", "o-3", data={"dispute_id": "d9"}, causationid=""), "d9 was requested"),
     ("S3 S4", "o-1", without("order.completed.v1", order="o-1"), "the buyer has his 40.00 EUR and nothing is left"),
-    ("M3 M4 S3", "o-1", all_of(MOVING, unarmed("refund/o-1")), "o-1:1/payout over 60.00 EUR is on its way"),
+    ("M3 M4 S3 S4", "o-1", all_of(MOVING, unarmed("refund/o-1")), "o-1:1/payout over 60.00 EUR is on its way"),
     ("S3 S4", "o-3", without("mediation.opened.v1", "mediation.assigned.v1", order="o-3"), "never opened a round"),
     ("S3", "o-3", changed("mediation.assigned.v1", "o-3", status="closed"), "d1 waits for mediation, where it is over"),
     (

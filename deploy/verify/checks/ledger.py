@@ -129,9 +129,9 @@ def _adds_up(history: OrderHistory) -> Iterator[Violation]:
     if books["booked"] != history.balance.captured:
         return  # said above
     asked, _, done, returned = history.movements
-    under_way = totals_by_leg(asked)
-    under_way.subtract(totals_by_leg(done))
+    under_way = totals_by_leg({key: moving for key, moving in asked.items() if key not in done})
     under_way.update(returned)
+    under_way.subtract(totals_by_leg({key: moving for key, moving in done.items() if "~" in key}))
     places = {
         "held": history.balance.held,
         "disputed": history.balance.disputed,
