@@ -91,7 +91,7 @@ MUTANTS = (
         change("__f(..., payout_minor=__a, chargeback_minor=__b)", "__f(..., payout_minor=__b, chargeback_minor=__a)"),
     ),
     Mutant("a claim at the last instant is too late", lambda: order, flip("__.received_at > __.disputable_until")),
-    Mutant("what was settled can be disputed again", lambda: order, drop("case Final(): ...")),
+    Mutant("what was settled can be disputed again", lambda: disputing.hindrance, drop("case Final(): ...")),
     Mutant("lines are frozen for somebody who is not the buyer", lambda: disputing, drop("__.actor.id != __.buyer.id")),
     # -- refund --------------------------------------------------------------------------------------------------------
     Mutant(
