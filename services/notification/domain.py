@@ -4,22 +4,24 @@ Letters and webhooks wait for their servers in a queue of their own, off the bus
 input.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
-from typing import Any, Never, assert_never
+from typing import Any, assert_never
 
 from schemas.common import Party
 from schemas.mediation.shapes import Mediator
-from schemas.notification.commands import NotificationResume
+from schemas.notification.commands import NotificationResend, NotificationResume
 from schemas.notification.events import (
+    Hastened,
     HeldEvent,
     Introduced,
     NotificationFailed,
     NotificationRejected,
     NotificationRepeated,
+    NotificationResent,
     NotificationResumed,
     NotificationSent,
     Postponed,
@@ -30,10 +32,11 @@ from schemas.notification.shapes import Channel, Problem, Purchase, Recipient, R
 from schemas.order.events import Placed
 from schemas.wire import Event, Message
 from services.notification.policy import ATTEMPTS_MAX, RETRY_AFTER
-from services.notification.states import Known, State, Unplaced, evolve, learnt
+from services.notification.states import Known, PendingDelivery, State, Unplaced, evolve, learnt
 from services.notification.subscriptions import SUBSCRIPTIONS, recipients
-from shared.kernel.decider import Decider, Output
+from shared.kernel.decider import Decider, Output, Refusal
 from shared.kernel.policies import Policies
+from shared.rules.refusals import who_may
 
 RULES = {"seller_silence", "buyer_silence", "mediation_seller_silence", "cancel_arbitration"}
 """What the order's policy says about silence and giving up: letters tell what happens if the reader does nothing."""
@@ -47,6 +50,8 @@ class Channels:
 
     mail: bool
     webhooks: frozenset[RecipientRole] = frozenset()
+    endpoints: Mapping[str, frozenset[RecipientRole]] = field(default_factory=dict)
+    """URL -> about whom it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,35 @@ class Attempted:
     smtp_status: int | None = None
     final: bool = False
     http_status: int | None = None
+
+
+def decide(
+    state: State | None, command: NotificationResend, now: datetime, policies: Policies, *, channels: Channels
+) -> Sequence[Output]:
+    if refusal := who_may(command, {}):
+        return [refusal]
+    if command.endpoint is not None and command.endpoint not in channels.endpoints:
+        return [Refusal("not_found", "No webhook endpoint of the settings has this URL.")]
+    if not isinstance(state, Known):
+        return [Refusal("not_found", "Nobody is known to be told of this order.")]
+    anew = [one for one in state.given_up.values() if _asked_for(one, command, channels)]
+    sooner = [one for one in state.pending.values() if one.next_attempt_at > now and _asked_for(one, command, channels)]
+    if not anew and not sooner:
+        return [Refusal("not_found", "Of what is asked for nothing was given up, and nothing waits for an attempt.")]
+    return [
+        NotificationResent(delivery_ids=tuple(one.queued.delivery_id for one in (*anew, *sooner))),
+        *(one.queued.model_copy(update={"attempts": one.attempts}) for one in anew),
+        *(Hastened(delivery_id=one.queued.delivery_id, next_attempt_at=now) for one in sooner),
+    ]
+
+
+def _asked_for(one: PendingDelivery, command: NotificationResend, channels: Channels) -> bool:
+    queued = one.queued
+    if command.delivery_id not in (None, queued.delivery_id) or (command.since and queued.event_at < command.since):
+        return False
+    if command.endpoint is None:
+        return True
+    return isinstance(queued, WebhookQueued) and queued.recipient.role in channels.endpoints[command.endpoint]
 
 
 def react(
@@ -208,14 +242,15 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Out
     }
     if attempt.problem is None:
         return [NotificationSent(**about)]
-    if attempt.final or attempt.attempt >= ATTEMPTS_MAX:
+    tried = attempt.attempt - queued.attempts
+    if attempt.final or tried >= ATTEMPTS_MAX:
         status: dict[str, Any] = {"smtp_status": attempt.smtp_status, "http_status": attempt.http_status}
         return [NotificationFailed(**about, problem=attempt.problem, **status)]
     return [
         Postponed(
             delivery_id=queued.delivery_id,
             attempts=attempt.attempt,
-            next_attempt_at=time + RETRY_AFTER[attempt.attempt - 1],
+            next_attempt_at=time + RETRY_AFTER[tried - 1],
             problem=attempt.problem,
             smtp_status=attempt.smtp_status,
             http_status=attempt.http_status,
@@ -224,12 +259,18 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Out
 
 
 def decider(
-    *, mail: bool, webhooks: Collection[RecipientRole] = ()
-) -> Decider[State, Never, IdentifiedEvent | Attempted]:
+    *,
+    mail: bool,
+    webhooks: Collection[RecipientRole] = (),
+    endpoints: Mapping[str, frozenset[RecipientRole]] | None = None,
+) -> Decider[State, NotificationResend, IdentifiedEvent | Attempted]:
+    channels = Channels(mail, frozenset(webhooks), endpoints or {})
     return Decider(
         service="notification",
+        commands=(NotificationResend,),
+        decide=partial(decide, channels=channels),
         subscriptions=SUBSCRIPTIONS,
-        react=partial(react, channels=Channels(mail, frozenset(webhooks))),
+        react=partial(react, channels=channels),
         own_inputs={ATTEMPTED: Attempted},
         identify=identified,
         evolve=evolve,

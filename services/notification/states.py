@@ -14,6 +14,7 @@ from schemas.mediation.events import MediationAssigned
 from schemas.mediation.shapes import Mediator
 from schemas.notification.events import (
     ClaimHeard,
+    Hastened,
     HeldEvent,
     Introduced,
     MediatorIntroduced,
@@ -52,6 +53,8 @@ class Known:
     reasons: Mapping[str, Reason] = field(default_factory=dict)
     """Dispute -> why the buyer disputes."""
     pending: Mapping[str, PendingDelivery] = field(default_factory=dict)
+    given_up: Mapping[str, PendingDelivery] = field(default_factory=dict)
+    """What nobody has been told: an operator can have it sent again (R80)."""
 
 
 State = Unplaced | Known
@@ -79,10 +82,29 @@ def evolve(state: State | None, event: Event) -> State | None:
         case Known(reasons=reasons), ClaimHeard():
             return replace(state, reasons={**reasons, event.dispute_id: event.reason})
         case Known(pending=pending), Queued() | WebhookQueued():
-            return replace(state, pending={**pending, event.delivery_id: PendingDelivery(event, 0, event.event_at)})
-        case Known(pending=pending), Postponed() if event.delivery_id in pending:
-            postponed = PendingDelivery(pending[event.delivery_id].queued, event.attempts, event.next_attempt_at)
+            begun = PendingDelivery(event, event.attempts, event.event_at)
+            return replace(
+                state,
+                pending={**pending, event.delivery_id: begun},
+                given_up=_without(state.given_up, event.delivery_id),
+            )
+        case Known(pending=pending), Postponed(attempts=attempts, next_attempt_at=at) if event.delivery_id in pending:
+            postponed = replace(pending[event.delivery_id], attempts=attempts, next_attempt_at=at)
             return replace(state, pending={**pending, event.delivery_id: postponed})
-        case Known(pending=pending), NotificationSent() | NotificationFailed():
-            return replace(state, pending={key: one for key, one in pending.items() if key != event.delivery_id})
+        case Known(pending=pending), Hastened(next_attempt_at=at) if event.delivery_id in pending:
+            hastened = replace(pending[event.delivery_id], next_attempt_at=at)
+            return replace(state, pending={**pending, event.delivery_id: hastened})
+        case Known(pending=pending, given_up=given_up), NotificationFailed() if event.delivery_id in pending:
+            ended = replace(pending[event.delivery_id], attempts=event.attempts)
+            return replace(
+                state,
+                pending=_without(pending, event.delivery_id),
+                given_up={**given_up, event.delivery_id: ended},
+            )
+        case Known(pending=pending), NotificationSent():
+            return replace(state, pending=_without(pending, event.delivery_id))
     return state
+
+
+def _without(deliveries: Mapping[str, PendingDelivery], delivery_id: str) -> Mapping[str, PendingDelivery]:
+    return {key: one for key, one in deliveries.items() if key != delivery_id}

@@ -76,6 +76,7 @@ refund.repeated.v1                o
 refund.resumed.v1                 o
 notification.sent.v1              bo
 notification.failed.v1            bo
+notification.resent.v1            o
 notification.rejected.v1          o
 notification.repeated.v1          o
 notification.resumed.v1           o
