@@ -24,6 +24,7 @@ TrackingStatus = Literal["in_transit", "delivered", "returned", "failed"]
 Expectation = Literal["reopenable", "released_to_seller", "settled_on_offer"]
 Email = Annotated[str, Field(min_length=3, max_length=254, pattern=r"^[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+$")]
 Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+TimeZone = Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")]
 
 EVIDENCE_BYTES_MAX = 10 * 1024 * 1024
 EVIDENCE_FILES_MAX = 20
@@ -43,6 +44,9 @@ class Party(Shape):
     id: Id = Field(description="the person, as in `actor`")
     email: Email = Field(description="where his letters go")
     locale: Locale | None = Field(default=None, description="the language of his letters; null: English")
+    time_zone: TimeZone | None = Field(
+        default=None, description="of the times in his letters, such as `Europe/Berlin`; null, or unknown: UTC"
+    )
 
 
 class PolicyRef(Shape):

@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from schemas.common import Email, Locale, Party, PolicyRef, Reason
+from schemas.common import Email, Locale, Party, PolicyRef, Reason, TimeZone
 from schemas.example import BEA, MIA, OPERATOR, POLICY, SAM, fields
 from schemas.instants import Instant
 from schemas.mediation.shapes import Mediator
 from schemas.notification.shapes import Attempts, Channel, Problem, Purchase, Recipient
-from schemas.wire import Event, Id, PrivateEvent, Rejected, Repeated, Resumed, Role
+from schemas.wire import Event, Id, Minor, PrivateEvent, Rejected, Repeated, Resumed, Role
 
 AttemptsBefore = Field(ge=0, description="made before it was given up and begun anew: they are counted on")
 
@@ -136,6 +136,16 @@ class ClaimHeard(PrivateEvent):
     reason: Reason
 
 
+class CompletionHeard(PrivateEvent):
+    """The order is completed, with these totals: it is told once, however often it comes back there with no others."""
+
+    type = "notification.completion_heard.v1"
+    example = fields(refund_minor=900, release_minor=350)
+
+    refund_minor: Minor
+    release_minor: Minor
+
+
 class HeldEvent(PrivateEvent):
     """An event that came before its `order.placed` waits here (docs/RULES.md §7)."""
 
@@ -168,6 +178,8 @@ class Queued(PrivateEvent):
         purchase={"currency": "EUR", "title": "Desk lamp, brass", "lines": 1},
         facts={"status": "awaiting_seller", "claimed_minor": 1_250, "seller_silence": "refund"},
         attempts=0,
+        time_zone=None,
+        not_before=None,
     )
 
     delivery_id: Id
@@ -180,6 +192,8 @@ class Queued(PrivateEvent):
     purchase: Purchase
     facts: dict[str, Any] = Field(description="what the event says, addresses left out, and the rules that apply")
     attempts: Annotated[int, AttemptsBefore] = 0
+    time_zone: TimeZone | None = None
+    not_before: Instant | None = Field(default=None, description="it waits until then; null: it goes out at once")
 
 
 class WebhookQueued(PrivateEvent):

@@ -330,10 +330,15 @@ class Completed(OrderEvent):
     """Nothing is held, disputed or being refunded. Totals of the order so far; a claim under R7 may reopen it."""
 
     type = "order.completed.v1"
-    example = fields(status="completed", refund_minor=900, release_minor=350)
+    example = fields(
+        status="completed", refund_minor=900, release_minor=350, disputable_until="2026-05-18T15:30:00.000Z"
+    )
 
     refund_minor: Minor = Field(description="to the buyer so far, in minor units of the order's currency")
     release_minor: Minor = Field(description="to the seller so far, in minor units of the order's currency")
+    disputable_until: Instant | None = Field(
+        default=None, description="what was released may be disputed until then (R7), past or not; null: nothing may be"
+    )
 
 
 class OrderRejected(Rejected):

@@ -12,9 +12,11 @@ from hashlib import blake2b
 from typing import Any, assert_never
 
 from schemas.common import Party
+from schemas.dispute.events import MessageSent
 from schemas.mediation.shapes import Mediator
 from schemas.notification.commands import NotificationResend, NotificationResume
 from schemas.notification.events import (
+    CompletionHeard,
     Hastened,
     HeldEvent,
     Introduced,
@@ -31,7 +33,7 @@ from schemas.notification.events import (
 from schemas.notification.shapes import Channel, Problem, Purchase, Recipient, RecipientRole
 from schemas.order.events import Placed
 from schemas.wire import Event, Message
-from services.notification.policy import ATTEMPTS_MAX, RETRY_AFTER
+from services.notification.policy import ATTEMPTS_MAX, BETWEEN_LETTERS_ABOUT_MESSAGES, RETRY_AFTER
 from services.notification.states import Known, PendingDelivery, State, Unplaced, evolve, learnt
 from services.notification.subscriptions import SUBSCRIPTIONS, recipients
 from shared.kernel.decider import Decider, Output, Refusal
@@ -157,6 +159,8 @@ def _tell(
     """What the event teaches us, then for each who is to hear of it one delivery by each of his channels."""
     event = payload.event
     lesson = learnt(event)
+    if isinstance(lesson, CompletionHeard) and _told_before(lesson, state.completed):
+        return
     if lesson is not None:
         yield lesson
         known = evolve(state, lesson)
@@ -169,6 +173,12 @@ def _tell(
             continue  # a round without a mediator
         facts = facts or _facts(state, event, policies)
         yield from _deliveries(state, payload, at, role, person, facts, channels)
+
+
+def _told_before(completion: CompletionHeard, last: CompletionHeard | None) -> bool:
+    """It is told with the totals that it has, once."""
+    totals = completion.refund_minor, completion.release_minor
+    return last is not None and totals == (last.refund_minor, last.release_minor)
 
 
 def _deliveries(
@@ -187,14 +197,19 @@ def _deliveries(
         "template": payload.event.type.rpartition(".")[0],
     }
     if channels.mail and person.email is not None:
-        yield Queued(
+        letter = Queued(
             delivery_id=_delivery_id(payload, role, "email"),
             email=person.email,
             locale=person.locale,
+            time_zone=person.time_zone if isinstance(person, Party) else None,
             purchase=state.purchase,
             facts=facts,
             **about,
         )
+        if isinstance(payload.event, MessageSent):
+            yield from _about_messages(state, payload.event, letter)
+        else:
+            yield letter
     else:
         yield NotificationSent(
             delivery_id=_delivery_id(payload, role, "topic"),
@@ -205,6 +220,19 @@ def _deliveries(
         )
     if role in channels.webhooks:
         yield WebhookQueued(delivery_id=_delivery_id(payload, role, "webhook"), facts=facts, **about)
+
+
+def _about_messages(state: Known, message: MessageSent, letter: Queued) -> Iterator[Queued]:
+    """One at once; while the next may not go out yet, one for then, which says of all that come meanwhile that they are
+    there."""
+    newest = state.message_letters.get((message.dispute_id, letter.recipient.role))
+    if newest is None or letter.event_at >= newest + BETWEEN_LETTERS_ABOUT_MESSAGES:
+        yield letter
+    elif letter.event_at >= newest:
+        facts = {name: fact for name, fact in letter.facts.items() if name != "text"}
+        yield letter.model_copy(
+            update={"facts": facts | {"more": True}, "not_before": newest + BETWEEN_LETTERS_ABOUT_MESSAGES}
+        )
 
 
 def _person(state: Known, role: RecipientRole, event: Any) -> Party | Mediator | None:

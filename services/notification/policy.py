@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+BETWEEN_LETTERS_ABOUT_MESSAGES = timedelta(minutes=15)
+"""To one recipient about one dispute (R79)."""
 RETRY_AFTER = (
     timedelta(seconds=30),
     timedelta(minutes=2),

@@ -176,7 +176,8 @@ class Deliveries:
         for event in events:
             match event.message:
                 case Queued() | WebhookQueued() as queued:
-                    at, story = from_ms(event.time), event.correlation_id or ""
+                    not_before = queued.not_before if isinstance(queued, Queued) else None
+                    at, story = not_before or from_ms(event.time), event.correlation_id or ""
                     change.queued.append(Delivery(event.shard, queued.attempts, at, story, queued))
                 case Hastened() as hastened:
                     change.hastened.append((event.shard, hastened.delivery_id, hastened.next_attempt_at))

@@ -12,7 +12,7 @@ from schemas.refund.events import RefundSettled
 from schemas.wire import MEDIATORS_KEY, Event
 from services.order import disputing
 from services.order.disputing import NO_ORDER
-from services.order.lines import Held, money_of, settlement_id
+from services.order.lines import Held, Released, money_of, settlement_id
 from services.order.policy import disputable_until, extension_days_max, notice_at
 from services.order.states import (
     AwaitingShipment,
@@ -129,7 +129,13 @@ def _with_completion(order: Order | None, said: Sequence[Output]) -> Sequence[Ou
     if then is None or status(then) != "completed" or status(order) == "completed":
         return said
     money = money_of(then.lines)
-    return [*said, events.Completed(refund_minor=money.refunded_minor, release_minor=money.released_minor)]
+    claimable = any(isinstance(line.standing, Released) for line in then.lines)
+    completed = events.Completed(
+        refund_minor=money.refunded_minor,
+        release_minor=money.released_minor,
+        disputable_until=then.disputable_until if isinstance(then, ShippedOrder) and claimable else None,
+    )
+    return [*said, completed]
 
 
 def _place(order: Order | None, wish: commands.Place, now: datetime, policies: Policies) -> Output:

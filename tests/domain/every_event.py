@@ -115,6 +115,7 @@ order.lines_released[dispute_cancelled]     -       -       -
 order.lines_released[arbitration_cancelled] -       -       -
 order.settled                               -       -       -
 order.completed[paid]                       yes     yes     -
+order.completed[disputable]                 yes     yes     -
 order.completed[refunded]                   yes     yes     -
 dispute.requested                           -       -       -
 dispute.opened[by_hand]                     yes     yes     -
@@ -193,6 +194,9 @@ refund.requested                            -       -       -
 refund.submitted                            -       -       -
 refund.settled                              yes     -       -
 refund.paid_out                             -       yes     -
+refund.settled[by_hand]                     yes     -       -
+refund.paid_out[by_hand]                    -       yes     -
+refund.charged_back[by_hand]                -       yes     -
 refund.charged_back                         -       yes     -
 refund.failed                               -       -       -
 refund.overdue[refund]                      yes     -       -
