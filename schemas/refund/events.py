@@ -8,9 +8,9 @@ from schemas.common import SettlementId
 from schemas.example import OPERATOR, fields
 from schemas.instants import Instant
 from schemas.refund.shapes import MovementLeg, ProviderReference, ReviewReason, Stage
-from schemas.wire import STAMPED, Currency, Event, Id, PositiveMinor, Rejected, Repeated, Resumed, Text
+from schemas.wire import STAMPED, Currency, Event, Id, PersonId, PositiveMinor, Rejected, Repeated, Resumed, Text
 
-SellerId = Annotated[Id, Field(description="whose money it is, as in `actor`")]
+SellerId = Annotated[PersonId, Field(description="whose money it is, as in `actor`")]
 
 
 class RefundEvent(Event):
@@ -110,7 +110,7 @@ class RefundSettled(DoneEvent):
 
     leg: Annotated[Literal["refund"], Field(description="always this one")] = "refund"
     refund_minor: PositiveMinor
-    buyer_id: Id = Field(description="whose money it is, as in `actor`")
+    buyer_id: PersonId = Field(description="whose money it is, as in `actor`")
 
 
 class PaidOut(DoneEvent):

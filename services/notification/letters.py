@@ -99,9 +99,10 @@ class Writer:
         return Letter(subject, text + "\n", html)
 
     def _language(self, locale: str | None, template: str) -> str:
-        """`pt-BR`, then `pt`, then English: the first that has this letter."""
-        locale = (locale or FALLBACK).lower()
-        wanted = (locale, locale.partition("-")[0])
+        """`pt-BR`, then `pt`, then English: the first that has this letter. `pt_BR.UTF-8` and what follows in a locale
+        after language and country change nothing (R75)."""
+        locale = re.split("[.@]", locale or FALLBACK)[0].lower().replace("_", "-")
+        wanted = (locale, "-".join(locale.split("-")[:2]), locale.partition("-")[0])
         return next((found for name in wanted if (found := self._written.get(f"{name}/{template}"))), FALLBACK)
 
 

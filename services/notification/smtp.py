@@ -21,6 +21,9 @@ from shared.runtime.settings import Settings
 log = logging.getLogger(__name__)
 
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u0080-\U0010ffff-]{1,64}")
+_QUOTED = re.compile(r'"[A-Za-z0-9!#$%&\'*+/=?^_`{|}~. -]{1,62}"')
+"""With spaces. Quotes around what means something outside of them (`@<>,\\`) are read by too many in two
+ways."""
 _DOMAIN = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 
 _NOBODY = re.compile(r"5\.1\.(1|3|6|10)\b")
@@ -60,10 +63,11 @@ BAD_ADDRESS = SendResult("bad_address", final=True)
 
 
 def deliverable(email: str) -> str | None:
-    """The address as a mail server reads it, or None: what would need quoting could be read in two ways."""
+    """The address as a mail server reads it, or None: what could be read in two ways."""
     local, _, domain = email.rpartition("@")
     domain = domain if domain.isascii() else _in_ascii(domain)
-    if _LOCAL_PART.fullmatch(local) and _DOMAIN.fullmatch(domain) and not _misplaced_dot(local):
+    known = _LOCAL_PART.fullmatch(local) or _QUOTED.fullmatch(local)
+    if known and _DOMAIN.fullmatch(domain) and not _misplaced_dot(local.strip('"')):
         return f"{local}@{domain}"
     return None
 

@@ -176,7 +176,8 @@ async def test_a_no_to_the_whole_mail_means_the_same(
     assert await smtp.send("abc", "bea@example.org", LETTER, AT) == expected
 
 
-BAD = ["a@b>", "<a@b", "a,b@c.org", "a@b@c.org", "a b@c.org", '"a"@c.org', "a@c_d.org", ".a@c.org", "a..b@c.org", "a@"]
+BAD = ["a@b>", "<a@b", "a,b@c.org", "a@b@c.org", "a b@c.org", "a@c_d.org", ".a@c.org", "a..b@c.org", "a@"]
+BAD += ['"a@b"@c.org', '"a\\"b"@c.org', '"a,b"@c.org', '""@c.org']
 
 
 @pytest.mark.parametrize("email", [*BAD, "a@b.org\r\nRCPT TO:<x@y.org>", "a@b.org>\r\nDATA", "ä" * 65 + "@c.org"])
@@ -185,7 +186,12 @@ async def test_an_address_that_could_be_read_in_two_ways_gets_no_mail(server: Se
     assert server.connections == 0
 
 
-@pytest.mark.parametrize("email", ["a@b", "o'neil+x=1@mail.example.co", "jörg@example.org", "a@xn--bcher-kva.example"])
+UNUSUAL = ["a@b", "o'neil+x=1@mail.example.co", "jörg@example.org", "a@xn--bcher-kva.example"]
+QUOTED = ['"john smith"@example.org']
+
+
+@pytest.mark.rule("R75")
+@pytest.mark.parametrize("email", [*UNUSUAL, *QUOTED])
 async def test_an_unusual_address_gets_its_mail(server: Server, smtp: Smtp, email: str) -> None:
     assert await smtp.send("abc", email, LETTER, AT) == TAKEN
     assert server.recipients == [email]
@@ -198,7 +204,7 @@ DOMAINS = [
     ("a@straße.example", "a@xn--strae-oqa.example"),
     ("a@STRAẞE.example", "a@xn--strae-oqa.example"),
     ("a@strasse.example", "a@strasse.example"),
-    ("a@κλαρα-σωλις.example", "a@xn-----jmcnbhk2cclue3d.example"),
+    ("a@κλαρα-σωλις.example", "a@xn----ylba7abgd9bnh0e.example"),
     ("a@نامه\u200cای.example", "a@xn--mgba3gch31f060k.example"),
     ("a@ශ්\u200dරී.example", "a@xn--10cl1a0b660p.example"),
     ("a@ශ්රී.example", "a@xn--10cl1a0b.example"),
