@@ -4,10 +4,12 @@ everything unless `answer` says otherwise: that they are away, or refuse."""
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from schemas.notification.events import Queued, WebhookQueued
+from schemas.notification.shapes import RecipientRole
 from services.notification.letters import Letter, letter
-from services.notification.projection import TAKEN, Channel, SendResult
+from services.notification.projection import TAKEN, Channel, SendResult, webhooks_about
 from services.notification.webhooks import body
 
 AT_ONCE = 4
@@ -27,7 +29,7 @@ class MailServer:
         self.taken: list[TakenLetter] = []
 
     def channel(self) -> Channel[Queued]:
-        return Channel("email", self._send, _nothing_to_close, AT_ONCE)
+        return Channel(("email",), self._send, _nothing_to_close, AT_ONCE)
 
     async def _send(self, queued: Queued, now: datetime) -> SendResult:
         written = letter(queued)
@@ -44,7 +46,7 @@ class WebhookEndpoint:
         """The bodies."""
 
     def channel(self) -> Channel[WebhookQueued]:
-        return Channel("webhook", self._send, _nothing_to_close, AT_ONCE)
+        return Channel(tuple(map(webhooks_about, get_args(RecipientRole))), self._send, _nothing_to_close, AT_ONCE)
 
     async def _send(self, queued: WebhookQueued, now: datetime) -> SendResult:
         said = body(queued)

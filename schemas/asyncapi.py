@@ -51,9 +51,9 @@ and data is the same command, however it is spelt: one effect, one answer; who s
 **Repeats.** A reader may meet a record of ours again, with the same `ce_id`, which names one event on all topics: on
 one topic and partition, whatever is not above the highest `ce_sequence` seen of its `ce_source`.
 
-**Limits.** A command has at most {COMMAND_BYTES_MAX // 1024} KiB, a record at most {HEADERS_MAX:,} headers. In one
-order a service obeys 10,000 commands (unless it is told otherwise) of the buyer, the seller, mediators and the platform
-each; what would be obeyed then is refused as `limit_exceeded`. Unknown
+**Limits.** A command has at most {COMMAND_BYTES_MAX:,} characters (an escape is one), a record at most {HEADERS_MAX:,}
+headers. In one order a service obeys 10,000 commands (unless it is told otherwise) of the buyer, the seller, mediators
+and the platform each; what would be obeyed then is refused as `limit_exceeded`. Unknown
 fields are refused in commands and may appear in events; money is integers in minor units, instants are RFC 3339 in UTC
 with milliseconds; there are no floats. Not JSON, or without key, `ce_id` or `ce_type`: it lands on
 `<service>.dead-letters` with its reason. Readable but wrong, unknown or too long: it is refused as `invalid` (too long

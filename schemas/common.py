@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from schemas.wire import Id, Label, Minor, PositiveMinor, Shape, Text
+from schemas.wire import Id, Label, Minor, PersonId, PositiveMinor, Shape, Text
 
 Reason = Literal[
     "not_received",
@@ -22,8 +22,11 @@ Reason = Literal[
 ]
 TrackingStatus = Literal["in_transit", "delivered", "returned", "failed"]
 Expectation = Literal["reopenable", "released_to_seller", "settled_on_offer"]
-Email = Annotated[str, Field(min_length=3, max_length=254, pattern=r"^[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+$")]
-Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+$")]
+"""What of it can be delivered the mail server's gateway says: money never waits for an address (R75)."""
+Locale = Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")]
+"""As the platform stores them: `de`, `en_US`, `de-DE-u-co-phonebk`. One that nobody knows is English (R75)."""
+TimeZone = Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")]
 
 EVIDENCE_BYTES_MAX = 10 * 1024 * 1024
 EVIDENCE_FILES_MAX = 20
@@ -34,15 +37,18 @@ SettlementId = Annotated[Id, Field(description="names this split of money and, w
 LineId = Annotated[Id, Field(description="of a line of the order, as it was placed")]
 Carrier = Annotated[Label, Field(description="who carries the parcel")]
 TrackingNumber = Annotated[Label, Field(description="the carrier's number of the parcel")]
-MediatorId = Annotated[Id, Field(description="of the mediator, as on the roster and in `actor`")]
+MediatorId = Annotated[PersonId, Field(description="of the mediator, as on the roster and in `actor`")]
 
 
 class Party(Shape):
     """A buyer or a seller. The e-mail address is for the notification service alone and is never logged."""
 
-    id: Id = Field(description="the person, as in `actor`")
+    id: PersonId = Field(description="the person, as in `actor`")
     email: Email = Field(description="where his letters go")
     locale: Locale | None = Field(default=None, description="the language of his letters; null: English")
+    time_zone: TimeZone | None = Field(
+        default=None, description="of the times in his letters, such as `Europe/Berlin`; null, or unknown: UTC"
+    )
 
 
 class PolicyRef(Shape):

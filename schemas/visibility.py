@@ -18,7 +18,7 @@ from schemas.wire import Event, Rejected, Repeated, Resumed
 Viewer = Literal["buyer", "seller", "mediator", "operator"]
 
 PARTIES = ("buyer", "seller")
-ADDRESS = {"email", "locale"}
+ADDRESS = {"email", "locale", "time_zone"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ STAMPED: Any = Field(default=None, json_schema_extra={"x-stamped": True})
 Readers find it on every event: the published schema says that it is required."""
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+PersonId = Annotated[str, Field(pattern=r"^[\x20-\x7e]{1,128}$")]
+"""As the platform's own accounts are called: `auth0|5f7c8ec7`, an address, base64, a URN (R75)."""
 Minor = Annotated[int, Field(ge=0, le=MINOR_MAX, description="integer minor units of the order's currency")]
 PositiveMinor = Annotated[int, Field(ge=1, le=MINOR_MAX, description="integer minor units of the order's currency")]
 Text = Annotated[str, Field(min_length=1, max_length=TEXT_MAX, pattern=r"^[^\x00]*$")]
@@ -75,7 +77,7 @@ class Actor(Shape):
     """Who acts. A gateway has authenticated him and vouches for it."""
 
     role: Role = Field(description="as whom he acts: `x-by` of a command names the roles that may")
-    id: Id = Field(description="the person; checked against the buyer, the seller and the mediator of the order")
+    id: PersonId = Field(description="the person; checked against the buyer, the seller and the mediator of the order")
 
 
 class Message(Shape):

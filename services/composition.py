@@ -9,7 +9,7 @@ from services.dispute.domain import DECIDER as DISPUTE
 from services.mediation.domain import DECIDER as MEDIATION
 from services.notification.domain import DECIDER as NOTIFICATION
 from services.notification.domain import decider as notification
-from services.notification.projection import Channel, Deliveries, MemoryDeliveryTable
+from services.notification.projection import Channel, Deliveries, MemoryDeliveryTable, webhooks_about
 from services.order.domain import DECIDER as ORDER
 from services.refund.domain import DECIDER as REFUND
 from services.refund.projection import Ledger, MemoryLedgerTable, MemoryReviewTable, ReviewQueue
@@ -28,8 +28,9 @@ async def compose(world: World, channels: Sequence[Channel[Any]] = ()) -> None:
     for decider in (ORDER, DISPUTE, MEDIATION):
         await world.add(decider)
     await world.add(REFUND, [Ledger(MemoryLedgerTable()), ReviewQueue(MemoryReviewTable())])
-    names = {channel.name for channel in channels}
-    told = notification(mail="email" in names, webhooks=get_args(RecipientRole) if "webhook" in names else ())
+    queues = {queue for channel in channels for queue in channel.queues}
+    roles = [role for role in get_args(RecipientRole) if webhooks_about(role) in queues]
+    told = notification(mail="email" in queues, webhooks=roles)
     deliveries = Deliveries(MemoryDeliveryTable(), channels, world.bus.clock)
     await world.add(told, [deliveries], [deliveries], deliveries.settled)
     timers = Timers(MemoryTimerTable())

@@ -8,7 +8,7 @@ from schemas.common import DisputeId, Evidence, Expectation, MediatorId, Terms
 from schemas.dispute.shapes import Round
 from schemas.example import BUYER, MEDIATOR, OPERATOR, PHOTO, PLATFORM, SELLER, TERMS, fields
 from schemas.mediation.shapes import Asked, MediatorEmail, MediatorLocale, QuestionId
-from schemas.wire import MEDIATORS_KEY, Command, Id, Label, Minor, Resume, Text
+from schemas.wire import MEDIATORS_KEY, Command, Id, Label, Minor, PersonId, Resume, Text
 
 RosterKey = Annotated[Literal["mediators"], Field(description="the roster's key: it is about no order")]
 
@@ -59,7 +59,7 @@ class Seat(Command):
     round: Round
     mediator_id: MediatorId | None = Field(default=None, description="who has the seat; null: nobody")
     wanted: bool = Field(description="a mediator is looked for: the roster answers with `mediation.assign`")
-    except_: Annotated[tuple[Id, ...], Field(alias="except", description="who must not be assigned")]
+    except_: Annotated[tuple[PersonId, ...], Field(alias="except", description="who must not be assigned")]
 
     @property
     def key(self) -> str:

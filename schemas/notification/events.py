@@ -1,15 +1,17 @@
 """What it says."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from schemas.common import Email, Locale, Party, PolicyRef, Reason
+from schemas.common import Email, Locale, Party, PolicyRef, Reason, TimeZone
 from schemas.example import BEA, MIA, OPERATOR, POLICY, SAM, fields
 from schemas.instants import Instant
 from schemas.mediation.shapes import Mediator
 from schemas.notification.shapes import Attempts, Channel, Problem, Purchase, Recipient
-from schemas.wire import Event, Id, PrivateEvent, Rejected, Repeated, Resumed, Role
+from schemas.wire import Event, Id, Minor, PrivateEvent, Rejected, Repeated, Resumed, Role
+
+AttemptsBefore = Field(ge=0, description="made before it was given up and begun anew: they are counted on")
 
 
 class NotificationEvent(Event):
@@ -44,7 +46,8 @@ class NotificationSent(NotificationEvent):
 
 
 class NotificationFailed(NotificationEvent):
-    """Given up: the recipient has not been told by this channel. There is no further attempt."""
+    """Given up: the recipient has not been told by this channel. There is no further attempt, unless an operator asks
+    for one (`notification.resend`)."""
 
     type = "notification.failed.v1"
     example = fields(attempts=9, problem="unreachable", smtp_status=450, http_status=None)
@@ -55,6 +58,18 @@ class NotificationFailed(NotificationEvent):
     )
     smtp_status: int | None = Field(description="the mail server's reply code, if it gave one")
     http_status: int | None = Field(default=None, description="the webhook endpoint's status, if it gave one")
+
+
+class NotificationResent(Event):
+    """An operator has had deliveries begun anew, or tried at once. Each ends in `notification.sent` or `failed`, under
+    the same id, its attempts counted on."""
+
+    type = "notification.resent.v1"
+    topic = "notification.events"
+    example = fields(actor=OPERATOR, delivery_ids=["9b2f6c1de04a4f7788d05c3b1a6e4f20"], visible_to=["operator"])
+
+    delivery_ids: tuple[Id, ...] = Field(description="at least one")
+    visible_to: tuple[Role, ...] = Field(default=("operator",), description="nobody else is shown this event")
 
 
 class NotificationRejected(Rejected):
@@ -121,6 +136,16 @@ class ClaimHeard(PrivateEvent):
     reason: Reason
 
 
+class CompletionHeard(PrivateEvent):
+    """The order is completed, with these totals: it is told once, however often it comes back there with no others."""
+
+    type = "notification.completion_heard.v1"
+    example = fields(refund_minor=900, release_minor=350)
+
+    refund_minor: Minor
+    release_minor: Minor
+
+
 class HeldEvent(PrivateEvent):
     """An event that came before its `order.placed` waits here (docs/RULES.md §7)."""
 
@@ -152,6 +177,9 @@ class Queued(PrivateEvent):
         template="dispute.opened",
         purchase={"currency": "EUR", "title": "Desk lamp, brass", "lines": 1},
         facts={"status": "awaiting_seller", "claimed_minor": 1_250, "seller_silence": "refund"},
+        attempts=0,
+        time_zone=None,
+        not_before=None,
     )
 
     delivery_id: Id
@@ -163,6 +191,9 @@ class Queued(PrivateEvent):
     template: str
     purchase: Purchase
     facts: dict[str, Any] = Field(description="what the event says, addresses left out, and the rules that apply")
+    attempts: Annotated[int, AttemptsBefore] = 0
+    time_zone: TimeZone | None = None
+    not_before: Instant | None = Field(default=None, description="it waits until then; null: it goes out at once")
 
 
 class WebhookQueued(PrivateEvent):
@@ -177,6 +208,7 @@ class WebhookQueued(PrivateEvent):
         recipient={"role": "buyer", "id": "bea"},
         template="dispute.opened",
         facts={"status": "awaiting_seller", "claimed_minor": 1_250, "seller_silence": "refund"},
+        attempts=0,
     )
 
     delivery_id: Id
@@ -185,6 +217,17 @@ class WebhookQueued(PrivateEvent):
     recipient: Recipient
     template: str
     facts: dict[str, Any] = Field(description="as in a letter: addresses left out")
+    attempts: Annotated[int, AttemptsBefore] = 0
+
+
+class Hastened(PrivateEvent):
+    """What waited for its next attempt is tried at once: an operator has asked for it (R80)."""
+
+    type = "notification.hastened.v1"
+    example = fields(delivery_id="9b2f6c1de04a4f7788d05c3b1a6e4f20", next_attempt_at="2026-03-20T18:45:40.250Z")
+
+    delivery_id: Id
+    next_attempt_at: Instant = Field(description="now")
 
 
 class Postponed(PrivateEvent):

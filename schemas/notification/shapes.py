@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.wire import Currency, Id, Label, Shape
+from schemas.wire import Currency, Label, PersonId, Shape
 
 Channel = Literal["email", "webhook", "topic"]
 """`webhook`: the platform's own systems are told what the recipient is told. `topic`: the published event itself is how
@@ -22,7 +22,7 @@ class Recipient(Shape):
     """Whom it is told."""
 
     role: RecipientRole = Field(description="as whom he hears of the order")
-    id: Id = Field(description="the person, as in `actor`")
+    id: PersonId = Field(description="the person, as in `actor`")
 
 
 class Purchase(Shape):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from schemas.common import DisputeId, SettlementId
 from schemas.example import SELLER, fields
+from schemas.instants import Instant
 from schemas.order.event import OrderEvent
 from schemas.order.shapes import CancelledLine, RefundedLine, ReleasedLine, SettledLine
 from schemas.wire import Minor, PositiveMinor, Text
@@ -120,8 +121,17 @@ class Completed(OrderEvent):
     """Nothing is held, disputed or being refunded. Totals of the order so far; a claim under R7 may reopen it."""
 
     type = "order.completed.v1"
-    example = fields(status="completed", refund_minor=900, release_minor=350, commission_minor=0)
+    example = fields(
+        status="completed",
+        refund_minor=900,
+        release_minor=350,
+        commission_minor=0,
+        disputable_until="2026-05-18T15:30:00.000Z",
+    )
 
     refund_minor: Minor = Field(description="to the buyer so far, in minor units of the order's currency")
     release_minor: Minor = Field(description="to the seller so far, in minor units of the order's currency")
     commission_minor: Minor = Field(default=0, description="of `release_minor`, the platform's so far (R69)")
+    disputable_until: Instant | None = Field(
+        default=None, description="what was released may be disputed until then (R7), past or not; null: nothing may be"
+    )

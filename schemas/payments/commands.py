@@ -6,9 +6,9 @@ from pydantic import Field
 
 from schemas.example import PLATFORM, fields
 from schemas.payments.shapes import PaymentKey
-from schemas.wire import Command, Currency, Id, PositiveMinor
+from schemas.wire import Command, Currency, Id, PersonId, PositiveMinor
 
-SellerId = Annotated[Id, Field(description="whose balance it is, as in `actor`")]
+SellerId = Annotated[PersonId, Field(description="whose balance it is, as in `actor`")]
 
 
 class PaymentCommand(Command):

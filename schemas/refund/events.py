@@ -9,9 +9,21 @@ from schemas.example import OPERATOR, POLICY, fields
 from schemas.instants import Instant
 from schemas.payments.shapes import PaymentKey
 from schemas.refund.shapes import ProviderReference, RequestedLeg, ReversalCause, ReviewedLeg, ReviewReason, Stage
-from schemas.wire import STAMPED, Currency, Event, Id, Minor, PositiveMinor, Rejected, Repeated, Resumed, Text
+from schemas.wire import (
+    STAMPED,
+    Currency,
+    Event,
+    Id,
+    Minor,
+    PersonId,
+    PositiveMinor,
+    Rejected,
+    Repeated,
+    Resumed,
+    Text,
+)
 
-SellerId = Annotated[Id, Field(description="whose money it is, as in `actor`")]
+SellerId = Annotated[PersonId, Field(description="whose money it is, as in `actor`")]
 
 
 class RefundEvent(Event):
@@ -52,7 +64,7 @@ class RefundCaptured(Event):
     payment_id: Id = Field(description="of the captured payment; refunds go back over it")
     amount_minor: PositiveMinor
     currency: Currency
-    buyer_id: Id = Field(description="who paid, as in `actor`")
+    buyer_id: PersonId = Field(description="who paid, as in `actor`")
     seller_id: SellerId
     policy: PolicyRef
     captured_at: Instant | None = Field(
@@ -176,7 +188,7 @@ class RefundReversed(PendingEvent):
     payment_key: PaymentKey
     cause: ReversalCause = Field(description="`failed`: the provider said so after it had said that it was paid")
     provider_reference: ProviderReference = Field(description="of the reversal; for `failed` of the movement")
-    party_id: Id = Field(description="who has it no more, or has it again: the buyer or the seller")
+    party_id: PersonId = Field(description="who has it no more, or has it again: the buyer or the seller")
     repeats_at: Instant = Field(description="when it is called overdue, if it is not done by then")
 
 
@@ -207,7 +219,7 @@ class RefundSettled(DoneEvent):
 
     leg: Annotated[Literal["refund"], Field(description="always this one")] = "refund"
     refund_minor: PositiveMinor
-    buyer_id: Id = Field(description="whose money it is, as in `actor`")
+    buyer_id: PersonId = Field(description="whose money it is, as in `actor`")
 
 
 class PaidOut(DoneEvent):

@@ -17,7 +17,7 @@ from schemas.dispute import events
 from schemas.dispute.shapes import DisputeStatus, FiledEvidence, Outcome, Side
 from schemas.example import fields
 from schemas.instants import Instant
-from schemas.wire import Id, PrivateEvent
+from schemas.wire import Id, PersonId, PrivateEvent
 
 DisputeDeadline = Literal[
     "seller_first_response",
@@ -56,8 +56,8 @@ class PartiesNoted(PrivateEvent):
     type = "dispute.parties_noted.v1"
     example = fields(buyer_id="bea", seller_id="sam")
 
-    buyer_id: Id
-    seller_id: Id
+    buyer_id: PersonId
+    seller_id: PersonId
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from services.notification.domain import decider
 from services.notification.projection import Channel, Deliveries
 from services.notification.smtp import MailSettings, Smtp, mail_channel
 from services.notification.store import PostgresDeliveryTable
-from services.notification.webhooks import Webhooks, WebhookSettings, webhook_channel
+from services.notification.webhooks import Webhooks, WebhookSettings, webhook_channels
 from shared.kernel.decider import Decider
 from shared.runtime.application import Application
 from shared.runtime.parts import Parts
@@ -21,13 +21,13 @@ class NotificationSettings(MailSettings, WebhookSettings):
 
 
 def _decider(settings: NotificationSettings) -> Decider[Any, Any, Any]:
-    return decider(mail=settings.smtp_host is not None, webhooks=settings.webhook_roles)
+    return decider(mail=settings.smtp_host is not None, webhooks=settings.webhook_roles, endpoints=settings.endpoints)
 
 
 def _parts(settings: NotificationSettings, pool: asyncpg.Pool) -> Parts:
     channels: list[Channel[Any]] = [
         mail_channel(Smtp(settings), settings.smtp_connections_max),
-        webhook_channel(Webhooks(settings), settings.webhook_connections_max),
+        *webhook_channels(Webhooks(settings)),
     ]
     deliveries = Deliveries(PostgresDeliveryTable(pool), channels, lambda: datetime.now(UTC))
     return Parts(projections=[deliveries], inputs=[deliveries])

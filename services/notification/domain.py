@@ -4,22 +4,26 @@ Letters and webhooks wait for their servers in a queue of their own, off the bus
 input.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
-from typing import Any, Never, assert_never
+from typing import Any, assert_never
 
 from schemas.common import Party
+from schemas.dispute.events import MessageSent
 from schemas.mediation.shapes import Mediator
-from schemas.notification.commands import NotificationResume
+from schemas.notification.commands import NotificationResend, NotificationResume
 from schemas.notification.events import (
+    CompletionHeard,
+    Hastened,
     HeldEvent,
     Introduced,
     NotificationFailed,
     NotificationRejected,
     NotificationRepeated,
+    NotificationResent,
     NotificationResumed,
     NotificationSent,
     Postponed,
@@ -29,12 +33,13 @@ from schemas.notification.events import (
 from schemas.notification.shapes import Channel, Problem, Purchase, Recipient, RecipientRole
 from schemas.order.events import Placed
 from schemas.wire import Event, Message
-from services.notification.policy import ATTEMPTS_MAX, RETRY_AFTER
-from services.notification.states import Known, State, Unplaced, evolve, learnt
+from services.notification.policy import ATTEMPTS_MAX, BETWEEN_LETTERS_ABOUT_MESSAGES, RETRY_AFTER
+from services.notification.states import Known, PendingDelivery, State, Unplaced, evolve, learnt
 from services.notification.subscriptions import SUBSCRIPTIONS, recipients
-from shared.kernel.decider import Decider, Output
+from shared.kernel.decider import Decider, Output, Refusal
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Input
+from shared.rules.refusals import who_may
 
 RULES = {"seller_silence", "buyer_silence", "mediation_seller_silence", "cancel_arbitration"}
 """What the order's policy says about silence and giving up: letters tell what happens if the reader does nothing."""
@@ -48,6 +53,8 @@ class Channels:
 
     mail: bool
     webhooks: frozenset[RecipientRole] = frozenset()
+    endpoints: Mapping[str, frozenset[RecipientRole]] = field(default_factory=dict)
+    """URL -> about whom it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,35 @@ class Attempted:
     smtp_status: int | None = None
     final: bool = False
     http_status: int | None = None
+
+
+def decide(
+    state: State | None, command: NotificationResend, now: datetime, policies: Policies, *, channels: Channels
+) -> Sequence[Output]:
+    if refusal := who_may(command, {}):
+        return [refusal]
+    if command.endpoint is not None and command.endpoint not in channels.endpoints:
+        return [Refusal("not_found", "No webhook endpoint of the settings has this URL.")]
+    if not isinstance(state, Known):
+        return [Refusal("not_found", "Nobody is known to be told of this order.")]
+    anew = [one for one in state.given_up.values() if _asked_for(one, command, channels)]
+    sooner = [one for one in state.pending.values() if one.next_attempt_at > now and _asked_for(one, command, channels)]
+    if not anew and not sooner:
+        return [Refusal("not_found", "Of what is asked for nothing was given up, and nothing waits for an attempt.")]
+    return [
+        NotificationResent(delivery_ids=tuple(one.queued.delivery_id for one in (*anew, *sooner))),
+        *(one.queued.model_copy(update={"attempts": one.attempts}) for one in anew),
+        *(Hastened(delivery_id=one.queued.delivery_id, next_attempt_at=now) for one in sooner),
+    ]
+
+
+def _asked_for(one: PendingDelivery, command: NotificationResend, channels: Channels) -> bool:
+    queued = one.queued
+    if command.delivery_id not in (None, queued.delivery_id) or (command.since and queued.event_at < command.since):
+        return False
+    if command.endpoint is None:
+        return True
+    return isinstance(queued, WebhookQueued) and queued.recipient.role in channels.endpoints[command.endpoint]
 
 
 def react(
@@ -124,6 +160,8 @@ def _tell(
     """What the event teaches us, then for each who is to hear of it one delivery by each of his channels."""
     event = payload.event
     lesson = learnt(event)
+    if isinstance(lesson, CompletionHeard) and _told_before(lesson, state.completed):
+        return
     if lesson is not None:
         yield lesson
         known = evolve(state, lesson)
@@ -136,6 +174,12 @@ def _tell(
             continue  # a round without a mediator
         facts = facts or _facts(state, event, policies)
         yield from _deliveries(state, payload, at, role, person, facts, channels)
+
+
+def _told_before(completion: CompletionHeard, last: CompletionHeard | None) -> bool:
+    """It is told with the totals that it has, once."""
+    totals = completion.refund_minor, completion.release_minor
+    return last is not None and totals == (last.refund_minor, last.release_minor)
 
 
 def _deliveries(
@@ -154,14 +198,19 @@ def _deliveries(
         "template": payload.event.type.rpartition(".")[0],
     }
     if channels.mail and person.email is not None:
-        yield Queued(
+        letter = Queued(
             delivery_id=_delivery_id(payload, role, "email"),
             email=person.email,
             locale=person.locale,
+            time_zone=person.time_zone if isinstance(person, Party) else None,
             purchase=state.purchase,
             facts=facts,
             **about,
         )
+        if isinstance(payload.event, MessageSent):
+            yield from _about_messages(state, payload.event, letter)
+        else:
+            yield letter
     else:
         yield NotificationSent(
             delivery_id=_delivery_id(payload, role, "topic"),
@@ -172,6 +221,19 @@ def _deliveries(
         )
     if role in channels.webhooks:
         yield WebhookQueued(delivery_id=_delivery_id(payload, role, "webhook"), facts=facts, **about)
+
+
+def _about_messages(state: Known, message: MessageSent, letter: Queued) -> Iterator[Queued]:
+    """One at once; while the next may not go out yet, one for then, which says of all that come meanwhile that they are
+    there."""
+    newest = state.message_letters.get((message.dispute_id, letter.recipient.role))
+    if newest is None or letter.event_at >= newest + BETWEEN_LETTERS_ABOUT_MESSAGES:
+        yield letter
+    elif letter.event_at >= newest:
+        facts = {name: fact for name, fact in letter.facts.items() if name != "text"}
+        yield letter.model_copy(
+            update={"facts": facts | {"more": True}, "not_before": newest + BETWEEN_LETTERS_ABOUT_MESSAGES}
+        )
 
 
 def _person(state: Known, role: RecipientRole, event: Any) -> Party | Mediator | None:
@@ -209,14 +271,15 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Out
     }
     if attempt.problem is None:
         return [NotificationSent(**about)]
-    if attempt.final or attempt.attempt >= ATTEMPTS_MAX:
+    tried = attempt.attempt - queued.attempts
+    if attempt.final or tried >= ATTEMPTS_MAX:
         status: dict[str, Any] = {"smtp_status": attempt.smtp_status, "http_status": attempt.http_status}
         return [NotificationFailed(**about, problem=attempt.problem, **status)]
     return [
         Postponed(
             delivery_id=queued.delivery_id,
             attempts=attempt.attempt,
-            next_attempt_at=time + RETRY_AFTER[attempt.attempt - 1],
+            next_attempt_at=time + RETRY_AFTER[tried - 1],
             problem=attempt.problem,
             smtp_status=attempt.smtp_status,
             http_status=attempt.http_status,
@@ -225,12 +288,18 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Out
 
 
 def decider(
-    *, mail: bool, webhooks: Collection[RecipientRole] = ()
-) -> Decider[State, Never, IdentifiedEvent | Attempted]:
+    *,
+    mail: bool,
+    webhooks: Collection[RecipientRole] = (),
+    endpoints: Mapping[str, frozenset[RecipientRole]] | None = None,
+) -> Decider[State, NotificationResend, IdentifiedEvent | Attempted]:
+    channels = Channels(mail, frozenset(webhooks), endpoints or {})
     return Decider(
         service="notification",
+        commands=(NotificationResend,),
+        decide=partial(decide, channels=channels),
         subscriptions=SUBSCRIPTIONS,
-        react=partial(react, channels=Channels(mail, frozenset(webhooks))),
+        react=partial(react, channels=channels),
         own_inputs={ATTEMPTED: Attempted},
         identify=identified,
         evolve=evolve,

@@ -2,29 +2,38 @@
 
 A template is a plain text: its first line is the subject, then paragraphs, parted by blank lines; lines that begin with
 `- ` are a list, lines that begin with `> ` somebody's own words. A folder per locale; what a folder lacks is told in
-English. How a language writes dates and amounts is said in its `words.txt`. Names, titles and messages that people
-typed can neither break a line nor pose as the platform's words.
+English. How a language writes dates and amounts, and from which side it is read, is said in its `words.txt`. Names,
+titles and messages that people typed can neither break a line nor pose as the platform's words.
+
+What is read from right to left moves the numbers beside it (R79): a value that is, in a letter that is not, or the
+other way round, is shown within isolates, so that quantity, title and amount stay where the template has them.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
+from schemas.instants import rfc3339
 from schemas.notification.events import Queued
 from shared.rules.money import in_major_units
 
 TEMPLATES = Path(__file__).parent / "templates"
 FALLBACK = "en"
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
-"""Characters that show text in another order than it is written."""
+"""Characters that show text in another order than it is written: nobody but us puts them into a letter."""
+_ISOLATE, _END = "\u2068", "\u2069"
+_RIGHT_TO_LEFT = {"R", "AL", "AN"}
+_LEFT_TO_RIGHT = {"L", "EN"}
+"""Unicode's classes of letters and digits, by the side from which they are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +62,21 @@ class Writer:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.filters |= {"money": _money, "quoted": _quoted, "instant": datetime.fromisoformat}
+        self._environment.filters |= {"money": _money, "quoted": _quoted, "instant": _instant, "offset": _offset}
         self._written = {f"{path.parent.name.lower()}/{path.stem}": path.parent.name for path in folder.glob("*/*.txt")}
 
     def letter(self, queued: Queued) -> Letter:
         """Raises for a template that asks for what the event does not say: a bug."""
         language = self._language(queued.locale, queued.template)
+        zone = _zone(queued.time_zone)
         variables = {
-            **queued.facts,
+            **_in_written_order(queued.facts),
             "order_id": queued.order_id,
+            "event_at": rfc3339(queued.event_at),
+            "zone": zone,
+            "zone_name": zone.key.replace("_", " ") if isinstance(zone, ZoneInfo) else None,
             "currency": queued.purchase.currency,
-            "purchase": queued.purchase,
+            "purchase": _in_written_order(queued.purchase.model_dump()),
             "role": queued.recipient.role,
             "to_buyer": queued.recipient.role == "buyer",
             "to_seller": queued.recipient.role == "seller",
@@ -77,14 +90,19 @@ class Writer:
         blocks, footer = list(_blocks(body)), list(_blocks(end))
         text = "\n\n".join("\n".join(lines) for _, lines in [*blocks, ("paragraph", ["-- "]), *footer])
         html = self._environment.get_template("letter.html").render(
-            subject=subject, blocks=_bare(blocks), footer=_bare(footer), language=language
+            subject=subject,
+            blocks=_bare(blocks),
+            footer=_bare(footer),
+            language=language,
+            direction=variables.get("direction", "ltr"),
         )
         return Letter(subject, text + "\n", html)
 
     def _language(self, locale: str | None, template: str) -> str:
-        """`pt-BR`, then `pt`, then English: the first that has this letter."""
-        locale = (locale or FALLBACK).lower()
-        wanted = (locale, locale.partition("-")[0])
+        """`pt-BR`, then `pt`, then English: the first that has this letter. `pt_BR.UTF-8` and what follows in a locale
+        after language and country change nothing (R75)."""
+        locale = re.split("[.@]", locale or FALLBACK)[0].lower().replace("_", "-")
+        wanted = (locale, "-".join(locale.split("-")[:2]), locale.partition("-")[0])
         return next((found for name in wanted if (found := self._written.get(f"{name}/{template}"))), FALLBACK)
 
 
@@ -106,16 +124,59 @@ def _bare(blocks: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
     return [(kind, lines if kind == "paragraph" else [line[2:] for line in lines]) for kind, lines in blocks]
 
 
+def _in_written_order(facts: Any) -> Any:
+    match facts:
+        case str():
+            return _REORDERING.sub("", facts)
+        case dict():
+            return {name: _in_written_order(value) for name, value in facts.items()}
+        case list():
+            return [_in_written_order(value) for value in facts]
+    return facts
+
+
 def _harmless(text: str) -> str:
-    visible = (character for character in text if unicodedata.category(character) != "Cc" or character in "\n\t")
-    return _REORDERING.sub("", "".join(visible))
+    return "".join(one for one in text if unicodedata.category(one) != "Cc" or one in "\n\t")
 
 
-def _shown(value: Any) -> Any:
-    """Every value that a template shows: on one line, unless it is quoted."""
+@pass_context
+def _shown(context: Context, value: Any) -> Any:
+    """Every value that a template shows: on one line, unless it is quoted, and read from its own side."""
     if isinstance(value, str) and not isinstance(value, _Quoted):
-        return type(value)(" ".join(_harmless(value).split()))
+        line = " ".join(_harmless(value).split())
+        return type(value)(f"{_ISOLATE}{line}{_END}" if _goes_the_other_way(context, line) else line)
     return value
+
+
+def _goes_the_other_way(context: Context, line: str) -> bool:
+    """HTML is made of what was written already."""
+    if _ISOLATE in line or (context.name or "").endswith(".html"):
+        return False
+    other = _LEFT_TO_RIGHT if context.get("direction") == "rtl" else _RIGHT_TO_LEFT
+    return any(unicodedata.bidirectional(character) in other for character in line)
+
+
+def _zone(name: str | None) -> tzinfo:
+    """UTC, if nobody knows such a zone."""
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (KeyError, ValueError, OSError):  # what it raises depends on what lies in the folder of zones
+        return UTC
+
+
+@pass_context
+def _instant(context: Context, text: str) -> datetime:
+    """By the recipient's clock."""
+    return datetime.fromisoformat(text).astimezone(context["zone"])
+
+
+def _offset(at: datetime) -> str:
+    """Abbreviations such as CST mean three different times."""
+    minutes = round((at.utcoffset() or timedelta()).total_seconds() / 60)
+    if not minutes:
+        return "UTC"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'-' if minutes < 0 else '+'}{hours}" + (f":{rest:02}" if rest else "")
 
 
 def _quoted(text: str) -> _Quoted:

@@ -18,8 +18,15 @@ from heapq import nsmallest
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from schemas.instants import from_ms
-from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
-from schemas.notification.shapes import Problem
+from schemas.notification.events import (
+    Hastened,
+    NotificationFailed,
+    NotificationSent,
+    Postponed,
+    Queued,
+    WebhookQueued,
+)
+from schemas.notification.shapes import Problem, RecipientRole
 from services.notification.domain import ATTEMPTED, Attempted
 from shared.kernel.ports import Clock, Input, StoredEvent
 
@@ -30,7 +37,8 @@ AFTER_OUTAGE = timedelta(seconds=1)
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
 NEVER = datetime.max.replace(tzinfo=UTC)
 
-ChannelName = Literal["email", "webhook"]
+QueueName = Literal["email", "webhook/buyer", "webhook/seller", "webhook/mediator"]
+"""What waits for servers of its own. A role has one endpoint at a time, so the trouble of one is not another's."""
 Q = TypeVar("Q", bound=Queued | WebhookQueued)
 
 
@@ -49,12 +57,21 @@ UNREACHABLE = SendResult("unreachable")
 UNWRITABLE = SendResult("unwritable")
 
 
+def webhooks_about(role: RecipientRole) -> QueueName:
+    match role:
+        case "buyer":
+            return "webhook/buyer"
+        case "seller":
+            return "webhook/seller"
+        case "mediator":
+            return "webhook/mediator"
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What waits in the queue."""
+    """What waits in a queue."""
 
     shard: int
-    channel: ChannelName
     attempts: int
     next_attempt_at: datetime
     correlation_id: str
@@ -63,6 +80,10 @@ class Delivery:
     @property
     def id(self) -> str:
         return self.queued.delivery_id
+
+    @property
+    def queue(self) -> QueueName:
+        return "email" if isinstance(self.queued, Queued) else webhooks_about(self.queued.recipient.role)
 
     def outcome(self, result: SendResult, now: datetime) -> Input:
         attempt = self.attempts + 1
@@ -73,11 +94,13 @@ class Delivery:
 
 @dataclass(slots=True)
 class DeliveryChange:
-    """What one commit does to the queue: what is new, what is tried later, what is over (each with its shard). What is
+    """What one commit does to the queue: what is new, what is tried later or sooner, what is over (each with its
+    shard). What is
     held is left alone: what came of its last attempt waits with its parked order."""
 
     queued: list[Delivery] = field(default_factory=list)
     postponed: list[tuple[int, Postponed]] = field(default_factory=list)
+    hastened: list[tuple[int, str, datetime]] = field(default_factory=list)
     ended: list[tuple[int, str]] = field(default_factory=list)
     held: list[tuple[int, str]] = field(default_factory=list)
 
@@ -85,7 +108,9 @@ class DeliveryChange:
 class DeliveryTable(Protocol):
     """The durable side; its writes are part of the commit that `transaction` belongs to."""
 
-    async def next(self, channel: ChannelName, shards: Sequence[int], but: Sequence[str], limit: int) -> list[Delivery]:
+    async def next(
+        self, queues: Sequence[QueueName], shards: Sequence[int], but: Sequence[str], limit: int
+    ) -> list[Delivery]:
         """The earliest first, due or not, without those that are held; `but`: ids of others that are left out."""
         ...
 
@@ -93,16 +118,17 @@ class DeliveryTable(Protocol):
 
 
 class Channel(Generic[Q]):
-    """One way to reach people. It has places of its own, so that the trouble of one server is not another channel's."""
+    """A server by which people are reached: the mail server, an endpoint. It has queues and places of its own, so that
+    the trouble of one is not another channel's."""
 
     def __init__(
         self,
-        name: ChannelName,
+        queues: tuple[QueueName, ...],
         send: Callable[[Q, datetime], Awaitable[SendResult]],
         close: Callable[[], Awaitable[None]],
         at_once: int,
     ) -> None:
-        self.name, self.close = name, close
+        self.queues, self.close = queues, close
         self.places = asyncio.Semaphore(at_once)
         self.sending: dict[str, asyncio.Task[None]] = {}
         self.full = False
@@ -150,9 +176,11 @@ class Deliveries:
         for event in events:
             match event.message:
                 case Queued() | WebhookQueued() as queued:
-                    name: ChannelName = "email" if isinstance(queued, Queued) else "webhook"
-                    at, story = from_ms(event.time), event.correlation_id or ""
-                    change.queued.append(Delivery(event.shard, name, 0, at, story, queued))
+                    not_before = queued.not_before if isinstance(queued, Queued) else None
+                    at, story = not_before or from_ms(event.time), event.correlation_id or ""
+                    change.queued.append(Delivery(event.shard, queued.attempts, at, story, queued))
+                case Hastened() as hastened:
+                    change.hastened.append((event.shard, hastened.delivery_id, hastened.next_attempt_at))
                 case Postponed() as postponed:
                     change.postponed.append((event.shard, postponed))
                 case NotificationSent() | NotificationFailed() as ended if ended.channel != "topic":
@@ -162,7 +190,7 @@ class Deliveries:
     def committed(self, events: Sequence[StoredEvent]) -> None:
         for event in events:
             match event.message:
-                case Queued() | WebhookQueued():
+                case Queued() | WebhookQueued() | Hastened():
                     self._look()
                 case Postponed(delivery_id=delivery_id):
                     self._handed_out[event.shard].discard(delivery_id)
@@ -229,14 +257,14 @@ class Deliveries:
 
     async def _begin_due(self, channel: Channel[Any]) -> datetime | None:
         tried = [delivery for some in self._tried.values() for delivery, _ in some]
-        taken = [*channel.sending, *(delivery.id for delivery in tried if delivery.channel == channel.name)]
+        taken = [*channel.sending, *(delivery.id for delivery in tried if delivery.queue in channel.queues)]
         room = TAKEN_MAX - len(taken)
         channel.full = room < TAKEN_MAX // 2
         if channel.full or not self._open:
             return None
         handed_out = [id_ for some in self._handed_out.values() for id_ in some]
         open_before = dict(self._open)
-        waiting = await self.table.next(channel.name, list(open_before), taken + handed_out, room)
+        waiting = await self.table.next(channel.queues, list(open_before), taken + handed_out, room)
         now = self.clock()
         for delivery in waiting:
             if delivery.next_attempt_at > now:
@@ -273,12 +301,14 @@ class MemoryDeliveryTable:
     def __init__(self) -> None:
         self.deliveries: dict[tuple[int, str], Delivery] = {}
 
-    async def next(self, channel: ChannelName, shards: Sequence[int], but: Sequence[str], limit: int) -> list[Delivery]:
+    async def next(
+        self, queues: Sequence[QueueName], shards: Sequence[int], but: Sequence[str], limit: int
+    ) -> list[Delivery]:
         left_out = set(but)
         waiting = [
             one
             for one in self.deliveries.values()
-            if one.channel == channel and one.shard in shards and one.id not in left_out and one.next_attempt_at < NEVER
+            if one.queue in queues and one.shard in shards and one.id not in left_out and one.next_attempt_at < NEVER
         ]
         return nsmallest(limit, waiting, key=lambda one: one.next_attempt_at)
 
@@ -291,5 +321,8 @@ class MemoryDeliveryTable:
             self.deliveries[shard, postponed.delivery_id] = replace(
                 delivery, attempts=postponed.attempts, next_attempt_at=postponed.next_attempt_at
             )
+        for shard, delivery_id, at in change.hastened:
+            delivery = self.deliveries[shard, delivery_id]
+            self.deliveries[shard, delivery_id] = replace(delivery, next_attempt_at=at)
         for shard, delivery_id in change.ended:
             self.deliveries.pop((shard, delivery_id), None)

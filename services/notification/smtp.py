@@ -10,6 +10,7 @@ from email.utils import parseaddr
 from typing import Literal, Self
 
 import aiosmtplib
+import idna
 from pydantic import Field, SecretStr, model_validator
 
 from schemas.notification.events import Queued
@@ -20,7 +21,14 @@ from shared.runtime.settings import Settings
 log = logging.getLogger(__name__)
 
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u0080-\U0010ffff-]{1,64}")
+_QUOTED = re.compile(r'"[A-Za-z0-9!#$%&\'*+/=?^_`{|}~. -]{1,62}"')
+"""With spaces. Quotes around what means something outside of them (`@<>,\\`) are read by too many in two
+ways."""
 _DOMAIN = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
+
+_NOBODY = re.compile(r"5\.1\.(1|3|6|10)\b")
+"""The enhanced status codes (RFC 3463, RFC 7505) of a mailbox that is not there, has moved, or has no mail server. What
+answers a bare 550 may mean anything, from nobody to a block list."""
 
 
 class MailSettings(Settings):
@@ -55,13 +63,21 @@ BAD_ADDRESS = SendResult("bad_address", final=True)
 
 
 def deliverable(email: str) -> str | None:
-    """The address as a mail server reads it, or None: what would need quoting could be read in two ways."""
+    """The address as a mail server reads it, or None: what could be read in two ways."""
     local, _, domain = email.rpartition("@")
-    with suppress(UnicodeError):
-        domain = domain.encode("idna").decode()
-        if _LOCAL_PART.fullmatch(local) and _DOMAIN.fullmatch(domain) and not _misplaced_dot(local):
-            return f"{local}@{domain}"
+    domain = domain if domain.isascii() else _in_ascii(domain)
+    known = _LOCAL_PART.fullmatch(local) or _QUOTED.fullmatch(local)
+    if known and _DOMAIN.fullmatch(domain) and not _misplaced_dot(local.strip('"')):
+        return f"{local}@{domain}"
     return None
+
+
+def _in_ascii(domain: str) -> str:
+    """As registries know it (UTS 46, IDNA2008); empty: no domain. Python's own codec is of 2003 and reads ß as ss, ς as
+    σ, and some scripts without the joiners that they need: domains of somebody else."""
+    with suppress(idna.IDNAError):
+        return idna.encode(domain, uts46=True).decode()
+    return ""
 
 
 def _misplaced_dot(local: str) -> bool:
@@ -143,14 +159,14 @@ class Smtp:
             kept = True
         except aiosmtplib.SMTPRecipientsRefused as refusal:
             kept = True
-            return _refused(refusal.recipients[0].code, by_recipient=True)
+            return _refused(refusal.recipients[0].code, refusal.recipients[0].message)
         except aiosmtplib.SMTPDataError as refusal:
             kept = True
-            return _refused(refusal.code, by_recipient=True)
+            return _refused(refusal.code, refusal.message)
         except aiosmtplib.SMTPResponseException as refusal:
-            return _refused(refusal.code, by_recipient=False)
+            return _refused(refusal.code)
         except aiosmtplib.SMTPNotSupported:
-            return SendResult("refused", final=True)  # an address beyond ASCII, at a server that knows none
+            return SendResult("refused")  # an address beyond ASCII, at a server of ours that knows none yet
         except (aiosmtplib.SMTPException, OSError) as trouble:
             return self._unreachable(trouble)
         finally:
@@ -167,15 +183,16 @@ class Smtp:
         return UNREACHABLE
 
 
-def _refused(status: int, by_recipient: bool) -> SendResult:
-    """A 5xx about this mail is for ever; one about us (sender, login) a configuration that can be mended."""
+def _refused(status: int, words: str = "") -> SendResult:
+    """`words`: of an answer about this very mail. Final is only that nobody is there; any other no, whatever its first
+    digit, is one to us, or to now, and passes: a block list, a policy, a filter, a full mailbox, a login."""
     if status < 400:
         return UNREACHABLE  # not the answer of a mail server
-    return SendResult("refused", status, final=by_recipient and status >= 500)
+    return SendResult("refused", status, final=status >= 500 and bool(_NOBODY.match(words)))
 
 
 def mail_channel(gateway: Smtp, at_once: int = 4) -> Channel[Queued]:
     async def send(queued: Queued, now: datetime) -> SendResult:
         return await gateway.send(queued.delivery_id, queued.email, letter(queued), queued.event_at)
 
-    return Channel("email", send, gateway.close, at_once)
+    return Channel(("email",), send, gateway.close, at_once)

@@ -9,11 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from schemas.common import Party, PolicyRef, Reason
-from schemas.dispute.events import DisputeModified, DisputeRequested
+from schemas.dispute.events import DisputeModified, DisputeRequested, MessageSent
 from schemas.mediation.events import MediationAssigned
 from schemas.mediation.shapes import Mediator
 from schemas.notification.events import (
     ClaimHeard,
+    CompletionHeard,
+    Hastened,
     HeldEvent,
     Introduced,
     MediatorIntroduced,
@@ -24,6 +26,7 @@ from schemas.notification.events import (
     WebhookQueued,
 )
 from schemas.notification.shapes import Purchase
+from schemas.order.events import Completed
 from schemas.wire import Event
 
 
@@ -52,13 +55,21 @@ class Known:
     reasons: Mapping[str, Reason] = field(default_factory=dict)
     """Dispute -> why the buyer disputes."""
     pending: Mapping[str, PendingDelivery] = field(default_factory=dict)
+    completed: CompletionHeard | None = None
+    """What was told of it last."""
+    message_letters: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    """Dispute and role -> when his newest letter about messages goes out, or went."""
+    given_up: Mapping[str, PendingDelivery] = field(default_factory=dict)
+    """What nobody has been told: an operator can have it sent again (R80)."""
 
 
 State = Unplaced | Known
 
 
-def learnt(event: Any) -> MediatorIntroduced | ClaimHeard | None:
+def learnt(event: Any) -> MediatorIntroduced | ClaimHeard | CompletionHeard | None:
     match event:
+        case Completed(refund_minor=refund_minor, release_minor=release_minor):
+            return CompletionHeard(refund_minor=refund_minor, release_minor=release_minor)
         case MediationAssigned():
             return MediatorIntroduced(dispute_id=event.dispute_id, mediator=event.mediator)
         case DisputeRequested() | DisputeModified() if event.reason is not None:
@@ -76,13 +87,44 @@ def evolve(state: State | None, event: Event) -> State | None:
             return Known(event.buyer, event.seller, event.purchase, event.policy)
         case Known(mediators=mediators), MediatorIntroduced():
             return replace(state, mediators={**mediators, event.dispute_id: event.mediator})
+        case Known(), CompletionHeard():
+            return replace(state, completed=event)
         case Known(reasons=reasons), ClaimHeard():
             return replace(state, reasons={**reasons, event.dispute_id: event.reason})
         case Known(pending=pending), Queued() | WebhookQueued():
-            return replace(state, pending={**pending, event.delivery_id: PendingDelivery(event, 0, event.event_at)})
-        case Known(pending=pending), Postponed() if event.delivery_id in pending:
-            postponed = PendingDelivery(pending[event.delivery_id].queued, event.attempts, event.next_attempt_at)
+            not_before = event.not_before if isinstance(event, Queued) else None
+            begun = PendingDelivery(event, event.attempts, not_before or event.event_at)
+            return replace(
+                state,
+                pending={**pending, event.delivery_id: begun},
+                given_up=_without(state.given_up, event.delivery_id),
+                message_letters=_letters_about_messages(state.message_letters, event),
+            )
+        case Known(pending=pending), Postponed(attempts=attempts, next_attempt_at=at) if event.delivery_id in pending:
+            postponed = replace(pending[event.delivery_id], attempts=attempts, next_attempt_at=at)
             return replace(state, pending={**pending, event.delivery_id: postponed})
-        case Known(pending=pending), NotificationSent() | NotificationFailed():
-            return replace(state, pending={key: one for key, one in pending.items() if key != event.delivery_id})
+        case Known(pending=pending), Hastened(next_attempt_at=at) if event.delivery_id in pending:
+            hastened = replace(pending[event.delivery_id], next_attempt_at=at)
+            return replace(state, pending={**pending, event.delivery_id: hastened})
+        case Known(pending=pending, given_up=given_up), NotificationFailed() if event.delivery_id in pending:
+            ended = replace(pending[event.delivery_id], attempts=event.attempts)
+            return replace(
+                state,
+                pending=_without(pending, event.delivery_id),
+                given_up={**given_up, event.delivery_id: ended},
+            )
+        case Known(pending=pending), NotificationSent():
+            return replace(state, pending=_without(pending, event.delivery_id))
     return state
+
+
+def _letters_about_messages(
+    known: Mapping[tuple[str, str], datetime], queued: Queued | WebhookQueued
+) -> Mapping[tuple[str, str], datetime]:
+    if not isinstance(queued, Queued) or queued.event_type != MessageSent.type or queued.attempts:
+        return known
+    return {**known, (queued.facts["dispute_id"], queued.recipient.role): queued.not_before or queued.event_at}
+
+
+def _without(deliveries: Mapping[str, PendingDelivery], delivery_id: str) -> Mapping[str, PendingDelivery]:
+    return {key: one for key, one in deliveries.items() if key != delivery_id}

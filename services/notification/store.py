@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 
 from schemas.notification.events import Queued, WebhookQueued
-from services.notification.projection import ChannelName, Delivery, DeliveryChange
+from services.notification.projection import Delivery, DeliveryChange, QueueName
 
 QUEUE = """
 INSERT INTO delivery (shard, delivery_id, channel, attempts, next_attempt_at, correlation_id, letter)
@@ -18,6 +18,11 @@ FROM unnest($1::int[], $2::text[], $3::int[], $4::timestamptz[])
     AS postponed (shard, delivery_id, attempts, next_attempt_at)
 WHERE delivery.shard = postponed.shard AND delivery.delivery_id = postponed.delivery_id
 """
+HASTEN = """
+UPDATE delivery SET next_attempt_at = hastened.at FROM unnest($1::int[], $2::text[], $3::timestamptz[])
+    AS hastened (shard, delivery_id, at)
+WHERE delivery.shard = hastened.shard AND delivery.delivery_id = hastened.delivery_id
+"""
 HOLD = """
 UPDATE delivery SET next_attempt_at = 'infinity' FROM unnest($1::int[], $2::text[]) AS held (shard, delivery_id)
 WHERE delivery.shard = held.shard AND delivery.delivery_id = held.delivery_id
@@ -27,34 +32,45 @@ DELETE FROM delivery USING unnest($1::int[], $2::text[]) AS ended (shard, delive
 WHERE delivery.shard = ended.shard AND delivery.delivery_id = ended.delivery_id
 """
 NEXT = """
-SELECT next.* FROM unnest($1::int[]) AS mine (shard) CROSS JOIN LATERAL (
-    SELECT shard, attempts, next_attempt_at, correlation_id, letter FROM delivery
-    WHERE delivery.shard = mine.shard AND channel = $2 AND delivery_id != ALL ($3::text[])
+SELECT next.* FROM unnest($1::int[]) AS mine (shard) CROSS JOIN unnest($2::text[]) AS ours (queue) CROSS JOIN LATERAL (
+    SELECT shard, attempts, next_attempt_at, correlation_id, channel, letter FROM delivery
+    WHERE delivery.shard = mine.shard AND delivery.queue = ours.queue AND delivery_id != ALL ($3::text[])
         AND next_attempt_at < 'infinity'
     ORDER BY next_attempt_at LIMIT $4
 ) AS next ORDER BY next_attempt_at LIMIT $4
 """
-MODELS: dict[ChannelName, type[Queued | WebhookQueued]] = {"email": Queued, "webhook": WebhookQueued}
+MODELS: dict[str, type[Queued | WebhookQueued]] = {"email": Queued, "webhook": WebhookQueued}
 
 
 class PostgresDeliveryTable:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
 
-    async def next(self, channel: ChannelName, shards: Sequence[int], but: Sequence[str], limit: int) -> list[Delivery]:
-        rows = await self.pool.fetch(NEXT, shards, channel, but, limit)
-        read = MODELS[channel].read
-        return [Delivery(shard, channel, attempts, at, story, read(text)) for shard, attempts, at, story, text in rows]
+    async def next(
+        self, queues: Sequence[QueueName], shards: Sequence[int], but: Sequence[str], limit: int
+    ) -> list[Delivery]:
+        rows = await self.pool.fetch(NEXT, shards, queues, but, limit)
+        return [
+            Delivery(shard, attempts, at, story, MODELS[channel].read(text))
+            for shard, attempts, at, story, channel, text in rows
+        ]
 
     async def write(self, transaction: Any, change: DeliveryChange) -> None:
         queued = [
             (
-                *(one.shard, one.id, one.channel, one.attempts, one.next_attempt_at),
+                *(one.shard, one.id, "email" if one.queue == "email" else "webhook"),
+                *(one.attempts, one.next_attempt_at),
                 *(one.correlation_id, one.queued.model_dump_json()),
             )
             for one in change.queued
         ]
         postponed = [(shard, one.delivery_id, one.attempts, one.next_attempt_at) for shard, one in change.postponed]
-        for statement, rows in ((QUEUE, queued), (HOLD, change.held), (POSTPONE, postponed), (END, change.ended)):
+        for statement, rows in (
+            (QUEUE, queued),
+            (HOLD, change.held),
+            (POSTPONE, postponed),
+            (HASTEN, change.hastened),
+            (END, change.ended),
+        ):
             if rows:
                 await transaction.execute(statement, *map(list, zip(*rows, strict=True)))

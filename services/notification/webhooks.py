@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from ipaddress import ip_address
-from typing import Annotated, Self
+from typing import Annotated, Self, get_args
 from urllib.parse import urlsplit
 
 import httpcore
@@ -25,7 +25,7 @@ from schemas.instants import rfc3339
 from schemas.notification.events import WebhookQueued
 from schemas.notification.shapes import RecipientRole
 from services.notification.network import Network, NotPublic
-from services.notification.projection import TAKEN, UNREACHABLE, Channel, SendResult
+from services.notification.projection import TAKEN, UNREACHABLE, Channel, SendResult, webhooks_about
 from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ SECRET_PREFIX = "whsec_"
 SECRET_BYTES = range(24, 65)
 RESPONSE_BYTES_MAX = 16_384
 """Of an answer's body, which is read only so that the connection can be used again."""
-TRY_AGAIN = {408, 425, 429}
-"""The client errors that pass."""
+GONE = 410
+"""The one answer that is for ever; any other no passes while an endpoint is put up, moved, or given its keys."""
 FORBIDDEN = SendResult("bad_address")
 """Not for ever: a name's address can be mended."""
 TROUBLE = (
@@ -106,6 +106,7 @@ class WebhookSettings(Settings):
     webhook_timeout_seconds: float = Field(default=10.0, gt=0)
     """For a whole attempt."""
     webhook_connections_max: int = Field(default=4, ge=1)
+    """To each endpoint."""
     webhook_allow_private: bool = False
     """Also to addresses of private networks and of this machine."""
 
@@ -118,6 +119,11 @@ class WebhookSettings(Settings):
     @property
     def webhook_roles(self) -> frozenset[RecipientRole]:
         return frozenset(role for one in self.webhook_endpoints for role in one.roles)
+
+    @property
+    def endpoints(self) -> dict[str, frozenset[RecipientRole]]:
+        """URL -> about whom it is told."""
+        return {one.url: one.roles for one in self.webhook_endpoints}
 
 
 def body(queued: WebhookQueued) -> bytes:
@@ -159,24 +165,28 @@ def meaning(status: int) -> SendResult:
     """A redirect is a no: we do not follow it, but who set the address can mend it."""
     if 200 <= status < 300:
         return TAKEN
-    final = 400 <= status < 500 and status not in TRY_AGAIN
-    return SendResult("refused", final=final, http_status=status)
+    return SendResult("refused", final=status == GONE, http_status=status)
 
 
 class Webhooks:
-    """Keeps its connections for the next ones."""
+    """Keeps its connections for the next ones, each endpoint its own: those of a slow one are nobody else's."""
 
     def __init__(self, settings: WebhookSettings) -> None:
+        self.settings = settings
         self._endpoints = {role: one for one in settings.webhook_endpoints for role in one.roles}
         self._timeout_seconds = settings.webhook_timeout_seconds
         # A handshake has less: httpcore closes the connection of one that it times out itself, not of one cancelled.
         self._patience = {"timeout": {"connect": settings.webhook_timeout_seconds / 4}}
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_trusting(),
-            max_connections=settings.webhook_connections_max,
-            keepalive_expiry=30.0,
-            network_backend=Network(settings.webhook_allow_private),
-        )
+        trusting = _trusting()
+        self._pools = {
+            one.url: httpcore.AsyncConnectionPool(
+                ssl_context=trusting,
+                max_connections=settings.webhook_connections_max,
+                keepalive_expiry=30.0,
+                network_backend=Network(settings.webhook_allow_private),
+            )
+            for one in settings.webhook_endpoints
+        }
 
     async def send(self, queued: WebhookQueued, at: datetime) -> SendResult:
         """Hands one webhook over. Never raises for what an endpoint or an address does."""
@@ -189,7 +199,7 @@ class Webhooks:
         try:
             async with (
                 asyncio.timeout(self._timeout_seconds),
-                self._pool.stream(
+                self._pools[endpoint.url].stream(
                     "POST", endpoint.url, headers=signed, content=content, extensions=self._patience
                 ) as response,
             ):
@@ -206,7 +216,8 @@ class Webhooks:
         return meaning(status)
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        for pool in self._pools.values():
+            await pool.aclose()
 
 
 def _trusting() -> ssl.SSLContext:
@@ -225,5 +236,17 @@ async def _read(response: httpcore.Response) -> None:
             return
 
 
-def webhook_channel(gateway: Webhooks, at_once: int = 4) -> Channel[WebhookQueued]:
-    return Channel("webhook", gateway.send, gateway.close, at_once)
+def webhook_channels(gateway: Webhooks) -> list[Channel[WebhookQueued]]:
+    """One for each endpoint, and one for what was queued for roles that have none now."""
+    settings = gateway.settings
+    nowhere = frozenset(get_args(RecipientRole)) - settings.webhook_roles
+    return [
+        Channel(
+            tuple(webhooks_about(role) for role in sorted(roles)),
+            gateway.send,
+            gateway.close,
+            settings.webhook_connections_max,
+        )
+        for roles in (*(one.roles for one in settings.webhook_endpoints), nowhere)
+        if roles
+    ]

@@ -13,7 +13,7 @@ from schemas.wire import MEDIATORS_KEY, Event
 from services.order import disputing, giving_back
 from services.order.disputing import NO_ORDER
 from services.order.giving_back import unknown_line
-from services.order.lines import Held, commission_minor, money_of, settlement_id
+from services.order.lines import Held, Released, commission_minor, money_of, settlement_id
 from services.order.policy import CLOCK_GRACE, disputable_until, extension_days_max, notice_at
 from services.order.states import (
     AwaitingPayment,
@@ -153,14 +153,14 @@ def _with_completion(order: Order | None, said: Sequence[Output]) -> Sequence[Ou
     if not isinstance(then, ShippedOrder) or status(then) != "completed" or status(order) == "completed":
         return said
     money = money_of(then.lines)
-    return [
-        *said,
-        events.Completed(
-            refund_minor=money.refunded_minor,
-            release_minor=money.released_minor,
-            commission_minor=then.commission_minor,
-        ),
-    ]
+    claimable = any(isinstance(line.standing, Released) for line in then.lines)
+    completed = events.Completed(
+        refund_minor=money.refunded_minor,
+        release_minor=money.released_minor,
+        commission_minor=then.commission_minor,
+        disputable_until=then.disputable_until if claimable else None,
+    )
+    return [*said, completed]
 
 
 def _place(order: Order | None, wish: commands.Place, now: datetime, policies: Policies) -> Output:

@@ -27,7 +27,7 @@ from schemas.refund.events import (
     ReviewNeeded,
 )
 from schemas.refund.shapes import ReversalCause, ReviewReason, Stage
-from schemas.wire import Currency, Event, Id, Minor, PositiveMinor, PrivateEvent, Shape
+from schemas.wire import Currency, Event, Id, Minor, PersonId, PositiveMinor, PrivateEvent, Shape
 from services.refund.policy import ATTEMPTS_MAX
 from shared.kernel.decider import Deadline
 
@@ -78,8 +78,8 @@ class CaptureAwaited(PrivateEvent):
     payment_id: Id
     amount_minor: PositiveMinor
     currency: Currency
-    buyer_id: Id
-    seller_id: Id
+    buyer_id: PersonId
+    seller_id: PersonId
     policy: PolicyRef
 
 

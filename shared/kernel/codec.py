@@ -17,7 +17,7 @@ from pydantic_core import from_json, to_json
 import schemas.catalogue  # noqa: F401 - a type that is not in it is of a newer version
 from schemas.instants import from_ms, rfc3339, to_ms
 from schemas.timer.events import Elapsed
-from schemas.topics import BATCH_BYTES_MAX, COMMAND_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE
+from schemas.topics import BATCH_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE
 from schemas.wire import MEDIATORS_KEY, Actor, Command, Message
 from shared.kernel.decider import Decider, Refusal, RefusedOnArrival, WakeUp
 from shared.kernel.envelope import (
@@ -34,6 +34,7 @@ from shared.kernel.envelope import (
     canonical,
     explained,
     form_of,
+    is_too_long,
     name_of,
     not_json,
     number_in,
@@ -131,7 +132,7 @@ class Decoder:
         if form.startswith(CLOUDEVENTS) and not structured:
             return unknown_form(form)
         if structured:
-            if own and len(value) > COMMAND_BYTES_MAX:
+            if own and is_too_long(value):
                 return DeadLetter(too_long(value))
             opened = open_envelope(value)
             if isinstance(opened, DeadLetter):
@@ -189,7 +190,7 @@ class Decoder:
         Same type and content is the same command, however it was spelt; fields left out do not count, so that a field
         added to the contract later does not turn a repeat into a conflict. What is too long is one, whatever it says.
         """
-        if len(value) > COMMAND_BYTES_MAX:
+        if is_too_long(value):
             return Refusal("invalid", too_long(value)), b"too_long", None
         model = self.commands.get(type_)
         refusal = Refusal("invalid", f"{self.inbox} knows no {type_[:100]}")

@@ -111,8 +111,18 @@ def unnamed(what: str, raw: bytes | None) -> DeadLetter:
     return DeadLetter(f"{code}: a record needs a {what}{whose} of 1 to {NAME_BYTES_MAX} bytes of UTF-8 without NUL")
 
 
+def is_too_long(value: bytes) -> bool:
+    """In characters, an escape as what it stands for: the limits of a command's parts are in characters, too, and what
+    is within all of them fits, whatever the script and however it is encoded (R75)."""
+    return len(value) > COMMAND_BYTES_MAX and _characters(value) > COMMAND_BYTES_MAX
+
+
+def _characters(value: bytes) -> int:
+    return len(value.decode(errors="ignore")) - 5 * value.count(b"\\u")
+
+
 def too_long(value: bytes) -> str:
-    return f"too_long: {len(value)} bytes, a command has at most {COMMAND_BYTES_MAX}"
+    return f"too_long: {_characters(value)} characters, a command has at most {COMMAND_BYTES_MAX}"
 
 
 def unknown_form(form: bytes) -> DeadLetter:

@@ -5,14 +5,18 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import pytest
 
 from deploy.local.stack import Stack
+from schemas.notification.commands import NotificationResend
 from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
+from schemas.notification.shapes import RecipientRole
+from schemas.wire import Actor
 from services import notification
+from services.notification.domain import decider
 from services.notification.policy import RETRY_AFTER
 from services.notification.projection import (
     AFTER_OUTAGE,
@@ -20,23 +24,25 @@ from services.notification.projection import (
     TAKEN_MAX,
     UNREACHABLE,
     Channel,
-    ChannelName,
     Delivery,
     DeliveryChange,
     MemoryDeliveryTable,
+    QueueName,
     SendResult,
 )
 from services.notification.store import PostgresDeliveryTable
+from shared.kernel.ports import Input
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import migrate
 from tests.domain.notification_samples import placed
 from tests.domain.test_notification_letters import queued_for
-from tests.domain.test_notification_webhooks import BOTH_CHANNELS
+from tests.domain.test_notification_webhooks import ALL, BOTH_CHANNELS
 from tests.domain.test_notification_webhooks import queued as webhook
 from tests.kit.shop import Rows, Shop
 from tests.kit.stored_events import NOON
 from tests.support.waiting import until_true
 
+ABOUT_ALL: tuple[QueueName, ...] = ("webhook/buyer", "webhook/seller", "webhook/mediator")
 BUSY = SendResult("refused", smtp_status=451)
 GONE = SendResult("refused", smtp_status=550, final=True)
 
@@ -57,8 +63,8 @@ async def rows(real: Stack | None) -> AsyncIterator[Rows]:
 class Server:
     """The server of one channel. It answers as it is told, and while it is not `open` it takes its time."""
 
-    def __init__(self, name: ChannelName = "email", at_once: int = 4) -> None:
-        self.name, self.at_once = name, at_once
+    def __init__(self, *queues: QueueName, at_once: int = 4) -> None:
+        self.queues, self.at_once = queues, at_once
         self.result = TAKEN
         self.open = asyncio.Event()
         self.open.set()
@@ -66,7 +72,7 @@ class Server:
         self.tried: list[str] = []
 
     def channel(self) -> Channel[Any]:
-        return Channel(self.name, self._send, self._close, self.at_once)
+        return Channel(self.queues, self._send, self._close, self.at_once)
 
     async def _send(self, queued: Queued | WebhookQueued, _: object) -> SendResult:
         self.waiting += 1
@@ -83,12 +89,12 @@ class Server:
 
 @pytest.fixture
 async def mail() -> Server:
-    return Server()
+    return Server("email")
 
 
 @pytest.fixture
 async def hooks() -> Server:
-    return Server("webhook")
+    return Server(*ABOUT_ALL)
 
 
 async def opened(shop: Shop, *shards: int) -> Shop:
@@ -120,9 +126,11 @@ def looks(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     looks: list[tuple[str, ...]] = []
     following = rows.table.next
 
-    async def watched(name: ChannelName, shards: Sequence[int], but: Sequence[str], limit: int) -> list[Delivery]:
+    async def watched(
+        queues: Sequence[QueueName], shards: Sequence[int], but: Sequence[str], limit: int
+    ) -> list[Delivery]:
         looks.append(tuple(but))
-        return await following(name, shards, but, limit)
+        return await following(queues, shards, but, limit)
 
     monkeypatch.setattr(rows.table, "next", watched)
     return looks
@@ -133,7 +141,7 @@ def looks(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 def letter(number: int, minutes: float = 0, shard: int = 0) -> Delivery:
     queued = queued_for(placed())["buyer"].model_copy(update={"delivery_id": f"d{number}"})
-    return Delivery(shard, "email", 0, NOON + timedelta(minutes=minutes), "story \N{SNOWMAN}", queued)
+    return Delivery(shard, 0, NOON + timedelta(minutes=minutes), "story \N{SNOWMAN}", queued)
 
 
 async def change(rows: Rows, **what: Any) -> None:
@@ -145,22 +153,22 @@ async def change(rows: Rows, **what: Any) -> None:
 
 
 async def ids(rows: Rows, but: tuple[str, ...] = (), limit: int = 100, shards: tuple[int, ...] = (0, 1)) -> list[str]:
-    return [one.id for one in await rows.table.next("email", shards, but, limit)]
+    return [one.id for one in await rows.table.next(("email",), shards, but, limit)]
 
 
 async def test_what_is_queued_comes_back_as_it_was_the_earliest_first(rows: Rows) -> None:
     kept = [letter(1, 3), letter(2, 1, shard=1), letter(3, 2)]
     await change(rows, queued=kept)
-    assert await rows.table.next("email", (0, 1), (), 100) == [kept[1], kept[2], kept[0]]
+    assert await rows.table.next(("email",), (0, 1), (), 100) == [kept[1], kept[2], kept[0]]
     assert await ids(rows, limit=2) == ["d2", "d3"]
 
 
 async def test_only_what_is_asked_for_is_found(rows: Rows) -> None:
-    told = Delivery(0, "webhook", 0, NOON, "story", webhook())
+    told = Delivery(0, 0, NOON, "story", webhook())
     await change(rows, queued=[letter(2), letter(3, 1), letter(4, shard=1), told])
     assert await ids(rows, but=("d3", "d9"), shards=(0,)) == ["d2"]
     assert await ids(rows, shards=()) == []
-    assert await rows.table.next("webhook", (0, 1), (), 100) == [told]
+    assert await rows.table.next(ABOUT_ALL, (0, 1), (), 100) == [told]
 
 
 async def test_what_is_postponed_comes_later_and_what_has_ended_is_gone(rows: Rows) -> None:
@@ -170,7 +178,7 @@ async def test_what_is_postponed_comes_later_and_what_has_ended_is_gone(rows: Ro
         order_id="order-1", delivery_id="d1", attempts=2, next_attempt_at=at, problem="unreachable", smtp_status=None
     )
     await change(rows, postponed=[(0, later)], ended=[(0, "d2"), (1, "d2")])
-    elsewhere, postponed = await rows.table.next("email", (0, 1), (), 100)
+    elsewhere, postponed = await rows.table.next(("email",), (0, 1), (), 100)
     assert (elsewhere.shard, elsewhere.attempts, elsewhere.next_attempt_at) == (1, 0, NOON)
     assert (postponed.shard, postponed.attempts, postponed.next_attempt_at) == (0, 2, at)
 
@@ -258,7 +266,7 @@ async def test_what_cannot_be_written_is_a_problem_of_its_letter_alone(
 
     async def close() -> None: ...
 
-    shop = await opened(Shop(rows, Channel("email", broken, close, at_once=4)))
+    shop = await opened(Shop(rows, Channel(("email",), broken, close, at_once=4)))
     await shop.order()
     assert [(one.problem, one.final) for one in await shop.attempts()] == [("unwritable", False)] * 2
     assert "cannot be made" in caplog.text
@@ -274,7 +282,7 @@ async def test_an_attempt_is_made_in_its_own_time(rows: Rows) -> None:
 
     async def close() -> None: ...
 
-    shop = await opened(Shop(rows, Channel("email", away, close, at_once=4)))
+    shop = await opened(Shop(rows, Channel(("email",), away, close, at_once=4)))
     await shop.order()
     await shop.settle()
     shop.wait(minutes=1)
@@ -360,10 +368,10 @@ async def test_an_outage_of_one_channels_rows_is_not_anothers(
 ) -> None:
     following = rows.table.next
 
-    async def no_letters(channel: ChannelName, *page: Any) -> list[Delivery]:
-        if channel == "email":
+    async def no_letters(queues: Sequence[QueueName], *page: Any) -> list[Delivery]:
+        if "email" in queues:
             raise ValueError("a row that nobody can read")
-        return await following(channel, *page)
+        return await following(queues, *page)
 
     monkeypatch.setattr(rows.table, "next", no_letters)
     await both.order()
@@ -400,7 +408,7 @@ async def test_outcomes_that_wait_with_their_orders_hold_up_nothing(shop: Shop, 
 @pytest.mark.rule("R49")
 @pytest.mark.parametrize("hangs", ["email", "webhook"])
 async def test_a_server_that_hangs_holds_up_no_other_channel(
-    both: Shop, mail: Server, hooks: Server, hangs: ChannelName
+    both: Shop, mail: Server, hooks: Server, hangs: str
 ) -> None:
     hanging, other = (mail, hooks) if hangs == "email" else (hooks, mail)
     hanging.open.clear()
@@ -422,6 +430,86 @@ async def test_a_server_that_hangs_holds_up_no_other_channel(
     await both.settle()
     assert Counter(one.channel for one in both.of(NotificationSent)) == {"email": 2 * orders, "webhook": 2 * orders}
     assert len(set(hanging.tried)) == len(hanging.tried) == 2 * orders
+
+
+@pytest.mark.rule("R80")
+async def test_an_endpoint_that_hangs_holds_up_no_other(rows: Rows) -> None:
+    slow, other = Server("webhook/buyer"), Server("webhook/seller", "webhook/mediator")
+    slow.open.clear()
+    shop = await opened(Shop(rows, slow.channel(), other.channel(), decider=decider(mail=False, webhooks=ALL)))
+    orders = TAKEN_MAX + 10  # more than are taken from the queue at once
+    for number in range(orders):
+        await shop.order(f"order-{number}")
+    while len(other.tried) < orders:
+        await until_true(lambda: len(other.tried) == orders or shop.queue.next_due() is not None)
+        for outcome in shop.queue.due(shop.now, 0):
+            await shop.hear(outcome)
+    assert slow.tried == []
+    slow.open.set()
+    await shop.settle()
+    told = Counter(one.recipient.role for one in shop.of(NotificationSent) if one.channel == "webhook")
+    assert told == {"buyer": orders, "seller": orders}
+    await shop.queue.stop()
+
+
+@pytest.mark.rule("R80")
+async def test_the_queues_of_a_channel_are_emptied_together_the_earliest_first(rows: Rows) -> None:
+    told: dict[QueueName, Delivery] = {}
+    for number, role in enumerate(get_args(RecipientRole)):
+        queued = webhook(role).model_copy(update={"delivery_id": role})
+        told[ABOUT_ALL[number]] = Delivery(0, 0, NOON - timedelta(minutes=number), "story", queued)
+    await change(rows, queued=[*told.values(), letter(1, -9)])
+    assert {one.queue: one for one in told.values()} == told
+    found = await rows.table.next(("webhook/buyer", "webhook/mediator"), (0, 1), (), 100)
+    assert [one.id for one in found] == ["mediator", "buyer"]
+
+
+# -- again -------------------------------------------------------------------------------------------------------------
+
+
+async def resent(shop: Shop, order_id: str = "order-1", **what: Any) -> list[Any]:
+    wish = NotificationResend(order_id=order_id, actor=Actor(role="operator", id="olga"), **what)
+    found = Input(wish, wish.type, order_id, f"resend-{shop.now}", shop.now, "story", own=True, digest=b"d")
+    return await shop.hear(found)
+
+
+@pytest.mark.rule("R80")
+async def test_what_was_given_up_goes_out_again_under_its_id_when_an_operator_says_so(
+    rows: Rows, shop: Shop, mail: Server
+) -> None:
+    mail.result = GONE
+    await shop.order()
+    await shop.settle()
+    assert shop.pending() == {}
+    mail.result = BUSY
+    await resent(shop)
+    await shop.settle()
+    assert [one.attempts for one in shop.of(Postponed)] == [2, 2], "ids of attempts are never used twice"
+    assert [one.attempts for one in await rows.table.next(("email",), (0,), (), 9)] == [2, 2]
+    mail.result = TAKEN
+    shop.wait(seconds=RETRY_AFTER[0].total_seconds())
+    await shop.settle()
+    sent, failed = shop.of(NotificationSent), shop.of(NotificationFailed)
+    assert [one.attempts for one in sent] == [3, 3]
+    assert {one.delivery_id for one in sent} == {one.delivery_id for one in failed}
+    assert sorted(Counter(mail.tried).values()) == [3, 3]
+    assert await ids(rows) == []
+
+
+@pytest.mark.rule("R80")
+async def test_what_waits_for_its_next_attempt_is_tried_at_once_when_an_operator_says_so(
+    rows: Rows, shop: Shop, mail: Server
+) -> None:
+    mail.result = BUSY
+    await shop.order()
+    await shop.settle()
+    mail.result = TAKEN
+    shop.wait(seconds=1)
+    await resent(shop)
+    await shop.settle()
+    assert [one.attempts for one in shop.of(NotificationSent)] == [2, 2]
+    assert sorted(Counter(mail.tried).values()) == [2, 2]
+    assert await ids(rows) == []
 
 
 # -- whose it is -------------------------------------------------------------------------------------------------------

@@ -86,6 +86,7 @@ refund.repeated.v1                o
 refund.resumed.v1                 o
 notification.sent.v1              bo
 notification.failed.v1            bo
+notification.resent.v1            o
 notification.rejected.v1          o
 notification.repeated.v1          o
 notification.resumed.v1           o
@@ -137,6 +138,7 @@ order.lines_released[dispute_cancelled]     -       -       -
 order.lines_released[arbitration_cancelled] -       -       -
 order.settled                               -       -       -
 order.completed[paid]                       yes     yes     -
+order.completed[disputable]                 yes     yes     -
 order.completed[refunded]                   yes     yes     -
 dispute.requested                           -       -       -
 dispute.opened[by_hand]                     yes     yes     -
@@ -220,6 +222,9 @@ refund.requested                            -       -       -
 refund.submitted                            -       -       -
 refund.settled                              yes     -       -
 refund.paid_out                             -       yes     -
+refund.settled[by_hand]                     yes     -       -
+refund.paid_out[by_hand]                    -       yes     -
+refund.charged_back[by_hand]                -       yes     -
 refund.charged_back                         -       yes     -
 refund.failed                               -       -       -
 refund.overdue[refund]                      yes     -       -

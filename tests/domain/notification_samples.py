@@ -303,6 +303,9 @@ SAMPLES: dict[str, Event] = {
         chargeback_minor=0,
     ),
     "order.completed[paid]": of_order(order.Completed, refund_minor=0, release_minor=2_000),
+    "order.completed[disputable]": of_order(
+        order.Completed, refund_minor=500, release_minor=1_500, disputable_until=in_days(15)
+    ),
     "order.completed[refunded]": of_order(order.Completed, refund_minor=500, release_minor=1_500),
     "dispute.requested": requested(),
     "dispute.opened[by_hand]": opened(),
@@ -440,6 +443,15 @@ SAMPLES: dict[str, Event] = {
     ),
     "refund.settled": of_refund(refund.RefundSettled, refund_minor=500, buyer_id="bea", **MOVED),
     "refund.paid_out": of_refund(refund.PaidOut, amount_minor=750, seller_id="sam", **MOVED),
+    "refund.settled[by_hand]": of_refund(
+        refund.RefundSettled, refund_minor=500, buyer_id="bea", **MOVED, note="Paid to your bank account."
+    ),
+    "refund.paid_out[by_hand]": of_refund(
+        refund.PaidOut, amount_minor=750, seller_id="sam", **MOVED, note="Paid to your other account."
+    ),
+    "refund.charged_back[by_hand]": of_refund(
+        refund.ChargedBack, amount_minor=500, seller_id="sam", **MOVED, note="Paid by you by wire."
+    ),
     "refund.charged_back": of_refund(refund.ChargedBack, amount_minor=500, seller_id="sam", **MOVED),
     "refund.failed": pending(refund.RefundFailed, "refund", code="busy", retryable=True, retry_at=in_days(1)),
     "refund.overdue[refund]": pending(refund.RefundOverdue, "refund", repeats_at=in_days(28)),

@@ -1,6 +1,7 @@
 """What the letters say, and what nobody can make them say (R49)."""
 
 import re
+import unicodedata
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ def visible(html: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", html.partition("<body")[2].partition(">")[2]).split())
 
 
+RIGHT_TO_LEFT = {"ar": ("order.placed", "order.completed", "refund.settled")}
+"""Languages of which there are some letters only: all others of theirs are in English."""
 LANGUAGES = {"en": "Nobody reads answers to this address.", "de": "Antworten an diese Adresse liest niemand."}
 """How a letter ends."""
 FOREIGN = {
@@ -78,7 +81,7 @@ def test_every_template_has_its_event_and_every_event_its_template() -> None:
 def facts_asked_for(language: str, template: str) -> set[str]:
     """What a template wants to know, but for the words that all letters of its language know."""
     environment = Environment()
-    environment.filters |= dict.fromkeys(("money", "quoted", "instant"), str)
+    environment.filters |= dict.fromkeys(("money", "quoted", "instant", "offset"), str)
     asked = meta.find_undeclared_variables(environment.parse((TEMPLATES / language / f"{template}.txt").read_text()))
     return asked - set(vars(environment.from_string((TEMPLATES / language / "words.txt").read_text()).module))
 
@@ -214,6 +217,9 @@ def test_a_locale_falls_back_letter_by_letter(tmp_path: Path) -> None:
     def subject(queued: Queued, locale: str | None) -> str:
         return writer.letter(queued.model_copy(update={"locale": locale})).subject
 
+    strange = ("pt_BR", "pt-BR-u-co-phonebk", "pt_BR.UTF-8", "pt-x-twain", "x", "", "-", "english", "'; --", "pt" * 100)
+    told = ["Oi", "Oi", "Hello", "Hello", *["Hello"] * 6]
+    assert [subject(shipped, locale) for locale in strange] == told
     assert [subject(shipped, locale) for locale in ("pt-BR", "PT-br", "pt", "en-GB", None)] == [
         "Oi",
         "Oi",
@@ -222,3 +228,137 @@ def test_a_locale_falls_back_letter_by_letter(tmp_path: Path) -> None:
         "Hello",
     ]
     assert [subject(completed, locale) for locale in ("pt-BR", "pt", "zh-CN")] == ["Olá", "Olá", "Hello"]
+
+
+# -- from right to left, and in his own time ---------------------------------------------------------------------------
+
+
+def ordered(title: str, locale: str, **changes: Any) -> Letter:
+    lines = (OrderLine(line_id="l", title=title, quantity=3, amount_minor=4_900),)
+    return letters(placed(lines=lines, total_minor=4_900, **changes), locale)["buyer"]
+
+
+def shown(line: str, base: str) -> list[str]:
+    """The parts of a line as the eye meets them, from the side of its language: an isolate is one part, wherever its own
+    words begin (UAX 9). What stands outside of isolates is of the language's own side or of none."""
+    outside = re.sub("\u2068[^\u2068\u2069]*\u2069", "", line)
+    other = {"ltr": {"R", "AL", "AN"}, "rtl": {"L"}}[base]
+    assert not [one for one in outside if unicodedata.bidirectional(one) in other], line
+    return re.findall("(?<=\u2068)[^\u2069]*(?=\u2069)|[^\u2068\u2069]+", line)
+
+
+@pytest.mark.rule("R79")
+@pytest.mark.parametrize("title", ["שולחן", "منضدة 5", "Table שולחן 5", "٥ كراسي"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_title_from_right_to_left_moves_no_amount(title: str, language: str) -> None:
+    written = ordered(title, language)
+    amount = "49,00 EUR" if language == "de" else "49.00 EUR"
+    [line] = [one for one in written.text.splitlines() if one.startswith("- ")]
+    assert shown(line, "ltr") == ["- 3 × ", title, f": {amount}"]
+    assert f"<li>3 × \u2068{title}\u2069: {amount}</li>" in written.html
+
+
+@pytest.mark.rule("R79")
+def test_nobody_but_us_isolates_anything() -> None:
+    written = ordered("שולחן\u2069 4.00 EUR\u2067", "en")
+    [line] = [one for one in written.text.splitlines() if one.startswith("- ")]
+    assert shown(line, "ltr") == ["- 3 × ", "שולחן 4.00 EUR", ": 49.00 EUR"]
+
+
+@pytest.mark.rule("R79")
+def test_a_letter_that_is_read_from_left_to_right_has_no_marks_where_nothing_goes_the_other_way() -> None:
+    for language in LANGUAGES:
+        assert not re.search("[\u200e\u200f\u202a-\u202e\u2066-\u2069]", ordered("Lamp", language).text)
+
+
+@pytest.mark.rule("R79")
+@pytest.mark.parametrize("title", ["Desk lamp 5", "منضدة"])
+def test_a_letter_from_right_to_left_isolates_amounts_titles_and_instants(title: str) -> None:
+    written = ordered(title, "ar-EG")
+    assert '<html lang="ar" dir="rtl">' in written.html
+    assert shown(written.subject, "rtl") == ["الطلب ", "order-1", ": دُفع ", "49.00 EUR"]
+    [line] = [one for one in written.text.splitlines() if one.startswith("- ")]
+    assert "".join(shown(line, "rtl")) == f"- \u200f3 × {title}: 49.00 EUR"
+    assert ("\u2068" + title in line) == (title == "Desk lamp 5")
+    assert line.endswith("\u206849.00 EUR\u2069")
+    assert "حتى 9 مارس 2026، \u206812:00:00\u2069 \u2068UTC\u2069 لشحن" in written.text
+    for paragraph in written.text.splitlines():
+        shown(paragraph, "rtl")
+
+
+@pytest.mark.rule("R79")
+@pytest.mark.parametrize("language", RIGHT_TO_LEFT)
+@pytest.mark.parametrize(
+    "name", [name for name in SAMPLES if name.partition("[")[0] in {*RIGHT_TO_LEFT["ar"]} and name != "order.placed"]
+)
+def test_the_letters_of_a_language_from_right_to_left_read_from_there(language: str, name: str) -> None:
+    for written in letters(SAMPLES[name], language).values():
+        words = " ".join(re.sub(r"^(- |> ?)", "", line) for line in written.text.splitlines() if line != "-- ")
+        assert visible(written.html) == " ".join(words.split())
+        assert not re.search(r"None|True|False|[{}@_]|%|\n\n\n", written.text), written.text
+        for line in [written.subject, *written.text.splitlines()]:
+            if not line.startswith("> "):
+                shown(line, "rtl")
+
+
+@pytest.mark.rule("R79")
+def test_what_a_language_lacks_is_told_in_english() -> None:
+    assert letters(SAMPLES["order.shipped"], "ar")["buyer"] == letters(SAMPLES["order.shipped"], "en")["buyer"]
+    for language, written in RIGHT_TO_LEFT.items():
+        assert {path.stem for path in (TEMPLATES / language).glob("*.txt")} == {*written, "words", "footer"}
+        for template in (*written, "footer"):
+            assert facts_asked_for(language, template) == facts_asked_for("en", template)
+
+
+ZONES = [
+    (None, "9 March 2026, 12:00:00 UTC", "Times are in UTC."),
+    ("Mars/Olympus", "9 March 2026, 12:00:00 UTC", "Times are in UTC."),
+    ("../../etc/passwd", "9 March 2026, 12:00:00 UTC", "Times are in UTC."),
+    ("Europe", "9 March 2026, 12:00:00 UTC", "Times are in UTC."),
+    ("", "9 March 2026, 12:00:00 UTC", "Times are in UTC."),
+    ("Europe/Berlin", "9 March 2026, 13:00:00 UTC+1", "Times are those of Europe/Berlin."),
+    ("America/New_York", "9 March 2026, 08:00:00 UTC-4", "Times are those of America/New York."),
+    ("Asia/Kolkata", "9 March 2026, 17:30:00 UTC+5:30", "Times are those of Asia/Kolkata."),
+    ("Pacific/Kiritimati", "10 March 2026, 02:00:00 UTC+14", "Times are those of Pacific/Kiritimati."),
+]
+
+
+@pytest.mark.rule("R79")
+@pytest.mark.parametrize(("time_zone", "instant", "named"), ZONES)
+def test_times_are_the_recipients_own_where_his_zone_is_known(time_zone: str | None, instant: str, named: str) -> None:
+    paid = placed()
+    paid = paid.model_copy(update={"buyer": paid.buyer.model_copy(update={"time_zone": time_zone})})
+    written = letters(paid)
+    assert f"The seller has until {instant} to ship." in written["buyer"].text
+    assert named in written["buyer"].text
+    assert "by 9 March 2026, 12:00:00 UTC." in written["seller"].text
+
+
+BY_HAND = [
+    ("refund.settled", "buyer", "It goes the way you paid", "by other means than you paid"),
+    ("refund.paid_out", "seller", "We have paid", "by other means than usual"),
+    ("refund.charged_back", "seller", "were taken from your balance", "by other means than from your balance"),
+]
+
+
+@pytest.mark.rule("R79")
+@pytest.mark.parametrize(("name", "role", "by_itself", "by_hand"), BY_HAND)
+def test_what_an_operator_paid_by_other_means_is_not_said_to_have_come_the_usual_way(
+    name: str, role: str, by_itself: str, by_hand: str
+) -> None:
+    usual, other = (letters(SAMPLES[one])[role].text for one in (name, f"{name}[by_hand]"))
+    assert by_itself in usual
+    assert by_hand not in usual
+    assert by_itself not in other
+    assert by_hand in other
+    assert "\n> Paid " in other
+
+
+@pytest.mark.rule("R79")
+def test_a_completed_order_names_the_days_that_are_left_for_a_dispute() -> None:
+    for name, left in (("disputable", True), ("paid", False)):
+        for role, written in letters(SAMPLES[f"order.completed[{name}]"]).items():
+            assert ("17 March 2026, 12:00:00 UTC" in written.text) == left, role
+            assert ("There is nothing left to do." in written.text) == (not left)
+    over = SAMPLES["order.completed[disputable]"].model_copy(update={"disputable_until": NOON})
+    assert "There is nothing left to do." in letters(over)["buyer"].text

@@ -30,10 +30,15 @@ ANSWERS = """
 204     sent      sent
 301     -         failed
 307     -         failed
-400     failed    failed
-404     failed    failed
+400     -         failed
+401     -         failed
+403     -         failed
+404     -         failed
+405     -         failed
 408     -         failed
+409     -         failed
 410     failed    failed
+423     -         failed
 425     -         failed
 429     -         failed
 500     -         failed
@@ -154,7 +159,7 @@ def test_a_webhook_says_who_is_told_what() -> None:
     }
 
 
-@pytest.mark.rule("R49")
+@pytest.mark.rule("R80")
 @pytest.mark.parametrize(("status", "attempt", "expected"), list(cells(ANSWERS)))
 def test_what_an_answer_leads_to(status: str, attempt: str, expected: str) -> None:
     desk = Desk(BOTH_CHANNELS)

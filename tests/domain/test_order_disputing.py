@@ -495,6 +495,17 @@ def test_a_refund_on_its_way_holds_up_the_order_but_not_a_line_that_is_held() ->
     assert answer(desk.confirm()) == "receipt_confirmed+lines_released+completed"
 
 
+@pytest.mark.rule("R79")
+def test_what_is_completed_says_until_when_what_was_released_may_be_disputed() -> None:
+    desk = in_state("one_refunding")
+    desk.refunded()
+    confirmed = desk.confirm()
+    until = only(confirmed, events.ReceiptConfirmed).disputable_until
+    assert only(confirmed, events.Completed).disputable_until == until > desk.now
+    refunded = in_state("all_refunding").refunded()
+    assert only(refunded, events.Completed).disputable_until is None, "nothing was released"
+
+
 @pytest.mark.rule("R8")
 @pytest.mark.rule("R14")
 def test_two_disputes_of_one_order_end_on_their_own() -> None:

@@ -75,7 +75,7 @@ def untold(decider: Decider[Any, Any, Any], columns_of: Callable[[str], tuple[st
             )
 
 
-@pytest.mark.parametrize("service", ["order", "dispute", "mediation", "refund"])
+@pytest.mark.parametrize("service", ["order", "dispute", "mediation", "refund", "notification"])
 def test_every_command_is_a_column_of_a_decision_table(service: Service) -> None:
     assert not [*untold(DECIDERS[service], columns_of)]
 

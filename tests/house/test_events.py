@@ -17,13 +17,13 @@ from services.notification.letters import TEMPLATES
 from services.notification.subscriptions import TOLD
 from tests.domain.every_event import SEEN, WHO_HEARS_WHAT
 from tests.domain.table import cells
-from tests.domain.test_notification_letters import FOREIGN
+from tests.domain.test_notification_letters import FOREIGN, RIGHT_TO_LEFT
 from tests.domain.test_notification_letters import LANGUAGES as ENDS_WITH
 
 EVENTS = [model for model in models() if issubclass(model, Event) and is_public(model)]
 FAMILIES = {"order.events", "dispute.events", "mediation.events", "refund.events"}
 """Of what happens to orders; that somebody was told or woken is nobody's news."""
-LANGUAGES = sorted(path.name for path in TEMPLATES.iterdir() if path.is_dir())
+LANGUAGES = sorted({path.name for path in TEMPLATES.iterdir() if path.is_dir()} - RIGHT_TO_LEFT.keys())
 
 
 def unseen(events: Sequence[AnyMessage], seen: str, told: str) -> Iterator[str]:
@@ -80,7 +80,7 @@ def test_a_letter_that_nobody_has_written_is_found(tmp_path: Path) -> None:
 def wordless(reasons: Iterable[str], words: str) -> Iterator[str]:
     """Reasons that a letter cannot tell."""
     environment = Environment(undefined=StrictUndefined)
-    environment.filters |= dict.fromkeys(("money", "quoted", "instant"), str)
+    environment.filters |= dict.fromkeys(("money", "quoted", "instant", "offset"), str)
     why = vars(environment.from_string(words).module)["why"]
     for reason in reasons:
         try:

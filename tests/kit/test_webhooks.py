@@ -22,7 +22,7 @@ from services.notification.webhooks import (
     Endpoint,
     Webhooks,
     WebhookSettings,
-    webhook_channel,
+    webhook_channels,
 )
 from tests.domain.test_notification_webhooks import ALL, OLDER, SECRET, queued, verified
 from tests.kit.shop import Rows, Shop
@@ -152,7 +152,7 @@ async def test_a_connection_serves_many(server: Server, webhooks: Webhooks) -> N
 ANSWERS = [
     ("200 OK", TAKEN),
     ("410 Gone", SendResult("refused", final=True, http_status=410)),
-    ("404 Not Found", SendResult("refused", final=True, http_status=404)),
+    ("404 Not Found", SendResult("refused", http_status=404)),
     ("429 Too Many Requests", SendResult("refused", http_status=429)),
     ("500 Oops", SendResult("refused", http_status=500)),
     ("what is HTTP?", UNREACHABLE),
@@ -263,7 +263,7 @@ async def test_of_an_answer_that_is_long_or_never_ends_only_the_beginning_is_rea
 
 async def test_a_certificate_is_asked_for(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     webhooks = webhooks_to(f"https://127.0.0.1:{server.port}")
-    context: ssl.SSLContext = webhooks._pool._ssl_context  # type: ignore[assignment]
+    context: ssl.SSLContext = next(iter(webhooks._pools.values()))._ssl_context  # type: ignore[assignment]
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert await webhooks.send(queued(), AT) == UNREACHABLE  # the server speaks no TLS
     assert server.requests == []
@@ -294,7 +294,7 @@ async def test_no_secret_and_no_url_is_logged(server: Server, caplog: pytest.Log
 @pytest.mark.rule("R49")
 async def test_a_webhook_is_tried_again_under_its_id_and_given_up_visibly(server: Server, webhooks: Webhooks) -> None:
     table = MemoryDeliveryTable()
-    shop = Shop(Rows(table), webhook_channel(webhooks), decider=decider(mail=False, webhooks=ALL))
+    shop = Shop(Rows(table), *webhook_channels(webhooks), decider=decider(mail=False, webhooks=ALL))
     await shop.queue.opened(0)
     server.answer = status("503 Later")
     await shop.order()

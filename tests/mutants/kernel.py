@@ -1,7 +1,7 @@
 """Bugs of the kernel, the shard loop, the codec and what stands in for the servers."""
 
 from shared import kernel, rules, runtime
-from shared.kernel import codec, stream
+from shared.kernel import codec, envelope, stream
 from shared.kernel import policies as kernel_policies
 from shared.rules import calendar
 from shared.runtime import batch, clocks, intake, logs, memory, outbox, parking, shard_loop, worlds
@@ -275,7 +275,7 @@ MUTANTS = (
     Mutant(
         "an envelope may be as long as it likes",
         lambda: codec.Decoder._decode,
-        drop("if __ and len(__) > COMMAND_BYTES_MAX: ..."),
+        drop("if __ and is_too_long(__): ..."),
     ),
     Mutant(
         "spelling out a default makes it another command",
@@ -302,9 +302,9 @@ MUTANTS = (
     ),
     Mutant("a sequence may be longer than a table can hold", lambda: kernel, drop("len(__) <= SEQUENCE_DIGITS_MAX")),
     Mutant(
-        "the longest command there may be is too long",
-        lambda: codec.Decoder._wish,
-        flip("len(__) > COMMAND_BYTES_MAX"),
+        "the limits of a command are narrower in other scripts",
+        lambda: envelope.is_too_long,
+        drop("_characters(__) > COMMAND_BYTES_MAX"),
     ),
     Mutant("a name may hold a NUL, which no table takes", lambda: kernel, drop(r"b'\0' in __")),
     Mutant(

@@ -4,7 +4,7 @@ import schemas
 from schemas import instants, visibility, wire
 from schemas.dispute import commands as dispute_commands
 from services import notification, timer
-from services.notification import letters, network, webhooks
+from services.notification import letters, network, smtp, webhooks
 from tests.mutants.changes import change, drop, flip, negate, words
 from tests.mutants.mutant import Mutant
 
@@ -54,7 +54,17 @@ MUTANTS = (
         lambda: notification,
         change("_LOCAL_PART.fullmatch(__a)", "_LOCAL_PART.match(__a)"),
     ),
-    Mutant("a mail that is refused for now is given up", lambda: notification, change("__a >= 500", "__a >= 400")),
+    Mutant("a mail that a block list refuses is given up", lambda: smtp, words(r"1\.(1|3|6|10)\b", r"[17]\.")),
+    Mutant(
+        "an address beyond ASCII is somebody else's",
+        lambda: smtp,
+        change("idna.encode(__a, uts46=True)", "__a.encode('idna')"),
+    ),
+    Mutant(
+        "a delivery that is begun anew has its first attempts again",
+        lambda: notification,
+        change("__o.queued.model_copy(...)", "__o.queued"),
+    ),
     Mutant(
         "a mail that is sent again has another Message-ID",
         lambda: notification,
@@ -86,7 +96,7 @@ MUTANTS = (
         lambda: notification,
         change("b'%s.%d.%s' % (__, __a, __b)", "b'%d.%s' % (__a, __b)"),
     ),
-    Mutant("an endpoint that asks for patience is given up", lambda: webhooks.TRY_AGAIN, drop("429")),
+    Mutant("an endpoint that is not there today is given up", lambda: webhooks, change("__a == GONE", "__a >= 404")),
     Mutant(
         "two events of one content and instant share a letter",
         lambda: notification,

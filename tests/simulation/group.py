@@ -174,7 +174,7 @@ class Group:
                 return Parts([timers], [timers])
             case "notification":
                 mail = Mail(process)
-                deliveries = Deliveries(mail, [Channel("email", mail.send, mail.close, AT_ONCE)], process.clock)
+                deliveries = Deliveries(mail, [Channel(("email",), mail.send, mail.close, AT_ONCE)], process.clock)
                 return Parts([deliveries], [deliveries])
             case "refund":
                 return Parts([Ledger(LedgerTable(self.world)), ReviewQueue(self.reviews)])

@@ -1,5 +1,6 @@
-"""A delivery is made once in effect (E1): it ends once, by the notification service's word; and where somebody holds
-what came, it may have come again, but as the very same, and what is said to be sent is what came."""
+"""A delivery is made once in effect (E1): it ends once, or once more after an operator had it begun anew, by the
+notification service's word; and where somebody holds what came, it may have come again, but as the very same, and what
+is said to be sent is what came."""
 
 from collections.abc import Hashable, Iterable, Iterator
 
@@ -9,11 +10,15 @@ from deploy.verify.report import Violation
 
 SENT, FAILED = "notification.sent.v1", "notification.failed.v1"
 ENDED = (SENT, FAILED)
+BEGUN_ANEW = "notification.resent.v1"
 
 
 def check(history: OrderHistory) -> Iterator[Violation]:
     ended: dict[str, Observation] = {}
     for one in history.said_by("notification"):
+        if one.type == BEGUN_ANEW:
+            for delivery_id in one.data["delivery_ids"]:
+                ended.pop(delivery_id, None)
         if one.type in ENDED:
             first = ended.setdefault(one.data["delivery_id"], one)
             if first is not one:
@@ -23,7 +28,8 @@ def check(history: OrderHistory) -> Iterator[Violation]:
 
 def given_up(history: OrderHistory) -> list[str]:
     """What each delivery that was never made failed of: no promise is broken, and somebody has not been told."""
-    return [one.data["problem"] for one in history.said_by("notification") if one.type == FAILED]
+    last = {one.data["delivery_id"]: one for one in history.said_by("notification") if one.type in ENDED}
+    return [one.data["problem"] for one in last.values() if one.type == FAILED]
 
 
 def check_received(
