@@ -16,19 +16,10 @@ from schemas.refund.events import (
     RefundSubmitted,
 )
 from schemas.wire import Actor, Service
+from services.refund.movement import Movement, generation_of
 from services.refund.policy import ANSWER_WINDOW_MIN, ATTEMPTS_MAX, back_off
 from services.refund.reviewing import failed_after_all, review, settled_otherwise, unasked, word
-from services.refund.states import (
-    Called,
-    Done,
-    Failed,
-    InReview,
-    Movement,
-    Order,
-    Pending,
-    Unasked,
-    generation_of,
-)
+from services.refund.states import Called, Done, Failed, InReview, Order, Pending, Unasked
 from shared.kernel.decider import Call, Output, Refusal, call_id
 
 PLATFORM = Actor(role="platform", id="refund")

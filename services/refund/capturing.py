@@ -6,9 +6,10 @@ from schemas.order.events import Cancelled, Placed
 from schemas.payments.events import PaymentCaptured
 from schemas.refund.events import RefundCaptured, RefundRequested
 from services.refund.calling import first_call
+from services.refund.movement import CaptureAwaited, CaptureLapsed, Movement
 from services.refund.requesting import request
 from services.refund.reviewing import unasked
-from services.refund.states import CaptureAwaited, CaptureLapsed, Movement, Order, State
+from services.refund.states import Order, State
 from shared.kernel.decider import Output
 from shared.kernel.policies import Policies
 

@@ -18,15 +18,13 @@ from schemas.refund.events import RefundOverdue, RefundRejected, RefundRepeated,
 from services.refund.calling import UNANSWERED, NamedFailure, call_by_hand, done, failed, settled, time_is_up
 from services.refund.capturing import ask, captured, not_paid
 from services.refund.holding import ON_HOLD, obey, taken_back, takes_the_payment_back
+from services.refund.movement import CaptureAwaited, Movement, MovementsNoted, leg_key
 from services.refund.requesting import book, capture, commission, movements, request
 from services.refund.reviewing import NOBODY_ASKED, acknowledged, doubted, reversed_, unasked
 from services.refund.states import (
     Called,
-    CaptureAwaited,
     Done,
     InReview,
-    Movement,
-    MovementsNoted,
     Order,
     Pending,
     RefundDeadline,
@@ -34,7 +32,6 @@ from services.refund.states import (
     Unasked,
     deadlines,
     evolve,
-    leg_key,
     reopen,
     stamp,
 )

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from schemas.refund.events import ChargedBack, PaidOut, RefundCaptured, RefundReversed, RefundSettled
-from services.refund.states import CommissionReturned, CommissionTaken
+from services.refund.movement import CommissionReturned, CommissionTaken
 
 COMMISSION = "platform:commission"
 

@@ -7,7 +7,7 @@ from schemas.order.events import Cancelled, LinesCancelled, LinesRefunded, Lines
 from schemas.payments.shapes import Leg
 from schemas.refund.events import RefundCaptured, RefundRequested
 from services.refund.calling import first_call
-from services.refund.states import CaptureAwaited, Commission, CommissionReturned, CommissionTaken, Movement
+from services.refund.movement import CaptureAwaited, Commission, CommissionReturned, CommissionTaken, Movement
 from shared.kernel.decider import Output
 from shared.kernel.policies import Policies
 from shared.rules.calendar import after

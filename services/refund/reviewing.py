@@ -11,18 +11,8 @@ from schemas.payments.events import PaymentCaptured, PaymentFailed, PaymentRever
 from schemas.refund.commands import AcknowledgeReview
 from schemas.refund.events import RefundReversed, ReviewAcknowledged, ReviewNeeded
 from schemas.refund.shapes import ReviewReason
-from services.refund.states import (
-    Done,
-    Doubt,
-    InReview,
-    Order,
-    Pending,
-    State,
-    Unasked,
-    UnplacedOrder,
-    Word,
-    generation_of,
-)
+from services.refund.movement import generation_of
+from services.refund.states import Done, Doubt, InReview, Order, Pending, State, Unasked, UnplacedOrder, Word
 from shared.kernel.decider import Output, Refusal
 from shared.kernel.policies import Policies
 from shared.rules.calendar import after

@@ -14,7 +14,7 @@ from schemas.refund.events import RefundCaptured
 from schemas.wire import MINOR_MAX, Event
 from services.order.lines import commission_minor
 from services.refund.ledger import COMMISSION, Entry, entry
-from services.refund.states import CommissionReturned, CommissionTaken
+from services.refund.movement import CommissionReturned, CommissionTaken
 from tests.domain.order_desk import BEA, HAT, PLATFORM, SAM, SHIRTS, OrderDesk, only
 from tests.domain.refund_desk import RefundDesk
 from tests.domain.test_notification_letters import letters

@@ -11,8 +11,8 @@ from schemas.common import PolicyRef
 from schemas.refund.events import ChargedBack, PaidOut, RefundCaptured, RefundFailed, RefundSettled
 from schemas.wire import Event
 from services import refund
+from services.refund.movement import CommissionReturned, CommissionTaken
 from services.refund.projection import Ledger
-from services.refund.states import CommissionReturned, CommissionTaken
 from services.refund.store import PostgresLedgerTable
 from shared.runtime.postgres.database import connect
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate

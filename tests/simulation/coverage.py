@@ -16,8 +16,8 @@ from services.mediation import case
 from services.mediation.states import Cases
 from services.order import states as order_states
 from services.refund.calling import NamedFailure
+from services.refund.movement import leg_key
 from services.refund.states import Order as Movements
-from services.refund.states import leg_key
 from shared.kernel.decider import Deadline, Decider, Output
 from shared.kernel.policies import Policies
 
