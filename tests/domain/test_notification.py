@@ -27,7 +27,7 @@ def mediated(decider: Decider[State, Any, Any] = DECIDER) -> Desk:
 
 def heard_by(name: str, decider: Decider[State, Any, Any] = DECIDER) -> dict[str, Message]:
     """Role -> what is said to him."""
-    desk = Desk(decider) if name == "order.placed" else mediated(decider)
+    desk = Desk(decider) if name.startswith("order.placed") else mediated(decider)
     said = desk.hear(SAMPLES[name], id=name) if SAMPLES[name].type in {model.type for model in SUBSCRIPTIONS} else []
     assert desk.refolded() == desk.state
     return {one.recipient.role: one for one in said if isinstance(one, Queued | NotificationSent)}

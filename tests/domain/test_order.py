@@ -94,6 +94,8 @@ expired         wrong_state         tracking_reported too_late             too_l
 WITHOUT_A_QUARREL = """
                 cancelled_for_him  cancel_hat        refund
 nothing         not_found          not_found         not_found
+unpaid          wrong_state        wrong_state       wrong_state
+not_paid        wrong_state        wrong_state       wrong_state
 awaiting        cancelled          lines_cancelled   refunded
 cancelled       wrong_state        wrong_state       wrong_state
 shipped         wrong_state        wrong_state       refunded
