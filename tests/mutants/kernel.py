@@ -317,7 +317,7 @@ MUTANTS = (
     # -- what policies and calendars say -------------------------------------------------------------------------------
     Mutant(
         "holidays are working days",
-        lambda: calendar.after_business_days,
+        lambda: calendar._working_day,
         change("__.is_working_day(__a)", "__a.weekday() < 5"),
     ),
     Mutant(

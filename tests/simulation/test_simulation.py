@@ -56,7 +56,6 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("bug", "first"),
     [
-        ("the simulated store takes commits of whoever had the shard", 50),
         ("events are published before they are committed", 20),
         ("what a dead process committed and did not publish stays unsaid", 0),
         ("the chargeback is forgotten", 30),
