@@ -216,7 +216,7 @@ class Person:
             raise StoryFailed(f"{self.case.order_id}: the {self.role} should not know of {type_}")
 
     def _was_told(self, type_: str) -> bool:
-        shown = [event for event in self.case.seen if self.role in event.data.get("visible_to", [self.role])]
+        shown = [event for event in self.case.seen if self.role in (event.data.get("visible_to") or [self.role])]
         return any(event.type == type_ or event.data.get("template") == type_ for event in shown)
 
 

@@ -64,7 +64,7 @@ def _what(event: Seen) -> str:
         if event.data.get(name) is not None
     ]
     words += [str(event.data[name]).replace("_", " ") for name in PLAIN if event.data.get(name)]
-    if "seller" not in event.data.get("visible_to", ["seller"]):
+    if "seller" not in (event.data.get("visible_to") or ["seller"]):
         words.append("unseen by the seller")
     return ", ".join(words)
 
