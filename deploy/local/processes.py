@@ -17,6 +17,8 @@ from deploy.local.reaper import Reaper
 
 _LOOK_SECONDS = 0.01
 _QUOTED_LINES = 20
+READY_SECONDS = 180
+"""A Kafka that was killed begins again in two; on a machine that is busy with ten others it has taken more than 60."""
 
 _handed_out: set[int] = set()
 
@@ -126,7 +128,7 @@ class Child:
             )
         self._reaper.watch(self._process.pid, self.last_word)
 
-    async def _until(self, ready: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
+    async def _until(self, ready: Callable[[], Awaitable[bool]], seconds: float = READY_SECONDS) -> None:
         until = time.monotonic() + seconds
         while not await ready():
             if self._exited():

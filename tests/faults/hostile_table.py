@@ -38,13 +38,14 @@ from tests.faults.hostile import (
 REPLIES = "hostile-replies"
 WAITING, DISPUTED, MEDIATED, REFUNDED = "world-1", "world-2", "world-3", "world-4"
 PERSON = {"id": "somebody", "email": "somebody@example.com"}
+OTHER = {"id": "somebody-else", "email": "somebody-else@example.com"}
 
 ORDER = Inbox(
     "order.commands",
     "order.place.v1",
     {
         "buyer": PERSON,
-        "seller": PERSON,
+        "seller": OTHER,
         "currency": "EUR",
         "lines": [{"line_id": "l1", "title": "Lamp", "quantity": 1, "amount_minor": 1_000}],
         "payment": {"payment_id": "p1", "amount_minor": 1_000},
@@ -231,7 +232,7 @@ SOMEBODY_ELSE: list[tuple[Inbox, str, Twist, str]] = [
             ORDER,
             f"a line break in the {name}",
             at(("buyer", name), f"{good}\r\nBcc: all@example.com"),
-            "refusal invalid",
+            "as good" if name == "locale" else "refusal invalid",  # an unknown one falls back (R75)
         )
         for name, good in (("email", "a@example.com"), ("locale", "en"), ("id", "somebody"))
     ),
@@ -338,8 +339,8 @@ SOMEBODY_ELSE: list[tuple[Inbox, str, Twist, str]] = [
         )
         for role, answer in (("buyer", "refusal not_allowed"), ("operator", "refusal wrong_state"))
     ),
-    (PAYMENTS, "a payment of another order", key(WAITING.encode()), "nothing"),
-    (PAYMENTS, "a payment of nothing", data(payment_key="no/such"), "nothing"),
+    (PAYMENTS, "a payment of another order", key(WAITING.encode()), "refund.review_needed"),
+    (PAYMENTS, "a payment of nothing", data(payment_key="no/such"), "refund.review_needed"),
     (PAYMENTS, "a call among the answers", header("ce_type", b"payment.payout.v1"), "nothing"),
     (PAYMENTS, "an answer of nonsense", value(NOISE), "dead letter unreadable_event"),
     (PAYMENTS, "an answer of less than nothing", data(amount_minor=-1), "dead letter unreadable_event"),

@@ -11,6 +11,7 @@ that it goes back to until the broker had it. An order's acts cross where
   that was;
 * something was on its way at midnight in Shanghai: a business day more or less;
 * two orders were in mediation: they share the mediators, and who is free depends on who comes first;
+* the order was not paid yet, for the payment service took its time, or never said a word (R61);
 * the broker's clock went back: append times are no order then.
 """
 
@@ -91,6 +92,8 @@ def crossed(played: Played, order_id: str) -> bool:
     if len(mediated) > 1 or played.world.clock_went_back:
         return True
     acts = list(_acts(played, order_id))
+    if _unpaid_for_a_while(played, order_id, acts):
+        return True
     effects = [_rung_again(effect, acts) for effect in _effects(played, order_id)]
     acts += [Act(effect.root, service, effect.ended, heard=True) for effect in effects for service in effect.heard_by]
     handlings = _handlings(played, order_id, {effect.id: effect.root for effect in effects})
@@ -107,6 +110,17 @@ def crossed(played: Played, order_id: str) -> bool:
         return True
     commands = [act for act in acts if "/" not in act.id and not act.heard]
     return any(abs(act.at - instant) <= by for act in commands for instant, by in late.items() if by)
+
+
+def _unpaid_for_a_while(played: Played, order_id: str, acts: Iterable[Act]) -> bool:
+    """Where nothing goes wrong the word comes at once."""
+    said = [one for one in played.world.bus.heard if one.topic == "order.events" and _belongs(one, order_id)]
+    types = {header(one.headers, "ce_type"): one for one in reversed(said)}
+    placed, paid = types.get("order.placed.v1"), types.get("order.paid.v1")
+    if placed is None or json.loads(placed.value or b"{}").get("payment_by") is None:
+        return False
+    since = at(placed.timestamp)
+    return paid is None or any(since <= act.at <= at(paid.timestamp) and "/" not in act.id for act in acts)
 
 
 def _handlings(played: Played, order_id: str, roots: Mapping[str, str]) -> Iterator[Handling]:
