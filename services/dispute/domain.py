@@ -283,8 +283,9 @@ def react(disputes: Disputes | None, event: Foreign, now: datetime, policies: Po
 
 
 def _extended(known: Disputes, extended: ProtectionExtended) -> list[Output]:
-    """A dispute that is not open yet is told by its frozen lines."""
-    if any(not isinstance(dispute, RequestedDispute | Refused | ClosedDispute) for dispute in known.values()):
+    """A dispute that is not open yet is told by its frozen lines. One that is closed notes it, too: whether it was
+    closed before is told nobody."""
+    if any(not isinstance(dispute, RequestedDispute | Refused) for dispute in known.values()):
         return [DisputableUntilMoved(disputable_until=extended.disputable_until)]
     return []
 

@@ -250,7 +250,7 @@ def evolve(disputes: Disputes | None, event: Event) -> Disputes | None:
         case DisputableUntilMoved():
             return {
                 dispute_id: dispute
-                if isinstance(dispute, RequestedDispute | Refused | ClosedDispute)
+                if isinstance(dispute, RequestedDispute | Refused)
                 else replace(dispute, case=replace(dispute.case, disputable_until=event.disputable_until))
                 for dispute_id, dispute in known.items()
             }
