@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from deploy.repair.standing import COMMIT_EVENTS, KnownStream, Outcome, Standing, Step, published
-from deploy.repair.tail import Said, Unread, UnreadLog, by_id
+from deploy.repair.tail import Said, Unread, UnreadLog, as_heard, by_id
 from shared.kernel.envelope import DeadLetter
 from shared.kernel.ports import Input
 from shared.kernel.stream import OutgoingMessage
@@ -36,6 +36,7 @@ class Replay:
         self.now, self.decider = now, now.decider
         self.logs = {log.topic: log for log in logs}
         self.said, self.numbers = now.said, {one.id: number for number, one in now.said.items() if one.id}
+        as_heard(self.logs, now.said.values())
         self._causes = by_id(self.logs)
         for one in now.said.values():
             log, entry = self._cause(one)

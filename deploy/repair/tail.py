@@ -37,7 +37,8 @@ class Said:
         mine = (self.record.topic, self.record.partition, self.record.value)
         if (event.topic, event.partition, event.data) != mine or event.type != self.type:
             return False
-        return self.of is not None or (event.id, event.causation_id) == (self.id, self.causation_id)
+        known = self.of is not None or (event.id, event.causation_id) == (self.id, self.causation_id)
+        return known and event.time == self.time
 
     @property
     def time(self) -> int:
@@ -197,3 +198,15 @@ def by_id(logs: Mapping[str, UnreadLog]) -> dict[str, list[tuple[UnreadLog, Unre
             if isinstance(entry.found, Input):
                 found.setdefault(entry.found.id, []).append((log, entry))
     return found
+
+
+def as_heard(logs: Mapping[str, UnreadLog], said: Iterable[Said]) -> None:
+    """An event that was published again (docs/OPERATIONS.md, Disaster) lies behind where it was heard: when that was
+    stands on what it brought about."""
+    lies = by_id(logs)
+    for one in said:
+        if one.record.topic in OUTSIDERS_WRITE:
+            continue
+        match lies.get(one.causation_id):
+            case [(log, Unread(found=Input(digest=None) as found) as entry)] if to_ms(found.time) != one.time:
+                log.entries[entry.number] = replace(entry, found=replace(found, time=from_ms(one.time)))

@@ -325,8 +325,9 @@ def react(disputes: Disputes | None, event: Foreign, now: datetime, policies: Po
 
 
 def _protection_moved(known: Disputes, moved: ProtectionExtended | ProtectionShortened) -> list[Output]:
-    """A dispute that is not open yet is told by its frozen lines."""
-    if any(not isinstance(dispute, RequestedDispute | Refused | ClosedDispute) for dispute in known.values()):
+    """A dispute that is not open yet is told by its frozen lines. One that is closed notes it, too: whether it was
+    closed before is told nobody."""
+    if any(not isinstance(dispute, RequestedDispute | Refused) for dispute in known.values()):
         return [DisputableUntilMoved(disputable_until=moved.disputable_until)]
     return []
 

@@ -12,7 +12,6 @@ from schemas.wire import Actor, Event
 from services.dispute.case import (
     RUNS,
     STATUS,
-    ClosedDispute,
     DisputableUntilMoved,
     Dispute,
     DisputeDeadline,
@@ -77,7 +76,7 @@ def evolve(disputes: Disputes | None, event: Event) -> Disputes | None:
         case DisputableUntilMoved():
             moved_on = {
                 dispute_id: dispute
-                if isinstance(dispute, RequestedDispute | Refused | ClosedDispute)
+                if isinstance(dispute, RequestedDispute | Refused)
                 else replace(dispute, case=replace(dispute.case, disputable_until=event.disputable_until))
                 for dispute_id, dispute in known.items()
             }

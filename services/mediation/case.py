@@ -58,7 +58,7 @@ class FiledInRound:
 
 
 class CaseEvidenceNoted(PrivateEvent):
-    """Filed with the dispute service while the round goes on, without having been asked for."""
+    """Filed with the dispute service once mediation has the case, without having been asked for."""
 
     type = "mediation.evidence_noted.v1"
     example = fields(dispute_id="A-1001.d1", filed=[{"evidence_id": "e1", "by": "buyer"}])

@@ -125,8 +125,8 @@ def _cases(state: State | None) -> Mapping[str, Case]:
 
 
 def _noted(case: Case | None, event: EvidenceAdded) -> Sequence[Output]:
-    """Between rounds it is the dispute's, which hands it over with the next."""
-    if not isinstance(case, InRound):
+    """When the round is over, too: whether it was over before is told nobody."""
+    if case is None:
         return []
     filed = tuple(FiledEvidence(evidence_id=one.evidence_id, by=event.by) for one in event.evidence)
     return [CaseEvidenceNoted(dispute_id=event.dispute_id, filed=filed)]

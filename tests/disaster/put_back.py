@@ -1,8 +1,10 @@
 """Histories of the simulation in which a database is put back to an earlier moment, and replayed from the bus."""
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from random import Random
 from typing import Any
 
@@ -25,6 +27,7 @@ from tests.simulation.play import Played, Stage
 
 RECORDS_PER_TURN = 10
 """Or more, mostly."""
+CLAIM_QUOTED = re.compile(rb'"claim_reason":"\w+",')
 ACTS_BY_ITSELF: tuple[Service, ...] = ("notification", "timer")
 
 
@@ -106,6 +109,16 @@ class PutBack:
             bus.logs[record.topic, record.partition].append(record)
         return bus
 
+    def before_it_heard(self, lost: Sequence[Record], said: Sequence[Record]) -> list[Record]:
+        """Of what was said, what the service had said before it read, on its own topics, any of what was `lost`."""
+        ids, last = {codec.header(one.headers, "ce_id") for one in lost}, dict[str, int]()
+        for shard in range(self.bus.partitions):
+            rows = self.history.world.groups[self.service].rows(shard)
+            before = takewhile(lambda row: row.causation_id not in ids, rows)
+            last[self.source(shard)] = max((row.sequence or 0 for row in before), default=0)
+        numbers = [(one, *(codec.numbered(one) or ("", 0))) for one in said]
+        return [one for one, source, number in numbers if number <= last.get(source, number)]
+
     def source(self, shard: int) -> str:
         return codec.source_of(self.service, shard)
 
@@ -156,12 +169,14 @@ class PutBack:
 
 
 def _streams(rows: Sequence[StoredEvent]) -> dict[str, list[StoredEvent]]:
-    """Without attempts that failed: nobody was told of them."""
+    """Without attempts that failed: nobody was told of them; and without the claim that a letter quotes: whether it was
+    modified before, nobody can tell."""
     streams: dict[str, list[StoredEvent]] = {}
     for row in rows:
         if row.type != "notification.postponed.v1":
             headers = None if row.headers is None else list(row.headers)
-            streams.setdefault(row.stream_id or "", []).append(replace(row, position=0, headers=headers))
+            data = CLAIM_QUOTED.sub(b"", row.data or b"") if row.type == "notification.queued.v1" else row.data
+            streams.setdefault(row.stream_id or "", []).append(replace(row, position=0, headers=headers, data=data))
     return streams
 
 
