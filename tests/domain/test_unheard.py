@@ -29,6 +29,8 @@ BEGIN_A_ROUND = {"escalate", "contest", "appeal"}
 """In which a question is asked: no answer comes before."""
 OF_ORDERS = {"frozen", "not_frozen", "extended"}
 """They have an order, for they lie in one log."""
+GIVE_BACK = {"cancel", "cancelled_for_him", "cancel_hat", "refund"}
+"""What they give back has not reached the buyer before."""
 OF_PEOPLE = {"register_m1", "register_m2", "retire_m1"}
 
 
@@ -68,7 +70,8 @@ def of_mediation() -> Iterator[tuple[str, At, Say, Say]]:
 def of_money() -> Iterator[tuple[str, At, Say, Say]]:
     """A refund has reached the buyer; money is to move of an order that is not known yet."""
     for state in order_desk.STATES:
-        for name, other in {**test_order.COMMANDS, "claim": OrderDesk.claim}.items():
+        others = {name: one for name, one in test_order.COMMANDS.items() if name not in GIVE_BACK}
+        for name, other in {**others, "claim": OrderDesk.claim}.items():
             yield f"{state} refunded {name}", partial(order_desk.in_state, state), OrderDesk.refunded, other
     for state in ("nothing", "noted"):
         for other in (RefundDesk.retry, RefundDesk.resolve, RefundDesk.paid, RefundDesk.failed):
