@@ -92,7 +92,7 @@ MUTANTS = (
     ),
     Mutant("a claim at the last instant is too late", lambda: order, flip("__.received_at > __.disputable_until")),
     Mutant("what was settled can be disputed again", lambda: disputing.hindrance, drop("case Final(): ...")),
-    Mutant("lines are frozen for somebody who is not the buyer", lambda: disputing, drop("__.actor.id != __.buyer.id")),
+    Mutant("lines are frozen for somebody who is not the buyer", lambda: disputing, drop("__.actor.id == __.buyer.id")),
     # -- refund --------------------------------------------------------------------------------------------------------
     Mutant(
         "a payment is tried again under a new key",
@@ -111,17 +111,23 @@ MUTANTS = (
     Mutant(
         "an answer about another amount counts",
         lambda: calling.settled,
-        change("case Pending() if __: ...", "case Pending(): ..."),
+        change("case Pending() if as_asked: ...", "case Pending(): ..."),
     ),
     Mutant(
         "a final no is taken for a passing one",
-        lambda: refund,
-        change("not __a.retryable", "leg.attempt > 1 and not __a.retryable"),
+        lambda: calling.failed,
+        change(
+            "case Pending(at=Called() | Failed()) if not __a.retryable: ...",
+            "case Pending(at=Called() | Failed()) if leg.attempt > 1 and not __a.retryable: ...",
+        ),
     ),
     Mutant(
         "a payment is tried once more than allowed",
-        lambda: refund,
-        change("__a.attempt == __b.attempts_max", "__a.attempt > __b.attempts_max"),
+        lambda: calling.failed,
+        change(
+            "case Pending(at=Called()) if __a.attempt == __b.attempts_max: ...",
+            "case Pending(at=Called()) if __a.attempt > __b.attempts_max: ...",
+        ),
     ),
     Mutant(
         "the first retry waits as long as the second should",
@@ -131,7 +137,7 @@ MUTANTS = (
     Mutant(
         "money that moved a second time is nobody's business",
         lambda: refund,
-        drop("__.provider_reference != __.provider_reference"),
+        change("return [] if __ else [review(__a, 'settled_again', __b)]", "return []"),
     ),
     Mutant(
         "an operator's retry never begins with a question",
@@ -157,7 +163,10 @@ MUTANTS = (
     Mutant(
         "an operator may pay by hand while the provider may still answer",
         lambda: refund,
-        drop("if isinstance(__.at, Called): ..."),
+        change(
+            "case ResolveRefund(although_unknown=False) if __a: ...",
+            "case ResolveRefund(although_unknown=False) if False: ...",
+        ),
     ),
     Mutant(
         "what waits in the operator's queue is never overdue",

@@ -12,7 +12,7 @@ MUTANTS = (
     Mutant(
         "what is decided again is not compared with what was said",
         lambda: tail.Said.is_what,
-        change("return self.of is not None or __", "return True"),
+        change("known = self.of is not None or __", "return True"),
         REPLAY,
     ),
     Mutant(
