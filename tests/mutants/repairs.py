@@ -12,7 +12,13 @@ MUTANTS = (
     Mutant(
         "what is decided again is not compared with what was said",
         lambda: tail.Said.is_what,
-        change("known = self.of is not None or __", "return True"),
+        change("return known and __", "return True"),
+        REPLAY,
+    ),
+    Mutant(
+        "an event that was published again is decided at the time at which it was appended again",
+        lambda: tail.as_heard,
+        drop("log.entries[entry.number] = __"),
         REPLAY,
     ),
     Mutant(
