@@ -52,7 +52,7 @@ class MediationOpened(CaseEvent):
     )
 
     round: Round
-    cause: EscalationCause | Literal["appealed"] = Field(description="as `dispute.escalated` says, or an appeal (C4)")
+    cause: Literal[EscalationCause, "appealed"] = Field(description="as `dispute.escalated` says, or an appeal (C4)")
     appealed_by: Side | None = Field(default=None, description="null: it is no appeal")
     mediator: Mediator | None = Field(default=None, description="null: the seat is empty")
     buyer: Party

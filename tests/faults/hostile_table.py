@@ -232,7 +232,7 @@ SOMEBODY_ELSE: list[tuple[Inbox, str, Twist, str]] = [
             ORDER,
             f"a line break in the {name}",
             at(("buyer", name), f"{good}\r\nBcc: all@example.com"),
-            "as good" if name == "locale" else "refusal invalid",  # an unknown one falls back (R75)
+            ORDER.answer if name == "locale" else "refusal invalid",  # an unknown one falls back (R75)
         )
         for name, good in (("email", "a@example.com"), ("locale", "en"), ("id", "somebody"))
     ),

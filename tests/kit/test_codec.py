@@ -429,7 +429,7 @@ def test_a_refusal_says_whose_command_it_was_where_that_could_be_read(decoder: D
     assert found.actor == BUYER
 
 
-@pytest.mark.parametrize("actor", [..., None, 7, {}, {"role": "emperor", "id": "x"}, {"role": "buyer", "id": "x y"}])
+@pytest.mark.parametrize("actor", [..., None, 7, {}, {"role": "emperor", "id": "x"}, {"role": "buyer", "id": "x\ty"}])
 def test_who_is_nobody_is_not_believed(decoder: Decoder, actor: Any) -> None:
     data = {name: value for name, value in (ADD | {"actor": actor}).items() if value is not ...}
     found = read(decoder, record(data)).payload

@@ -146,7 +146,7 @@ async def test_a_bad_command_is_answered_and_not_quoted(lines: Lines, said: byte
 
 
 async def test_a_mail_server_that_quotes_the_mail_is_not_quoted(lines: Lines) -> None:
-    server = MailServer(answer=lambda recipient: f"550 {ADDRESS} is not here, says {WORDS}")
+    server = MailServer(answer=lambda recipient: f"550 5.1.1 {ADDRESS} is not here, says {WORDS}")
     async with server.running():
         about: dict[str, Any] = {"smtp_security": "none", "mail_from": "Shop <shop@example.com>"}
         smtp = Smtp(MailSettings(smtp_host="127.0.0.1", smtp_port=server.port, **about))
