@@ -24,7 +24,7 @@ TrackingStatus = Literal["in_transit", "delivered", "returned", "failed"]
 Expectation = Literal["reopenable", "released_to_seller", "settled_on_offer"]
 Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+$")]
 """What of it can be delivered the mail server's gateway says: money never waits for an address (R75)."""
-Locale = Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")]
+Locale = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """As the platform stores them: `de`, `en_US`, `de-DE-u-co-phonebk`. One that nobody knows is English (R75)."""
 TimeZone = Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")]
 

@@ -17,6 +17,12 @@ UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
 COMPARED = {"type", "enum", "const", "default", "anyOf", "$ref", "items", "properties", "required", *LOWER, *UPPER}
 FREE = {"title", "description", "pattern", "additionalProperties"}
 """Words, and what may be loosened; every keyword that stands in neither set must stay as it is."""
+WIDER = {
+    (r"^[A-Za-z0-9._:-]{1,64}$", r"^[\x20-\x7e]{1,128}$"),
+    (r"^[^\s@\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+$", r"^[^\x00-\x1f\x7f]+@[^\s@\x00-\x1f\x7f]+$"),
+    (r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", r"^[^\x00]*$"),
+}
+"""(pattern, one that takes all that it took): an id of ours, and what may be a person's; addresses; locales (R75)."""
 
 
 def breaks(then: Mapping[str, Schema], now: Mapping[str, Schema]) -> Iterator[str]:
@@ -80,7 +86,8 @@ class _Comparison:
         for name in sorted(now.keys() & {*LOWER, *UPPER}):
             if name not in then or (now[name] > then[name] if name in LOWER else now[name] < then[name]):
                 yield f"{at} has a narrower limit: {name} {now[name]}"
-        if now.get("pattern", then.get("pattern")) != then.get("pattern"):
+        pattern, before = now.get("pattern"), then.get("pattern")
+        if pattern not in (None, before) and (before, pattern) not in WIDER:
             yield f"{at} has another pattern, and nobody can say whether it takes all that it took"
         for name in sorted((then.keys() | now.keys()) - COMPARED - FREE):
             if then.get(name) != now.get(name):
