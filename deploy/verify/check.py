@@ -2,17 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from deploy.verify.checks import (
-    answers,
-    calls,
-    disputes,
-    ledger,
-    letters,
-    liveness,
-    money,
-    rights,
-    sequences,
-)
+from deploy.verify.checks import answers, calls, disputes, ledger, letters, liveness, money, rights, sequences
 from deploy.verify.checks.order_history import OrderHistory, Snapshot
 from deploy.verify.observation import UNREADABLE, Observation
 from deploy.verify.report import Report

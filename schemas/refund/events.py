@@ -9,19 +9,7 @@ from schemas.example import OPERATOR, POLICY, fields
 from schemas.instants import Instant
 from schemas.payments.shapes import PaymentKey
 from schemas.refund.shapes import ProviderReference, RequestedLeg, ReversalCause, ReviewedLeg, ReviewReason, Stage
-from schemas.wire import (
-    STAMPED,
-    Currency,
-    Event,
-    Id,
-    Minor,
-    PersonId,
-    PositiveMinor,
-    Rejected,
-    Repeated,
-    Resumed,
-    Text,
-)
+from schemas.wire import STAMPED, Currency, Event, Id, Minor, PersonId, PositiveMinor, Rejected, Repeated, Resumed, Text
 
 SellerId = Annotated[PersonId, Field(description="whose money it is, as in `actor`")]
 

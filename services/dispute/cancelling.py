@@ -6,13 +6,7 @@ from schemas.dispute.commands import CancelDispute
 from schemas.dispute.events import DisputeCancelled, DisputeClosed
 from schemas.instants import rfc3339
 from schemas.policy import Policy
-from services.dispute.case import (
-    AwaitingReplacement,
-    AwaitingReturn,
-    Case,
-    ClosedDispute,
-    Open,
-)
+from services.dispute.case import AwaitingReplacement, AwaitingReturn, Case, ClosedDispute, Open
 from services.dispute.policy import may_reopen
 from services.dispute.settling import closed
 from services.dispute.states import Disputes

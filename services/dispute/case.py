@@ -32,7 +32,8 @@ DisputeDeadline = Literal[
 
 
 class DisputableUntilMoved(PrivateEvent):
-    """The seller extended the order's protection: cancelling leaves the buyer his rights for longer (R4, R30)."""
+    """The order's protection ends later, by the seller, or earlier, for the parcel has come: so do the rights that
+    cancelling leaves the buyer (R4, R30, R67)."""
 
     type = "dispute.disputable_until_moved.v1"
     example = fields(disputable_until="2026-05-03T15:30:00.000Z")
@@ -150,10 +151,6 @@ class DecidedDispute:
     case: Case
     terms: Terms
     outcome: Outcome
-
-    @property
-    def waived(self) -> frozenset[Side]:
-        return self.case.waived
 
 
 @dataclass(frozen=True, slots=True)

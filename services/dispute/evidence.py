@@ -9,13 +9,7 @@ from schemas.dispute.events import EvidenceAdded, MessageSent
 from schemas.dispute.shapes import Side
 from schemas.instants import rfc3339
 from schemas.policy import Policy
-from services.dispute.case import (
-    Case,
-    FiledInStage,
-    InMediation,
-    Opened,
-    stage,
-)
+from services.dispute.case import Case, FiledInStage, InMediation, Opened, stage
 from shared.kernel.decider import Output, Refusal
 from shared.rules.calendar import after
 from shared.rules.evidence import too_many_files

@@ -11,15 +11,7 @@ from schemas.mediation.events import MediationCancelled, MediationDecided, Media
 from schemas.policy import Policy
 from services.dispute import evidence
 from services.dispute.cancelling import cancelled
-from services.dispute.case import (
-    Case,
-    DecidedDispute,
-    InMediation,
-    file,
-    outcome,
-    round_name,
-    ruling,
-)
+from services.dispute.case import Case, DecidedDispute, InMediation, file, outcome, round_name, ruling
 from services.dispute.policy import appeal_until
 from services.dispute.settling import amount_minor, closed, settle
 from services.dispute.states import Disputes
@@ -124,10 +116,10 @@ def appeal(dispute: DecidedDispute, command: Appeal, by: Side) -> list[Output]:
 
 def waive(dispute: DecidedDispute, command: WaiveAppeal, by: Side, time: datetime, policy: Policy) -> list[Output]:
     """Once both have waived there is nothing to wait for."""
-    if by in dispute.waived:
+    if by in dispute.case.waived:
         return [Refusal("wrong_state", "You have waived your appeal already.")]
     waived = AppealWaived(dispute_id=command.dispute_id, by=by)
-    return [waived, *unappealed(dispute, time, policy)] if dispute.waived else [waived]
+    return [waived, *unappealed(dispute, time, policy)] if dispute.case.waived else [waived]
 
 
 def unappealed(dispute: DecidedDispute, time: datetime, policy: Policy) -> list[Output]:

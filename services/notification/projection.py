@@ -18,14 +18,7 @@ from heapq import nsmallest
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from schemas.instants import from_ms
-from schemas.notification.events import (
-    Hastened,
-    NotificationFailed,
-    NotificationSent,
-    Postponed,
-    Queued,
-    WebhookQueued,
-)
+from schemas.notification.events import Hastened, NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
 from schemas.notification.shapes import Problem, RecipientRole
 from services.notification.domain import ATTEMPTED, Attempted
 from shared.kernel.ports import Clock, Input, StoredEvent

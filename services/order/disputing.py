@@ -1,13 +1,12 @@
 """The conversation with the dispute service: may these lines be disputed, and how a dispute's money is split."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import get_args
+from collections.abc import Mapping, Sequence
 
 from schemas.common import FrozenLine
 from schemas.dispute.events import DisputeClosed, DisputeRequested
 from schemas.instants import rfc3339
 from schemas.order import events, shapes
-from schemas.wire import Code, Event
+from schemas.wire import Event
 from services.order.lines import (
     Disputed,
     Final,
@@ -22,7 +21,7 @@ from services.order.lines import (
 from services.order.states import AwaitingPayment, AwaitingShipment, CancelledOrder, Order, ShippedOrder
 from shared.kernel.decider import Refusal
 from shared.kernel.policies import Policies
-from shared.rules.refusals import NO_REPLACEMENTS, beyond_claim, not_the, too_late
+from shared.rules.refusals import NO_REPLACEMENTS, beyond_claim, first, not_the, too_late
 
 NO_ORDER = Refusal("not_found", "There is no such order.")
 NO_LINE = Refusal("not_found", "The order has no such line.")
@@ -77,7 +76,7 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
         return Refusal("too_early", "This order cannot be disputed yet.", available_at)
     if claim.received_at > order.disputable_until:
         return too_late(order.disputable_until)
-    if found := first_of(hindrance(line) for line, _ in chosen):
+    if found := first(*(hindrance(line) for line, _ in chosen)):
         return found
     if too_much:
         return too_much
@@ -120,11 +119,6 @@ def _chosen(lines: Sequence[Line], claim: DisputeRequested) -> list[tuple[Line, 
     if not quantities.keys() <= by_id.keys():
         return NO_LINE
     return [(line, quantities[line.line_id] or line.quantity) for line in lines if line.line_id in quantities]
-
-
-def first_of(refusals: Iterable[Refusal | None]) -> Refusal | None:
-    """Of all that apply the first in the contract's order of codes."""
-    return min(filter(None, refusals), key=lambda refusal: get_args(Code).index(refusal.code), default=None)
 
 
 def hindrance(line: Line) -> Refusal | None:

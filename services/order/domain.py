@@ -103,9 +103,13 @@ def _obey(order: Order, command: Act, now: datetime, policy: Policy) -> Sequence
 
 def _is_paid(order: Order) -> bool:
     """Else the seller's clock never ran."""
-    return not isinstance(order, AwaitingPayment | CancelledOrder) or (
-        isinstance(order, CancelledOrder) and order.is_paid
-    )
+    match order:
+        case AwaitingPayment():
+            return False
+        case CancelledOrder(is_paid=is_paid):
+            return is_paid
+        case _:
+            return True
 
 
 def react(order: Order | None, event: Foreign, now: datetime, policies: Policies) -> Sequence[Output]:
@@ -297,10 +301,11 @@ def _release(order: ShippedOrder, cause: Literal["receipt_confirmed", "protectio
         for line in order.lines
         if isinstance(line.standing, Held)
     ]
+    release_minor = sum(line.amount_minor for line in released)
     return events.LinesReleased(
         settlement_id=settlement_id(order.sale.order_id, order.settlements + 1),
         lines=tuple(released),
-        release_minor=(release_minor := sum(line.amount_minor for line in released)),
+        release_minor=release_minor,
         commission_minor=commission_minor(release_minor, order.sale.commission_bps),
         final=False,
         cause=cause,

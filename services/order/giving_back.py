@@ -3,10 +3,11 @@
 from typing import Literal
 
 from schemas.order import commands, events, shapes
-from services.order.disputing import NO_LINE, first_of, hindrance
+from services.order.disputing import NO_LINE, hindrance
 from services.order.lines import Final, Held, Line, Released, settlement_id
 from services.order.states import AwaitingShipment, Order, ShippedOrder
 from shared.kernel.decider import Output, Refusal
+from shared.rules.refusals import first
 
 Cause = Literal["buyer", "seller", "operator", "not_shipped"]
 
@@ -20,16 +21,17 @@ def unknown_line(order: Order, command: commands.Cancel | commands.RefundLines) 
 
 def cancel(order: AwaitingShipment, wish: commands.Cancel) -> Output:
     """All of it, or some lines while there are others to be shipped."""
-    role = wish.actor.role
-    by: Literal["buyer", "seller", "operator"] = (
-        "seller" if role == "seller" else "operator" if role == "operator" else "buyer"
-    )
+    match wish.actor.role:
+        case "seller" | "operator" as by:
+            pass
+        case _:
+            return cancelled(order, "buyer", wish.reason)
     unshipped = [line for line in order.lines if isinstance(line.standing, Held)]
     names = {line.line_id for line in unshipped} if wish.lines is None else set(wish.lines)
     chosen = [line for line in unshipped if line.line_id in names]
     if len(chosen) < len(names):
         return Refusal("wrong_state", "A line of these was cancelled before.")
-    if by == "buyer" or len(chosen) == len(unshipped):
+    if len(chosen) == len(unshipped):
         return cancelled(order, by, wish.reason)
     return events.LinesCancelled(
         settlement_id=settlement_id(order.sale.order_id, order.settlements + 1),
@@ -54,7 +56,7 @@ def refund(order: AwaitingShipment | ShippedOrder, wish: commands.RefundLines) -
     """Of held lines, up to what is left of each (R64)."""
     amounts = {line.line_id: line.refund_minor for line in wish.lines}
     chosen = [line for line in order.lines if line.line_id in amounts]
-    if refusal := first_of(_not_held(line) or _too_much(line, amounts[line.line_id]) for line in chosen):
+    if refusal := first(*(_not_held(line) or _too_much(line, amounts[line.line_id]) for line in chosen)):
         return refusal
     return events.LinesRefunded(
         settlement_id=settlement_id(order.sale.order_id, order.settlements + 1),

@@ -23,8 +23,6 @@ from services.refund.states import Called, Done, Failed, InReview, Order, Pendin
 from shared.kernel.decider import Call, Output, Refusal, call_id
 
 PLATFORM = Actor(role="platform", id="refund")
-
-
 SERVICE: Service = "refund"
 UNANSWERED = Refusal("wrong_state", "The payment provider was called and may still answer.")
 
@@ -207,9 +205,11 @@ def done(
     match movement.leg:
         case "refund":
             return RefundSettled(refund_minor=movement.amount_minor, buyer_id=capture.buyer_id, **about)
-        case "payout" | "chargeback" | "capture":
+        case "payout" | "chargeback":
             moved = PaidOut if movement.leg == "payout" else ChargedBack
             return moved(amount_minor=movement.amount_minor, seller_id=capture.seller_id, **about)
+        case "capture":
+            raise ValueError("what is captured moves nothing: the payment service tells it by a word of its own (R61)")
 
 
 def _given_up(leg: Pending) -> RefundFailed:

@@ -6,14 +6,7 @@ from typing import Any, assert_never, get_args
 
 from schemas.order.events import Cancelled, LinesCancelled, LinesRefunded, LinesReleased, Placed, Settled
 from schemas.payments.events import PaymentCaptured, PaymentFailed, PaymentReversed, PaymentSettled
-from schemas.refund.commands import (
-    AcknowledgeReview,
-    HoldMoney,
-    RefundResume,
-    ResolveRefund,
-    RetryRefund,
-    UnholdMoney,
-)
+from schemas.refund.commands import AcknowledgeReview, HoldMoney, RefundResume, ResolveRefund, RetryRefund, UnholdMoney
 from schemas.refund.events import RefundOverdue, RefundRejected, RefundRepeated, RefundResumed
 from services.refund.calling import UNANSWERED, NamedFailure, call_by_hand, done, failed, settled, time_is_up
 from services.refund.capturing import ask, captured, not_paid

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from schemas.payments.commands import ChargeBack, ConfirmPayment, PayBack, PayOut, QueryPayment
 from schemas.payments.events import PaymentCaptured, PaymentFailed, PaymentSettled
+from services.refund.movement import capture_key
 from shared.kernel import codec
 from shared.kernel.ports import Outage, StoredEvent
 from shared.runtime.kafka.connection import connection
@@ -72,7 +73,7 @@ def _reference(command: PayBack | PayOut | ChargeBack | ConfirmPayment) -> str:
 
 
 def _settled(command: PaymentCommand, paid: Paid) -> PaymentSettled | PaymentCaptured:
-    if command.payment_key == f"{command.order_id}/capture":
+    if command.payment_key == capture_key(command.order_id):
         currency, amount_minor, payment_id = paid
         return PaymentCaptured(
             order_id=command.order_id, payment_id=payment_id, currency=currency, amount_minor=amount_minor

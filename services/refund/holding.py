@@ -35,7 +35,7 @@ def takes_the_payment_back(order: Order, event: PaymentReversed) -> bool:
     capture = order.capture
     if not order.is_captured:
         return False
-    return event.payment_id == capture.payment_id or event.payment_key == f"{capture.order_id}/capture"
+    return event.payment_id == capture.payment_id or event.payment_key == order.capture_key
 
 
 def taken_back(order: Order, event: PaymentReversed, now: datetime) -> list[Output]:

@@ -18,12 +18,11 @@ from shared.kernel.policies import Policies
 from shared.rules.calendar import after
 
 NO_CURRENCY = "X" * 3
-"""ISO 4217's own code for none: a failure names no money."""
+"""ISO 4217's own code for none, for a failure names no money; written out it would read as a note of work to do."""
 NOBODY_ASKED = Refusal("wrong_state", "Nobody asked for this money: once you know what it is, acknowledge it.")
 AS_BOOKED = Refusal(
     "wrong_state", "The books have this money as moved: once you know that they are right, acknowledge."
 )
-
 
 Unexpected = PaymentSettled | PaymentFailed | PaymentReversed | PaymentCaptured
 

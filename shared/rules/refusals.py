@@ -12,18 +12,16 @@ from schemas.instants import rfc3339
 from schemas.wire import Code, Command, Role
 from shared.kernel.decider import Refusal, role_may
 
+NEVER_CAME = Refusal("invalid", "What was not received cannot be sent back.")
 NO_REPLACEMENTS = Refusal("not_allowed", "Replacements are not offered for this order.")
 NOTHING_IS_THE_SELLERS = Refusal("not_allowed", "Only the seller can offer nothing.")
+OWN_OFFER = Refusal("not_allowed", "This is your own offer.")
 
 
 def first(*reasons: Refusal | None) -> Refusal | None:
     """Of all reasons that apply the one that the contract names first; of one code the first that is given."""
     found = [reason for reason in reasons if reason is not None]
     return min(found, key=lambda reason: get_args(Code).index(reason.code), default=None)
-
-
-NEVER_CAME = Refusal("invalid", "What was not received cannot be sent back.")
-OWN_OFFER = Refusal("not_allowed", "This is your own offer.")
 
 
 def who_may(command: Command, people: Mapping[Role, Collection[str]]) -> Refusal | None:

@@ -11,7 +11,7 @@ from typing import Any
 from deploy.repair.standing import Outcome
 from schemas.wire import Service
 from services.notification.projection import Deliveries, MemoryDeliveryTable
-from services.refund.projection import Ledger, MemoryLedgerTable
+from services.refund.projection import Ledger, MemoryLedgerTable, MemoryReviewTable, ReviewQueue
 from services.timer.projection import BEGINNING, MemoryTimerTable, Timers
 from shared.kernel import codec
 from shared.kernel.codec import Decoder
@@ -38,6 +38,7 @@ class Snapshot:
     shards: dict[int, Any]
     letters: dict[Any, Any]
     timers: MemoryTimerTable
+    reviews: MemoryReviewTable
     records: int
     """So many lay on the bus."""
 
@@ -67,7 +68,8 @@ def _played(plan: Plan, records: int) -> tuple[Played, dict[Service, Snapshot]]:
         def _look(self, record: Record) -> None:
             if len(self.world.bus.heard) == records:
                 for service, group in self.world.groups.items():
-                    snapshots[service] = copy.deepcopy(Snapshot(group.shards, group.letters, group.table, records))
+                    rows = Snapshot(group.shards, group.letters, group.table, group.reviews, records)
+                    snapshots[service] = copy.deepcopy(rows)
 
     return virtual_time.run(Watched(plan, Visited()).play()), snapshots
 
@@ -87,12 +89,13 @@ class PutBack:
             for row in stored.events
             if row.id in history.world.ledger
         }
-        tables: dict[Service, Any] = {
-            "timer": Timers(self.timers),
-            "notification": Deliveries(self.letters, (), self.bus.clock),
-            "refund": Ledger(self.ledger),
+        self.reviews = snapshot.reviews
+        tables: dict[Service, Sequence[Any]] = {
+            "timer": [Timers(self.timers)],
+            "notification": [Deliveries(self.letters, (), self.bus.clock)],
+            "refund": [Ledger(self.ledger), ReviewQueue(self.reviews)],
         }
-        self.projections: Sequence[Any] = [tables[service]] if service in tables else []
+        self.projections = tables.get(service, ())
         self.store = MemoryStore(self.projections)
         self.store.shards = snapshot.shards
 
@@ -160,6 +163,8 @@ class PutBack:
                     found.append(f"{self.service}/{shard} {stream_id}: {differs}")
         if self.service == "refund" and self.ledger.entries != self.history.world.ledger:
             found.append(f"the ledger: {self.ledger.entries.keys() ^ self.history.world.ledger.keys()}")
+        if self.service == "refund" and self.reviews.reviews != group.reviews.reviews:
+            found.append(f"what waits for a person: {self.reviews.reviews} and {group.reviews.reviews}")
         if self.service == "timer" and (left := _pending(self.timers)) != (pending := _pending(group.table)):
             found.append(f"alarms: {left} and {pending}")
         if self.service == "notification" and (lost := group.letters.keys() - self.letters.deliveries.keys()):

@@ -7,14 +7,7 @@ from typing import Any
 from schemas.common import OrderLine, Party, Payment
 from schemas.order import events as order
 from schemas.payments.events import PaymentCaptured, PaymentFailed, PaymentReversed, PaymentSettled
-from schemas.refund.commands import (
-    AcknowledgeReview,
-    HoldMoney,
-    RefundCommand,
-    ResolveRefund,
-    RetryRefund,
-    UnholdMoney,
-)
+from schemas.refund.commands import AcknowledgeReview, HoldMoney, RefundCommand, ResolveRefund, RetryRefund, UnholdMoney
 from schemas.wire import Actor, Message
 from services.refund.domain import DECIDER
 from services.refund.policy import ATTEMPTS_MAX, BACK_OFF_MAX

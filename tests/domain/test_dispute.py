@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.dispute.events import DisputeClosed, DisputeEvent, DisputeRejected, OfferMade
 from schemas.wire import Actor
-from services.dispute.case import (
-    ClosedDispute,
-    InMediation,
-    Refused,
-    RequestedDispute,
-)
+from services.dispute.case import ClosedDispute, InMediation, Refused, RequestedDispute
 from services.dispute.settling import amount_minor
 from tests.domain.dispute_desk import (
     BUYER,

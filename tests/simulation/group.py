@@ -22,7 +22,7 @@ from services.notification.projection import (
     SendResult,
 )
 from services.refund.ledger import BookedEntry
-from services.refund.projection import Ledger, MemoryReviewTable, ReviewQueue
+from services.refund.projection import Ledger, MemoryReviewTable, Review, ReviewPlace, ReviewQueue
 from services.timer.projection import MemoryTimerTable, Timers
 from shared.kernel import codec
 from shared.kernel.codec import Decoder
@@ -112,6 +112,7 @@ class Backup:
     letters: dict[tuple[int, str], Delivery]
     timers: MemoryTimerTable
     ledger: dict[str, BookedEntry]
+    reviews: dict[ReviewPlace, Review]
     handled: dict[tuple[int, str], list[tuple[Input, datetime]]]
 
 
@@ -283,6 +284,7 @@ class Group:
             dict(self.letters),
             copy.deepcopy(self.table),
             dict(ledger),
+            dict(self.reviews.reviews),
             {place: list(handled) for place, handled in self.handled.items()},
         )
 
@@ -293,6 +295,7 @@ class Group:
             (self.letters, backup.letters),
             (self.table.timers, backup.timers.timers),
             (self.table.watermarks, backup.timers.watermarks),
+            (self.reviews.reviews, backup.reviews),
             (self.handled, backup.handled),
             *([(self.world.ledger, backup.ledger)] if self.service == "refund" else ()),
         )
@@ -327,7 +330,7 @@ class Group:
                 letters.deliveries = self.letters
                 return OperatorsStore(self, [Deliveries(letters, (), self.world.bus.clock)])
             case "refund":
-                return OperatorsStore(self, [Ledger(LedgerTable(self.world))])
+                return OperatorsStore(self, [Ledger(LedgerTable(self.world)), ReviewQueue(self.reviews)])
         return OperatorsStore(self, ())
 
     def quiet(self, shard: int) -> bool:

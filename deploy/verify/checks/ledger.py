@@ -10,8 +10,9 @@ from deploy.verify.report import Violation
 
 COMMISSION = "platform:commission"
 TAKEN, RETURNED = "refund.commission_taken.v1", "refund.commission_returned.v1"
-UNPUBLISHED = (CAPTURED, TAKEN, RETURNED)
-"""Entries that no event on a topic tells of: what the order service said is what they are compared with."""
+BY_THE_ORDER = (CAPTURED, TAKEN, RETURNED)
+"""Entries that are compared with what the order service said: commission is told by no event of the refund service, and
+a capture of an earlier version was not."""
 BOOKED = DONE | {REVERSED: "amount_minor"}
 
 Postings = set[tuple[int, str, int]]
@@ -26,7 +27,7 @@ def check(history: OrderHistory) -> Iterator[Violation]:
             yield history.violated("M3", f"{one} over {history.money(minor)} is not in the ledger", one)
         else:
             yield from _is_as_said(history, history.entries[id_], one.type, _pair(one, minor))
-    unsaid = [entry for entry in history.entries.values() if entry.type not in UNPUBLISHED and entry.id not in said]
+    unsaid = [entry for entry in history.entries.values() if entry.type not in BY_THE_ORDER and entry.id not in said]
     for entry in unsaid:
         if entry.id not in history.later:
             yield history.missing("M3", entry, f"{entry} books {_shown(history, entry)}, but no event says so")

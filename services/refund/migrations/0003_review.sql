@@ -35,20 +35,3 @@ FROM (
     ORDER BY order_id, data->'settlement_id', data->'leg', position DESC
 ) AS newest
 WHERE type = 'refund.review_needed.v1';
-
--- What came back of a movement is an entry the other way: from a buyer, too, and no capture.
-CREATE OR REPLACE VIEW ledger_order AS
-SELECT
-    order_id,
-    currency,
-    coalesce(
-        -sum(amount_minor) FILTER (WHERE account LIKE 'buyer:%' AND event_type = 'refund.captured.v1'), 0
-    )::bigint AS captured_minor,
-    coalesce(sum(amount_minor) FILTER (WHERE account LIKE 'escrow:%'), 0)::bigint AS escrow_minor,
-    coalesce(
-        sum(amount_minor) FILTER (WHERE account LIKE 'buyer:%' AND event_type <> 'refund.captured.v1'), 0
-    )::bigint AS refunded_minor,
-    coalesce(sum(amount_minor) FILTER (WHERE account LIKE 'seller:%'), 0)::bigint AS paid_out_minor
-FROM ledger_entry
-JOIN ledger_posting USING (entry_id)
-GROUP BY order_id, currency;

@@ -5,7 +5,6 @@ Every option that loses or loops money by default is set here, in one place: no 
 """
 
 import asyncio
-from asyncio import wait_for
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -132,7 +131,7 @@ class KafkaSource:
     async def logs(self, shards: Sequence[int]) -> dict[Place, Log | None]:
         topics = [self.prefix + topic for topic in dict.fromkeys([*self.topics, *self.outputs])]
         with outage():
-            there = await wait_for(internals.topics_there(self.consumer, topics), ANSWER_SECONDS)
+            there = await asyncio.wait_for(internals.topics_there(self.consumer, topics), ANSWER_SECONDS)
             led = {
                 TopicPartition(topic, shard): partitions[shard]
                 for topic, (_, partitions) in there.items()
@@ -140,8 +139,8 @@ class KafkaSource:
                 if shard in partitions
             }
             places = [place for place, is_led in led.items() if is_led]
-            begins = await wait_for(self.consumer.beginning_offsets(places), ANSWER_SECONDS) if places else {}
-            ends = await wait_for(self.consumer.end_offsets(places), ANSWER_SECONDS) if places else {}
+            begins = await asyncio.wait_for(self.consumer.beginning_offsets(places), ANSWER_SECONDS) if places else {}
+            ends = await asyncio.wait_for(self.consumer.end_offsets(places), ANSWER_SECONDS) if places else {}
         return {
             self._place(place): Log(there[place.topic][0], begins[place], ends[place]) if is_led else None
             for place, is_led in led.items()

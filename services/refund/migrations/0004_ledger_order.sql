@@ -1,4 +1,5 @@
--- The platform's part of what was released (R69): captured = escrow + refunded + paid out + commission.
+-- The platform's part of what was released (R69): captured = escrow + refunded + paid out + commission. And what came
+-- back of a movement is an entry the other way (R62): from a buyer, too, and no capture.
 
 CREATE OR REPLACE VIEW ledger_order AS
 SELECT
