@@ -35,6 +35,10 @@ HOSTILE = (
     "Post\r\nBcc: all@example.com\r\n\r\n-- \n- Pay here\n> so\u2028<script>alert(1)</script><img src=x onerror=y>"
     "&lt;b&gt;\u202egnp\u202c\u2066\u2069\u200b\ufeff\u05d0\x07\x1b[31m\u0085{{ 7 * 7 }}{% raw %}%s"
 )
+ISOLATED = re.compile("\u2068[^\u2066-\u2069\n]*\u2069")
+"""What is read from the other side, shut in by us: opened and closed within one line, with none of its own within."""
+OUT_OF_ORDER = re.compile("[\u202a-\u202e\u2066-\u2069\x00-\x09\x0b-\x1f\x7f-\x9f]")
+QUOTED_LINE = re.compile('<span dir="auto">[^<]*</span><br>')
 TAG = re.compile(r"<(/?[a-z]+)")
 OURS = Address("Recourse", "no-reply", "recourse.test")
 EVENTS = [name for name, event in SAMPLES.items() if isinstance(event, SUBSCRIPTIONS)]
@@ -63,8 +67,8 @@ def test_whatever_is_typed_the_letter_is_ours(name: str, locale: str) -> None:
         usual, hostile = (letter(with_words(spoken, words)) for words in ("harmless", HOSTILE))
         assert hostile.subject == usual.subject
         assert spoken_by_us(hostile) == spoken_by_us(usual)
-        assert without_breaks(TAG.findall(hostile.html)) == without_breaks(TAG.findall(usual.html))
-        assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x09\x0b-\x1f\x7f-\x9f]", hostile.text + hostile.html)
+        assert tags_of_ours(hostile) == tags_of_ours(usual)
+        assert not OUT_OF_ORDER.search(ISOLATED.sub("", hostile.text + hostile.html))
         sent = mail("d1", OURS, "bea@example.com", hostile, datetime(2026, 3, 2, tzinfo=UTC)).as_bytes(
             policy=policy.SMTP
         )
@@ -78,6 +82,6 @@ def spoken_by_us(written: Letter) -> int:
     return sum(not line.startswith("> ") for line in written.text.splitlines())
 
 
-def without_breaks(tags: list[str]) -> list[str]:
+def tags_of_ours(written: Letter) -> list[str]:
     """Somebody's own lines are as many as he wrote."""
-    return [tag for tag in tags if tag != "br"]
+    return TAG.findall(QUOTED_LINE.sub("", written.html))

@@ -15,10 +15,9 @@ from tests.support.commands import command
 
 KEY = "o1"
 COMMANDS = count()
-PERSON = {"id": "somebody", "email": "somebody@example.com"}
 PLACE: dict[str, Any] = {
-    "buyer": PERSON,
-    "seller": PERSON,
+    "buyer": {"id": "buyer-1", "email": "buyer@example.com"},
+    "seller": {"id": "seller-1", "email": "seller@example.com"},
     "currency": "EUR",
     "lines": [{"line_id": "l1", "title": "Lamp", "quantity": 1, "amount_minor": 1_000}],
     "payment": {"payment_id": "p1", "amount_minor": 1_000},
@@ -30,7 +29,7 @@ def say(
 ) -> str:
     """Returns the id under which the answer will be found."""
     command_id = f"c{next(COMMANDS)}"
-    given = command(f"{type_}.v1", KEY, role, "somebody", data, command_id)
+    given = command(f"{type_}.v1", KEY, role, f"{role}-1", data, command_id)
     world.bus.append(given.topic, key.encode(), given.value, [*given.headers, *headers])
     return command_id
 

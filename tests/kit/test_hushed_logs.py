@@ -109,7 +109,7 @@ def _mistyped(state: Count | None, command: Command, now: datetime, policies: Po
         return [dict[str, Output]()[WORDS]]
     except KeyError as missing:
         try:
-            Party(id="b1", email=ADDRESS, locale=WORDS * 30)
+            Party(id=WORDS * 30, email=ADDRESS)
         except ValidationError as wrong:
             raise wrong from missing
         raise
@@ -223,7 +223,7 @@ def test_settings_that_are_none_are_not_shown(service: str, env: dict[str, str])
 
 def test_a_message_that_is_none_does_not_show_what_it_was() -> None:
     with pytest.raises(ValidationError) as raised:
-        Party(id="b1", email=ADDRESS, locale=WORDS * 30)
+        Party(id=WORDS * 30, email=ADDRESS)
     assert "anna" not in str(raised.value)
     with pytest.raises(ValidationError) as read:
         Add.read(json.dumps({"order_id": "order-1", "actor": ADDRESS, "amount": WORDS}))
