@@ -43,7 +43,8 @@ KNOWN_SHARE = 9
 ROLE_FITS_SHARE = 3
 """The actor is mostly one whose role may do it."""
 LIST_MAX = 3
-TEXT_SHORT = 40
+TEXT_SHORT, TEXT_LONG = 40, 4_000
+"""Characters; the long one, where the schema names no maximum."""
 NO_SURROGATES: Any = ("Cs",)
 WRONG: dict[str, list[Any]] = {
     "string": [7, True, [], {}, None],
@@ -140,7 +141,7 @@ def _strings(schema: Schema) -> st.SearchStrategy[str]:
         case {"pattern": r"^[^\x00]*$"}:
             text = st.characters(exclude_characters="\0", exclude_categories=NO_SURROGATES)
             return st.text(text, min_size=least, max_size=TEXT_SHORT) | text.map(
-                lambda character: character * schema["maxLength"]
+                lambda character: character * (most or TEXT_LONG)
             )
         case {"pattern": pattern}:  # without its $, which in Python allows a line break at the end
             characters = st.characters(exclude_categories=NO_SURROGATES)
