@@ -4,14 +4,14 @@
 part of a command is strict, the same part of an event is open, so some stand there twice.
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from schemas.example import example
 from schemas.mediation.commands import AssignMediator
 from schemas.order.commands import Place
-from schemas.publish import GOLDEN, as_text, is_public, json_schema
+from schemas.publish import as_text, is_public, json_schema
 from schemas.timer.events import Elapsed
 from schemas.topics import COMMAND_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE, SERVICES, Topic, all_topics
 from schemas.wire import MEDIATORS_KEY, AnyMessage
@@ -280,13 +280,8 @@ def _message(model: AnyMessage) -> Json:
         ],
         "headers": {"type": "object", "properties": own_headers},
         "payload": {"$ref": f"#/components/schemas/{model.type}"},
-        "examples": [{"payload": _golden(model.type)}],
+        "examples": [{"payload": example(model)}],
     }
-
-
-def _golden(type_: str) -> Json:
-    sample: Json = json.loads((GOLDEN / f"{type_}.json").read_text("utf-8"))
-    return sample
 
 
 _TRAITS: Json = {
@@ -325,7 +320,7 @@ _OTHER_MESSAGES: Json = {
             "required": [*(name.removeprefix("ce_") for name in MUST_GIVE), "data"],
         },
         "bindings": {"kafka": {"key": _text("the key of the message in `data`", **_NAME)}},
-        "examples": [{"payload": {"id": "place-A-1001", "type": Place.type, "data": _golden(Place.type)}}],
+        "examples": [{"payload": {"id": "place-A-1001", "type": Place.type, "data": example(Place)}}],
     },
     DEAD_LETTER: {
         "name": DEAD_LETTER,

@@ -16,12 +16,13 @@ class OrderCommand(Command):
 
 
 class Place(OrderCommand):
-    """The buyer's payment is captured; the escrow holds it from now on (R1). Answered by `order.placed`."""
+    """The buyer has paid: the escrow holds his money from now on (R1), or once the payment service says that it is
+    captured, where the policy waits for that (R61). Answered by `order.placed`."""
 
     type = "order.place.v1"
     by = frozenset({"platform"})
     example = fields(
-        actor=BUYER,
+        actor=PLATFORM,
         buyer=BEA,
         seller=SAM,
         currency="EUR",
