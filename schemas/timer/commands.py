@@ -4,7 +4,7 @@ from pydantic import Field
 
 from schemas.example import OPERATOR, PLATFORM, fields
 from schemas.instants import Instant
-from schemas.timer.shapes import DeadlineName, DeliverTo, TimerId
+from schemas.timer.shapes import DeadlineName, DeliverTo, RangEarly, TimerId
 from schemas.wire import Command, Resume
 
 
@@ -17,8 +17,8 @@ class TimerCommand(Command):
 
 
 class Schedule(TimerCommand):
-    """Arms a timer, moves a known one, or arms it anew; a past instant rings at once. Answered by
-    `timer.scheduled`."""
+    """Arms a timer, moves a known one, or arms it anew; a past instant rings at once, or after a pause where the last
+    bell rang too early. Answered by `timer.scheduled`."""
 
     type = "timer.schedule.v1"
     example = fields(name="seller_first_response", due_at="2026-04-04T18:45:10.250Z", deliver_to="dispute")
@@ -26,6 +26,7 @@ class Schedule(TimerCommand):
     name: DeadlineName
     due_at: Instant = Field(description="it rings after this instant, never before")
     deliver_to: DeliverTo
+    rang_early: RangEarly = False
 
 
 class CancelTimer(TimerCommand):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from schemas.example import OPERATOR, PLATFORM, fields
 from schemas.instants import Instant
-from schemas.timer.shapes import DeadlineName, DeliverTo, TimerId
+from schemas.timer.shapes import DeadlineName, DeliverTo, RangEarly, TimerId
 from schemas.wire import STAMPED, Event, Label, Rejected, Resumed
 
 
@@ -28,6 +28,7 @@ class Scheduled(TimerEvent):
     name: DeadlineName
     due_at: Instant = Field(description="it rings after this instant, never before")
     deliver_to: DeliverTo
+    rang_early: RangEarly = False
 
 
 class Elapsed(TimerEvent):

@@ -11,3 +11,7 @@ TimerId = Annotated[
 ]
 DeadlineName = Annotated[Id, Field(description="of the deadline that the alarm is for (§8)")]
 DeliverTo = Annotated[Service, Field(description="into whose inbox `timer.elapsed` goes")]
+RangEarly = Annotated[
+    bool,
+    Field(description="its last bell came before its instant, by the broker's clock: what is past then waits"),
+]

@@ -32,8 +32,15 @@ def decide(state: None, command: Commands, now: datetime, policies: Policies) ->
     match command:
         case Schedule(deliver_to="notification"):
             return [Refusal("invalid", "The notification service sleeps at no deadline: nothing wakes it.")]
-        case Schedule(timer_id=timer_id, name=name, due_at=due_at, deliver_to=deliver_to):
-            return [Scheduled(timer_id=timer_id, name=name, due_at=due_at, deliver_to=deliver_to)]
+        case Schedule():
+            scheduled = Scheduled(
+                timer_id=command.timer_id,
+                name=command.name,
+                due_at=command.due_at,
+                deliver_to=command.deliver_to,
+                rang_early=command.rang_early,
+            )
+            return [scheduled]
         case CancelTimer(timer_id=timer_id):
             return [TimerCancelled(timer_id=timer_id)]
         case _:

@@ -24,8 +24,8 @@ FIRE_AT_ONCE_MAX = 500
 SWEEP_EVERY = 1_000
 PAUSE, PAUSE_MAX = 1_000, 60_000
 """ms. A clock that is ahead fires too early, is asked again for an instant that it takes for past; it fires, is asked
-again …: by its own measure the same timer then waits so long before it fires, and twice as long each time, until it is
-asked for an instant to come."""
+again …: by its own measure the same timer then waits so long before it fires, and twice as long each time, until it has
+not fired too early."""
 
 
 class TimerPlace(NamedTuple):
@@ -37,6 +37,16 @@ class TimerPlace(NamedTuple):
 
 BEGINNING = TimerPlace(0, "")
 END = TimerPlace(2**62, "")
+
+
+@dataclass(slots=True)
+class _Fired:
+    at: int
+    """ms, by our clock."""
+    pause: int
+    """ms, for which it then waits if that was too early."""
+    early: bool = False
+    """It was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +100,8 @@ class _Shard:
     fired_since_sweep: int = 0
     now: int = 2**62
     """ms; when it was last asked what is due."""
-    fired_at: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """When by our clock, and how long it then waits if it is asked for the past, ms; of what was handed out within the
-    last `2 * PAUSE_MAX`, the oldest first."""
+    fired: dict[str, _Fired] = field(default_factory=dict)
+    """What was handed out within the last `2 * PAUSE_MAX`, the oldest first."""
 
     def add(self, timers: Iterable[Timer]) -> None:
         for timer in timers:
@@ -132,15 +141,18 @@ class _Shard:
         """It is handed out."""
         heapq.heappop(self.heap)
         self.firing[timer.timer_id] = self.near.pop(timer.timer_id)
-        before, pause = self.fired_at.pop(timer.timer_id, (0, 0))
-        self.fired_at[timer.timer_id] = now, min(2 * pause, PAUSE_MAX) if timer.due_at < before <= now else PAUSE
-        while not now - 2 * PAUSE_MAX < (oldest := next(iter(self.fired_at.items())))[1][0] <= now:  # it may step back
-            del self.fired_at[oldest[0]]
+        before = self.fired.pop(timer.timer_id, None)
+        pause = min(2 * before.pause, PAUSE_MAX) if before and before.early and before.at <= now else PAUSE
+        self.fired[timer.timer_id] = _Fired(now, pause)
+        while not now - 2 * PAUSE_MAX < (oldest := next(iter(self.fired.items())))[1].at <= now:  # it may step back
+            del self.fired[oldest[0]]
 
-    def fires_from(self, timer_id: str, due_at: int, watermark: TimerPlace) -> int:
+    def fires_from(self, scheduled: Scheduled, watermark: TimerPlace) -> int:
         """A past instant fires at once: after what has fired already, or it would be taken for fired."""
-        fired_at, pause = self.fired_at.get(timer_id, (0, 0))
-        pause_ends = fired_at + pause if due_at < fired_at <= self.now else 0
+        due_at, fired = to_ms(scheduled.due_at), self.fired.get(scheduled.timer_id)
+        pause_ends = 0
+        if scheduled.rang_early and fired and due_at < fired.at <= self.now:
+            fired.early, pause_ends = True, fired.at + fired.pause
         return max(due_at + 1, watermark.fire_at + 1, pause_ends)
 
 
@@ -254,11 +266,10 @@ class Timers:
 
 
 def _timer(event: StoredEvent, scheduled: Scheduled, opened: _Shard, watermark: TimerPlace) -> Timer:
-    due_at = to_ms(scheduled.due_at)
     return Timer(
         scheduled.timer_id,
-        opened.fires_from(scheduled.timer_id, due_at, watermark),
-        due_at,
+        opened.fires_from(scheduled, watermark),
+        to_ms(scheduled.due_at),
         scheduled.name,
         scheduled.deliver_to,
         event.stream_id or "",

@@ -279,7 +279,8 @@ class Decision(Generic[S]):
         deadline = self.decider.earliest(self.state)
         if deadline is not None and (alarm is None or deadline.due_at < alarm):
             alarm = deadline.due_at
-            if fired and set_before is not None and found.time <= set_before:
+            rang_early = fired and set_before is not None and found.time <= set_before
+            if rang_early:
                 alarm = max(alarm, found.time + EARLY_WAKE_UP_DELAY)
             schedule = Schedule(
                 order_id=found.stream_id,
@@ -288,6 +289,7 @@ class Decision(Generic[S]):
                 name=deadline.name,
                 due_at=alarm,
                 deliver_to=self.decider.service,
+                rang_early=rang_early,
             )
             self.say([schedule], found.id, b"alarm" + self.this_time, story=self.clocks.get(deadline))
         elif fired and set_before is not None:

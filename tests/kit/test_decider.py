@@ -116,8 +116,8 @@ def happened(said: Sequence[OutgoingMessage]) -> list[str]:
 
     def word(message: Message) -> str:
         match message:
-            case Schedule(due_at=due_at):
-                return f"alarm@{(due_at - NOON).total_seconds():g}"
+            case Schedule(due_at=due_at, rang_early=rang_early):
+                return f"alarm@{(due_at - NOON).total_seconds():g}{', rang early' if rang_early else ''}"
             case Missed(name=name):
                 return f"missed:{name}"
             case Rejected(code=code):
@@ -196,9 +196,9 @@ def test_an_alarm_is_asked_for_the_earliest_deadline_and_moved_only_to_an_earlie
 def test_a_bell_at_its_instant_or_before_asks_again_but_at_least_a_second_later() -> None:
     order = Order()
     order.send(promise(10))
-    assert happened(order.ring(10)) == ["alarm@11"]
-    assert happened(order.ring(5)) == ["alarm@10"]
-    assert happened(order.ring(9.5)) == ["alarm@10.5"]
+    assert happened(order.ring(10)) == ["alarm@11, rang early"]
+    assert happened(order.ring(5)) == ["alarm@10, rang early"]
+    assert happened(order.ring(9.5)) == ["alarm@10.5, rang early"]
     assert "missed:first" not in happened(order.history)
     assert happened(order.ring(10.6)) == ["missed:first", "rung"]
 

@@ -61,7 +61,7 @@ class Clockwork:
         encoded = [(name, text.encode()) for name, text in headers.items()]
         self.bus.append("timer.commands", command.order_id.encode(), command.model_dump_json().encode(), encoded)
 
-    async def arm(self, *timers: tuple[str, float]) -> None:
+    async def arm(self, *timers: tuple[str, float], rang_early: bool = False) -> None:
         """(id, seconds from the start)"""
         for timer_id, seconds in timers:
             self.send(
@@ -72,6 +72,7 @@ class Clockwork:
                     name="some_deadline",
                     due_at=at(seconds),
                     deliver_to="order",
+                    rang_early=rang_early,
                 )
             )
         await self.settle()
@@ -219,7 +220,7 @@ async def test_bells_that_come_early_by_a_clock_that_is_ahead_come_more_and_more
         while 2 * len(rung) < len(clockwork.rung) < 1_000:
             assert sorted(clockwork.rung[-2:]) == ["a", "b"]
             rung.append(second)
-            await clockwork.arm(*((timer, max(ahead, second + 1)) for timer in ("a", "b")))
+            await clockwork.arm(*((timer, max(ahead, second + 1)) for timer in ("a", "b")), rang_early=True)
     assert rung == [1, 2, 4, 8, 16, 32, 64, 124, 184]
 
     clockwork.loop.clock = lambda: clockwork.bus.now  # now it is right
@@ -237,11 +238,22 @@ async def test_after_a_bell_in_time_the_pause_is_a_second_again(clockwork: Clock
     asked = [(0, 10, 10), (10.5, 5, 11), (12, 5, 13), (14, 100, 100), (100.5, 50, 101)]
     for rung, (asked_at, due_at, rings_at) in enumerate(asked):
         await clockwork.wait(asked_at)
-        await clockwork.arm(("a", due_at))
+        await clockwork.arm(("a", due_at), rang_early=due_at < asked_at)
         await clockwork.wait(rings_at)
         assert len(clockwork.rung) == rung
         await clockwork.wait(rings_at + 0.1)
         assert len(clockwork.rung) == rung + 1
+
+
+async def test_an_instant_that_comes_back_right_after_its_bell_rings_at_once(clockwork: Clockwork) -> None:
+    """Lines that a dispute gives back after protection has ended: what the bell released was not theirs."""
+    await clockwork.arm(("a", 10))
+    for rung, at_ in enumerate([10.1, 10.2, 10.3, 11]):
+        await clockwork.wait(at_)
+        assert len(clockwork.rung) == rung + 1
+        await clockwork.arm(("a", 10))
+    await clockwork.wait(11.01)
+    assert len(clockwork.rung) == 5
 
 
 async def test_alarms_are_rung_by_the_earlier_of_the_brokers_clock_and_ours(clockwork: Clockwork) -> None:
