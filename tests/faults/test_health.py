@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import urlopen
 from uuid import uuid4
 
@@ -32,7 +32,7 @@ def ask(port: int, path: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except HTTPError as unwell:
         return unwell.code, unwell.read().decode()
-    except URLError:
+    except OSError:  # it is not there yet, or ends just now
         return 503, json.dumps({"problems": [{"recipe": "it is not there yet"}]})
 
 

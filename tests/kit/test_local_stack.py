@@ -195,7 +195,7 @@ async def test_make_run_says_where_all_is_shares_its_folder_with_nobody_and_give
 
         family = processes_of(first_run.pid)[1:]
         first_run.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(first_run.wait(), 60) == 0
+        assert await asyncio.wait_for(first_run.wait(), 180) == 0
         assert all(is_dead(pid) for pid in family)
         assert all(is_free(int(port)) for port in kept.values())
         os.close(await folder_lock.lock(folder))

@@ -20,7 +20,7 @@ from services import refund
 from services.refund.gateway import Sandbox
 from shared.kernel.codec import header
 from shared.runtime.postgres.database import create_pool
-from shared.runtime.postgres.migrate import migrate
+from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from shared.runtime.settings import Settings
 from tests.support import topics
 from tests.support.commands import headers
@@ -39,7 +39,7 @@ async def settings(stack: Stack, database_url: str) -> Settings:
     prefix = f"sandbox-{uuid4().hex[:8]}."
     payments = [topic for topic in all_topics(prefix, PARTITIONS) if topic.name.startswith(f"{prefix}payments.")]
     await create_topics(stack.bootstrap_servers, payments)
-    await migrate(database_url, "refund", [Path(refund.__path__[0]) / "migrations"])
+    await migrate(database_url, "refund", [KERNEL_MIGRATIONS, Path(refund.__path__[0]) / "migrations"])
     return Settings(
         kafka_bootstrap_servers=stack.bootstrap_servers,
         database_url=database_url,
