@@ -110,6 +110,7 @@ def test_what_was_published_again_is_decided_at_the_time_when_it_was_heard() -> 
     outcomes = virtual_time.run(put_back.replay(DECIDERS["order"]))
     assert any(outcome.decided for outcome in outcomes)
     assert not any(outcome.withheld or outcome.missing for outcome in outcomes)
+    virtual_time.run(put_back.go_on(DECIDERS["order"]))
     assert put_back.differences() == []
 
 
