@@ -175,8 +175,8 @@ async def test_mail_of_before_is_kept(tmp_path: Path) -> None:
 
 async def test_make_run_says_where_all_is_shares_its_folder_with_nobody_and_gives_all_back() -> None:
     folder = Path(mkdtemp(prefix="recourse-run-"))
+    first_run = await make_run(folder)
     try:
-        first_run = await make_run(folder)
         said = await guide_of(first_run)
         for service in SERVICES:
             [url] = re.findall(rf"^ +{service} +(http://\S+/health)$", said, re.MULTILINE)
@@ -195,11 +195,14 @@ async def test_make_run_says_where_all_is_shares_its_folder_with_nobody_and_give
 
         family = processes_of(first_run.pid)[1:]
         first_run.send_signal(signal.SIGINT)
-        assert await asyncio.wait_for(first_run.wait(), 180) == 0
+        assert await asyncio.wait_for(first_run.wait(), 60) == 0
         assert all(is_dead(pid) for pid in family)
         assert all(is_free(int(port)) for port in kept.values())
         os.close(await folder_lock.lock(folder))
     finally:
+        if first_run.returncode is None:
+            first_run.terminate()
+            await first_run.wait()
         shutil.rmtree(folder)
 
 
@@ -208,7 +211,14 @@ async def make_run(folder: Path) -> asyncio.subprocess.Process:
     named = {"KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"}
     environment = {name: value for name, value in os.environ.items() if name not in named}
     pipe = subprocess.PIPE
-    return await asyncio.create_subprocess_exec(*argv, cwd=REPO, env=environment, stdout=pipe, stderr=pipe)
+
+    def hears_ctrl_c() -> None:
+        """Also where these tests are in a shell's background and hear none."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return await asyncio.create_subprocess_exec(
+        *argv, cwd=REPO, env=environment, stdout=pipe, stderr=pipe, preexec_fn=hears_ctrl_c
+    )
 
 
 async def guide_of(run: asyncio.subprocess.Process) -> str:
