@@ -65,7 +65,7 @@ test-asyncapi: venv ## schemas/asyncapi.json as AsyncAPI's own parser reads it, 
 	@$(INSTALL) tests/contract/asyncapi/requirements.lock
 	RECOURSE_TESTS_REQUIRED=1 $(PYTHON) -m pytest -q tests/contract/test_asyncapi_parser.py
 
-demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; PROVIDER=topic; STACK=compose)
+demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; PROVIDER=sandbox; STACK=compose)
 	@$(PYTHON) -m deploy.local.demo $(STORY) $(if $(POLICY),--policy $(POLICY)) $(if $(PROVIDER),--provider $(PROVIDER)) \
 	    $(if $(STACK),--stack $(STACK))
 

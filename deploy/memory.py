@@ -59,6 +59,7 @@ class MemoryStage:
     """Stories on the in-memory composition: days pass in no time, and nothing takes longer than it should."""
 
     slack = timedelta(milliseconds=2)
+    payments_follow_scripts = True
 
     def __init__(self, world: World, policy: str) -> None:
         newest = world.policies.newest(policy)

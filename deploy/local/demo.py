@@ -41,7 +41,8 @@ USUAL = "aliexpress"
 
 LEDGER = """
 SELECT count(*), sum(captured_minor)::bigint, sum(refunded_minor)::bigint, sum(paid_out_minor)::bigint,
-    sum(escrow_minor)::bigint, (SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger_posting)
+    sum(commission_minor)::bigint, sum(escrow_minor)::bigint,
+    (SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger_posting)
 FROM ledger_order WHERE order_id = ANY ($1)
 """
 
@@ -56,6 +57,8 @@ class Venue:
     """Looked into by the services: what is put there is in force."""
     fresh: bool
     """Nothing was ever played here."""
+    payments_follow_scripts: bool
+    """The payment service is the stand-in."""
 
 
 @asynccontextmanager
@@ -66,18 +69,19 @@ async def made_for_it(console: Console, provider: str, chosen: Policy | None) ->
         folder = stack.folder / "policies"  # one of the stories publishes a new version
         folder.mkdir()
         system = VerifySettings(kafka_bootstrap_servers=stack.bootstrap_servers, database_url=stack.database_url)
-        venue = Venue(system, folder, stack.embedded)
+        venue = Venue(system, folder, stack.embedded, payments_follow_scripts=provider == "topic")
         _publish(chosen, venue)
         env = {"RECOURSE_POLICIES_FOLDER": str(folder), "RECOURSE_REFUND_PROVIDER": provider}
         await stack.start_services([*SERVICES, "payments"] if provider == "topic" else SERVICES, env)
-        console.print(f"Six services, each a process of its own. Ready in {time.monotonic() - began:.1f} s.")
+        payments = " and a payment service" if provider == "topic" else ""
+        console.print(f"Six services{payments}, each a process of its own. Ready in {time.monotonic() - began:.1f} s.")
         yield venue
 
 
 @asynccontextmanager
 async def composed(console: Console, provider: str, chosen: Policy | None) -> AsyncIterator[Venue]:
     """What `make up` has brought up. Its provider is the stand-in payment service, whatever is asked for."""
-    venue = Venue(addresses.composed(), REPO / ".recourse" / "policies", fresh=False)
+    venue = Venue(addresses.composed(), REPO / ".recourse" / "policies", fresh=False, payments_follow_scripts=True)
     try:
         await (await asyncpg.connect(venue.system.refund_url, timeout=10)).close()
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
@@ -95,7 +99,7 @@ VENUES = {"embedded": made_for_it, "compose": composed}
 async def play(
     stories: Sequence[Story],
     console: Console,
-    provider: str = "sandbox",
+    provider: str = "topic",
     policy: str | None = None,
     stack: str = "embedded",
 ) -> bool:
@@ -104,7 +108,12 @@ async def play(
     name = chosen.name if chosen else "demo"
     async with (
         VENUES[stack](console, provider, chosen) as venue,
-        LiveStage(venue.system.kafka_bootstrap_servers, name, policies_folder=venue.policies_folder) as stage,
+        LiveStage(
+            venue.system.kafka_bootstrap_servers,
+            name,
+            policies_folder=venue.policies_folder,
+            payments_follow_scripts=venue.payments_follow_scripts,
+        ) as stage,
     ):
         run = f"{time.time_ns():x}"
         await hire_mediators(stage, run)
@@ -169,7 +178,7 @@ def _tell(scene: Scene, story: Story, end: Ending | None, failure: BaseException
     if end and end.why_not:
         console.print(f"  It {end}.", highlight=False)
     for case in scene.cases:
-        for line in told(case, day_of(scene.stage.rules)):
+        for line in told(case, day_of(scene.rules)):
             console.print(line, soft_wrap=True, markup=False, highlight=False)
         buyer, seller = case.split()
         wanted = " and ".join(f"{who} {money(minor)}" for who, minor in _both(case.expected))
@@ -193,15 +202,17 @@ async def _total(ledger_url: str, scenes: Sequence[Scene], events: int, console:
     orders = [case.order_id for scene in scenes for case in scene.cases]
     connection = await asyncpg.connect(ledger_url, server_settings={"search_path": "refund"})
     try:
-        count, captured, refunded, released, held, ledger = await connection.fetchrow(LEDGER, orders)
+        count, captured, refunded, paid_out, commission, held, ledger = await connection.fetchrow(LEDGER, orders)
     finally:
         await connection.close()
     console.print(
         f"\n{count} orders, {events} events. Captured {money(captured)} = refunded {money(refunded)}"
-        f" + released {money(released)} + held {money(held)}. The ledger sums to {ledger}.",
+        f" + paid out {money(paid_out)} + commission {money(commission)} + held {money(held)}."
+        f" The ledger sums to {ledger}.",
         highlight=False,
     )
-    balanced = count == len(orders) and captured == refunded + released + held and ledger == 0 and held == 0
+    spent = refunded + paid_out + commission
+    balanced = count == len(orders) and captured == spent and ledger == 0 and held == 0
     if not balanced:
         console.print("The books do not balance.", style="red")
     return bool(balanced)
@@ -219,7 +230,8 @@ async def _verified(system: VerifySettings, console: Console) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("story", nargs="?", type=int, choices=sorted(STORIES), help="play only this one")
-    parser.add_argument("--provider", choices=("sandbox", "topic"), default="sandbox", help="topic: over Kafka")
+    own = "sandbox: the refund service's own"
+    parser.add_argument("--provider", choices=("sandbox", "topic"), default="topic", help=own)
     names = sorted({ref.name for ref in policies.load().by_ref})
     parser.add_argument("--policy", choices=names, help="play by its rules, with its days as seconds")
     parser.add_argument(

@@ -1,7 +1,7 @@
 """What the parties, and time, bring about by themselves."""
 
 from deploy.stories.claims import BROKEN, NOTHING_CAME, decision, disputed, escalated, nobody_answers, stands
-from deploy.stories.dialogue import NO_RETURN_NO_REFUND, Scene, new_parcel, refund, story
+from deploy.stories.dialogue import NO_RETURN_NO_REFUND, READ_WITHIN_DAYS, Scene, new_parcel, refund, story
 
 
 @story(1, "The parcel that never came")
@@ -111,7 +111,7 @@ async def rules_changed(s: Scene) -> None:
     old = await s.disputable_order(radio=70_00)
     await disputed(old, 70_00)
     await s.new_rules(replacement=True)
-    await old.days(3)  # into the dispute, and every service has read them
+    await old.days(READ_WITHIN_DAYS)  # into the dispute
     await old.buyer.says("dispute.modify", refused="not_allowed", dispute_id="d1", terms=new_parcel(70_00))
 
     new = await s.disputable_order(radio=70_00)

@@ -21,7 +21,7 @@ async def disputed(case: PlayedOrder, minor: int, dispute_id: str = "d1", **clai
 async def nobody_answers(case: PlayedOrder, minor: int, dispute_id: str = "d1") -> None:
     """What the seller's silence brings: the refund by itself, or a mediator who grants it."""
     waited: dict[str, Any] = {"after": "seller_first_response", "since": "dispute.opened", "dispute_id": dispute_id}
-    if case.stage.rules.seller_silence == "refund":
+    if case.rules.seller_silence == "refund":
         await case.hears("dispute.closed", **waited, outcome="seller_silent")
         return
     await case.hears("dispute.escalated", **waited, by="system", cause="seller_silent")
@@ -39,7 +39,7 @@ async def before_a_mediator(case: PlayedOrder) -> Person:
 
 async def escalated(case: PlayedOrder) -> Person:
     """The buyer asks the platform; where nobody may, it comes to that by itself when the time to agree is over."""
-    if case.stage.rules.manual_escalation is not None:
+    if case.rules.manual_escalation is not None:
         await case.buyer.says("dispute.escalate", dispute_id="d1")
     else:
         await case.buyer.says("dispute.escalate", refused="not_allowed", dispute_id="d1")
@@ -49,7 +49,7 @@ async def escalated(case: PlayedOrder) -> Person:
 
 async def stands(case: PlayedOrder, outcome: str = "decided") -> None:
     """Nobody appeals, if anybody could, and what was decided is carried out."""
-    wait = "appeal_window" if case.stage.rules.appeals else None
+    wait = "appeal_window" if case.rules.appeals else None
     await case.hears("dispute.closed", after=wait, outcome=outcome)
 
 

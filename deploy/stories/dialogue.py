@@ -5,7 +5,7 @@ A story knows nothing of transports. A `Stage` carries what is said to the servi
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
@@ -18,6 +18,8 @@ from schemas.wire import MEDIATORS_KEY
 from shared.rules import calendar
 
 MEDIATORS = ("mara", "noel")
+READ_WITHIN_DAYS = 3
+"""Every service has read a new policy by then."""
 EVENT_TOPICS = tuple(f"{service}.events" for service in SERVICES)
 
 
@@ -63,6 +65,8 @@ class Stage(Protocol):
     rules: Policy
     slack: timedelta
     """How far an instant may be off: what was said before it took its time, too."""
+    payments_follow_scripts: bool
+    """Whether the payment service does what an id tells it (deploy/payments/script.py); the sandbox does not."""
 
     async def say(self, topic: str, key: str, headers: Sequence[tuple[str, bytes]], value: bytes) -> None: ...
 
@@ -88,11 +92,18 @@ class PlayedOrder:
     stage: Stage
     order_id: str
     captured_minor: int
+    rules: Policy
     expected: tuple[int, int] | None = None
     """What the story says buyer and seller end with."""
+    commission_minor: int = 0
+    """What it says is left for the platform."""
     seen: list[Seen] = field(default_factory=list)
     _heard: set[str] = field(default_factory=set)
     _said: int = 0
+
+    @property
+    def payment_id(self) -> str:
+        return f"payment-{self.order_id}"
 
     @property
     def buyer(self) -> "Person":
@@ -105,6 +116,10 @@ class PlayedOrder:
     @property
     def platform(self) -> "Person":
         return Person(self, "platform", "checkout")
+
+    @property
+    def operator(self) -> "Person":
+        return Person(self, "operator", "olga")
 
     async def mediator(self) -> "Person":
         """Who sits in the newest round; somebody is assigned by load."""
@@ -127,8 +142,8 @@ class PlayedOrder:
 
     def _window(self, began: datetime, after: float | str | None) -> timedelta:
         if isinstance(after, str):
-            return calendar.after(began, getattr(self.stage.rules, after), self.stage.rules) - began
-        return day_of(self.stage.rules) * (after or 0)
+            return calendar.after(began, getattr(self.rules, after), self.rules) - began
+        return day_of(self.rules) * (after or 0)
 
     async def _next(self, type_: str, fields: dict[str, Any], within: timedelta) -> Seen:
         def matching() -> list[Seen]:
@@ -146,15 +161,16 @@ class PlayedOrder:
         return matching()[0]
 
     async def days(self, days: float) -> None:
-        await self.stage.sleep(day_of(self.stage.rules) * days)
+        await self.stage.sleep(day_of(self.rules) * days)
 
-    async def ends(self, buyer: int, seller: int) -> None:
-        """Every penny has reached one of the two: what the services paid, not what they promised."""
-        self.expected = (buyer, seller)
+    async def ends(self, buyer: int, seller: int, commission: int = 0) -> None:
+        """Every penny has reached one of the two, or is the platform's: what the services paid, not what they
+        promised."""
+        self.expected, self.commission_minor = (buyer, seller), commission
         if not await self.stage.until(lambda: self.split() == (buyer, seller), self, timedelta()):
             raise StoryFailed(f"{self.order_id}: buyer and seller should have {(buyer, seller)}, have {self.split()}")
-        if buyer + seller != self.captured_minor:
-            raise StoryFailed(f"{self.order_id}: {self.captured_minor} captured, {buyer + seller} expected at the end")
+        if (total := buyer + seller + commission) != self.captured_minor:
+            raise StoryFailed(f"{self.order_id}: {self.captured_minor} captured, {total} expected at the end")
 
     def nothing_moved(self) -> None:
         if self.split() != (0, 0):
@@ -162,12 +178,13 @@ class PlayedOrder:
 
     def split(self) -> tuple[int, int]:
         """(paid to the buyer, paid to the seller), by the refund service's word."""
-        return self._total("refund.settled", "refund_minor"), self._total("refund.paid_out", "amount_minor") - (
-            self._total("refund.charged_back", "amount_minor")
-        )
+        back = {leg: self._total("refund.reversed", "amount_minor", leg=leg) for leg in ("refund", "payout")}
+        seller = self._total("refund.paid_out", "amount_minor") - self._total("refund.charged_back", "amount_minor")
+        return self._total("refund.settled", "refund_minor") - back["refund"], seller - back["payout"]
 
-    def _total(self, type_: str, amount: str) -> int:
-        return sum(event.data[amount] for event in self.seen if event.type == type_)
+    def _total(self, type_: str, amount: str, **fields: str) -> int:
+        said = [event.data for event in self.seen if event.type == type_]
+        return sum(data[amount] for data in said if all(data[name] == value for name, value in fields.items()))
 
 
 @dataclass(frozen=True)
@@ -227,12 +244,15 @@ class Scene:
     stage: Stage
     name: str
     cases: list[PlayedOrder] = field(default_factory=list)
+    its_own: Policy | None = None
+    """Its orders live under these rules, if not under those of the stage."""
 
-    async def order(self, **lines: "int | Pieces") -> PlayedOrder:
-        """An order is placed: paid, and not yet shipped. A line is one piece, or so many, for so much money."""
+    async def order(self, paid_as: str = "", commission_bps: int = 0, **lines: "int | Pieces") -> PlayedOrder:
+        """An order is placed: paid, and not yet shipped. A line is one piece, or so many, for so much money.
+        `paid_as`: how the payment service confirms it, where it is asked (deploy/payments/script.py)."""
         wares = {name: line if isinstance(line, Pieces) else Pieces(1, line) for name, line in lines.items()}
         captured = sum(line.minor for line in wares.values())
-        case = PlayedOrder(self.stage, f"{self.name}-{len(self.cases) + 1}", captured)
+        case = PlayedOrder(self.stage, f"{self.name}-{len(self.cases) + 1}", captured, self.rules)
         self.cases.append(case)
         self.stage.follow(case)
         await case.platform.says(
@@ -244,13 +264,14 @@ class Scene:
                 {"line_id": name, "title": name.capitalize(), "quantity": line.quantity, "amount_minor": line.minor}
                 for name, line in wares.items()
             ],
-            payment={"payment_id": f"payment-{case.order_id}", "amount_minor": captured},
-            policy=self.stage.rules.name,
+            payment={"payment_id": case.payment_id + paid_as, "amount_minor": captured},
+            policy=self.rules.name,
+            commission_bps=commission_bps,
         )
         return case
 
     async def shipped_order(self, **lines: "int | Pieces") -> PlayedOrder:
-        case = await self.order(**lines)
+        case = await self.order("", 0, **lines)
         await case.seller.says("order.ship", carrier="Cainiao", tracking_number=f"LP-{case.order_id}")
         return case
 
@@ -262,7 +283,7 @@ class Scene:
 
     @property
     def rules(self) -> Policy:
-        return self.stage.rules
+        return self.its_own or self.stage.rules
 
     def lasts(self, window: str) -> float:
         """How many of the story's days a window of the policy takes."""
@@ -277,6 +298,13 @@ class Scene:
         """The next version of the stage's policy is published: orders placed from now on live under it."""
         rules = self.stage.rules.model_copy(update={"version": self.stage.rules.version + 1, **changes})
         await self.stage.publish(*published(rules))
+
+    async def under(self, **changes: Any) -> "Scene":
+        """The same with rules of its own, which every service has read: what they do not say the stage's rules do."""
+        rules = self.rules.model_copy(update={"name": f"{self.name}-rules", "version": 1, **changes})
+        await self.stage.publish(*published(rules))
+        await self.stage.sleep(day_of(self.rules) * READ_WITHIN_DAYS)
+        return replace(self, its_own=rules)
 
 
 class Pieces(NamedTuple):
@@ -329,7 +357,7 @@ def photo(evidence_id: str) -> dict[str, Any]:
 
 async def hire_mediators(stage: Stage, run: str) -> None:
     """Somebody must be there to judge; registering again changes nothing that matters."""
-    roster = PlayedOrder(stage, MEDIATORS_KEY, 0)
+    roster = PlayedOrder(stage, MEDIATORS_KEY, 0, stage.rules)
     stage.follow(roster)
     for name in MEDIATORS:
         headers = [

@@ -30,8 +30,10 @@ class LiveStage:
         prefix: str = "",
         policies_folder: Path | None = None,
         security: Mapping[str, Any] | None = None,
+        payments_follow_scripts: bool = False,
     ) -> None:
         """`security`: in aiokafka's words, where the broker asks who is there."""
+        self.payments_follow_scripts = payments_follow_scripts
         self.rules = _newest(policy, policies_folder)
         self.seen = 0
         self._prefix = prefix

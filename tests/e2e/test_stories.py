@@ -17,7 +17,7 @@ async def test_every_story_ends_as_told_in_containers(
 ) -> None:
     @asynccontextmanager
     async def containers(*_: object) -> AsyncIterator[demo.Venue]:
-        yield demo.Venue(stack.system(grace_seconds=30), stack.policies, fresh=False)
+        yield demo.Venue(stack.system(grace_seconds=30), stack.policies, fresh=False, payments_follow_scripts=True)
 
     monkeypatch.setitem(demo.VENUES, "containers", containers)
     console = Console(record=True, width=200)

@@ -68,7 +68,7 @@ SCENARIOS = list(_read(TABLE))
 
 async def placed(stage: Stage, order_id: str, payment: str = "answer", seller: str = "answer") -> PlayedOrder:
     """A paid order whose money is moved as these scripts say: back to the buyer, or to the seller and back."""
-    case = PlayedOrder(stage, order_id, CAPTURED)
+    case = PlayedOrder(stage, order_id, CAPTURED, stage.rules)
     stage.follow(case)
     await case.platform.says(
         "order.place",

@@ -19,7 +19,7 @@ TAKEN, RETURNED = "refund.commission_taken.v1", "refund.commission_returned.v1"
 async def market() -> Written:
     """100.00 released at 3.33 %, then 10.00 of it refunded."""
     stage, _ = await open_stage("aliexpress")
-    case = PlayedOrder(stage, "o-1", 100_00)
+    case = PlayedOrder(stage, "o-1", 100_00, stage.rules)
     stage.follow(case)
     sale: dict[str, Any] = {
         role: {"id": one.id, "email": f"{one.id}@example.com"}
