@@ -21,7 +21,9 @@ class Schedule(TimerCommand):
     bell rang too early. Answered by `timer.scheduled`."""
 
     type = "timer.schedule.v1"
-    example = fields(name="seller_first_response", due_at="2026-04-04T18:45:10.250Z", deliver_to="dispute")
+    example = fields(
+        name="seller_first_response", due_at="2026-04-04T18:45:10.250Z", deliver_to="dispute", rang_early=False
+    )
 
     name: DeadlineName
     due_at: Instant = Field(description="it rings after this instant, never before")

@@ -22,7 +22,11 @@ class Scheduled(TimerEvent):
 
     type = "timer.scheduled.v1"
     example = fields(
-        actor=PLATFORM, name="seller_first_response", due_at="2026-04-04T18:45:10.250Z", deliver_to="dispute"
+        actor=PLATFORM,
+        name="seller_first_response",
+        due_at="2026-04-04T18:45:10.250Z",
+        deliver_to="dispute",
+        rang_early=False,
     )
 
     name: DeadlineName
