@@ -136,7 +136,7 @@ async def signs_of_life(stack: Stack, stage: LiveStage, to: RawProducer, times: 
                 for number in range(100)
                 if partition_of((order_id := f"life-{inbox.topic}-{times}-{number}").encode(), PARTITIONS) == partition
             )
-            case = Order(stage, order_id, 0)
+            case = Order(stage, order_id, 0, stage.rules)
             stage.follow(case)
             await to.send(inbox.good(order_id, f"life/{order_id}"))
             answered = await stage.until(lambda case=case: bool(case.seen), case, timedelta(seconds=30))  # type: ignore[misc]
