@@ -69,7 +69,8 @@ async def never_shipped(s: Scene) -> None:
     await impatient.buyer.says("order.cancel", reason="Found one next door.")
     await impatient.ends(buyer=25_00, seller=0)
     await waiting.seller.says("order.extend_processing", days=2)
-    await waiting.hears("order.cancelled", after=s.lasts("processing") + 2, cause="not_shipped")
+    unshipped = s.lasts("processing") + 2
+    await waiting.hears("order.cancelled", after=unshipped, since="order.placed", cause="not_shipped")
     await waiting.ends(buyer=35_00, seller=0)
 
 
@@ -77,8 +78,9 @@ async def never_shipped(s: Scene) -> None:
 async def nobody_acted(s: Scene) -> None:
     case = await s.shipped_order(book=15_00)
     notice = s.lasts("protection_reminder")
-    await case.hears("order.protection_ending", after=s.lasts("protection") - notice, held_minor=15_00)
-    await case.hears("order.lines_released", after=notice, cause="protection_ended")
+    noticed = s.lasts("protection") - notice
+    await case.hears("order.protection_ending", after=noticed, since="order.shipped", held_minor=15_00)
+    await case.hears("order.lines_released", after=notice, since="order.protection_ending", cause="protection_ended")
     await case.ends(buyer=0, seller=15_00)
 
 
