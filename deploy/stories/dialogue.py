@@ -16,6 +16,7 @@ from schemas.policy import Policy
 from schemas.topics import SERVICES
 from schemas.wire import MEDIATORS_KEY
 from shared.rules import calendar
+from shared.rules.reminding import remind_at
 
 MEDIATORS = ("mara", "noel")
 EVENT_TOPICS = tuple(f"{service}.events" for service in SERVICES)
@@ -227,6 +228,8 @@ class Scene:
     stage: Stage
     name: str
     cases: list[PlayedOrder] = field(default_factory=list)
+    policy: list[str] = field(default_factory=list)
+    """Under which its orders are placed, the last of these; none: the stage's."""
 
     async def order(self, **lines: "int | Pieces") -> PlayedOrder:
         """An order is placed: paid, and not yet shipped. A line is one piece, or so many, for so much money."""
@@ -245,7 +248,7 @@ class Scene:
                 for name, line in wares.items()
             ],
             payment={"payment_id": f"payment-{case.order_id}", "amount_minor": captured},
-            policy=self.stage.rules.name,
+            policy=[self.rules.name, *self.policy][-1],
         )
         return case
 
@@ -268,6 +271,13 @@ class Scene:
         """How many of the story's days a window of the policy takes."""
         return (calendar.after(EPOCH, getattr(self.rules, window), self.rules) - EPOCH) / day_of(self.rules)
 
+    def reminds_after(self, window: str) -> float:
+        """How many of the story's days after its beginning somebody is reminded of a window (R68)."""
+        rules = self.rules.model_copy(update={"reminders": True})
+        at = remind_at(EPOCH, calendar.after(EPOCH, getattr(rules, window), rules), rules)
+        assert at is not None
+        return (at - EPOCH) / day_of(rules)
+
     def needs(self, possible: bool, why_not: str) -> None:
         """A story that cannot happen under these rules says so and ends here."""
         if not possible:
@@ -277,6 +287,13 @@ class Scene:
         """The next version of the stage's policy is published: orders placed from now on live under it."""
         rules = self.stage.rules.model_copy(update={"version": self.stage.rules.version + 1, **changes})
         await self.stage.publish(*published(rules))
+
+    async def rules_of_its_own(self, name: str, **changes: Any) -> None:
+        """The stage's but for these keys, under another name, so that no other story is played by them."""
+        rules = self.rules.model_copy(update={"name": f"{self.rules.name}-{name}", **changes})
+        await self.stage.publish(*published(rules))
+        await self.stage.sleep(day_of(rules) * 3)  # and every service has read them
+        self.policy.append(rules.name)
 
 
 class Pieces(NamedTuple):
