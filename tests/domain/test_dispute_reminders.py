@@ -184,6 +184,12 @@ def test_of_gifts_alone_nobody_is_reminded() -> None:
     assert not held(desk)
 
 
+def test_who_has_answered_is_reminded_by_no_offer() -> None:
+    desk = desk_in("awaiting_seller", reminders=True)
+    said = [*desk.offer(refund(300)), *desk.offer(refund(1_100), BUYER)]
+    assert [one.remind_at for one in said if isinstance(one, OfferMade)] == [None, None]
+
+
 # -- what moves it, and what stops it ----------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from services.notification.subscriptions import recipients
 from shared.rules.reminding import remind_at
 from tests.domain.mediation_room import BUYER, SELLER, Room, under
 from tests.domain.notification_samples import SAMPLES
-from tests.domain.order_desk import HAT, OPERATOR, SHIRTS, OrderDesk, unpaid
+from tests.domain.order_desk import HAT, OPERATOR, SHIRTS, OrderDesk
 from tests.domain.order_desk import under as order_under
 from tests.domain.table import NOON, newest, outcome
 from tests.domain.test_notification_letters import letters
@@ -123,7 +123,8 @@ def test_an_extension_moves_it_and_who_was_reminded_is_told_the_new_end(desk: Or
 def test_his_time_begins_with_the_capture_and_so_does_the_reminder(monkeypatch: pytest.MonkeyPatch) -> None:
     order_under(monkeypatch, reminders=True, capture="confirmed")
     desk = OrderDesk()
-    desk.place()
+    (placed,) = (one for one in desk.place() if isinstance(one, events.Placed))
+    assert placed.remind_at is None
     assert due(desk) is None
     desk.wait(hours=3)
     desk.captured()
@@ -134,12 +135,6 @@ def test_of_gifts_alone_nobody_is_reminded(desk: OrderDesk) -> None:
     desk.place(SHIRTS, OrderLine(line_id="gift", title="A pin", quantity=1, amount_minor=0), HAT)
     desk.say(commands.Cancel, OPERATOR, lines=("shirts", "hat"), reason="Sold out")
     assert desk.money.held_minor == 0
-    assert due(desk) is None
-
-
-def test_an_order_that_waits_for_its_payment_holds_none() -> None:
-    desk = OrderDesk()
-    unpaid(desk)
     assert due(desk) is None
 
 
@@ -220,6 +215,14 @@ def test_a_silence_that_is_judged_is_not_reminded_of(late: timedelta, expected: 
     assert outcome(room_.ring()) == expected
     assert reminder(room_) is None
     assert room_.refolded() == room_.state
+
+
+def test_over_gifts_nobody_is_reminded_of_a_question() -> None:
+    room_ = Room(under(reminders=True))
+    room_.hear(room_.escalated().model_copy(update={"claimed_minor": 0}))
+    room_.assign()
+    room_.ask("both")
+    assert reminder(room_) is None
 
 
 def test_where_the_round_ends_before_the_answer_is_due_nobody_is_reminded() -> None:
