@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from schemas.wire import Id, Label, Minor, PersonId, PositiveMinor, Shape, Text
+from schemas.instants import Instant
+from schemas.wire import Id, Label, Minor, PersonId, PositiveMinor, Role, Shape, Text
 
 Reason = Literal[
     "not_received",
@@ -37,6 +38,14 @@ SettlementId = Annotated[Id, Field(description="names this split of money and, w
 LineId = Annotated[Id, Field(description="of a line of the order, as it was placed")]
 Carrier = Annotated[Label, Field(description="who carries the parcel")]
 TrackingNumber = Annotated[Label, Field(description="the carrier's number of the parcel")]
+RemindAt = Annotated[
+    Instant | None,
+    Field(description="who has not acted by then is reminded (R68); null: nobody is, or he was"),
+]
+EndsAt = Annotated[Instant, Field(description="he acts at this instant at the latest")]
+RemindedOnly = Annotated[
+    tuple[Role, ...], Field(description="nobody else is shown this event: who is reminded, mediators, operators")
+]
 MediatorId = Annotated[PersonId, Field(description="of the mediator, as on the roster and in `actor`")]
 
 

@@ -73,3 +73,4 @@ class Policy(Shape):
     free_day_counts_from: Literal["its_instant", "its_end"] = Field(
         "its_instant", description="R78: business days that begin on a free day"
     )
+    reminders: bool = Field(False, description="R68: is he reminded whose silence would cost him money")

@@ -127,3 +127,28 @@ async def rules_changed(s: Scene) -> None:
 
     await nobody_answers(old, 70_00)
     await old.ends(buyer=70_00, seller=0)
+
+
+@story(25, "Reminded in time")
+async def reminded_in_time(s: Scene) -> None:
+    s = await s.under(reminders=True)
+    case = await s.disputable_order(teapot=60_00)
+    await disputed(case, 60_00)
+    lost = {"otherwise": "escalated"} if s.rules.seller_silence == "escalate" else {"refund_minor": 60_00}
+    await case.hears(
+        "dispute.reminded",
+        after=s.reminds_after("seller_first_response"),
+        since="dispute.opened",
+        clock="seller_first_response",
+        **lost,
+    )
+    case.seller.knows("dispute.reminded")
+    case.buyer.never_learns("dispute.reminded")
+    offer = await case.seller.says(
+        "dispute.offer", dispute_id="d1", terms=refund(20_00), message="I had overlooked it. Will this do?"
+    )
+    await case.buyer.says(
+        "dispute.accept_offer", dispute_id="d1", offer_id=offer["offer_id"], expect="settled_on_offer"
+    )
+    await case.hears("dispute.closed", outcome="offer_accepted", refund_minor=20_00)
+    await case.ends(buyer=20_00, seller=40_00)

@@ -16,6 +16,7 @@ from schemas.policy import Policy
 from schemas.topics import SERVICES
 from schemas.wire import MEDIATORS_KEY
 from shared.rules import calendar
+from shared.rules.reminding import remind_at
 
 MEDIATORS = ("mara", "noel")
 READ_WITHIN_DAYS = 3
@@ -288,6 +289,12 @@ class Scene:
     def lasts(self, window: str) -> float:
         """How many of the story's days a window of the policy takes."""
         return (calendar.after(EPOCH, getattr(self.rules, window), self.rules) - EPOCH) / day_of(self.rules)
+
+    def reminds_after(self, window: str) -> float:
+        """How many of the story's days after its beginning somebody is reminded of a window (R68)."""
+        at = remind_at(EPOCH, calendar.after(EPOCH, getattr(self.rules, window), self.rules), self.rules)
+        assert at is not None, "these rules remind nobody"
+        return (at - EPOCH) / day_of(self.rules)
 
     def needs(self, possible: bool, why_not: str) -> None:
         """A story that cannot happen under these rules says so and ends here."""

@@ -11,6 +11,8 @@ SILENT = ("timer.", "notification.")
 PENDING = {
     "processing_ends_at": "unshipped it is cancelled",
     "reminder_at": "both are reminded",
+    "remind_at": "a word in time to who must act",
+    "ends_at": "it is over",
     "seller_answer_by": "the seller must answer",
     "escalates_at": "it goes to mediation",
     "answer_by": "the answer is due",
@@ -26,7 +28,7 @@ PENDING = {
 """Field of an event -> what happens at that instant if nothing does before."""
 PROTECTION = ("order.shipped", "order.protection_extended", "order.protection_shortened", "order.lines_unfrozen")
 AMOUNTS = ("refund_minor", "release_minor", "amount_minor", "held_minor", "total_minor", "claimed_minor")
-PLAIN = ("cause", "outcome", "code", "leg", "to")
+PLAIN = ("cause", "outcome", "code", "leg", "to", "clock", "otherwise")
 
 
 def told(case: PlayedOrder, day: timedelta) -> Iterator[str]:

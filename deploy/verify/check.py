@@ -2,12 +2,23 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from deploy.verify.checks import answers, calls, disputes, ledger, letters, liveness, money, rights, sequences
+from deploy.verify.checks import (
+    answers,
+    calls,
+    disputes,
+    ledger,
+    letters,
+    liveness,
+    money,
+    reminders,
+    rights,
+    sequences,
+)
 from deploy.verify.checks.order_history import OrderHistory, Snapshot
 from deploy.verify.observation import UNREADABLE, Observation
 from deploy.verify.report import Report
 
-CHECKS = (sequences, money, calls, ledger, answers, rights, disputes, letters, liveness)
+CHECKS = (sequences, money, calls, ledger, answers, rights, disputes, letters, reminders, liveness)
 
 
 def check(
@@ -60,6 +71,7 @@ def _count(history: OrderHistory, report: Report) -> None:
         D1=len({dispute for _, _, dispute in disputes.told(history, "dispute")}),
         D2=sum(1 for _ in rights.acts(history)),
         E1=sum(one.type in letters.ENDED for one in history.said_by("notification")),
+        E2=sum(1 for _ in reminders.reminded(history)),
     )
     currency = balance.currency or next((str(entry.data["currency"]) for entry in history.entries.values()), "")
     if currency:

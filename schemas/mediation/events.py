@@ -4,7 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.common import DisputeId, Evidence, MediatorId, Offer, Party, PolicyRef, Terms
+from schemas.common import (
+    DisputeId,
+    EndsAt,
+    Evidence,
+    MediatorId,
+    Offer,
+    Party,
+    PolicyRef,
+    RemindAt,
+    RemindedOnly,
+    Terms,
+)
 from schemas.dispute.shapes import EscalationCause, FiledEvidence, OfferNumber, Round, Side
 from schemas.example import BEA, BUYER, MEDIATOR, MIA, OPERATOR, PHOTO, PLATFORM, POLICY, SAM, SELLER, TERMS, fields
 from schemas.instants import Instant
@@ -93,12 +104,45 @@ class QuestionAsked(CaseEvent):
         to="buyer",
         question="Was the parcel damaged when it arrived?",
         answer_by="2026-04-08T08:00:00.000Z",
+        remind_at="2026-04-06T02:00:00.000Z",
     )
 
     question_id: QuestionId
     to: Asked
     question: str = Field(description="what the mediator wants to know")
     answer_by: Instant = Field(description="an answer is in time at this instant at the latest")
+    remind_at: RemindAt = None
+
+
+class MediationReminded(CaseEvent):
+    """A party has not answered the mediator's question yet, and his time runs out (R68). Said once of each question,
+    one event for each who is reminded; how much of the disputed lines is left for the seller the dispute service
+    knows."""
+
+    type = "mediation.reminded.v1"
+    example = fields(
+        status="waiting_buyer",
+        question_id="q1",
+        clock="answer",
+        to="buyer",
+        ends_at="2026-04-08T08:00:00.000Z",
+        otherwise="decided",
+        refund_minor=0,
+        visible_to=["buyer", "mediator", "operator"],
+    )
+
+    question_id: QuestionId
+    clock: Literal["answer"] = Field(description="which clock runs out")
+    to: Side = Field(description="who is reminded: his silence would cost him")
+    ends_at: EndsAt
+    otherwise: Literal["decided", "cancelled", "decided_on_record"] = Field(
+        description="what happens then if he alone is silent: it is decided at once; or it is cancelled (R40); or the "
+        "mediator decides on what there is (R41)"
+    )
+    refund_minor: Minor | None = Field(
+        description="is decided to go to the buyer, in minor units of the order's currency; null: nothing is decided"
+    )
+    visible_to: RemindedOnly
 
 
 class QuestionAnswered(CaseEvent):

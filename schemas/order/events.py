@@ -12,6 +12,7 @@ from schemas.common import (
     Party,
     Payment,
     PolicyRef,
+    RemindAt,
     SettlementId,
     TrackingStatus,
 )
@@ -22,6 +23,7 @@ from schemas.order.money_events import Completed as Completed
 from schemas.order.money_events import LinesCancelled as LinesCancelled
 from schemas.order.money_events import LinesRefunded as LinesRefunded
 from schemas.order.money_events import LinesReleased as LinesReleased
+from schemas.order.money_events import OrderReminded as OrderReminded
 from schemas.order.money_events import Settled as Settled
 from schemas.order.shapes import CommissionBps
 from schemas.wire import (
@@ -62,6 +64,7 @@ class Placed(OrderEvent):
         processing_ends_at="2026-03-09T09:00:00.000Z",
         commission_bps=500,
         payment_by=None,
+        remind_at="2026-03-07T09:00:00.000Z",
     )
 
     buyer: Party
@@ -78,6 +81,7 @@ class Placed(OrderEvent):
         default=None, description="without a word of the payment service by then it is cancelled; null: it is paid"
     )
     commission_bps: CommissionBps = 0
+    remind_at: RemindAt = None
 
 
 class OrderPaid(OrderEvent):
@@ -90,11 +94,13 @@ class OrderPaid(OrderEvent):
         payment_id="pay-7f3a",
         amount_minor=1_250,
         processing_ends_at="2026-03-09T09:00:00.000Z",
+        remind_at="2026-03-07T09:00:00.000Z",
     )
 
     payment_id: Id = Field(description="of the captured payment")
     amount_minor: PositiveMinor
     processing_ends_at: Instant = Field(description="the seller ships at this instant at the latest")
+    remind_at: RemindAt = None
 
 
 class Cancelled(OrderEvent):
@@ -132,10 +138,12 @@ class ProcessingExtended(OrderEvent):
         protection_ends_at=None,
         days=10,
         processing_ends_at="2026-03-09T09:00:00.000Z",
+        remind_at="2026-03-07T09:00:00.000Z",
     )
 
     days: int = Field(description="added, as the order's policy counts them")
     processing_ends_at: Instant = Field(description="the new end")
+    remind_at: RemindAt = None
 
 
 class Shipped(OrderEvent):

@@ -1,10 +1,10 @@
-"""What it says of money: where it goes back, whose it is now, and the sums in the end."""
+"""What it says of money: where it goes back, or would, whose it is now, and the sums in the end."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from schemas.common import DisputeId, SettlementId
+from schemas.common import DisputeId, EndsAt, RemindedOnly, SettlementId
 from schemas.example import SELLER, fields
 from schemas.instants import Instant
 from schemas.order.event import OrderEvent
@@ -135,3 +135,29 @@ class Completed(OrderEvent):
     disputable_until: Instant | None = Field(
         default=None, description="what was released may be disputed until then (R7), past or not; null: nothing may be"
     )
+
+
+class OrderReminded(OrderEvent):
+    """The seller has not shipped yet, and his time runs out (R68). Said once of each end that it has; if he does
+    nothing, the order is cancelled then and the buyer gets back all that is left (R5b)."""
+
+    type = "order.reminded.v1"
+    example = fields(
+        status="awaiting_shipment",
+        protection_ends_at=None,
+        clock="processing_ends",
+        to="seller",
+        ends_at="2026-03-09T09:00:00.000Z",
+        otherwise="cancelled",
+        refund_minor=1_250,
+        release_minor=0,
+        visible_to=["seller", "mediator", "operator"],
+    )
+
+    clock: Literal["processing_ends"] = Field(description="which of his clocks runs out")
+    to: Literal["seller"] = Field(description="who is reminded: his silence would cost him")
+    ends_at: EndsAt
+    otherwise: Literal["cancelled"] = Field(description="what happens then if he does nothing")
+    refund_minor: Minor = Field(description="goes then to the buyer, in minor units of the order's currency")
+    release_minor: Minor = Field(description="goes then to the seller, in minor units of the order's currency")
+    visible_to: RemindedOnly

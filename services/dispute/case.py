@@ -27,6 +27,7 @@ DisputeDeadline = Literal[
     "replacement_ship",
     "replacement_confirm",
     "appeal_window",
+    "reminder",
 ]
 """Those of one instant happen in this order (docs/RULES.md, timer service)."""
 
@@ -49,6 +50,15 @@ class DisputeEvidenceNoted(PrivateEvent):
 
     dispute_id: Id
     filed: tuple[FiledEvidence, ...]
+
+
+class DisputeReminderLapsed(PrivateEvent):
+    """Nobody is reminded any more: it was over when it was noticed, or there is nobody who still could act (R68)."""
+
+    type = "dispute.reminder_lapsed.v1"
+    example = fields(dispute_id="A-1001.d1")
+
+    dispute_id: Id
 
 
 class PartiesNoted(PrivateEvent):
@@ -87,7 +97,8 @@ class Case:
     last_offer_id: int
     filed: tuple[FiledInStage, ...]
     clocks: Mapping[DisputeDeadline, datetime]
-    """Every clock that was ever started, by the name of its deadline. Which of them run, the state says (`RUNS`)."""
+    """Every clock that was ever started, by the name of its deadline. Which of them run, the state says (`RUNS`). The
+    reminder is that of the clock started last, and gone once it was said."""
     round: int = 0
     decided: bool = False
     """Mediation has decided once: from then on cancelling gives everything to the seller (R33)."""
@@ -215,13 +226,13 @@ STATUS: Mapping[type[Dispute], DisputeStatus] = {
     ClosedDispute: "closed",
 }
 RUNS: Mapping[type[Dispute], tuple[DisputeDeadline, ...]] = {
-    AwaitingSeller: ("seller_first_response", "auto_escalation"),
+    AwaitingSeller: ("seller_first_response", "auto_escalation", "reminder"),
     Negotiating: ("auto_escalation",),
-    DecidedDispute: ("appeal_window",),
-    AwaitingReturn: ("return_ship",),
-    ReturnUnderway: ("return_confirm",),
-    AwaitingReplacement: ("replacement_ship",),
-    ReplacementUnderway: ("replacement_confirm",),
+    DecidedDispute: ("appeal_window", "reminder"),
+    AwaitingReturn: ("return_ship", "reminder"),
+    ReturnUnderway: ("return_confirm", "reminder"),
+    AwaitingReplacement: ("replacement_ship", "reminder"),
+    ReplacementUnderway: ("replacement_confirm", "reminder"),
 }
 """Which clocks run in which state (docs/RULES.md, timer service)."""
 

@@ -38,7 +38,7 @@ from schemas.mediation.events import (
 from schemas.order.events import FreezeRefused, LinesFrozen, Placed, ProtectionExtended, ProtectionShortened
 from schemas.policy import Policy
 from schemas.wire import Role
-from services.dispute import cancelling, evidence, negotiating, opening, returning, rulings
+from services.dispute import cancelling, evidence, negotiating, opening, reminding, returning, rulings
 from services.dispute.cancelling import Cancellable
 from services.dispute.case import (
     AwaitingReplacement,
@@ -355,6 +355,10 @@ def expire(
             return returning.replaced(dispute) if isinstance(dispute, ReplacementUnderway) else []
         case "appeal_window":
             return rulings.unappealed(dispute, now, policy) if isinstance(dispute, DecidedDispute) else []
+        case "reminder":
+            end = reminding.end(disputes, dispute)
+            otherwise = expire(disputes, end, now, policies) if now < end.due_at else ()
+            return reminding.remind(dispute, end.due_at, otherwise)
         case _:
             assert_never(deadline.name)
 

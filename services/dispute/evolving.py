@@ -60,8 +60,9 @@ def _answered(dispute: RequestedDispute, event: events.DisputeEvent) -> Dispute:
                 last_offer_id=event.offer_id,
                 filed=dispute.filed,
                 newest={"buyer": event.offer_id},
-                clocks={"seller_first_response": event.seller_answer_by, "auto_escalation": event.escalates_at},
+                clocks={"auto_escalation": event.escalates_at},
             )
+            case = _started(case, "seller_first_response", event.seller_answer_by, event.remind_at)
             return AwaitingSeller(case, event.escalatable_from)
         case events.OpenRefused():
             return Refused(dispute.buyer_id, dispute.filed)
@@ -83,7 +84,7 @@ def _negotiated(dispute: Open, event: events.DisputeEvent) -> Dispute:
             newest = {**case.newest, event.by: event.offer_id}
             case = replace(case, claim=claim, last_offer_id=event.offer_id, newest=newest)
             if event.seller_answer_by is not None:
-                case = _started(case, "seller_first_response", event.seller_answer_by)
+                case = _started(case, "seller_first_response", event.seller_answer_by, event.remind_at)
             return replace(dispute, case=case)
         case events.OfferMade(by="seller"):
             offer = Offer(offer_id=event.offer_id, by="seller", terms=event.terms)
@@ -113,7 +114,7 @@ def _proceeded(dispute: Opened, event: events.DisputeEvent) -> Dispute:
         case events.DisputeDecided():
             last = max(case.last_offer_id, event.last_offer_id or 0)
             case = replace(
-                _started(case, "appeal_window", event.appeal_until),
+                _started(case, "appeal_window", event.appeal_until, event.remind_at),
                 decided=True,
                 last_offer_id=last,
                 waived=frozenset(),
@@ -125,22 +126,25 @@ def _proceeded(dispute: Opened, event: events.DisputeEvent) -> Dispute:
         case events.AppealWaived() if isinstance(dispute, DecidedDispute):
             return replace(dispute, case=replace(case, waived=case.waived | {event.by}))
         case events.ReturnAwaited():
-            case = _started(case, "return_ship", event.return_ship_by)
+            case = _started(case, "return_ship", event.return_ship_by, event.remind_at)
             return AwaitingReturn(case, event.basis, event.refund_minor)
         case events.ReturnShipped() if isinstance(dispute, AwaitingReturn):
-            case = _started(case, "return_confirm", event.return_confirm_by)
+            case = _started(case, "return_confirm", event.return_confirm_by, event.remind_at)
             return ReturnUnderway(case, dispute.basis, dispute.refund_minor)
         case events.ReturnReported() if isinstance(dispute, ReturnUnderway):
-            case = _started(case, "return_confirm", event.return_confirm_by)
+            case = _started(case, "return_confirm", event.return_confirm_by, event.remind_at)
             delivered = dispute.delivered or event.tracking_status == "delivered"
             return replace(dispute, case=case, delivered=delivered, carrier_says=event.tracking_status)
         case events.ReturnContested():
             return file(replace(dispute, case=replace(case, return_contested=True)), "seller", event.evidence)
         case events.ReplacementAwaited():
-            case = _started(case, "replacement_ship", event.replacement_ship_by)
+            case = _started(case, "replacement_ship", event.replacement_ship_by, event.remind_at)
             return AwaitingReplacement(case, event.basis, event.refund_minor)
         case events.ReplacementShipped():
-            return ReplacementUnderway(_started(case, "replacement_confirm", event.replacement_confirm_by))
+            case = _started(case, "replacement_confirm", event.replacement_confirm_by, event.remind_at)
+            return ReplacementUnderway(case)
+        case events.DisputeReminded():
+            return replace(dispute, case=_with(case, "reminder", None))
         case events.DisputeClosed():
             return ClosedDispute(case)
         case _:
@@ -154,12 +158,23 @@ def noted(dispute: Dispute, event: DisputeEvidenceNoted) -> Dispute:
     return replace(dispute, case=replace(dispute.case, filed=dispute.case.filed + filed))
 
 
-def _started(case: Case, name: DisputeDeadline, ends_at: datetime | None) -> Case:
-    """With this clock set (anew); without it when it has no end."""
+def lapsed(dispute: Dispute) -> Dispute:
+    """Nobody is reminded of its clock any more."""
+    if isinstance(dispute, RequestedDispute | Refused):
+        return dispute
+    return replace(dispute, case=_with(dispute.case, "reminder", None))
+
+
+def _started(case: Case, name: DisputeDeadline, ends_at: datetime | None, remind_at: datetime | None) -> Case:
+    """With this clock set (anew), and its reminder; without it when it has no end."""
+    return _with(_with(case, name, ends_at), "reminder", remind_at)
+
+
+def _with(case: Case, name: DisputeDeadline, ends_at: datetime | None) -> Case:
     clocks = {other: instant for other, instant in case.clocks.items() if other != name}
     return replace(case, clocks=clocks if ends_at is None else {**clocks, name: ends_at})
 
 
 def _answer(case: Case) -> Case:
     """The seller has answered: he can be silent no more."""
-    return _started(case, "seller_first_response", None)
+    return _started(case, "seller_first_response", None, None)

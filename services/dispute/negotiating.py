@@ -9,12 +9,13 @@ from schemas.dispute.shapes import REASONS_NOT_RECEIVED, EscalationCause, Side
 from schemas.instants import rfc3339
 from schemas.policy import Policy
 from services.dispute import evidence
-from services.dispute.case import AwaitingSeller, Negotiating, Open, stage
+from services.dispute.case import AwaitingSeller, Case, Negotiating, Open, stage
 from services.dispute.rulings import escalated
 from services.dispute.settling import settle
 from shared.kernel.decider import Output, Refusal
 from shared.rules.calendar import after
 from shared.rules.refusals import NOT_WITHOUT_SETTLING, beyond_claim, offer_superseded
+from shared.rules.reminding import remind_at
 
 
 def modify(dispute: Open, command: ModifyDispute, time: datetime, policy: Policy) -> list[Output]:
@@ -46,12 +47,14 @@ def offer(dispute: Open, by: Side, terms: Terms, message: str | None, time: date
 def _made(dispute: Open, by: Side, terms: Terms, message: str | None, time: datetime, policy: Policy) -> OfferMade:
     case = dispute.case
     answer_by = case.clocks.get("seller_first_response")
+    reminder = case.clocks.get("reminder")
     escalatable_from = dispute.escalatable_from
     if by == "seller":
-        answer_by = None
+        answer_by = reminder = None
         escalatable_from = None if escalatable_from is None else min(escalatable_from, time)
     elif isinstance(dispute, AwaitingSeller) and terms.refund_minor > case.claim.terms.refund_minor:
         answer_by = after(time, policy.seller_first_response, policy)
+        reminder = _reminder(case, answer_by, time, policy)
     return OfferMade(
         dispute_id=case.dispute_id,
         offer_id=case.last_offer_id + 1,
@@ -60,7 +63,15 @@ def _made(dispute: Open, by: Side, terms: Terms, message: str | None, time: date
         message=message,
         seller_answer_by=answer_by,
         escalatable_from=escalatable_from,
+        remind_at=reminder,
     )
+
+
+def _reminder(case: Case, answer_by: datetime, time: datetime, policy: Policy) -> datetime | None:
+    """Anew, unless it escalates at the same instant as before: nobody is reminded of one instant twice (R68)."""
+    escalates_at = case.clocks["auto_escalation"]
+    ends_at, ended_at = min(answer_by, escalates_at), min(case.clocks["seller_first_response"], escalates_at)
+    return case.clocks.get("reminder") if ends_at == ended_at else remind_at(time, ends_at, policy)
 
 
 def accept(dispute: Open, command: AcceptOffer, by: Side, time: datetime, policy: Policy) -> list[Output]:

@@ -16,6 +16,7 @@ from shared.kernel.decider import Output, Refusal
 from shared.rules.calendar import after
 from shared.rules.evidence import reject_evidence
 from shared.rules.refusals import NOTHING_IS_THE_SELLERS, first, who_may
+from shared.rules.reminding import remind_at
 
 CLAIM_NUMBER = 1
 
@@ -58,6 +59,8 @@ def _known_buyer(known: Disputes) -> Mapping[Role, Collection[str]]:
 
 def opened(claim: RequestedDispute, event: LinesFrozen, time: datetime, policy: Policy) -> list[Output]:
     """The order service, which knows lines and policy, has found nothing against the claim."""
+    answer_by = after(time, policy.seller_first_response, policy)
+    escalates_at = after(time, policy.auto_escalation, policy)
     return [
         DisputeOpened(
             dispute_id=event.dispute_id,
@@ -65,15 +68,16 @@ def opened(claim: RequestedDispute, event: LinesFrozen, time: datetime, policy: 
             claimed_minor=event.claimed_minor,
             terms=claim.terms,
             offer_id=CLAIM_NUMBER,
-            seller_answer_by=after(time, policy.seller_first_response, policy),
+            seller_answer_by=answer_by,
             escalatable_from=escalatable_from(time, policy),
-            escalates_at=after(time, policy.auto_escalation, policy),
+            escalates_at=escalates_at,
             disputable_until=event.disputable_until,
             buyer=event.buyer,
             seller=event.seller,
             currency=event.currency,
             policy=event.policy,
             command_id=claim.command_id,
+            remind_at=remind_at(time, min(answer_by, escalates_at), policy),
         )
     ]
 

@@ -38,15 +38,18 @@ from services.dispute.rulings import escalated
 from services.dispute.settling import closed
 from shared.kernel.decider import Output, Refusal
 from shared.rules.calendar import after
+from shared.rules.reminding import remind_at
 
 
 def ship_return(command: ShipReturn, time: datetime, policy: Policy) -> list[Output]:
+    confirm_by = after(time, policy.return_confirm, policy)
     return [
         ReturnShipped(
             dispute_id=command.dispute_id,
             carrier=command.carrier,
             tracking_number=command.tracking_number,
-            return_confirm_by=after(time, policy.return_confirm, policy),
+            return_confirm_by=confirm_by,
+            remind_at=remind_at(time, confirm_by, policy),
         )
     ]
 
@@ -54,13 +57,16 @@ def ship_return(command: ShipReturn, time: datetime, policy: Policy) -> list[Out
 def report_return(dispute: ReturnUnderway, command: ReportReturn, time: datetime, policy: Policy) -> list[Output]:
     """The first time it is said to be delivered the seller gets his days anew, to look at it (R51)."""
     arrived = command.status == "delivered" and not dispute.delivered
-    confirm_by = after(time, policy.return_confirm, policy) if arrived else dispute.case.clocks["return_confirm"]
+    known = dispute.case.clocks
+    confirm_by = after(time, policy.return_confirm, policy) if arrived else known["return_confirm"]
+    moves = confirm_by != known["return_confirm"]
     return [
         ReturnReported(
             dispute_id=command.dispute_id,
             tracking_status=command.status,
             at=command.at,
             return_confirm_by=confirm_by,
+            remind_at=remind_at(time, confirm_by, policy) if moves else known.get("reminder"),
         )
     ]
 
@@ -136,12 +142,14 @@ def return_not_shipped(dispute: AwaitingReturn) -> list[Output]:
 
 
 def ship_replacement(command: ShipReplacement, time: datetime, policy: Policy) -> list[Output]:
+    confirm_by = after(time, policy.replacement_confirm, policy)
     return [
         ReplacementShipped(
             dispute_id=command.dispute_id,
             carrier=command.carrier,
             tracking_number=command.tracking_number,
-            replacement_confirm_by=after(time, policy.replacement_confirm, policy),
+            replacement_confirm_by=confirm_by,
+            remind_at=remind_at(time, confirm_by, policy),
         )
     ]
 

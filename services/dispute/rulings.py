@@ -16,6 +16,7 @@ from services.dispute.policy import appeal_until
 from services.dispute.settling import amount_minor, closed, settle
 from services.dispute.states import Disputes
 from shared.kernel.decider import Output, Refusal
+from shared.rules.reminding import remind_at
 
 Word = MediationDecided | MediationDefaulted | MediationOfferAccepted | MediationCancelled
 
@@ -77,6 +78,7 @@ def _decided(
     dispute: InMediation, word: MediationDecided | MediationDefaulted, time: datetime, policy: Policy
 ) -> list[Output]:
     case = dispute.case
+    until = appeal_until(time, case.appealed, policy)
     decision = DisputeDecided(
         dispute_id=case.dispute_id,
         round=case.round,
@@ -85,8 +87,9 @@ def _decided(
         return_required=word.return_required and word.refund_minor > 0 and case.received and not case.return_contested,
         by="mediator" if isinstance(word, MediationDecided) else "default",
         cause=None if isinstance(word, MediationDecided) else word.cause,
-        appeal_until=appeal_until(time, case.appealed, policy),
+        appeal_until=until,
         last_offer_id=_last_offer_id(case, word),
+        remind_at=remind_at(time, until, policy) if until else None,
     )
     if decision.appeal_until is not None:
         return [decision]

@@ -9,6 +9,7 @@ from schemas.policy import Policy
 from services.dispute.case import Case
 from shared.kernel.decider import Output
 from shared.rules.calendar import after
+from shared.rules.reminding import remind_at
 
 
 def closed(case: Case, outcome: Outcome, refund_minor: int) -> DisputeClosed:
@@ -31,21 +32,25 @@ def settle(case: Case, terms: Terms, basis: Outcome, time: datetime, policy: Pol
     """What was agreed, granted or decided: first the goods, if any are to move, then the money (R51, C10)."""
     match terms.kind:
         case "return_and_refund":
+            ship_by = after(time, policy.return_ship, policy)
             return [
                 ReturnAwaited(
                     dispute_id=case.dispute_id,
                     basis=basis,
                     refund_minor=terms.refund_minor,
-                    return_ship_by=after(time, policy.return_ship, policy),
+                    return_ship_by=ship_by,
+                    remind_at=remind_at(time, ship_by, policy),
                 )
             ]
         case "replacement":
+            ship_by = after(time, policy.replacement_ship, policy)
             return [
                 ReplacementAwaited(
                     dispute_id=case.dispute_id,
                     basis=basis,
                     refund_minor=terms.refund_minor,
-                    replacement_ship_by=after(time, policy.replacement_ship, policy),
+                    replacement_ship_by=ship_by,
+                    remind_at=remind_at(time, ship_by, policy),
                 )
             ]
         case "refund" | "none":

@@ -16,12 +16,13 @@ from services.dispute.case import (
     Dispute,
     DisputeDeadline,
     DisputeEvidenceNoted,
+    DisputeReminderLapsed,
     FiledInStage,
     PartiesNoted,
     Refused,
     RequestedDispute,
 )
-from services.dispute.evolving import moved, noted
+from services.dispute.evolving import lapsed, moved, noted
 from shared.kernel.decider import Deadline
 
 
@@ -52,6 +53,8 @@ def deadlines(disputes: Disputes | None) -> Iterable[Deadline[DisputeDeadline]]:
         if isinstance(dispute, RequestedDispute | Refused):
             continue
         for name in RUNS.get(type(dispute), ()):
+            if name == "reminder" and not any(line.amount_minor for line in dispute.case.lines):
+                continue  # of gifts alone nobody is reminded (R76)
             if name in dispute.case.clocks:  # a final decision has no window
                 yield Deadline(name, dispute.case.dispute_id, dispute.case.clocks[name])
 
@@ -89,6 +92,8 @@ def evolve(disputes: Disputes | None, event: Event) -> Disputes | None:
             return replace(known, of={name: one for name, one in known.items() if name != event.dispute_id})
         case DisputeEvidenceNoted() if event.dispute_id in known:
             return known.put(event.dispute_id, noted(known[event.dispute_id], event))
+        case DisputeReminderLapsed() if event.dispute_id in known:
+            return known.put(event.dispute_id, lapsed(known[event.dispute_id]))
         case events.DisputeEvent() if event.dispute_id in known:
             return known.put(event.dispute_id, moved(known[event.dispute_id], event))
         case _:

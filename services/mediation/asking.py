@@ -3,14 +3,24 @@
 from datetime import datetime
 
 from schemas.mediation.commands import AnswerQuestion, AskQuestion
-from schemas.mediation.events import AnswerMissed, QuestionAnswered, QuestionAsked
+from schemas.mediation.events import AnswerMissed, MediationReminded, QuestionAnswered, QuestionAsked
 from schemas.policy import Policy
-from services.mediation.case import ROUND_OVER, Case, InRound, MediationDeadline, due_unless_asked, no_right, side_of
+from services.mediation.case import (
+    ROUND_OVER,
+    AnswerReminderLapsed,
+    Case,
+    InRound,
+    MediationDeadline,
+    due_unless_asked,
+    no_right,
+    side_of,
+)
 from services.mediation.deciding import default
 from services.mediation.policy import QUESTIONS_MAX, answer_by, on_silence
 from shared.kernel.decider import Deadline, Output, Refusal
 from shared.rules.evidence import reject_evidence, too_many_files
 from shared.rules.refusals import too_late
+from shared.rules.reminding import remind_at, shown_to
 
 
 def ask(case: Case, command: AskQuestion, time: datetime, policy: Policy) -> list[Output]:
@@ -20,12 +30,15 @@ def ask(case: Case, command: AskQuestion, time: datetime, policy: Policy) -> lis
         return [ROUND_OVER]
     if len(case.file.questions) >= QUESTIONS_MAX:
         return [Refusal("limit_exceeded", f"A case has at most {QUESTIONS_MAX} questions.")]
+    ends_at = answer_by(time, policy)
     asked = QuestionAsked(
         dispute_id=case.file.dispute_id,
         question_id=command.question_id,
         to=command.to,
         question=command.question,
-        answer_by=answer_by(time, policy),
+        answer_by=ends_at,
+        # Where the round ends before, nobody's silence is judged.
+        remind_at=remind_at(time, ends_at, policy) if ends_at <= case.round_ends_by else None,
     )
     return [asked]
 
@@ -71,3 +84,24 @@ def silence(case: InRound, deadline: Deadline[MediationDeadline], time: datetime
         for question_id, side in missed
     ]
     return said + (default(case, judgement) if judgement else [])
+
+
+def remind(case: InRound, question_id: str, time: datetime, policy: Policy) -> list[Output]:
+    """Each who has not answered, of what his own silence brings him; not, when it is judged already (R68)."""
+    answer_by = case.file.questions[question_id].answer_by
+    if time >= answer_by:
+        return [AnswerReminderLapsed(dispute_id=case.file.dispute_id, question_id=question_id)]
+    return [
+        MediationReminded(
+            dispute_id=case.file.dispute_id,
+            question_id=question_id,
+            clock="answer",
+            to=side,
+            ends_at=answer_by,
+            otherwise="decided_on_record" if judgement is None else judgement.effect,
+            refund_minor=judgement.ruling.refund_minor if judgement and judgement.effect == "decided" else None,
+            visible_to=shown_to(side),
+        )
+        for _, side in sorted(one for one in case.awaited if one[0] == question_id)
+        for judgement in [on_silence({side}, case.file.on_claim, policy)]
+    ]

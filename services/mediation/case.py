@@ -21,6 +21,7 @@ from schemas.mediation.events import (
     MediationOfferMade,
     MediationOpened,
     MediationOverdue,
+    MediationReminded,
     QuestionAnswered,
     QuestionAsked,
 )
@@ -34,7 +35,7 @@ from shared.rules.refusals import who_may
 ROUND_OVER = Refusal("wrong_state", "This dispute is not in mediation any more.")
 OWN_CASE = Refusal("not_allowed", "You are a party of this order: nobody judges his own case.")
 
-MediationDeadline = Literal["answer", "mediator_due", "mediation_max"]
+MediationDeadline = Literal["answer", "mediator_due", "mediation_max", "answer_reminder"]
 """Those of one instant happen in this order (docs/RULES.md, timer service)."""
 
 Awaited = tuple[str, Side]
@@ -45,6 +46,8 @@ Awaited = tuple[str, Side]
 class Question:
     to: tuple[Side, ...]
     answer_by: datetime
+    remind_at: datetime | None = None
+    """None: nobody is reminded, or he was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,16 @@ class CaseEvidenceNoted(PrivateEvent):
 
     dispute_id: Id
     filed: tuple[FiledEvidence, ...]
+
+
+class AnswerReminderLapsed(PrivateEvent):
+    """Nobody is reminded any more of what was over when it was noticed (R68)."""
+
+    type = "mediation.answer_reminder_lapsed.v1"
+    example = fields(dispute_id="A-1001.d1", question_id="q1")
+
+    dispute_id: Id
+    question_id: Id
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +189,12 @@ def deadlines(case: Case) -> list[Deadline[MediationDeadline]]:
     held: list[Deadline[MediationDeadline]] = [Deadline("mediation_max", case.file.dispute_id, case.round_ends_by)]
     if case.mediator_due_by is not None:
         held.append(Deadline("mediator_due", case.file.dispute_id, case.mediator_due_by))
-    asked = {question_id for question_id, _ in case.awaited}
-    return held + [Deadline("answer", one, case.file.questions[one].answer_by) for one in asked]
+    for question_id in {question_id for question_id, _ in case.awaited}:
+        question = case.file.questions[question_id]
+        held.append(Deadline("answer", question_id, question.answer_by))
+        if question.remind_at is not None and case.file.claimed_minor:  # of gifts alone nobody is (R76)
+            held.append(Deadline("answer_reminder", question_id, question.remind_at))
+    return held
 
 
 def no_right(case: Case, command: CaseCommand) -> Refusal | None:
@@ -226,10 +243,12 @@ def evolve(case: Case | None, event: CaseEvent) -> Case | None:
             file = replace(file, sat=(*file.sat, (file.round, mediator.id)))
             return replace(case, file=file, mediator_id=mediator.id, mediator_due_by=event.mediator_due_by)
         case InRound(file=file), QuestionAsked(question_id=question_id):
-            question = Question(asked_sides(event.to), event.answer_by)
+            question = Question(asked_sides(event.to), event.answer_by, event.remind_at)
             file = replace(file, questions={**file.questions, question_id: question})
             awaited = case.awaited | {(question_id, side) for side in question.to}
             return replace(case, file=file, awaited=awaited, mediator_due_by=None)
+        case InRound(), MediationReminded():
+            return reminded(case, event.question_id)
         case InRound(file=file), QuestionAnswered():
             shown = tuple(FiledInRound(file.round, event.by, evidence.evidence_id) for evidence in event.evidence)
             return _heard_from(replace(case, file=replace(file, filed=file.filed + shown)), event)
@@ -257,6 +276,13 @@ def evolve(case: Case | None, event: CaseEvent) -> Case | None:
 def noted(case: Case, event: CaseEvidenceNoted) -> Case:
     filed = tuple(FiledInRound(case.file.round, one.by, one.evidence_id) for one in event.filed)
     return replace(case, file=replace(case.file, filed=case.file.filed + filed))
+
+
+def reminded(case: Case, question_id: str) -> Case:
+    """Nobody is reminded of it any more."""
+    questions = case.file.questions
+    asked = {**questions, question_id: replace(questions[question_id], remind_at=None)}
+    return replace(case, file=replace(case.file, questions=asked))
 
 
 def _opened(case: Case | None, event: MediationOpened) -> InRound:

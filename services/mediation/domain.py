@@ -116,6 +116,8 @@ def expire(
             return seating.overdue(holder, now, policy)
         case "mediation_max":
             return deciding.run_out(holder, policy)
+        case "answer_reminder":
+            return asking.remind(holder, deadline.subject, now, policy)
         case _:
             assert_never(deadline.name)
 

@@ -11,7 +11,7 @@ from schemas.mediation.events import CaseEvent, MediationRejected, RosterEvent
 from schemas.wire import Event
 from services.mediation import case as cases
 from services.mediation import roster
-from services.mediation.case import Case, CaseEvidenceNoted, MediationDeadline
+from services.mediation.case import AnswerReminderLapsed, Case, CaseEvidenceNoted, MediationDeadline
 from services.mediation.roster import Roster, RosterKept, SeatGiven, SeatNoted
 from shared.kernel.decider import Deadline
 
@@ -34,6 +34,8 @@ def evolve(state: State | None, event: Event) -> State | None:
             return Cases({**known, dispute_id: case}) if case else state
         case CaseEvidenceNoted(dispute_id=dispute_id) if isinstance(state, Cases) and dispute_id in state.of:
             return Cases({**state.of, dispute_id: cases.noted(state.of[dispute_id], event)})
+        case AnswerReminderLapsed(dispute_id=dispute_id) if isinstance(state, Cases) and dispute_id in state.of:
+            return Cases({**state.of, dispute_id: cases.reminded(state.of[dispute_id], event.question_id)})
         case RosterKept() if state is None:
             return roster.restored(event)
         case RosterEvent() | SeatNoted() | SeatGiven() | RosterKept():

@@ -15,8 +15,9 @@ from schemas.refund import events as refund
 from schemas.visibility import may_see
 from schemas.wire import Event
 
-Who = Literal["buyer", "seller", "mediator", "other side", "payee"]
-"""`other side`: the party that did not do it. `payee`: whom the money belongs to that is late, or came back."""
+Who = Literal["buyer", "seller", "mediator", "other side", "payee", "reminded"]
+"""`other side`: the party that did not do it. `payee`: whom the money belongs to that is late, or came back.
+`reminded`: whose time runs out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ TOLD: dict[type[Event], Told] = {
     order.LinesCancelled: Told(BOTH),
     order.LinesRefunded: Told(BOTH),
     order.ProcessingExtended: Told(("buyer",)),
+    order.OrderReminded: Told(("reminded",)),
     order.Shipped: Told(BOTH),
     order.TrackingCorrected: Told(("buyer",)),
     order.TrackingReported: Told(BOTH, only_if=_arrived_or_lost),
@@ -90,8 +92,10 @@ TOLD: dict[type[Event], Told] = {
     dispute.AppealWaived: Told(BOTH),
     dispute.DisputeCancelled: Told(BOTH),
     dispute.DisputeClosed: Told(BOTH, only_if=_not_confirmed_before),
+    dispute.DisputeReminded: Told(("reminded",)),
     mediation.MediationAssigned: Told(("mediator",)),
     mediation.QuestionAsked: Told(BOTH),
+    mediation.MediationReminded: Told(("reminded",)),
     mediation.QuestionAnswered: Told(ALL),
     mediation.AnswerMissed: Told(ALL),
     mediation.MediationOfferMade: Told(ALL),
@@ -132,5 +136,7 @@ def _role(who: Who, event: Any) -> RecipientRole | None:
             return "seller" if event.by == "buyer" else "buyer"
         case "payee":
             return PAYEES[event.leg]
+        case "reminded":
+            return "buyer" if event.to == "buyer" else "seller"
         case _:
             return who

@@ -33,6 +33,7 @@ from shared.kernel.decider import Deadline, Decider, Output, Refusal
 from shared.kernel.policies import Policies
 from shared.rules.calendar import after
 from shared.rules.refusals import too_late, who_may
+from shared.rules.reminding import remind_at
 
 Act = (
     commands.Cancel
@@ -76,7 +77,7 @@ def _obey(order: Order, command: Act, now: datetime, policy: Policy) -> Sequence
             return [too_late(order.processing_ends_at)]
         case commands.ExtendProcessing():
             if isinstance(order, AwaitingShipment):
-                return [_extend_processing(order, command, policy)]
+                return [_extend_processing(order, command, now, policy)]
         case commands.Ship():
             if isinstance(order, AwaitingShipment):
                 return [_ship(command, now, policy)]
@@ -139,6 +140,8 @@ def expire(
             said = [_not_paid(order)] if isinstance(order, AwaitingPayment) else []
         case "processing_ends":
             said = [giving_back.cancelled(order, "not_shipped")] if isinstance(order, AwaitingShipment) else []
+        case "processing_reminder":
+            said = [giving_back.reminded(order, now)] if isinstance(order, AwaitingShipment) else []
         case "protection_reminder":
             said = [_ending(order)] if isinstance(order, ShippedOrder) else []
         case "protection_ends":
@@ -185,6 +188,7 @@ def _place(order: Order | None, wish: commands.Place, now: datetime, policies: P
         return refusal
     reference, policy = newest
     payment_by = after(now, policy.payment_window, policy) if policy.capture == "confirmed" else None
+    ends_at = after(payment_by or now, policy.processing, policy)
     return events.Placed(
         order_id=wish.order_id,
         buyer=wish.buyer,
@@ -194,9 +198,10 @@ def _place(order: Order | None, wish: commands.Place, now: datetime, policies: P
         lines=wish.lines,
         payment=wish.payment,
         policy=reference,
-        processing_ends_at=after(payment_by or now, policy.processing, policy),
+        processing_ends_at=ends_at,
         payment_by=payment_by,
         commission_bps=wish.commission_bps,
+        remind_at=None if payment_by else remind_at(now, ends_at, policy),
     )
 
 
@@ -207,10 +212,12 @@ def _paid(order: Order | None, captured: RefundCaptured, policies: Policies) -> 
     if captured.captured_at > order.payment_by:
         return []
     policy = policies.of(order.sale.policy)
+    ends_at = after(captured.captured_at, policy.processing, policy)
     paid = events.OrderPaid(
         payment_id=captured.payment_id,
         amount_minor=captured.amount_minor,
-        processing_ends_at=after(captured.captured_at, policy.processing, policy),
+        processing_ends_at=ends_at,
+        remind_at=remind_at(captured.captured_at, ends_at, policy),
     )
     return [paid]
 
@@ -219,7 +226,9 @@ def _not_paid(order: AwaitingPayment) -> Output:
     return events.Cancelled(settlement_id=settlement_id(order.sale.order_id, 1), refund_minor=0, cause="not_paid")
 
 
-def _extend_processing(order: AwaitingShipment, wish: commands.ExtendProcessing, policy: Policy) -> Output:
+def _extend_processing(
+    order: AwaitingShipment, wish: commands.ExtendProcessing, time: datetime, policy: Policy
+) -> Output:
     if order.extensions >= policy.max_processing_extensions:
         return Refusal("limit_exceeded", "The time to ship cannot be extended again.", {"max_days": 0})
     if wish.days > policy.max_extension_days:
@@ -228,7 +237,9 @@ def _extend_processing(order: AwaitingShipment, wish: commands.ExtendProcessing,
             "limit_exceeded", f"The time to ship can be extended by {days} days at most.", {"max_days": days}
         )
     ends_at = after(order.processing_ends_at, policy.day, policy, times=wish.days)
-    return events.ProcessingExtended(days=wish.days, processing_ends_at=ends_at)
+    return events.ProcessingExtended(
+        days=wish.days, processing_ends_at=ends_at, remind_at=remind_at(time, ends_at, policy)
+    )
 
 
 def _ending(order: ShippedOrder) -> Output:

@@ -1,13 +1,15 @@
 """Money that goes back without a quarrel (R5, R5b, R64): of what is not shipped, and what is given back of the rest."""
 
+from datetime import datetime
 from typing import Literal
 
 from schemas.order import commands, events, shapes
 from services.order.disputing import NO_LINE, hindrance
 from services.order.lines import Final, Held, Line, Released, settlement_id
-from services.order.states import AwaitingShipment, Order, ShippedOrder
+from services.order.states import AwaitingShipment, Order, ProcessingReminderLapsed, ShippedOrder
 from shared.kernel.decider import Output, Refusal
 from shared.rules.refusals import first
+from shared.rules.reminding import shown_to
 
 Cause = Literal["buyer", "seller", "operator", "not_shipped"]
 
@@ -49,6 +51,22 @@ def cancelled(order: AwaitingShipment, cause: Cause, reason: str | None = None) 
         refund_minor=sum(line.left_minor for line in order.lines if isinstance(line.standing, Held)),
         cause=cause,
         reason=reason,
+    )
+
+
+def reminded(order: AwaitingShipment, time: datetime) -> Output:
+    """What the seller loses if he goes on doing nothing (R68)."""
+    if time >= order.processing_ends_at:
+        return ProcessingReminderLapsed()
+    otherwise = cancelled(order, "not_shipped")
+    return events.OrderReminded(
+        clock="processing_ends",
+        to="seller",
+        ends_at=order.processing_ends_at,
+        otherwise="cancelled",
+        refund_minor=otherwise.refund_minor,
+        release_minor=0,
+        visible_to=shown_to("seller"),
     )
 
 

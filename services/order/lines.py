@@ -85,16 +85,18 @@ def claimable_minor(line: Line, quantity: int) -> int:
 
 def split(lines: Sequence[tuple[Line, Disputed]], refund_minor: int) -> list[SettledLine]:
     """Shares a refund over disputed lines in proportion to what was claimed for each, rounded down, the odd cents one
-    each to the first lines (R18b).
+    each to the first lines (R18b) that claim anything.
 
-    No share passes its line's claim: while a cent is left over, every share was rounded down below its claim.
+    No share passes its line's claim: while a cent is left over, every share was rounded down below its claim, but for
+    the shares of what claims nothing (R76).
     """
     claims = [claimable_minor(line, disputed.quantity) for line, disputed in lines]
     claimed_minor = sum(claims)
     refund_minor = min(refund_minor, claimed_minor)  # whatever a dispute says: never more than was claimed
     shares = [refund_minor * claim // max(claimed_minor, 1) for claim in claims]  # gifts alone claim nothing (R76)
     odd_cents = refund_minor - sum(shares)
-    shares = [share + (number < odd_cents) for number, share in enumerate(shares)]
+    first = [number for number, claim in enumerate(claims) if claim][:odd_cents]
+    shares = [share + (number in first) for number, share in enumerate(shares)]
     return [
         SettledLine(line_id=line.line_id, refund_minor=share, release_minor=line.left_minor - share)
         for (line, _), share in zip(lines, shares, strict=True)

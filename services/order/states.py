@@ -12,7 +12,9 @@ from schemas.wire import Event, Id, PrivateEvent, Rejected, Repeated
 from services.order.lines import Disputed, Final, Held, Line, Released, money_of
 from shared.kernel.decider import Deadline
 
-OrderDeadline = Literal["payment_window", "processing_ends", "protection_reminder", "protection_ends"]
+OrderDeadline = Literal[
+    "payment_window", "processing_ends", "protection_reminder", "protection_ends", "processing_reminder"
+]
 """Those of one instant happen in this order (docs/RULES.md, timer service)."""
 
 
@@ -23,6 +25,12 @@ class RefundCompleted(PrivateEvent):
     example = fields(settlement_id="A-1001.s1")
 
     settlement_id: Id
+
+
+class ProcessingReminderLapsed(PrivateEvent):
+    """Nobody is reminded any more of what was over when it was noticed (R68)."""
+
+    type = "order.processing_reminder_lapsed.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,8 @@ class AwaitingShipment:
     sale: Sale
     lines: tuple[Line, ...]
     processing_ends_at: datetime
+    remind_at: datetime | None
+    """None: nobody is reminded, or he was."""
     extensions: int = 0
     settlements: int = 0
     """Settlement ids given out."""
@@ -151,6 +161,8 @@ def deadlines(order: Order | None) -> Iterable[Deadline[OrderDeadline]]:
             yield Deadline("payment_window", order.sale.order_id, order.payment_by)
         case AwaitingShipment():
             yield Deadline("processing_ends", order.sale.order_id, order.processing_ends_at)
+            if order.remind_at is not None and money_of(order.lines).held_minor:  # of gifts alone nobody is (R76)
+                yield Deadline("processing_reminder", order.sale.order_id, order.remind_at)
         case ShippedOrder():
             if order.reminder_at is not None and order.secures_money:
                 yield Deadline("protection_reminder", order.sale.order_id, order.reminder_at)
@@ -177,15 +189,22 @@ def evolve(order: Order | None, event: Event) -> Order | None:
             sale = Sale(event.order_id, event.buyer, event.seller, event.currency, event.policy, event.commission_bps)
             lines = tuple(Line(line.line_id, line.quantity, line.amount_minor) for line in event.lines)
             if event.payment_by is None:
-                return AwaitingShipment(sale, lines, event.processing_ends_at)
+                return AwaitingShipment(sale, lines, event.processing_ends_at, event.remind_at)
             return AwaitingPayment(sale, lines, event.processing_ends_at, event.payment.payment_id, event.payment_by)
         case AwaitingPayment(), events.OrderPaid():
-            return AwaitingShipment(order.sale, order.lines, event.processing_ends_at)
+            return AwaitingShipment(order.sale, order.lines, event.processing_ends_at, event.remind_at)
         case AwaitingPayment(), events.Cancelled():
             never = tuple(replace(line, standing=Final(0)) for line in order.lines)
             return CancelledOrder(order.sale, never, order.processing_ends_at, is_paid=False)
         case AwaitingShipment(), events.ProcessingExtended():
-            return replace(order, processing_ends_at=event.processing_ends_at, extensions=order.extensions + 1)
+            return replace(
+                order,
+                processing_ends_at=event.processing_ends_at,
+                remind_at=event.remind_at,
+                extensions=order.extensions + 1,
+            )
+        case AwaitingShipment(), events.OrderReminded() | ProcessingReminderLapsed():
+            return replace(order, remind_at=None)
         case AwaitingShipment(), events.Cancelled():
             refunded = tuple(_cancelled(line) for line in order.lines)
             return CancelledOrder(order.sale, refunded, order.processing_ends_at)

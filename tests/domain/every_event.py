@@ -9,6 +9,7 @@ order.cancelled.v1                bsmo
 order.lines_cancelled.v1          bsmo
 order.refunded.v1                 bsmo
 order.processing_extended.v1      bsmo
+order.reminded.v1                 smo
 order.shipped.v1                  bsmo
 order.tracking_corrected.v1       bsmo
 order.tracking_reported.v1        bsmo
@@ -48,12 +49,14 @@ dispute.appealed.v1               bsmo
 dispute.appeal_waived.v1          bsmo
 dispute.cancelled.v1              bsmo
 dispute.closed.v1                 bsmo
+dispute.reminded.v1               smo
 dispute.rejected.v1               bo
 dispute.repeated.v1               bo
 dispute.resumed.v1                o
 mediation.opened.v1               bsmo
 mediation.assigned.v1             bsmo
 mediation.question_asked.v1       bsmo
+mediation.reminded.v1             bmo
 mediation.answered.v1             bsmo
 mediation.answer_missed.v1        bsmo
 mediation.offer_made.v1           bsmo
@@ -116,6 +119,7 @@ order.lines_cancelled[operator]             yes     yes     -
 order.refunded[seller]                      yes     yes     -
 order.refunded[operator]                    yes     yes     -
 order.processing_extended                   yes     -       -
+order.reminded                              -       yes     -
 order.shipped                               yes     yes     -
 order.tracking_corrected                    yes     -       -
 order.tracking_reported[delivered]          yes     yes     -
@@ -196,12 +200,27 @@ dispute.closed[cancelled]                   -       -       -
 dispute.closed[arbitration_cancelled]       yes     yes     -
 dispute.closed[return_not_shipped]          yes     yes     -
 dispute.closed[replaced]                    yes     yes     -
+dispute.reminded[granted]                   -       yes     -
+dispute.reminded[escalated]                 -       yes     -
+dispute.reminded[goods_back]                -       yes     -
+dispute.reminded[new_parcel]                -       yes     -
+dispute.reminded[return_ship]               yes     -       -
+dispute.reminded[return_confirm]            -       yes     -
+dispute.reminded[replacement_ship]          -       yes     -
+dispute.reminded[replacement_confirm]       yes     -       -
+dispute.reminded[buyer_appeals]             yes     -       -
+dispute.reminded[seller_appeals]            -       yes     -
+dispute.reminded[return_decided]            yes     -       -
 mediation.opened                            -       -       -
 mediation.assigned                          -       -       yes
 mediation.assigned[waiting]                 -       -       yes
 mediation.question_asked[buyer]             yes     yes     -
 mediation.question_asked[seller]            yes     yes     -
 mediation.question_asked[both]              yes     yes     -
+mediation.reminded[buyer]                   yes     -       -
+mediation.reminded[cancelled]               yes     -       -
+mediation.reminded[seller]                  -       yes     -
+mediation.reminded[on_record]               -       yes     -
 mediation.answered[last]                    yes     yes     yes
 mediation.answered[another_awaited]         yes     yes     yes
 mediation.answer_missed                     yes     yes     yes

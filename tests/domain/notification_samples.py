@@ -15,6 +15,7 @@ from schemas.order import events as order
 from schemas.order.shapes import CancelledLine, RefundedLine, ReleasedLine
 from schemas.refund import events as refund
 from schemas.wire import Event, Message
+from shared.rules.reminding import shown_to
 from tests.domain.every_event import WHO_HEARS_WHAT
 from tests.domain.table import NOON, cells, newest
 
@@ -170,6 +171,32 @@ def released(cause: str) -> Event:
     )
 
 
+def reminded(clock: Any, to: Any, otherwise: Any = "settled", refund_minor: int | None = 500) -> Event:
+    return of_dispute(
+        dispute.DisputeReminded,
+        clock=clock,
+        to=to,
+        ends_at=in_days(15),
+        otherwise=otherwise,
+        refund_minor=refund_minor,
+        release_minor=None if refund_minor is None else 1_250 - refund_minor,
+        visible_to=shown_to(to),
+    )
+
+
+def asked_in_vain(to: Any, otherwise: Any, refund_minor: int | None = None) -> Event:
+    return of_case(
+        mediation.MediationReminded,
+        question_id="q1",
+        clock="answer",
+        to=to,
+        ends_at=in_days(9),
+        otherwise=otherwise,
+        refund_minor=refund_minor,
+        visible_to=shown_to(to),
+    )
+
+
 def came_back(leg: Any) -> Event:
     """The money of this leg, which was done."""
     return pending(
@@ -241,6 +268,16 @@ SAMPLES: dict[str, Event] = {
         for by in ("seller", "operator")
     },
     "order.processing_extended": of_order(order.ProcessingExtended, days=5, processing_ends_at=in_days(12)),
+    "order.reminded": of_order(
+        order.OrderReminded,
+        clock="processing_ends",
+        to="seller",
+        ends_at=in_days(7),
+        otherwise="cancelled",
+        refund_minor=2_000,
+        release_minor=0,
+        visible_to=shown_to("seller"),
+    ),
     "order.shipped": of_order(
         order.Shipped,
         **CARRIED,
@@ -419,6 +456,21 @@ SAMPLES: dict[str, Event] = {
     "mediation.answer_missed": of_case(
         mediation.AnswerMissed, question_id="q1", by="seller", mediator_due_by=in_days(14)
     ),
+    "dispute.reminded[granted]": reminded("seller_first_response", "seller"),
+    "dispute.reminded[escalated]": reminded("seller_first_response", "seller", "escalated", None),
+    "dispute.reminded[goods_back]": reminded("seller_first_response", "seller", "return_awaited"),
+    "dispute.reminded[new_parcel]": reminded("seller_first_response", "seller", "replacement_awaited"),
+    "dispute.reminded[return_ship]": reminded("return_ship", "buyer", refund_minor=0),
+    "dispute.reminded[return_confirm]": reminded("return_confirm", "seller"),
+    "dispute.reminded[replacement_ship]": reminded("replacement_ship", "seller"),
+    "dispute.reminded[replacement_confirm]": reminded("replacement_confirm", "buyer", refund_minor=0),
+    "dispute.reminded[buyer_appeals]": reminded("appeal_window", "buyer"),
+    "dispute.reminded[seller_appeals]": reminded("appeal_window", "seller"),
+    "dispute.reminded[return_decided]": reminded("appeal_window", "buyer", "return_awaited"),
+    "mediation.reminded[buyer]": asked_in_vain("buyer", "decided", 0),
+    "mediation.reminded[cancelled]": asked_in_vain("buyer", "cancelled"),
+    "mediation.reminded[seller]": asked_in_vain("seller", "decided", 1_250),
+    "mediation.reminded[on_record]": asked_in_vain("seller", "decided_on_record"),
     "mediation.offer_made": of_case(
         mediation.MediationOfferMade, offer_id=3, by="seller", terms=CLAIM, message="My last word"
     ),

@@ -11,13 +11,14 @@ from services.order.lines import Money, split
 from tests.domain.dispute_desk import DisputeDesk, new_parcel, refund, rejection
 from tests.domain.mediation_room import Room
 from tests.domain.notification_samples import opened
-from tests.domain.order_desk import HAT, OrderDesk, answer, only, under
+from tests.domain.order_desk import HAT, SHIRTS, OrderDesk, answer, only, under
 from tests.domain.table import outcome
 from tests.domain.test_notification_letters import letters
 
 pytestmark = pytest.mark.rule("R76")
 
 SOCKS = OrderLine(line_id="socks", title="A pair of socks", quantity=2, amount_minor=0)
+PIN = OrderLine(line_id="pin", title="A pin", quantity=1, amount_minor=100)
 FROZEN_SOCKS = FrozenLine(line_id="socks", quantity=2, amount_minor=0, released=False)
 FOR_NOTHING = Terms(kind="replacement", refund_minor=0)
 
@@ -124,6 +125,19 @@ def test_a_refund_is_shared_among_what_cost_something(desk: OrderDesk) -> None:
 
     assert [(share.line_id, share.refund_minor) for share in split(disputed, 333)] == [("hat", 333), ("socks", 0)]
     assert [share.refund_minor for share in split(disputed[1:], 333)] == [0]
+
+
+def test_an_odd_cent_is_no_gifts() -> None:
+    """Neither of a line that was one from the beginning, nor of one that was given back in full."""
+    desk = OrderDesk()
+    desk.place(SOCKS, PIN, HAT, SHIRTS)
+    desk.ship()
+    desk.give_back(pin=100)
+    desk.claim(refund_minor=1_000)
+
+    settled = only(desk.close("decided", 1_000), order.Settled)
+
+    assert [line.refund_minor for line in settled.lines] == [0, 0, 334, 666]
 
 
 # The dispute over it

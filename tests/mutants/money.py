@@ -30,8 +30,8 @@ MUTANTS = (
         "the odd cents go to the last lines",
         lambda: order,
         change(
-            "[__s + (__n < __o) for __n, __s in enumerate(__l)]",
-            "[__s + (__n >= len(__l) - __o) for __n, __s in enumerate(__l)]",
+            "[__n for __n, __c in enumerate(__l) if __c][:__o]",
+            "[__n for __n, __c in enumerate(__l) if __c][::-1][:__o]",
         ),
     ),
     Mutant(

@@ -8,7 +8,7 @@ from services.dispute import domain as dispute_domain
 from services.dispute import policy as dispute_policy
 from services.mediation import case, deciding, offers, roster, seating
 from services.mediation import policy as mediation_policy
-from shared.rules import evidence, refusals
+from shared.rules import evidence, refusals, reminding
 from tests.mutants.changes import change, drop, flip, negate
 from tests.mutants.mutant import Mutant
 
@@ -97,6 +97,21 @@ MUTANTS = (
         "nothing happens if a replacement is never confirmed",
         lambda: dispute_case.RUNS,
         drop("ReplacementUnderway: __"),
+    ),
+    Mutant(
+        "who can do nothing any more is reminded just before he has lost",
+        lambda: dispute_domain.expire,
+        change("__a if __b < __c.due_at else ()", "__a"),
+    ),
+    Mutant(
+        "of one end that did not move he is reminded again",
+        lambda: negotiating,
+        change("__a if __b == __c else remind_at(__d, __b, __e)", "remind_at(__d, __b, __e)"),
+    ),
+    Mutant(
+        "the other side is told that somebody's time runs out",
+        lambda: reminding,
+        change("(__a, 'mediator', 'operator')", "('buyer', 'seller', 'mediator', 'operator')"),
     ),
     # -- mediation -----------------------------------------------------------------------------------------------------
     Mutant("in mediation a superseded offer is accepted", lambda: offers.accept, drop("__.offer_id != __.offer_id")),

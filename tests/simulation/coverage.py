@@ -37,14 +37,15 @@ of order could bring about, such as a movement of an order that was not placed."
 DEADLINES: dict[Service, Sequence[tuple[str, str]]] = {
     "order": (
         ("awaiting_payment", "payment_window"),
-        ("awaiting_shipment", "processing_ends"),
+        *(("awaiting_shipment", name) for name in ("processing_ends", "processing_reminder")),
         *((status, name) for status in ("awaiting_confirmation", "disputed", "payment_processing")
           for name in ("protection_reminder", "protection_ends")),
     ),
     "dispute": tuple((DISPUTE_STATUS[state], name) for state, names in RUNS.items() for name in names),
     "mediation": (
         ("processing", "mediator_due"),
-        *((status, "answer") for status in ("waiting_buyer", "waiting_seller", "waiting_both")),
+        *((status, name) for status in ("waiting_buyer", "waiting_seller", "waiting_both")
+          for name in ("answer", "answer_reminder")),
         *((status, "mediation_max") for status in ("processing", "waiting_buyer", "waiting_seller", "waiting_both")),
     ),
     "refund": (

@@ -119,7 +119,7 @@ def _unpaid_for_a_while(played: Played, order_id: str, acts: Iterable[Act]) -> b
     placed, paid = types.get("order.placed.v1"), types.get("order.paid.v1")
     if placed is None or json.loads(placed.value or b"{}").get("payment_by") is None:
         return False
-    since = at(placed.timestamp)
+    since = datetime.fromisoformat(header(placed.headers, "ce_time") or "")  # of the command: then the word would come
     return paid is None or any(since <= act.at <= at(paid.timestamp) and "/" not in act.id for act in acts)
 
 

@@ -19,7 +19,8 @@ opens it, so what was late opens windows late.
 
 There is no order between topics (docs/RULES.md R0), so this cannot be claimed where acts *cross* (crossing.py says
 when, from the records alone, without looking at either outcome). What depends on when the provider answers is no
-outcome of people's acts: that an order is completed, and what may be said of its parcel until then.
+outcome of people's acts: that an order is completed, and what may be said of its parcel until then. Nor is it whether a
+bell came in time to remind somebody (R68).
 """
 
 import json
@@ -53,6 +54,8 @@ NO_OUTCOME = frozenset(
     {
         "timer.schedule.v1", "alarm.rung.v1", "mediation.seat.v1", "order.completed.v1", "order.refund_completed.v1",
         "order.tracking_corrected.v1", "order.correct_tracking.v1", "dispute.parties_noted.v1",
+        *(f"{service}.reminded.v1" for service in ("order", "dispute", "mediation")), "dispute.reminder_lapsed.v1",
+        "order.processing_reminder_lapsed.v1", "mediation.answer_reminder_lapsed.v1",
     }
 )  # fmt: skip
 HIDDEN = ("dispute.open_refused.v1", "order.freeze_refused.v1")

@@ -9,7 +9,7 @@ S1 what was handled is what lies in the topics, once
 S3 at every quiet moment what can still change by time has an alarm for it, early enough
 S4 what was committed is on the bus
 D2 nobody is shown what he may not see
-E1 a letter goes out once in effect
+E1 a letter goes out once in effect; E2 is the verifier's
 S2 is determinism.py
 """
 

@@ -15,7 +15,7 @@ from tests.simulation.plan import RULES
 EVENT_TOPICS = frozenset(f"{service}.events" for service in SERVICES)
 
 REPLACING = frozenset(ref.name for ref, policy in RULES.by_ref.items() if policy.replacement)
-TO_COME = ("_by", "_until", "_from", "ends_at", "escalates_at", "reminder_at")
+TO_COME = ("_by", "_until", "_from", "ends_at", "escalates_at", "reminder_at", "remind_at")
 
 
 @dataclass

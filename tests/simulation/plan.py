@@ -97,6 +97,7 @@ def rules() -> Policies:
             "replacement": True,
             "capture": "confirmed",
             "max_reopens": 1,
+            "reminders": True,
             "appeals": 0,
             "post_expiry_window": usual.post_receipt_window,
             "open_from": usual.protection_reminder,

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from schemas.common import DisputeId, Evidence, FrozenLine, Party, PolicyRef, Reason, Terms
+from schemas.common import DisputeId, Evidence, FrozenLine, Party, PolicyRef, Reason, RemindAt, Terms
 from schemas.dispute.shapes import ChosenLine, ClaimReason, DisputeStatus, OfferNumber, Side
 from schemas.example import BEA, BUYER, PHOTO, POLICY, SAM, SELLER, TERMS, fields
 from schemas.instants import Instant
@@ -72,6 +72,7 @@ class DisputeOpened(DisputeEvent):
         currency="EUR",
         policy=POLICY,
         command_id="b1f0c2d4",
+        remind_at="2026-04-01T00:45:10.250Z",
     )
 
     lines: tuple[FrozenLine, ...]
@@ -87,6 +88,7 @@ class DisputeOpened(DisputeEvent):
     currency: Currency
     policy: PolicyRef
     command_id: CommandId = None
+    remind_at: RemindAt = None
 
 
 class OpenRefused(DisputeEvent):
@@ -178,6 +180,7 @@ class OfferMade(DisputeEvent):
         message="Keep it and get 9.00 EUR back?",
         seller_answer_by=None,
         escalatable_from="2026-03-27T18:45:10.250Z",
+        remind_at=None,
     )
 
     offer_id: OfferNumber
@@ -186,6 +189,7 @@ class OfferMade(DisputeEvent):
     message: str | None = Field(default=None, description="to the other side")
     seller_answer_by: Instant | None = Field(description="null: the seller has answered")
     escalatable_from: Instant | None = Field(description="null: never by hand")
+    remind_at: RemindAt = None
 
 
 class OfferAccepted(DisputeEvent):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.common import Evidence, Offer, Party, PolicyRef
+from schemas.common import Evidence, Offer, Party, PolicyRef, RemindAt
 from schemas.dispute.events.claim import DisputeEvent
 from schemas.dispute.shapes import EscalationCause, FiledEvidence, OfferNumber, Outcome, Round, Side
 from schemas.example import BEA, BUYER, PHOTO, POLICY, SAM, SELLER, TERMS, fields
@@ -72,6 +72,7 @@ class DisputeDecided(DisputeEvent):
         cause=None,
         appeal_until="2026-04-14T11:05:00.000Z",
         last_offer_id=3,
+        remind_at="2026-04-12T11:05:00.000Z",
     )
 
     round: Round
@@ -81,6 +82,7 @@ class DisputeDecided(DisputeEvent):
     by: Literal["mediator", "default"] = Field(description="`default`: silence or time decided (R40, R41, R48)")
     cause: Literal["buyer_silent", "seller_silent", "mediation_max"] | None = Field(description="of a default")
     appeal_until: Instant | None = Field(description="null: final")
+    remind_at: RemindAt = None
     last_offer_id: OfferNumber | None = Field(
         default=None, description="the highest number of an offer so far, here and in mediation (R82); null: not told"
     )

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from schemas.common import Evidence, TrackingStatus
+from schemas.common import Evidence, RemindAt, TrackingStatus
 from schemas.dispute.events.claim import DisputeEvent
 from schemas.dispute.shapes import ContestReason, Outcome
 from schemas.example import BUYER, PHOTO, PLATFORM, SELLER, fields
@@ -15,12 +15,17 @@ class ReturnAwaited(DisputeEvent):
 
     type = "dispute.return_awaited.v1"
     example = fields(
-        status="awaiting_return", basis="decided", refund_minor=900, return_ship_by="2026-04-24T11:05:00.000Z"
+        status="awaiting_return",
+        basis="decided",
+        refund_minor=900,
+        return_ship_by="2026-04-24T11:05:00.000Z",
+        remind_at="2026-04-21T23:05:00.000Z",
     )
 
     basis: Outcome = Field(description="why: what the dispute will be closed as once the goods are back")
     refund_minor: PositiveMinor = Field(description="once the goods are back, in minor units of the order's currency")
     return_ship_by: Instant = Field(description="the buyer ships at this instant at the latest")
+    remind_at: RemindAt = None
 
 
 class ReturnShipped(DisputeEvent):
@@ -34,11 +39,13 @@ class ReturnShipped(DisputeEvent):
         carrier="Post",
         tracking_number="RR123456785DE",
         return_confirm_by="2026-04-28T16:00:00.000Z",
+        remind_at="2026-04-26T04:00:00.000Z",
     )
 
     carrier: str = Field(description="who carries the parcel")
     tracking_number: str = Field(description="the carrier's number of the parcel")
     return_confirm_by: Instant = Field(description="the seller answers at this instant at the latest")
+    remind_at: RemindAt = None
 
 
 class ReturnTrackingCorrected(DisputeEvent):
@@ -68,11 +75,13 @@ class ReturnReported(DisputeEvent):
         tracking_status="delivered",
         at="2026-03-16T10:20:00.000Z",
         return_confirm_by="2026-04-28T16:00:00.000Z",
+        remind_at="2026-04-26T04:00:00.000Z",
     )
 
     tracking_status: TrackingStatus = Field(description="where the return is")
     at: Instant = Field(description="when that was, as the carrier says")
     return_confirm_by: Instant = Field(description="moved once: anew from the first `delivered` (R51)")
+    remind_at: RemindAt = None
 
 
 class ReturnReceived(DisputeEvent):
@@ -107,11 +116,13 @@ class ReplacementAwaited(DisputeEvent):
         basis="offer_accepted",
         refund_minor=900,
         replacement_ship_by="2026-04-24T11:05:00.000Z",
+        remind_at="2026-04-21T23:05:00.000Z",
     )
 
     basis: Outcome = Field(description="why: what the dispute will be closed as if nothing is shipped")
     refund_minor: Minor = Field(description="if nothing is shipped, in minor units of the order's currency")
     replacement_ship_by: Instant = Field(description="the seller ships at this instant at the latest")
+    remind_at: RemindAt = None
 
 
 class ReplacementShipped(DisputeEvent):
@@ -125,8 +136,10 @@ class ReplacementShipped(DisputeEvent):
         carrier="Post",
         tracking_number="RR123456785DE",
         replacement_confirm_by="2026-06-17T16:00:00.000Z",
+        remind_at="2026-06-02T16:00:00.000Z",
     )
 
     carrier: str = Field(description="who carries the parcel")
     tracking_number: str = Field(description="the carrier's number of the parcel")
     replacement_confirm_by: Instant = Field(description="the buyer answers at this instant at the latest")
+    remind_at: RemindAt = None
