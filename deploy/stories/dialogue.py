@@ -95,21 +95,21 @@ class PlayedOrder:
     _said: int = 0
 
     @property
-    def buyer(self) -> "Person":
-        return Person(self, "buyer", f"buyer-{self.order_id}")
+    def buyer(self) -> "Participant":
+        return Participant(self, "buyer", f"buyer-{self.order_id}")
 
     @property
-    def seller(self) -> "Person":
-        return Person(self, "seller", f"seller-{self.order_id}")
+    def seller(self) -> "Participant":
+        return Participant(self, "seller", f"seller-{self.order_id}")
 
     @property
-    def platform(self) -> "Person":
-        return Person(self, "platform", "checkout")
+    def platform(self) -> "Participant":
+        return Participant(self, "platform", "checkout")
 
-    async def mediator(self) -> "Person":
+    async def mediator(self) -> "Participant":
         """Who sits in the newest round; somebody is assigned by load."""
         assigned = await self.hears("mediation.assigned")
-        return Person(self, "mediator", assigned["mediator"]["id"])
+        return Participant(self, "mediator", assigned["mediator"]["id"])
 
     async def hears(
         self, type_: str, after: float | str | None = None, since: str | None = None, **fields: Any
@@ -171,7 +171,7 @@ class PlayedOrder:
 
 
 @dataclass(frozen=True)
-class Person:
+class Participant:
     """Somebody who acts on an order."""
 
     case: PlayedOrder

@@ -206,7 +206,7 @@ def nobody_sees_what_he_may_not(played: "Played") -> Iterator[str]:
     """D2, by the projection of the history (schemas/visibility.py) and by letter. Looks only at what holds an address,
     a refusal, or names who may see it: all else is for everybody."""
     for letter in played.world.mails:
-        if not letter.email.startswith(
+        if not (letter.email or "").startswith(
             ("mara@", "noel@", "otto@") if letter.recipient.role == "mediator" else letter.recipient.role
         ):
             yield f"the letter of {letter.event_type} to the {letter.recipient.role} goes to {letter.email}"
