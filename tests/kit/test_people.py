@@ -128,6 +128,7 @@ async def test_the_newest_of_a_person_is_kept_and_nothing_is_said_of_it() -> Non
     assert it.table.people["bea"] == Person(**BEA | {"email": "bea@example.net", "locale": None})
     assert it.table.people.keys() == {"bea", "sam", "mia"}
     assert not it.letters()
+    assert all(not shard.streams for shard in it.world.loops[0].shards.values()), "nor is it a stream"
     assert all(not shard.events for shard in it.world.stores["notification"].shards.values())
 
 
