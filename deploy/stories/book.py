@@ -1,8 +1,11 @@
 """All stories of docs/RULES.md, by number; a day is as long as the stage says."""
 
-from deploy.stories import alone, goods, mediated
+from deploy.stories import alone, goods, mediated, people
 from deploy.stories.dialogue import Story
 
 STORIES = {
-    one.number: one for chapter in (alone, mediated, goods) for one in vars(chapter).values() if isinstance(one, Story)
+    one.number: one
+    for chapter in (alone, mediated, goods, people)
+    for one in vars(chapter).values()
+    if isinstance(one, Story)
 }

@@ -64,7 +64,7 @@ class Stage(Protocol):
     slack: timedelta
     """How far an instant may be off: what was said before it took its time, too."""
 
-    async def say(self, topic: str, key: str, headers: Sequence[tuple[str, bytes]], value: bytes) -> None: ...
+    async def say(self, topic: str, key: str, headers: Sequence[tuple[str, bytes]], value: bytes | None) -> None: ...
 
     async def until(self, condition: Callable[[], bool], case: "PlayedOrder", within: timedelta) -> bool:
         """Lets time pass until the condition holds; False if it does not within about that time."""
@@ -206,6 +206,15 @@ class Participant:
             raise StoryFailed(f"{case.order_id}: {name} should be {refused or 'obeyed'}, got {answer}")
         return answer.data
 
+    @property
+    def address(self) -> str:
+        return f"{self.id}@example.com"
+
+    async def is_reached_at(self, email: str | None) -> None:
+        """The platform says so on `people`; with None it erases him."""
+        contact = None if email is None else json.dumps({"person_id": self.id, "email": email}).encode()
+        await self.case.stage.say("people", self.id, [], contact)
+
     def knows(self, type_: str) -> None:
         """He has been shown such an event, or written to about one."""
         if not self._was_told(type_):
@@ -227,6 +236,8 @@ class Scene:
     stage: Stage
     name: str
     cases: list[PlayedOrder] = field(default_factory=list)
+    by_people: bool = False
+    """Where somebody is reached is said on `people`, and the orders do not know."""
 
     async def order(self, **lines: "int | Pieces") -> PlayedOrder:
         """An order is placed: paid, and not yet shipped. A line is one piece, or so many, for so much money."""
@@ -235,10 +246,13 @@ class Scene:
         case = PlayedOrder(self.stage, f"{self.name}-{len(self.cases) + 1}", captured)
         self.cases.append(case)
         self.stage.follow(case)
+        if self.by_people:
+            for party in (case.buyer, case.seller):
+                await party.is_reached_at(party.address)
         await case.platform.says(
             "order.place",
-            buyer={"id": case.buyer.id, "email": f"{case.buyer.id}@example.com"},
-            seller={"id": case.seller.id, "email": f"{case.seller.id}@example.com"},
+            buyer={"id": case.buyer.id} | ({} if self.by_people else {"email": case.buyer.address}),
+            seller={"id": case.seller.id} | ({} if self.by_people else {"email": case.seller.address}),
             currency="EUR",
             lines=[
                 {"line_id": name, "title": name.capitalize(), "quantity": line.quantity, "amount_minor": line.minor}

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from deploy.verify.checks import answers, calls, disputes, ledger, letters, liveness, money, rights, sequences
+from deploy.verify.checks import answers, calls, disputes, ledger, letters, liveness, money, people, rights, sequences
 from deploy.verify.checks.order_history import OrderHistory, Snapshot
 from deploy.verify.observation import UNREADABLE, Observation
 from deploy.verify.report import Report
 
-CHECKS = (sequences, money, calls, ledger, answers, rights, disputes, letters, liveness)
+CHECKS = (sequences, money, calls, ledger, answers, rights, disputes, letters, people, liveness)
 
 
 def check(
@@ -29,6 +29,7 @@ def check(
     for payment_id, placed in by_payment:
         report.add(money.check_payment(payment_id, placed))
     report.add(sequences.check_beginnings(snapshot))
+    report.checked["E2"] = len(set(snapshot.erased.values()))
 
 
 def _counted(written: Iterable[Observation], report: Report) -> Iterator[Observation]:

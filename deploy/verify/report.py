@@ -20,6 +20,7 @@ PROMISES = {
     "D1": ("what is final stays final, and the last word is the last", "disputes"),
     "D2": ("nobody acts for another, or is told what is not for him", "acts of people"),
     "E1": ("a delivery is made once", "deliveries"),
+    "E2": ("of who is erased no address is left", "people erased of whom compaction has left one to look for"),
 }
 """Promise -> what it says, and on what it is proved."""
 KEPT_MAX = 100
