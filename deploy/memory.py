@@ -71,7 +71,7 @@ class MemoryStage:
     def follow(self, case: PlayedOrder) -> None:
         self.cases[case.order_id] = case
 
-    async def say(self, topic: str, key: str, headers: Sequence[tuple[str, bytes]], value: bytes) -> None:
+    async def say(self, topic: str, key: str, headers: Sequence[tuple[str, bytes]], value: bytes | None) -> None:
         self.world.bus.append(topic, key.encode(), value, headers)
 
     async def until(self, condition: Callable[[], bool], case: PlayedOrder, within: timedelta) -> bool:

@@ -25,8 +25,9 @@ def models() -> list[AnyMessage]:
 
 
 def subscriptions() -> dict[str, set[str]]:
-    """The types of the events of others that each service reads."""
-    return {service: {model.type for model in decider.subscriptions} for service, decider in DECIDERS.items()}
+    """The types of what others write that each service reads."""
+    heard = {service: (*decider.subscriptions, *decider.entries) for service, decider in DECIDERS.items()}
+    return {service: {model.type for model in models} for service, models in heard.items()}
 
 
 def manifest() -> dict[str, str]:

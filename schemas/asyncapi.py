@@ -13,7 +13,7 @@ from schemas.mediation.commands import AssignMediator
 from schemas.order.commands import Place
 from schemas.publish import as_text, is_public, json_schema
 from schemas.timer.events import Elapsed
-from schemas.topics import COMMAND_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE, SERVICES, Topic, all_topics
+from schemas.topics import COMMAND_BYTES_MAX, COMPACTED, HEADERS_MAX, OUTSIDERS_WRITE, SERVICES, Topic, all_topics
 from schemas.wire import MEDIATORS_KEY, AnyMessage
 
 DOCUMENT = Path(__file__).parent / "asyncapi.json"
@@ -58,6 +58,11 @@ fields are refused in commands and may appear in events; money is integers in mi
 with milliseconds; there are no floats. Not JSON, or without key, `ce_id` or `ce_type`: it lands on
 `<service>.dead-letters` with its reason. Readable but wrong, unknown or too long: it is refused as `invalid` (too long
 in structured mode, where only the value says what it is: a dead letter).
+
+**People.** How a person is reached is no event: `people` holds what is so by now, under his id, and an empty record
+erases him. Its records need no headers, and are not read in structured mode. One that cannot be read changes nothing:
+a dead letter says where it lay and why, and repeats neither its key nor its value. Which contacts notification has by
+then is what it sends to; no other topic, table or log of ours ever has them.
 
 **Versions.** A type ends in its version. Within a version fields are added that commands may leave out, choices and
 limits grow wider, and nothing goes: a reader must expect fields and words that he does not know.
@@ -196,7 +201,7 @@ def _messages_on(topic: Topic, public: Iterable[AnyMessage]) -> list[str]:
     types = [model.type for model in public if model.topic == topic.name] + [*ELSEWHERE.get(topic.name, ())]
     if "timer" in topic.writers and Elapsed.type not in types:
         types.append(Elapsed.type)
-    return [*types, STRUCTURED] if topic.name in OUTSIDERS_WRITE else types
+    return [*types, STRUCTURED] if topic.name in OUTSIDERS_WRITE - COMPACTED else types
 
 
 def _channel(topic: Topic, messages: Iterable[str]) -> Json:
@@ -206,6 +211,7 @@ def _channel(topic: Topic, messages: Iterable[str]) -> Json:
         "events": "Facts and refusals",
         "dead-letters": "What could not be read",
         "roster": "What cases and the roster of mediators tell each other",
+        "people": "How each person is reached by now; a record without a value erases him",
     }[kind]
     return {
         "address": topic.name,
@@ -263,10 +269,11 @@ def _sends(principal: str, message: str, topic: Topic) -> bool:
 def _message(model: AnyMessage) -> Json:
     published = json_schema(model)
     subject, name, _ = model.type.split(".")
-    outside = model.topic in OUTSIDERS_WRITE
-    own_headers = {"ce_type": {"const": model.type}}
+    outside, bare = model.topic in OUTSIDERS_WRITE, model.topic in COMPACTED
+    own_headers = {} if bare else {"ce_type": {"const": model.type}}
     if not outside:
         own_headers["ce_dataschema"] = {"const": published["$id"]}
+    origin = "from-outside" if outside else "from-services"
     message: Json = {"name": model.type, "title": f"{subject}: {name.replace('_', ' ')}"}
     if "description" in published:
         message["summary"] = published["description"]
@@ -275,7 +282,7 @@ def _message(model: AnyMessage) -> Json:
     return message | {
         "contentType": "application/json",
         "traits": [
-            {"$ref": f"#/components/messageTraits/{'from-outside' if outside else 'from-services'}"},
+            *([] if bare else [{"$ref": f"#/components/messageTraits/{origin}"}]),
             {"$ref": f"#/components/messageTraits/key-{published['x-key']}"},
         ],
         "headers": {"type": "object", "properties": own_headers},
@@ -296,6 +303,7 @@ _TRAITS: Json = {
         },
     },
     "key-order_id": {"bindings": {"kafka": {"key": _text("the payload's `order_id`", **_NAME)}}},
+    "key-person_id": {"bindings": {"kafka": {"key": _text("the payload's `person_id`", **_NAME)}}},
     f"key-{MEDIATORS_KEY}": {"bindings": {"kafka": {"key": {"type": "string", "const": MEDIATORS_KEY}}}},
 }
 
@@ -325,7 +333,8 @@ _OTHER_MESSAGES: Json = {
     DEAD_LETTER: {
         "name": DEAD_LETTER,
         "title": "a record that could not be read or handled",
-        "summary": "The original record with its key, value and headers, and besides them why it is here.",
+        "summary": "The original record with its key, value and headers, and besides them why it is here. Of what lay "
+        "on `people` only where and why.",
         "contentType": "application/octet-stream",
         "headers": {
             "type": "object",

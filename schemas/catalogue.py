@@ -10,6 +10,7 @@ import schemas.order.commands
 import schemas.order.events
 import schemas.payments.commands
 import schemas.payments.events
+import schemas.people
 import schemas.refund.commands
 import schemas.refund.events
 import schemas.timer.commands

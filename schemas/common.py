@@ -50,14 +50,22 @@ MediatorId = Annotated[PersonId, Field(description="of the mediator, as on the r
 
 
 class Party(Shape):
-    """A buyer or a seller. The e-mail address is for the notification service alone and is never logged."""
+    """A buyer or a seller. How he is reached is said in `people`, or, if the platform chooses so, here, where it stays
+    for ever (R74). An address is for the notification service alone and is never logged."""
 
     id: PersonId = Field(description="the person, as in `actor`")
-    email: Email = Field(description="where his letters go")
+    email: Email | None = Field(
+        default=None, description="where his letters go, unless `people` knows him; null: only `people` says it"
+    )
     locale: Locale | None = Field(default=None, description="the language of his letters; null: English")
     time_zone: TimeZone | None = Field(
         default=None, description="of the times in his letters, such as `Europe/Berlin`; null, or unknown: UTC"
     )
+
+    @property
+    def only_id(self) -> "Party":
+        """Who he is and no more: what events other than `order.placed` say of him (R74)."""
+        return Party(id=self.id)
 
 
 class PolicyRef(Shape):

@@ -1,8 +1,8 @@
 """What may change in a message within its version, and what never may.
 
 Callers go on sending what they send, readers go on finding what they find, and what was stored stays readable. So no
-name goes; a command demands no more than before, an event tells no less; choices and limits may grow wider and never
-narrower (readers must expect a word that they do not know); and a message stays on its topic, under its key.
+name goes; a command or an entry demands no more than before, an event tells no less; choices and limits may grow wider
+and never narrower (readers must expect a word that they do not know); and a message stays on its topic, under its key.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ def _message(then: Schema, now: Schema) -> Iterator[str]:
     yield from (f"its {name} was {then[name]}" for name in FOR_LIFE if now.get(name) != then[name])
     for role in sorted(set(then.get("x-by", ())) - set(now.get("x-by", ()))):
         yield f"the {role} may not give it any more"
-    comparison = _Comparison(then["x-kind"] == "command", then.get("$defs", {}), now.get("$defs", {}))
+    comparison = _Comparison(then["x-kind"] != "event", then.get("$defs", {}), now.get("$defs", {}))
     yield from comparison.parts("", then, now)
 
 
@@ -46,7 +46,8 @@ def _message(then: Schema, now: Schema) -> Iterator[str]:
 class _Comparison:
     """Of one message then and now; `at` is the path of what is looked at."""
 
-    is_command: bool
+    is_asked: bool
+    """Outsiders write it: a command, an entry."""
     defs_then: Schema
     defs_now: Schema
 
@@ -58,7 +59,7 @@ class _Comparison:
             else:
                 yield from self.field(f"{at}{name}", was[name], is_[name])
         demanded, demands = set(then.get("required", ())), set(now.get("required", ()))
-        if self.is_command:
+        if self.is_asked:
             yield from (f"{at}{name} must be given now" for name in sorted(demands - demanded))
         else:
             yield from (f"{at}{name} may be missing now" for name in sorted(demanded - demands))
@@ -72,7 +73,7 @@ class _Comparison:
                 yield f"{at} may be no {kind} any more"
             else:
                 yield from self.value(at, was[kind], is_[kind])
-        if not self.is_command:
+        if not self.is_asked:
             yield from (f"{at} may be {kind} now" for kind in is_ if kind not in was)
         if "default" in then and now.get("default", then) != then["default"]:
             yield f"{at} means something else where it is left out"

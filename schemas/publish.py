@@ -16,7 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from schemas.compatibility import breaks
 from schemas.example import example
 from schemas.topics import OUTSIDERS_WRITE
-from schemas.wire import MEDIATORS_KEY, AnyMessage, Command, Message, PrivateEvent
+from schemas.wire import MEDIATORS_KEY, AnyMessage, Command, Event, OrderMessage, PrivateEvent, TopicEntry
 
 PUBLISHED = Path(__file__).parent / "published"
 GOLDEN = Path(__file__).parent / "golden"
@@ -37,20 +37,32 @@ def is_public(model: AnyMessage) -> bool:
 
 
 def json_schema(model: AnyMessage) -> dict[str, Any]:
-    """A command as it is checked: unknown fields are refused. An event as it is written, for readers who ignore what
-    they do not know: what the runtime stamps on it is always there."""
+    """A command or an entry as it is checked: unknown fields are refused. An event as it is written, for readers who
+    ignore what they do not know: what the runtime stamps on it is always there."""
     made = model.model_json_schema(schema_generator=_Untitled)
     about: dict[str, Any] = {"$schema": DIALECT, "$id": f"urn:recourse:{model.type}", "title": model.type}
     if "description" in made:
         about["description"] = " ".join(made["description"].split())
-    about["x-kind"] = "command" if issubclass(model, Command) else "event"
+    about["x-kind"] = _kind(model)
     about["x-topic"] = model.topic
-    about["x-key"] = "order_id" if model.key is Message.key else MEDIATORS_KEY
+    about["x-key"] = _key(model)
     if issubclass(model, Command):
         about["x-by"] = sorted(model.by)
-    else:
+    elif issubclass(model, Event):
         _open_for_readers(model, made)
     return about | {name: made[name] for name in PARTS if name in made}
+
+
+def _kind(model: AnyMessage) -> str:
+    if issubclass(model, TopicEntry):
+        return "entry"
+    return "command" if issubclass(model, Command) else "event"
+
+
+def _key(model: AnyMessage) -> str:
+    if issubclass(model, TopicEntry):
+        return "person_id"
+    return "order_id" if model.key is OrderMessage.key else MEDIATORS_KEY
 
 
 def _open_for_readers(model: AnyMessage, schema: dict[str, Any]) -> None:

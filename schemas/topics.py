@@ -34,6 +34,7 @@ _WRITERS: dict[str, frozenset[str]] = {
     "notification.commands": frozenset({"operator"}),
     "payments.commands": frozenset({"refund"}),
     "payments.events": frozenset({"payments"}),
+    "people": _PEOPLE,
 }
 """Every other topic is written by the service it is named after, alone."""
 _READERS: dict[str, frozenset[str]] = {
@@ -46,10 +47,12 @@ _READERS: dict[str, frozenset[str]] = {
     "timer.events": frozenset({"gateway"}),
     "payments.commands": frozenset({"payments"}),
     "payments.events": frozenset({"refund", "payments"}),
+    "people": frozenset({"notification"}),
 }
 """Besides operators, who read everything, and inboxes, which are read by the service they are named after."""
 
-_WEEK_MS = 7 * 24 * 3600 * 1000
+_DAY_MS = 24 * 3600 * 1000
+_WEEK_MS = 7 * _DAY_MS
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ class Topic:
 
 def all_topics(prefix: str = "", partitions: int = PARTITIONS) -> list[Topic]:
     """Every topic of the system. Time is the broker's append time on all of them (R0); events are kept for ever
-    and never compacted: the key is the order, so compaction would keep one event of each."""
+    and never compacted: the key is the order, so compaction would keep one event of each. `people` is nothing but
+    compacted: what was replaced or erased is gone a day later (R74)."""
     common = {
         "message.timestamp.type": "LogAppendTime",
         "max.message.bytes": str(RECORD_BYTES_MAX),
@@ -78,10 +82,19 @@ def all_topics(prefix: str = "", partitions: int = PARTITIONS) -> list[Topic]:
     commands = unfolded | {"retention.ms": str(4 * _WEEK_MS)}
     events = common | {"retention.ms": "-1"}
     dead_letters = events | {"max.message.bytes": str(DEAD_LETTER_BYTES_MAX)}
+    people = unfolded | {
+        "cleanup.policy": "compact",
+        "retention.ms": "-1",
+        "max.compaction.lag.ms": str(_DAY_MS),
+        "min.cleanable.dirty.ratio": "0.01",
+        # Whoever was away for as long as commands are kept hears of every erasure when he is back.
+        "delete.retention.ms": commands["retention.ms"],
+    }
     configs = {f"{service}.commands": commands for service in SERVICES}
     configs |= {f"{service}.events": events for service in SERVICES}
     configs |= {f"{service}.dead-letters": dead_letters for service in SERVICES}
     configs |= {"mediation.roster": commands, "payments.commands": commands, "payments.events": events | unfolded}
+    configs["people"] = people
     return [
         Topic(prefix + name, partitions, config, _writers(name), _readers(name)) for name, config in configs.items()
     ]
@@ -117,6 +130,9 @@ the timer service operators say that an order goes on, and nothing else; what is
 
 SERVICES_WRITE = frozenset(topic.name for topic in all_topics()) - OUTSIDERS_WRITE
 """All others."""
+COMPACTED = frozenset(topic.name for topic in all_topics() if topic.config["cleanup.policy"] == "compact")
+"""What lies there has no story, and nothing of it may be left elsewhere: who cannot read it says where it lay, and no
+more."""
 KEPT_FOR_EVER = frozenset(topic.name for topic in all_topics() if topic.config["retention.ms"] == "-1")
 
 

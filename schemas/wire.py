@@ -92,8 +92,6 @@ class Message(Shape):
     example: ClassVar[Mapping[str, Any]] = {"order_id": "A-1001"}
     MODELS: ClassVar[dict[str, "AnyMessage"]] = {}
 
-    order_id: Id = Field(description="the order it is about")
-
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "type" not in cls.__dict__:
@@ -108,11 +106,32 @@ class Message(Shape):
 
     @property
     def key(self) -> str:
-        """The record key: always the order, but for the roster of mediators."""
+        """The record key."""
+        raise NotImplementedError
+
+
+class TopicEntry(Message):
+    """What is so by now of whatever its key names, on a compacted topic: the newest of a key counts, and an empty
+    record erases it. No word of a story: a service keeps it in a table and decides nothing by it."""
+
+    @classmethod
+    def erased(cls, key: str) -> Self:
+        """What an empty record says. Raises ValidationError for a key that names nothing."""
+        raise NotImplementedError
+
+
+class OrderMessage(Message):
+    """About one order, in whose stream it is kept."""
+
+    order_id: Id = Field(description="the order it is about")
+
+    @property
+    def key(self) -> str:
+        """Always the order, but for the roster of mediators."""
         return self.order_id
 
 
-class Command(Message):
+class Command(OrderMessage):
     """A wish: obeyed or refused, answered either way. `by` names the roles that may utter it."""
 
     by: ClassVar[frozenset[Role]] = frozenset()
@@ -120,7 +139,7 @@ class Command(Message):
     actor: Actor
 
 
-class Event(Message):
+class Event(OrderMessage):
     """A fact. Written by our services alone, so readers ignore what they do not know."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")

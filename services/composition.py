@@ -9,6 +9,7 @@ from services.dispute.domain import DECIDER as DISPUTE
 from services.mediation.domain import DECIDER as MEDIATION
 from services.notification.domain import DECIDER as NOTIFICATION
 from services.notification.domain import decider as notification
+from services.notification.people import MemoryPeopleTable, People
 from services.notification.projection import Channel, Deliveries, MemoryDeliveryTable, webhooks_about
 from services.order.domain import DECIDER as ORDER
 from services.refund.domain import DECIDER as REFUND
@@ -31,7 +32,8 @@ async def compose(world: World, channels: Sequence[Channel[Any]] = ()) -> None:
     queues = {queue for channel in channels for queue in channel.queues}
     roles = [role for role in get_args(RecipientRole) if webhooks_about(role) in queues]
     told = notification(mail="email" in queues, webhooks=roles)
-    deliveries = Deliveries(MemoryDeliveryTable(), channels, world.bus.clock)
-    await world.add(told, [deliveries], [deliveries], deliveries.settled)
+    people = MemoryPeopleTable()
+    deliveries = Deliveries(MemoryDeliveryTable(), people, channels, world.bus.clock)
+    await world.add(told, [People(people), deliveries], [deliveries], deliveries.settled)
     timers = Timers(MemoryTimerTable())
     await world.add(TIMER, [timers], [timers])

@@ -6,11 +6,10 @@ from typing import Any
 
 from deploy.repair.tail import Said, Unread, UnreadLog, last_of
 from schemas.wire import Command, Message
-from shared.kernel.codec import Home
 from shared.kernel.decider import Decider, RefusedOnArrival
 from shared.kernel.envelope import DeadLetter
 from shared.kernel.policies import Policies
-from shared.kernel.ports import Claim, Input, Store, StoredEvent
+from shared.kernel.ports import Claim, Home, Input, Store, StoredEvent
 from shared.kernel.stream import Answers, OutgoingMessage, Stream, Withheld, asked, fold, handle, learn, refold
 from shared.runtime.batch import Batch, Shard
 

@@ -13,8 +13,9 @@ from uuid import uuid4
 import asyncpg
 
 from schemas.wire import Service
+from services.notification.people import People
 from services.notification.projection import Deliveries
-from services.notification.store import PostgresDeliveryTable
+from services.notification.store import PostgresDeliveryTable, PostgresPeopleTable
 from services.refund.projection import Ledger, ReviewQueue
 from services.refund.store import PostgresLedgerTable, PostgresReviewTable
 from services.timer.projection import Timers
@@ -154,7 +155,8 @@ def _tables(service: Service, pool: asyncpg.Pool) -> Sequence[Projection]:
         case "refund":
             return [Ledger(PostgresLedgerTable()), ReviewQueue(PostgresReviewTable())]
         case "notification":
-            return [Deliveries(PostgresDeliveryTable(pool), (), lambda: datetime.now(UTC))]
+            people = PostgresPeopleTable(pool)
+            return [People(people), Deliveries(PostgresDeliveryTable(pool), people, (), lambda: datetime.now(UTC))]
         case "timer":
             return [Timers(PostgresTimerTable(pool))]
     return []

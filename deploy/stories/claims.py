@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deploy.stories.dialogue import Person, PlayedOrder, refund
+from deploy.stories.dialogue import Participant, PlayedOrder, refund
 
 NOTHING_CAME: dict[str, Any] = {"received": False, "reason": "not_received", "description": "The parcel never came."}
 BROKEN: dict[str, Any] = {
@@ -31,13 +31,13 @@ async def nobody_answers(case: PlayedOrder, minor: int, dispute_id: str = "d1") 
     await stands(case)
 
 
-async def before_a_mediator(case: PlayedOrder) -> Person:
+async def before_a_mediator(case: PlayedOrder) -> Participant:
     """The seller wants to hear nothing of it, and it comes to a mediator."""
     await case.seller.says("dispute.reject", dispute_id="d1", message="It was whole when it left us.")
     return await escalated(case)
 
 
-async def escalated(case: PlayedOrder) -> Person:
+async def escalated(case: PlayedOrder) -> Participant:
     """The buyer asks the platform; where nobody may, it comes to that by itself when the time to agree is over."""
     if case.rules.manual_escalation is not None:
         await case.buyer.says("dispute.escalate", dispute_id="d1")

@@ -69,7 +69,7 @@ class Stage(Protocol):
     payments_follow_scripts: bool
     """Whether the payment service does what an id tells it (deploy/payments/script.py); the sandbox does not."""
 
-    async def say(self, topic: str, key: str, headers: Sequence[tuple[str, bytes]], value: bytes) -> None: ...
+    async def say(self, topic: str, key: str, headers: Sequence[tuple[str, bytes]], value: bytes | None) -> None: ...
 
     async def until(self, condition: Callable[[], bool], case: "PlayedOrder", within: timedelta) -> bool:
         """Lets time pass until the condition holds; False if it does not within about that time."""
@@ -107,25 +107,25 @@ class PlayedOrder:
         return f"payment-{self.order_id}"
 
     @property
-    def buyer(self) -> "Person":
-        return Person(self, "buyer", f"buyer-{self.order_id}")
+    def buyer(self) -> "Participant":
+        return Participant(self, "buyer", f"buyer-{self.order_id}")
 
     @property
-    def seller(self) -> "Person":
-        return Person(self, "seller", f"seller-{self.order_id}")
+    def seller(self) -> "Participant":
+        return Participant(self, "seller", f"seller-{self.order_id}")
 
     @property
-    def platform(self) -> "Person":
-        return Person(self, "platform", "checkout")
+    def platform(self) -> "Participant":
+        return Participant(self, "platform", "checkout")
 
     @property
-    def operator(self) -> "Person":
-        return Person(self, "operator", "olga")
+    def operator(self) -> "Participant":
+        return Participant(self, "operator", "olga")
 
-    async def mediator(self) -> "Person":
+    async def mediator(self) -> "Participant":
         """Who sits in the newest round; somebody is assigned by load."""
         assigned = await self.hears("mediation.assigned")
-        return Person(self, "mediator", assigned["mediator"]["id"])
+        return Participant(self, "mediator", assigned["mediator"]["id"])
 
     async def hears(
         self, type_: str, after: float | str | None = None, since: str | None = None, **fields: Any
@@ -189,7 +189,7 @@ class PlayedOrder:
 
 
 @dataclass(frozen=True)
-class Person:
+class Participant:
     """Somebody who acts on an order."""
 
     case: PlayedOrder
@@ -224,6 +224,15 @@ class Person:
             raise StoryFailed(f"{case.order_id}: {name} should be {refused or 'obeyed'}, got {answer}")
         return answer.data
 
+    @property
+    def address(self) -> str:
+        return f"{self.id}@example.com"
+
+    async def is_reached_at(self, email: str | None) -> None:
+        """The platform says so on `people`; with None it erases him."""
+        contact = None if email is None else json.dumps({"person_id": self.id, "email": email}).encode()
+        await self.case.stage.say("people", self.id, [], contact)
+
     def knows(self, type_: str) -> None:
         """He has been shown such an event, or written to about one."""
         if not self._was_told(type_):
@@ -247,6 +256,8 @@ class Scene:
     cases: list[PlayedOrder] = field(default_factory=list)
     its_own: Policy | None = None
     """Its orders live under these rules, if not under those of the stage."""
+    by_people: bool = False
+    """Where somebody is reached is said on `people`, and the orders do not know."""
 
     async def order(self, paid_as: str = "", commission_bps: int = 0, **lines: "int | Pieces") -> PlayedOrder:
         """An order is placed: paid, and not yet shipped. A line is one piece, or so many, for so much money.
@@ -256,10 +267,13 @@ class Scene:
         case = PlayedOrder(self.stage, f"{self.name}-{len(self.cases) + 1}", captured, self.rules)
         self.cases.append(case)
         self.stage.follow(case)
+        if self.by_people:
+            for party in (case.buyer, case.seller):
+                await party.is_reached_at(party.address)
         await case.platform.says(
             "order.place",
-            buyer={"id": case.buyer.id, "email": f"{case.buyer.id}@example.com"},
-            seller={"id": case.seller.id, "email": f"{case.seller.id}@example.com"},
+            buyer={"id": case.buyer.id} | ({} if self.by_people else {"email": case.buyer.address}),
+            seller={"id": case.seller.id} | ({} if self.by_people else {"email": case.seller.address}),
             currency="EUR",
             lines=[
                 {"line_id": name, "title": name.capitalize(), "quantity": line.quantity, "amount_minor": line.minor}

@@ -61,7 +61,7 @@ class LiveStage:
     def follow(self, case: PlayedOrder) -> None:
         self._cases[case.order_id] = case
 
-    async def say(self, topic: str, key: str, headers: Sequence[tuple[str, bytes]], value: bytes) -> None:
+    async def say(self, topic: str, key: str, headers: Sequence[tuple[str, bytes]], value: bytes | None) -> None:
         await self._producer.send_and_wait(self._prefix + topic, value, key=key.encode(), headers=list(headers))
 
     async def until(self, condition: Callable[[], bool], case: PlayedOrder, within: timedelta) -> bool:

@@ -10,6 +10,7 @@ from deploy.verify.checks import (
     letters,
     liveness,
     money,
+    people,
     reminders,
     rights,
     sequences,
@@ -18,7 +19,7 @@ from deploy.verify.checks.order_history import OrderHistory, Snapshot
 from deploy.verify.observation import UNREADABLE, Observation
 from deploy.verify.report import Report
 
-CHECKS = (sequences, money, calls, ledger, answers, rights, disputes, letters, reminders, liveness)
+CHECKS = (sequences, money, calls, ledger, answers, rights, disputes, letters, people, reminders, liveness)
 
 
 def check(
@@ -40,6 +41,7 @@ def check(
     for payment_id, placed in by_payment:
         report.add(money.check_payment(payment_id, placed))
     report.add(sequences.check_beginnings(snapshot))
+    report.checked["E3"] = len(set(snapshot.erased.values()))
 
 
 def _counted(written: Iterable[Observation], report: Report) -> Iterator[Observation]:

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from pydantic import Field
 
 from deploy.verify.check import check
+from deploy.verify.checks import people
 from deploy.verify.checks.order_history import Snapshot
 from deploy.verify.observation import ALARMS, LATER, LEDGER, Observation, Reader
 from deploy.verify.report import Report, Violation
@@ -88,7 +89,8 @@ async def verify(settings: VerifySettings) -> Report:
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise CannotVerify(f"PostgreSQL: {type(error).__name__}: {error}") from error
         grace = int(settings.verify_grace_seconds * 1000)
-        snapshot = Snapshot(topics.ends_at, alarms_at, grace, topics.begins)
+        erased = people.erased(facts.by_person())
+        snapshot = Snapshot(topics.ends_at, alarms_at, grace, topics.begins, erased)
         check(facts.by_order(), facts.by_source(), facts.by_payment(), snapshot, report)
     report.seconds = time.monotonic() - began
     return report

@@ -5,7 +5,7 @@ since "the same command" is what that takes for the same.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
@@ -14,10 +14,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from schemas.asyncapi import DEAD_LETTERS as DEAD_LETTER_HEADERS
 from schemas.catalogue import CONTRACT
 from schemas.instants import EPOCH, to_ms
-from schemas.mediation.commands import Seat
+from schemas.mediation.commands import AssignMediator, Seat
+from schemas.mediation.events import MediatorRegistered
 from schemas.order.events import Placed
+from schemas.people import Person
 from schemas.timer.events import Elapsed
 from schemas.topics import OUTSIDERS_WRITE
 from services.composition import DECIDERS
@@ -40,6 +43,7 @@ LATER = "refund.events, beyond the end that was read"
 """What is no topic has a name like one."""
 
 PLACED = Placed.type
+PERSON, ERASED = Person.type, "erased"
 BELL, SEAT = Elapsed.type, Seat.type
 UNREADABLE = "unreadable"
 UNANSWERED = (BELL, UNREADABLE)
@@ -59,7 +63,9 @@ FIELDS = frozenset(
     }
 )
 PEOPLE = ("buyer", "seller", "mediator")
-"""Of whom an event has an address, too: only their ids are kept."""
+"""Of whom an event may have an address, too: their ids are kept, and of the address a digest."""
+OF_THE_ROSTER = (MediatorRegistered.type, AssignMediator.type)
+"""Whose address is the platform's choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,8 @@ class Reader:
             return _dead_letter(record, headers)
         if record.topic in self._inboxes:
             return self._command(record, headers)
+        if record.topic == Person.topic:
+            return _person(record)
         return _event(record, headers)
 
     def _command(self, record: Record, headers: Mapping[str, str]) -> Observation:
@@ -177,7 +185,40 @@ def _event(record: Record, headers: Mapping[str, str]) -> Observation:
     data |= {name: content[name].get("id") for name in PEOPLE if isinstance(content.get(name), dict)}
     if record.topic == "refund.events" and "reason" in content:  # elsewhere people's own words
         data["reason"] = content["reason"]
+    if b'"email"' in value and record.topic not in OUTSIDERS_WRITE and model.type not in OF_THE_ROSTER:
+        data["addresses"] = sorted({digest_of(address).hex() for address in _addresses(content)})
     return _observation(record, headers, digest=digest, data=data)
+
+
+def _person(record: Record) -> Observation:
+    """What the platform says of somebody, under his id."""
+    type_, digest = ERASED, b""
+    if record.value:
+        try:
+            person = Person.read(record.value)
+        except ValidationError:
+            type_ = UNREADABLE
+        else:
+            type_, digest = PERSON, digest_of(person.email) if person.email else b""
+    return _observation(record, {}, type=type_, digest=digest)
+
+
+def digest_of(address: str) -> bytes:
+    return blake2b(address.casefold().encode(), digest_size=16).digest()
+
+
+def _addresses(content: Any) -> Iterator[str]:
+    """At every depth, but for the mediator's."""
+    match content:
+        case dict():
+            for name, part in content.items():
+                if name == "email" and isinstance(part, str):
+                    yield part
+                elif name != "mediator":
+                    yield from _addresses(part)
+        case list():
+            for part in content:
+                yield from _addresses(part)
 
 
 def _dead_letter(record: Record, headers: Mapping[str, str]) -> Observation:
@@ -189,7 +230,10 @@ def _dead_letter(record: Record, headers: Mapping[str, str]) -> Observation:
     id_ = _place(*place)
     digest = blake2b(f"{id_}|".encode() + (record.value or b""), digest_size=8).digest()
     reason = headers.get("x-dead-letter-reason", "").partition(":")[0]
-    return _observation(record, letter, type=DEAD_LETTER, id=id_, digest=digest, data={"reason": reason})
+    added = len(record.headers) - len(DEAD_LETTER_HEADERS)
+    repeats = place[0] == Person.topic and bool(record.key or record.value or added)
+    data = {"reason": reason, "repeats_people": repeats}
+    return _observation(record, letter, type=DEAD_LETTER, id=id_, digest=digest, data=data)
 
 
 def milliseconds(instant: object) -> int | None:

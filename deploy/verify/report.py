@@ -21,6 +21,7 @@ PROMISES = {
     "D2": ("nobody acts for another, or is told what is not for him", "acts of people"),
     "E1": ("a delivery is made once", "deliveries"),
     "E2": ("nobody is reminded of what is over, or twice", "reminders"),
+    "E3": ("of who is erased no address is left", "people erased of whom compaction has left one to look for"),
 }
 """Promise -> what it says, and on what it is proved."""
 KEPT_MAX = 100

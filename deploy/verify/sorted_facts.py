@@ -15,6 +15,7 @@ from typing import Self
 from pydantic_core import from_json, to_json
 
 from deploy.verify.observation import PLACED, Observation
+from schemas.people import Person
 
 CACHE_KIB = 64 * 1024
 NAMES = [field.name for field in fields(Observation) if field.name != "data"]
@@ -48,6 +49,12 @@ class SortedFacts:
         found = (Observation(*(*row[:-1], from_json(row[-1]) if row[-1] else {})) for row in rows)
         for order_id, of_one in groupby(found, attrgetter("order_id")):
             yield order_id, list(of_one)
+
+    def by_person(self) -> Iterator[tuple[str, Iterator[Observation]]]:
+        """What was said of each on `people`, in order; without its data."""
+        of_people = f"FROM observation WHERE topic = '{Person.topic}' ORDER BY order_id, {PLACE}"
+        rows = self._file.execute(f"SELECT {COLUMNS} {of_people}")
+        yield from groupby((Observation(*row) for row in rows), attrgetter("order_id"))
 
     def by_payment(self) -> Iterator[tuple[str, Iterator[Observation]]]:
         """The orders placed on each payment, as far as each is known; without their data."""

@@ -11,7 +11,7 @@ from schemas.wire import Id, Shape
 MediationStatus = Literal["processing", "waiting_buyer", "waiting_seller", "waiting_both", "decided", "closed"]
 
 
-MediatorEmail = Annotated[Email | None, Field(description="where his letters go; null: he gets none")]
+MediatorEmail = Annotated[Email | None, Field(description="where his letters go, unless `people` knows him (R74)")]
 MediatorLocale = Annotated[Locale | None, Field(description="the language of his letters; null: English")]
 
 

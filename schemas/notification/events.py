@@ -54,7 +54,8 @@ class NotificationFailed(NotificationEvent):
 
     problem: Problem = Field(
         description="`unreachable`: no server, or not in time; `refused`: it said no; `bad_address`: nothing can or "
-        "may go there; `unwritable`: its words could not be written"
+        "may go there; `unwritable`: its words could not be written; `no_address`: nobody has said where to, or he is "
+        "erased (R74)"
     )
     smtp_status: int | None = Field(description="the mail server's reply code, if it gave one")
     http_status: int | None = Field(default=None, description="the webhook endpoint's status, if it gave one")
@@ -164,7 +165,9 @@ class HeldEvent(PrivateEvent):
 
 
 class Queued(PrivateEvent):
-    """A letter to be written and sent. Also a row of the queue."""
+    """A letter to be written and sent. Also a row of the queue. Where to, in which language and by which clock is
+    looked up in `people` when it is sent; what is said here was given at placing, and counts only for whom `people`
+    does not know (R74)."""
 
     type = "notification.queued.v1"
     example = fields(
@@ -186,7 +189,7 @@ class Queued(PrivateEvent):
     event_type: str
     event_at: Instant
     recipient: Recipient
-    email: Email
+    email: Email | None = None
     locale: Locale | None
     template: str
     purchase: Purchase

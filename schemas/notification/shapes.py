@@ -12,8 +12,9 @@ the recipient is reached, by whoever reads it."""
 
 RecipientRole = Literal["buyer", "seller", "mediator"]
 
-Problem = Literal["unreachable", "refused", "bad_address", "unwritable"]
-"""No server, or not in time; it said no; an address nothing can or may go to; words that could not be written."""
+Problem = Literal["unreachable", "refused", "bad_address", "unwritable", "no_address"]
+"""No server, or not in time; it said no; an address nothing can or may go to; words that could not be written; nobody
+has said where to, or he is erased (R74)."""
 
 Attempts = Annotated[int, Field(ge=1, description="made so far, this one too")]
 

@@ -7,9 +7,10 @@ from typing import Any
 import asyncpg
 
 from services.notification.domain import decider
+from services.notification.people import People
 from services.notification.projection import Channel, Deliveries
 from services.notification.smtp import MailSettings, Smtp, mail_channel
-from services.notification.store import PostgresDeliveryTable
+from services.notification.store import PostgresDeliveryTable, PostgresPeopleTable
 from services.notification.webhooks import Webhooks, WebhookSettings, webhook_channels
 from shared.kernel.decider import Decider
 from shared.runtime.application import Application
@@ -29,8 +30,9 @@ def _parts(settings: NotificationSettings, pool: asyncpg.Pool) -> Parts:
         mail_channel(Smtp(settings), settings.smtp_connections_max),
         *webhook_channels(Webhooks(settings)),
     ]
-    deliveries = Deliveries(PostgresDeliveryTable(pool), channels, lambda: datetime.now(UTC))
-    return Parts(projections=[deliveries], inputs=[deliveries])
+    people = PostgresPeopleTable(pool)
+    deliveries = Deliveries(PostgresDeliveryTable(pool), people, channels, lambda: datetime.now(UTC))
+    return Parts(projections=[People(people), deliveries], inputs=[deliveries])
 
 
 APP = Application(_decider, NotificationSettings, parts=_parts, migrations=(Path(__file__).parent / "migrations",))

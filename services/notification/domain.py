@@ -32,8 +32,9 @@ from schemas.notification.events import (
 )
 from schemas.notification.shapes import Channel, Problem, Purchase, Recipient, RecipientRole
 from schemas.order.events import Placed
+from schemas.people import Person
 from schemas.wire import Event, Message
-from services.notification.policy import ATTEMPTS_MAX, BETWEEN_LETTERS_ABOUT_MESSAGES, RETRY_AFTER
+from services.notification.policy import ATTEMPTS_MAX, BETWEEN_LETTERS_ABOUT_MESSAGES, LOOKED_UP_MAX, RETRY_AFTER
 from services.notification.states import Known, PendingDelivery, State, Unplaced, evolve, learnt
 from services.notification.subscriptions import SUBSCRIPTIONS, recipients
 from shared.kernel.decider import Decider, Output, Refusal
@@ -197,7 +198,7 @@ def _deliveries(
         "recipient": Recipient(role=role, id=person.id),
         "template": payload.event.type.rpartition(".")[0],
     }
-    if channels.mail and person.email is not None:
+    if channels.mail:
         letter = Queued(
             delivery_id=_delivery_id(payload, role, "email"),
             email=person.email,
@@ -272,7 +273,9 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Out
     if attempt.problem is None:
         return [NotificationSent(**about)]
     tried = attempt.attempt - queued.attempts
-    if attempt.final or tried >= ATTEMPTS_MAX:
+    if attempt.problem == "no_address" and queued.recipient.role == "mediator" and not attempt.final:
+        return [NotificationSent(**about | {"channel": "topic"})]  # as ever: he reads it there
+    if attempt.final or tried >= (LOOKED_UP_MAX if attempt.problem == "no_address" else ATTEMPTS_MAX):
         status: dict[str, Any] = {"smtp_status": attempt.smtp_status, "http_status": attempt.http_status}
         return [NotificationFailed(**about, problem=attempt.problem, **status)]
     return [
@@ -299,6 +302,7 @@ def decider(
         commands=(NotificationResend,),
         decide=partial(decide, channels=channels),
         subscriptions=SUBSCRIPTIONS,
+        entries=(Person,),
         react=partial(react, channels=channels),
         own_inputs={ATTEMPTED: Attempted},
         identify=identified,

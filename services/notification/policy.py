@@ -21,3 +21,6 @@ RETRY_AFTER = (
 blocks us over a weekend has been spoken to by then, and mail servers try for as long (RFC 5321, 4.5.4.1)."""
 ATTEMPTS_MAX = len(RETRY_AFTER) + 1
 """Before it is given up; an operator can begin anew (R80)."""
+LOOKED_UP_MAX = 4
+"""Attempts to find out where somebody is written to of whom nobody has said so yet, within twelve and a half minutes:
+his order may have overtaken what the platform says of him (R74)."""

@@ -21,6 +21,7 @@ from schemas.instants import from_ms
 from schemas.notification.events import Hastened, NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
 from schemas.notification.shapes import Problem, RecipientRole
 from services.notification.domain import ATTEMPTED, Attempted
+from services.notification.people import PeopleTable, addressed
 from shared.kernel.ports import Clock, Input, StoredEvent
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,10 @@ class SendResult:
 TAKEN = SendResult()
 UNREACHABLE = SendResult("unreachable")
 UNWRITABLE = SendResult("unwritable")
+NO_ADDRESS = SendResult("no_address")
+"""Nobody has said anything of him yet."""
+NOT_WRITTEN_TO = SendResult("no_address", final=True)
+"""He is erased, or wants no letters."""
 
 
 def webhooks_about(role: RecipientRole) -> QueueName:
@@ -140,8 +145,10 @@ class Channel(Generic[Q]):
 class Deliveries:
     """Takes what is due from the table, a page at a time, and has it sent."""
 
-    def __init__(self, table: DeliveryTable, channels: Sequence[Channel[Any]], clock: Clock) -> None:
-        self.table, self.channels, self.clock = table, channels, clock
+    def __init__(
+        self, table: DeliveryTable, people: PeopleTable, channels: Sequence[Channel[Any]], clock: Clock
+    ) -> None:
+        self.table, self.people, self.channels, self.clock = table, people, channels, clock
         self._open: dict[int, object] = {}
         """Shard -> a token of this ownership: what was begun under an earlier one counts no more."""
         self._tried: defaultdict[int, list[tuple[Delivery, SendResult]]] = defaultdict(list)
@@ -280,9 +287,21 @@ class Deliveries:
         async with channel.places:
             if not self._owned(delivery, ownership):
                 return
-            result = await channel.send(delivery.queued, self.clock())
+            result = await self._hand_over(channel, delivery.queued)
         if self._owned(delivery, ownership):
             self._tried[delivery.shard].append((delivery, result))
+
+    async def _hand_over(self, channel: Channel[Any], queued: Queued | WebhookQueued) -> SendResult:
+        if isinstance(queued, Queued):
+            try:
+                person = await self.people.find(queued.recipient.id)
+            except Exception as error:  # an outage, most likely
+                log.warning("nobody can be looked up", extra={"error": type(error).__name__})
+                return UNREACHABLE
+            queued = addressed(queued, person)
+            if queued.email is None:
+                return NO_ADDRESS if person is None else NOT_WRITTEN_TO
+        return await channel.send(queued, self.clock())
 
     def _owned(self, delivery: Delivery, ownership: object) -> bool:
         return self._open.get(delivery.shard) is ownership

@@ -193,6 +193,7 @@ def _refused(status: int, words: str = "") -> SendResult:
 
 def mail_channel(gateway: Smtp, at_once: int = 4) -> Channel[Queued]:
     async def send(queued: Queued, now: datetime) -> SendResult:
+        assert queued.email is not None  # whose is not known waits
         return await gateway.send(queued.delivery_id, queued.email, letter(queued), queued.event_at)
 
     return Channel(("email",), send, gateway.close, at_once)

@@ -1,4 +1,4 @@
-"""The queue of letters and webhooks in PostgreSQL."""
+"""The queue of letters and webhooks, and how people are reached, in PostgreSQL."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 
 from schemas.notification.events import Queued, WebhookQueued
+from schemas.people import Person
 from services.notification.projection import Delivery, DeliveryChange, QueueName
 
 QUEUE = """
@@ -38,6 +39,13 @@ SELECT next.* FROM unnest($1::int[]) AS mine (shard) CROSS JOIN unnest($2::text[
         AND next_attempt_at < 'infinity'
     ORDER BY next_attempt_at LIMIT $4
 ) AS next ORDER BY next_attempt_at LIMIT $4
+"""
+FIND = "SELECT person_id, email, locale, time_zone FROM person WHERE person_id = $1"
+KEEP = """
+INSERT INTO person (person_id, email, locale, time_zone)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+ON CONFLICT (person_id) DO UPDATE
+SET email = EXCLUDED.email, locale = EXCLUDED.locale, time_zone = EXCLUDED.time_zone
 """
 MODELS: dict[str, type[Queued | WebhookQueued]] = {"email": Queued, "webhook": WebhookQueued}
 
@@ -74,3 +82,16 @@ class PostgresDeliveryTable:
         ):
             if rows:
                 await transaction.execute(statement, *map(list, zip(*rows, strict=True)))
+
+
+class PostgresPeopleTable:
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+
+    async def find(self, person_id: str) -> Person | None:
+        row = await self.pool.fetchrow(FIND, person_id)
+        return Person.model_construct(**dict(row)) if row else None
+
+    async def write(self, transaction: Any, people: Sequence[Person]) -> None:
+        rows = [(one.person_id, one.email, one.locale, one.time_zone) for one in people]
+        await transaction.execute(KEEP, *map(list, zip(*rows, strict=True)))

@@ -92,8 +92,8 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
             for line, quantity in chosen
         ),
         claimed_minor=claimed_minor,
-        buyer=sale.buyer,
-        seller=sale.seller,
+        buyer=sale.buyer.only_id,
+        seller=sale.seller.only_id,
         currency=sale.currency,
         policy=sale.policy,
         disputable_until=order.disputable_until,

@@ -5,7 +5,6 @@ of our own services wrote is never lost for that: what this version cannot read 
 handled, and so waits with its order for a version that can.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
@@ -17,9 +16,10 @@ from pydantic_core import from_json, to_json
 import schemas.catalogue  # noqa: F401 - a type that is not in it is of a newer version
 from schemas.instants import from_ms, rfc3339, to_ms
 from schemas.timer.events import Elapsed
-from schemas.topics import BATCH_BYTES_MAX, HEADERS_MAX, OUTSIDERS_WRITE
+from schemas.topics import BATCH_BYTES_MAX, COMPACTED, HEADERS_MAX, OUTSIDERS_WRITE
 from schemas.wire import MEDIATORS_KEY, Actor, Command, Message
 from shared.kernel.decider import Decider, Refusal, RefusedOnArrival, WakeUp
+from shared.kernel.entries import current_entry
 from shared.kernel.envelope import (
     CLOUDEVENTS,
     NAME_BYTES_MAX,
@@ -43,7 +43,7 @@ from shared.kernel.envelope import (
     unknown_form,
     unnamed,
 )
-from shared.kernel.ports import Headers, Input, Record, StoredEvent
+from shared.kernel.ports import Headers, Home, Input, Record, StoredEvent
 
 ROSTER = MEDIATORS_KEY.encode()
 DEAD_LETTER_VALUE_MAX = 2 * 1024 * 1024
@@ -51,9 +51,6 @@ DEAD_LETTER_SIZE_MAX = DEAD_LETTER_VALUE_MAX + 512 * 1024
 """A compressed record can be larger than any limit of the broker; a dead letter of more than this is cut."""
 OWN_DATA_BYTES_MAX = BATCH_BYTES_MAX - 4 * 1024
 """Of what we say ourselves: with its headers, whose names have limits, it fits one request."""
-Home = Callable[[bytes], int]
-"""Key -> the partition on which Kafka's own clients put it."""
-
 OWN_INPUTS = "own input"
 """As whose topic the dead letter of an own input names where it comes from."""
 
@@ -81,7 +78,8 @@ class Decoder:
             **{(model.topic, model.type): model for model in decider.subscriptions},
             **{(topic, model.type): model for topic, model in decider.between_streams},
         }
-        topics = {topic for topic, _ in self.heard if topic}
+        self.entries = {str(model.topic): model for model in decider.entries}
+        topics = {topic for topic, _ in self.heard if topic} | self.entries.keys()
         self.topics = sorted(topics | {self.inbox} if self.commands else topics)
         self.own_inputs = {name: TypeAdapter(kind) for name, kind in decider.own_inputs.items()}
 
@@ -89,6 +87,8 @@ class Decoder:
         """None: not for this service. Never raises."""
         if record.topic == OWN_INPUTS:
             return self._own_input(record, time)
+        if record.topic in self.entries:
+            return self._entry(record, time)
         found = self._decode(record, time)
         return self.kept(record, found, time) if isinstance(found, DeadLetter) else found
 
@@ -103,6 +103,16 @@ class Decoder:
         place = f"{record.topic}/{record.partition}/{record.offset}"
         attributes = {"id": place, "type": "unreadable"} | attributes
         return self._decoded(record, letter, key, attributes, time)
+
+    def _entry(self, record: Record, time: datetime) -> Decoded | DeadLetter:
+        """Of no order: its stream is one of its own, by a name that no order has."""
+        model = self.entries[record.topic]
+        found = current_entry(record, model, self.home)
+        if isinstance(found, DeadLetter):
+            return found
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        stream_id, attributes = f"{record.topic}/{found.key}", {"id": place, "type": model.type}
+        return self._decoded(record, found, stream_id, attributes, time)
 
     def _own_input(self, record: Record, time: datetime) -> Decoded:
         headers = {name: (raw or b"").decode() for name, raw in record.headers}
@@ -305,8 +315,9 @@ def dead_letter(
     record: Record, letter: DeadLetter, source: str, sequence: int
 ) -> tuple[bytes | None, Headers, bytes | None]:
     """(key, headers, value) of a dead letter: the original whole, and where it lay and why it is here. Of what is too
-    large the headers are left out, and the value is cut; the size said is of what was read of it."""
-    key, value, kept = record.key, record.value, record.headers
+    large the headers are left out, and the value is cut; the size said is of what was read of it. Of what lies on a
+    compacted topic nothing is repeated: there it can be erased (R74), among dead letters it could not."""
+    key, value, kept = (None, None, ()) if record.topic in COMPACTED else (record.key, record.value, record.headers)
     size = len(key or b"") + len(value or b"") + sum(len(name.encode()) + len(raw or b"") + 10 for name, raw in kept)
     if size > DEAD_LETTER_SIZE_MAX or len(kept) > HEADERS_MAX:
         key, value = key and key[:NAME_BYTES_MAX], value and value[:DEAD_LETTER_VALUE_MAX]

@@ -11,7 +11,19 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-from schemas.wire import Actor, Code, Command, Event, Message, Rejected, Repeated, Resume, Resumed, Service
+from schemas.wire import (
+    Actor,
+    Code,
+    Command,
+    Event,
+    Message,
+    Rejected,
+    Repeated,
+    Resume,
+    Resumed,
+    Service,
+    TopicEntry,
+)
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Input
 
@@ -115,6 +127,8 @@ class Decider(Generic[S, C, E]):
     between_streams: tuple[tuple[str, type[Command]], ...] = ()
     """(topic, what its streams tell each other there): a topic that this service alone writes and reads, so what lies
     there is believed; heard like an event of another service, not answered like a command."""
+    entries: tuple[type[TopicEntry], ...] = ()
+    """What its projections keep of compacted topics, which nothing is decided by."""
     react: Callable[[S | None, E, datetime, Policies], Sequence[Output]] = never_asked
     """(state, what was heard, its time, policies) -> what is said, perhaps nothing."""
     identify: Callable[[Input], Any] = lambda found: found.payload

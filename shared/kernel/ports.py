@@ -7,7 +7,7 @@ loop: tables of its own, written in the very commit of what they follow from, an
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -21,6 +21,8 @@ GLANCED_MAX = 256
 Headers = Sequence[tuple[str, bytes | None]]
 Place = tuple[str, int]
 """A partition of a topic: (topic, partition)."""
+Home = Callable[[bytes], int]
+"""Key -> the partition on which Kafka's own clients put it."""
 
 
 REPLIES = "[.](rejected|repeated|resumed)[.]v[0-9]+$"

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, get_args
 from schemas.example import fields
 from schemas.instants import from_ms
 from schemas.timer.commands import Schedule
-from schemas.wire import Actor, Code, Command, Event, Message, PrivateEvent, Rejected, Reply, Resume
+from schemas.wire import Actor, Code, Command, Event, Message, PrivateEvent, Rejected, Reply, Resume, TopicEntry
 from shared.kernel.decider import (
     Call,
     Deadline,
@@ -312,7 +312,7 @@ def handle(
     match found.payload:
         case Command() | RefusedOnArrival() as command if found.digest is not None:
             new = decision.answer(command, answers)
-        case WakeUp():
+        case WakeUp() | TopicEntry():
             pass
         case _:
             decision.react()

@@ -11,10 +11,10 @@ from typing import Any
 from schemas.instants import to_ms
 from schemas.wire import Service
 from shared.kernel import codec
-from shared.kernel.codec import Home, Unreadable
+from shared.kernel.codec import Unreadable
 from shared.kernel.envelope import DeadLetter
 from shared.kernel.policies import PolicyMissing
-from shared.kernel.ports import Claim, Commit, Input, Parked, Place, Record, StoredEvent, Unstorable
+from shared.kernel.ports import Claim, Commit, Home, Input, Parked, Place, Record, StoredEvent, Unstorable
 from shared.kernel.stream import Answers, OutgoingMessage, Stream
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from schemas.wire import Command
+from schemas.wire import Command, TopicEntry
 from shared.kernel.decider import Decider, RefusedOnArrival
 from shared.kernel.ports import Input, Store
 from shared.kernel.stream import Stream, asked, fold, learn
@@ -20,9 +20,11 @@ async def load(decider: Decider[Any, Any, Any], store: Store, batch: Batch) -> N
         return
     await _look_up(store, batch)
     wanted = {
-        (work.shard.claim.shard, work.found.stream_id): work.shard
+        (work.shard.claim.shard, found.stream_id): work.shard
         for work in batch.work
-        if isinstance(work.found, Input) and work.found.stream_id not in work.shard.streams
+        if isinstance(found := work.found, Input)
+        and not isinstance(found.payload, TopicEntry)  # of no stream
+        and found.stream_id not in work.shard.streams
     }
     if not wanted:
         return

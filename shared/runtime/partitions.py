@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from aiokafka.partitioner import murmur2
 
-from shared.kernel.codec import Home
+from shared.kernel.ports import Home
 
 
 @lru_cache(maxsize=100_000)

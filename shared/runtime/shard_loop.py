@@ -18,7 +18,8 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.kernel.codec import Decoder, Home, Unreadable
+from schemas.wire import TopicEntry
+from shared.kernel.codec import Decoder, Unreadable
 from shared.kernel.decider import Decider
 from shared.kernel.envelope import DeadLetter
 from shared.kernel.policies import Policies, PolicyMissing
@@ -26,6 +27,7 @@ from shared.kernel.ports import (
     Clock,
     Cursor,
     Fenced,
+    Home,
     Input,
     InputSource,
     Outage,
@@ -327,7 +329,7 @@ class ShardLoop:
     def _decide(self, shard: Shard, found: Input, batch: Batch) -> None:
         if isinstance(found.payload, DeadLetter):
             raise Unreadable(found.payload.reason)
-        if self.decider.is_stateless:
+        if self.decider.is_stateless or isinstance(found.payload, TopicEntry):
             stream: Stream[Any] = Stream(found.stream_id)
         elif (shard, found.stream_id) in batch.unreadable:
             raise batch.unreadable[shard, found.stream_id]

@@ -41,7 +41,7 @@ FACTLESS = ".repeated.v1"
 
 TOPICS = """
 order.commands dispute.commands mediation.commands refund.commands timer.commands notification.commands
-payments.commands mediation.roster
+payments.commands mediation.roster people
 order.events dispute.events mediation.events refund.events notification.events timer.events payments.events
 order.dead-letters dispute.dead-letters mediation.dead-letters refund.dead-letters notification.dead-letters
 timer.dead-letters
@@ -133,9 +133,30 @@ def test_a_part_is_made_of_the_same_wherever_it_is_named() -> None:
     assert not different, f"{different}: a reader of one message expects the same of another; give it a name of its own"
 
 
+@pytest.mark.rule("R74")
+def test_what_is_said_of_people_is_forgotten_when_it_is_replaced_or_erased() -> None:
+    """Everywhere else nothing is."""
+    compacted = {topic.name: topic for topic in all_topics() if topic.config["cleanup.policy"] != "delete"}
+    assert compacted.keys() == {"people"}
+    people = compacted["people"]
+    assert people.writers == {"gateway", "operator"}
+    assert people.readers == {"notification", "operator"}
+    day = 24 * 3600 * 1000
+    assert people.config["cleanup.policy"] == "compact"
+    assert people.config["max.compaction.lag.ms"] == str(day)
+    commands = next(topic for topic in all_topics() if topic.name == "order.commands")
+    assert people.config["delete.retention.ms"] == commands.config["retention.ms"] == str(28 * day)
+
+
 def test_only_the_roster_has_a_key_of_its_own() -> None:
     keyed = {type_ for type_, schema in SCHEMAS.items() if schema["x-key"] == "mediators"}
-    fixed = {type_ for type_, schema in SCHEMAS.items() if schema["properties"]["order_id"].get("const") == "mediators"}
+    of_people = {type_ for type_, schema in SCHEMAS.items() if schema["x-key"] == "person_id"}
+    assert of_people == {"people.person.v1"} == {t for t, schema in SCHEMAS.items() if schema["x-kind"] == "entry"}
+    fixed = {
+        type_
+        for type_, schema in SCHEMAS.items()
+        if schema["properties"].get("order_id", {}).get("const") == "mediators"
+    }
     assert keyed == {"mediation.seat.v1"}
     assert fixed == {"mediation.register_mediator.v1", "mediation.retire_mediator.v1"}
 

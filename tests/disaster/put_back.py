@@ -9,7 +9,9 @@ from random import Random
 from typing import Any
 
 from deploy.repair.standing import Outcome
+from schemas.people import Person
 from schemas.wire import Service
+from services.notification.people import MemoryPeopleTable, People
 from services.notification.projection import Deliveries, MemoryDeliveryTable
 from services.refund.projection import Ledger, MemoryLedgerTable, MemoryReviewTable, ReviewQueue
 from services.timer.projection import BEGINNING, MemoryTimerTable, Timers
@@ -37,6 +39,7 @@ class Snapshot:
 
     shards: dict[int, Any]
     letters: dict[Any, Any]
+    people: dict[str, Person]
     timers: MemoryTimerTable
     reviews: MemoryReviewTable
     records: int
@@ -68,7 +71,9 @@ def _played(plan: Plan, records: int) -> tuple[Played, dict[Service, Snapshot]]:
         def _look(self, record: Record) -> None:
             if len(self.world.bus.heard) == records:
                 for service, group in self.world.groups.items():
-                    rows = Snapshot(group.shards, group.letters, group.table, group.reviews, records)
+                    rows = Snapshot(
+                        group.shards, group.letters, group.people.people, group.table, group.reviews, records
+                    )
                     snapshots[service] = copy.deepcopy(rows)
 
     return virtual_time.run(Watched(plan, Visited()).play()), snapshots
@@ -83,6 +88,8 @@ class PutBack:
         self.home = home_among(self.bus.partitions)
         self.letters, self.timers, self.ledger = MemoryDeliveryTable(), snapshot.timers, MemoryLedgerTable()
         self.letters.deliveries = snapshot.letters
+        self.people = MemoryPeopleTable()
+        self.people.people = snapshot.people
         self.ledger.entries = {
             row.id: history.world.ledger[row.id]
             for stored in snapshot.shards.values()
@@ -92,7 +99,7 @@ class PutBack:
         self.reviews = snapshot.reviews
         tables: dict[Service, Sequence[Any]] = {
             "timer": [Timers(self.timers)],
-            "notification": [Deliveries(self.letters, (), self.bus.clock)],
+            "notification": [People(self.people), Deliveries(self.letters, self.people, (), self.bus.clock)],
             "refund": [Ledger(self.ledger), ReviewQueue(self.reviews)],
         }
         self.projections = tables.get(service, ())

@@ -329,7 +329,7 @@ def test_no_agreement() -> None:
         Offer(offer_id=3, by="seller", terms=refund(600)),
     )
     assert (escalated.last_offer_id, escalated.claimed_minor) == (4, CLAIMED_MINOR)
-    assert (escalated.buyer, escalated.seller, escalated.policy) == (BEA, SAM, desk.policy)
+    assert (escalated.buyer, escalated.seller, escalated.policy) == (BEA.only_id, SAM.only_id, desk.policy)
 
 
 @pytest.mark.rule("C1")

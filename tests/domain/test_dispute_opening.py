@@ -69,7 +69,8 @@ def test_the_three_clocks_run_from_the_freeze() -> None:
     assert opened.escalates_at == start + timedelta(days=15)
     assert opened.disputable_until == PROTECTED_UNTIL
     assert (opened.offer_id, opened.terms, opened.claimed_minor) == (1, refund(), CLAIMED_MINOR)
-    assert (opened.lines, opened.buyer, opened.seller, opened.currency) == ((SHIRTS, HAT), BEA, SAM, "EUR")
+    people = (BEA.only_id, SAM.only_id)
+    assert (opened.lines, opened.buyer, opened.seller, opened.currency) == ((SHIRTS, HAT), *people, "EUR")
 
 
 def test_without_escalation_by_hand_there_is_no_instant_for_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.common import Offer, Terms
+from schemas.common import Offer, Party, Terms
 from schemas.mediation.commands import Seat
 from schemas.mediation.events import (
     MediationAssigned,
@@ -208,6 +208,16 @@ def test_two_disputes_of_one_order_are_two_cases() -> None:
 
     assert isinstance(room.state.of["d2"], InRound)
     assert room.case.ruling.refund_minor == 4_000
+
+
+@pytest.mark.rule("R74")
+def test_of_the_parties_a_round_tells_who_they_are_and_no_more() -> None:
+    """Whatever an earlier version handed over; a second round, too."""
+    first = one(Room().escalate(), MediationOpened)
+    again = one(room_at("assigned>decided").appeal(), MediationOpened)
+
+    for opened in (first, again):
+        assert (opened.buyer, opened.seller) == (Party(id="bea"), Party(id="sam"))
 
 
 @pytest.mark.rule("R48")

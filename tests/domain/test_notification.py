@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from schemas.mediation import events, shapes
-from schemas.notification.events import NotificationSent, Queued
+from schemas.notification.events import NotificationFailed, NotificationSent, Queued
 from schemas.wire import Message
-from services.notification.domain import DECIDER, TOPIC_ONLY
+from services.notification.domain import DECIDER, TOPIC_ONLY, Attempted
 from services.notification.states import State
 from services.notification.subscriptions import ALL, SUBSCRIPTIONS, TOLD, Told, recipients
 from shared.kernel.decider import Decider
@@ -73,15 +73,30 @@ def test_without_a_mail_server_the_topic_itself_tells_people() -> None:
 
 
 @pytest.mark.rule("R49")
-def test_a_mediator_without_an_address_is_told_by_the_topic() -> None:
+def test_a_mediator_of_whom_nobody_has_said_an_address_is_told_by_the_topic() -> None:
     desk = Desk(DECIDER)
     desk.hear(placed())
     nameless = shapes.Mediator(id="max")
-    [_, sent] = desk.hear(
+    [_, queued] = desk.hear(
         of_case(events.MediationAssigned, round=2, mediator=nameless, mediator_due_by=None),
     )
+    assert isinstance(queued, Queued)
+    assert queued.email is None
+    [sent] = desk.hear(Attempted(queued.delivery_id, 1, "no_address"))
     assert isinstance(sent, NotificationSent)
     assert (sent.channel, sent.recipient.id) == ("topic", "max")
+
+
+@pytest.mark.rule("R74")
+def test_a_mediator_who_is_erased_is_not_told() -> None:
+    desk = Desk(DECIDER)
+    desk.hear(placed())
+    nameless = shapes.Mediator(id="max")
+    [_, queued] = desk.hear(of_case(events.MediationAssigned, round=2, mediator=nameless, mediator_due_by=None))
+    assert isinstance(queued, Queued)
+    [failed] = desk.hear(Attempted(queued.delivery_id, 1, "no_address", final=True))
+    assert isinstance(failed, NotificationFailed)
+    assert failed.problem == "no_address"
 
 
 @pytest.mark.rule("R48")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued
-from schemas.wire import PrivateEvent
+from schemas.wire import OrderMessage, PrivateEvent
 from services.notification.domain import DECIDER, Attempted
 from services.notification.policy import ATTEMPTS_MAX, RETRY_AFTER
 from services.notification.states import Known
@@ -21,13 +21,17 @@ ATTEMPTS = {
     "busy_4xx": {"problem": "refused", "smtp_status": 451},
     "refused_5xx": {"problem": "refused", "smtp_status": 550, "final": True},
     "bad_address": {"problem": "bad_address", "final": True},
+    "unknown": {"problem": "no_address"},
+    "erased": {"problem": "no_address", "final": True},
 }
 OUTCOMES = """
-                   taken   unreachable  busy_4xx  refused_5xx  bad_address
-first_attempt      sent    -            -         failed       failed
-attempt_before_last  sent  -            -         failed       failed
-last_attempt       sent    failed       failed    failed       failed
-ended_before       -       -            -         -            -
+                   taken   unreachable  busy_4xx  refused_5xx  bad_address  unknown  erased
+first_attempt      sent    -            -         failed       failed       -        failed
+third_attempt      sent    -            -         failed       failed       -        failed
+fourth_attempt     sent    -            -         failed       failed       failed   failed
+attempt_before_last  sent  -            -         failed       failed       failed   failed
+last_attempt       sent    failed       failed    failed       failed       failed   failed
+ended_before       -       -            -         -            -            -        -
 """
 
 
@@ -51,7 +55,12 @@ class Queue(Desk):
 
 def brought_to(state: str) -> Queue:
     queue = Queue()
-    before = {"first_attempt": 0, "attempt_before_last": ATTEMPTS_MAX - 2, "last_attempt": ATTEMPTS_MAX - 1}
+    before = {
+        "third_attempt": 2,
+        "fourth_attempt": 3,
+        "attempt_before_last": ATTEMPTS_MAX - 2,
+        "last_attempt": ATTEMPTS_MAX - 1,
+    }
     for _ in range(before.get(state, 0)):
         queue.attempt("unreachable")
     if state == "ended_before":
@@ -156,5 +165,5 @@ def test_whatever_comes_each_letter_ends_at_most_once_and_none_is_lost(
     pending = list(desk.state.pending) if isinstance(desk.state, Known) else []
     assert all(one.channel == "email" for one in desk.history if isinstance(one, NotificationSent))
     assert sorted(queued) == sorted(ended + pending)
-    assert all(one.order_id == ORDER for one in desk.history)
+    assert all(isinstance(one, OrderMessage) and one.order_id == ORDER for one in desk.history)
     assert not list(DECIDER.deadlines(desk.state))

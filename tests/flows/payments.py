@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import NamedTuple
 
-from deploy.stories.dialogue import Person, PlayedOrder, Seen, Stage, StoryFailed
+from deploy.stories.dialogue import Participant, PlayedOrder, Seen, Stage, StoryFailed
 from schemas.payments.events import PaymentSettled
 from schemas.payments.shapes import Leg
 
@@ -82,9 +82,9 @@ async def placed(stage: Stage, order_id: str, payment: str = "answer", seller: s
     return case
 
 
-def seller_of(case: PlayedOrder, script: str) -> Person:
+def seller_of(case: PlayedOrder, script: str) -> Participant:
     """He is paid as the script says."""
-    return Person(case, "seller", f"sam:{script}")
+    return Participant(case, "seller", f"sam:{script}")
 
 
 async def refunded(stage: Stage, order_id: str, script: str) -> PlayedOrder:
@@ -116,7 +116,7 @@ async def ended(case: PlayedOrder, leg: Leg, within: timedelta, retries_max: int
         if last.type in DONE or retries == retries_max:
             return
         names = {name: last.data[name] for name in ("settlement_id", "leg")}
-        await Person(case, "operator", "olga").says("refund.retry", **names)
+        await Participant(case, "operator", "olga").says("refund.retry", **names)
 
 
 def said(case: PlayedOrder, leg: Leg) -> list[Seen]:

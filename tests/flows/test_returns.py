@@ -3,7 +3,7 @@
 import pytest
 
 from deploy.memory import MemoryPaymentService, MemoryStage, whole_system
-from deploy.stories.dialogue import Person
+from deploy.stories.dialogue import Participant
 from tests.flows.payments import CAPTURED, REVIEW, ended, paid_out, refunded, said
 from tests.flows.test_payments import DAY
 
@@ -25,7 +25,7 @@ async def test_what_came_back_is_paid_anew_under_a_key_of_its_own(leg: str, scri
     case = await (refunded if leg == "refund" else paid_out)(stage, "order-1", script)
     await stage.until(lambda: any(one.type == REVIEW for one in said(case, leg)), case, DAY)  # type: ignore[arg-type]
 
-    await Person(case, "operator", "olga").says("refund.retry", settlement_id="order-1:1", leg=leg)
+    await Participant(case, "operator", "olga").says("refund.retry", settlement_id="order-1:1", leg=leg)
     await ended(case, leg, within=DAY)  # type: ignore[arg-type]
     await stage.sleep(DAY)
 

@@ -13,6 +13,8 @@ from schemas.instants import rfc3339
 from services.notification.policy import RETRY_AFTER
 from services.notification.projection import UNREACHABLE, SendResult
 
+FORGOTTEN = 26
+"""From the middle of this story on nobody writes to its buyer (R74); the platform's own systems hear on."""
 Told = list[tuple[str, str, str, str]]
 """(role, event, when, what it says) of each who was told."""
 
@@ -43,7 +45,9 @@ async def test_the_endpoint_hears_what_people_hear(number: int) -> None:
 
     await STORIES[number].play(Scene(stage, f"story-{number}"))
 
-    assert by_webhook(hooks) == by_letter(mails)
+    by_webhook_alone = [one for one in by_webhook(hooks) if one not in by_letter(mails)]
+    assert [one for one in by_webhook(hooks) if one not in by_webhook_alone] == by_letter(mails)
+    assert set(roles(by_webhook_alone)) == ({"buyer"} if number == FORGOTTEN else set())
     assert {"buyer", "seller"} <= set(roles(by_webhook(hooks)))
 
 

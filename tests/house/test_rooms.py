@@ -18,6 +18,7 @@ ROOMS = {
 }
 ROOMS_BESIDE = {
     "services.notification.letters",  # how a queued letter reads; written when it is sent
+    "services.notification.people",  # where a letter goes, and by what table that is known
     "services.notification.network",  # which addresses may be spoken to
     "services.notification.smtp",  # its two gateways
     "services.notification.webhooks",

@@ -9,6 +9,7 @@ import asyncpg
 
 from schemas.wire import Message
 from services.notification.domain import DECIDER, Attempted
+from services.notification.people import MemoryPeopleTable
 from services.notification.projection import Channel, Deliveries, DeliveryTable
 from services.notification.states import Known, PendingDelivery, State
 from shared.kernel.decider import Decider
@@ -39,8 +40,8 @@ class Shop:
 
     def __init__(self, rows: Rows, *channels: Channel[Any], decider: Decider[State, Any, Any] = DECIDER) -> None:
         self.now = NOON
-        self.rows, self.decider = rows, decider
-        self.queue = Deliveries(rows.table, channels, lambda: self.now)
+        self.rows, self.decider, self.people = rows, decider, MemoryPeopleTable()
+        self.queue = Deliveries(rows.table, self.people, channels, lambda: self.now)
         self.streams: dict[str, Stream[Any]] = {}
         self.said: list[Message] = []
         self._position = 0

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from schemas.instants import to_ms
-from schemas.wire import Message
+from schemas.wire import Message, OrderMessage
 from shared.kernel.ports import StoredEvent
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -22,6 +22,7 @@ def stored_event(
     data: bytes | None = None,
 ) -> StoredEvent:
     """`sequence`: None for its position; `topic`: None for the message's own."""
+    assert isinstance(message, OrderMessage)
     return StoredEvent(
         shard=shard,
         position=position,

@@ -67,6 +67,7 @@ payments.commands   -           -           -           read+write  -           
 payments.events     -           -           -           read        -             -      -        read+write  read
 refund.commands     -           -           -           read        -             write  -        -           read+write
 mediation.roster    -           -           read+write  -           -             -      -        -           read
+people              -           -           -           -           read          -      write    -           read+write
 """
 
 

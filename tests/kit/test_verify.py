@@ -20,10 +20,11 @@ from deploy.memory import MemoryStage, open_stage
 from deploy.setup.topics import create_topics
 from deploy.stories.book import STORIES
 from deploy.stories.claims import before_a_mediator, decision, disputed, escalated
-from deploy.stories.dialogue import Scene, hire_mediators, refund
+from deploy.stories.dialogue import PlayedOrder, Scene, hire_mediators, refund
 from deploy.stories.live import LiveStage
 from deploy.verify import collect
 from deploy.verify.check import check
+from deploy.verify.checks import people
 from deploy.verify.checks.order_balance import OrderBalance
 from deploy.verify.checks.order_history import Snapshot
 from deploy.verify.observation import LATER, Observation, Reader
@@ -42,6 +43,9 @@ from tests.support.topics import producer
 
 MILLISECOND = timedelta(milliseconds=1)
 MINUTE = 60_000
+
+
+GONE_FROM = "gone@example.net"
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Written:
         with SortedFacts() as facts:
             facts.add(reader.observation(record) for record in self.records)
             facts.add([*self.entries, *self.alarms, *later])
-            snapshot = Snapshot(self.at, self.at, grace, begins)
+            snapshot = Snapshot(self.at, self.at, grace, begins, people.erased(facts.by_person()))
             check(facts.by_order(), facts.by_source(), facts.by_payment(), snapshot, report)
         return report
 
@@ -156,6 +160,12 @@ async def market() -> Written:
     for party in (waived.buyer, waived.seller):
         await party.says("dispute.waive_appeal", dispute_id="d1")
     await waived.ends(buyer=5_00, seller=5_00)
+    gone = PlayedOrder(stage, "o-8", 0, stage.rules).buyer
+    for email in ("Old@example.net", GONE_FROM, None):
+        await gone.is_reached_at(email)
+    for email in (agreed.buyer.address, None):  # who has it in his order, too, for the platform chose so
+        await agreed.buyer.is_reached_at(email)
+    await stage.say("people", "somebody", [], b"not JSON")
     await stage.sleep(timedelta(minutes=1))
     return written(stage)
 
@@ -194,7 +204,11 @@ def behind(world: Written, record: Record, **headers: str) -> Written:
         numbers = [
             header(one.headers, "ce_sequence") for one in world.records if header(one.headers, "ce_source") == source
         ]
-        numbers += [header(one.headers, "x-dead-letter-sequence") for one in world.records]
+        numbers += [
+            header(one.headers, "x-dead-letter-sequence")
+            for one in world.records
+            if header(one.headers, "x-dead-letter-source") == source
+        ]
         headers["sequence"] = str(max(int(number) for number in numbers if number) + 1)
     offset = 1_000_000 + len(world.records)
     return replace(
@@ -253,6 +267,17 @@ def booked(type_: str, order: str, *new: dict[str, Any]) -> Plant:
 
 def pair(from_: str, to: str, minor: int, arrives: int | None = None) -> dict[str, Any]:
     return {"postings": [[-1, from_, -minor], [1, to, minor if arrives is None else arrives]]}
+
+
+def repeating(**more: Any) -> Plant:
+    """The dead letter of what lay on `people`, with more of it."""
+
+    def plant(world: Written) -> Written:
+        letter = next(one for one in world.records if one.topic == "notification.dead-letters")
+        about = more | {"headers": [*more.get("headers", ()), *letter.headers]}
+        return instead(world, letter, replace(letter, **about))
+
+    return plant
 
 
 def unarmed(timer_id: str) -> Plant:
@@ -567,6 +592,17 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
         "lost at 2099",
     ),
     ("E1", "o-1", copied("notification.sent.v1", "o-1", causationid=""), "ends twice"),
+    (
+        "E3",
+        "o-1",
+        changed("order.completed.v1", "o-1", buyer={"id": "b", "email": "old@Example.net"}),
+        "o-8, who is era",
+    ),
+    ("E3", "o-1", changed("notification.sent.v1", "o-1", to=[{"email": GONE_FROM}]), "tells the address of buyer-o-8"),
+    ("E3", "o-1", changed("dispute.opened.v1", "o-1", seller={"id": "s", "email": GONE_FROM}), "who is erased"),
+    ("E3", "bea", repeating(key=b"bea"), "repeats what lay on `people`"),
+    ("E3", "", repeating(value=b"gone@example.net"), "dead-letter people/2@"),
+    ("E3", "", repeating(headers=[("x", b"gone@example.net")]), "dead-letter people/"),
     ("S4", "o-3", lying_twice, "one id, two events"),
     ("S4", "", without("notification.sent.v1", order="o-1"), "nowhere; the next is"),
     ("S4", "o-1", swapped("dispute.opened.v1", "dispute.offer_made.v1", "o-1"), "lies before dispute.o"),
@@ -587,6 +623,7 @@ def test_all_is_well(market: Written) -> None:
     report = market.verified()
     assert report.problems() == []
     assert set(report.checked) == set(PROMISES)
+    assert report.checked["E3"] == 2
     assert dict(report.money["EUR"]) == {
         "captured": 340_00, "held": 70_00, "disputed": 50_00, "released": 115_00, "refunded": 105_00,
         "booked": 340_00, "escrow": 120_00, "paid_out": 115_00, "paid_back": 105_00, "commission": 0,
@@ -904,6 +941,8 @@ async def test_a_running_system_is_verified_and_a_planted_difference_found(
             await hire_mediators(stage, prefix)
             await asyncio.gather(*(STORIES[number].play(Scene(stage, f"s{number}")) for number in (2, 9)))
             waiting = await Scene(stage, "open").shipped_order(lamp=70_00)
+            for email in ("gone@example.net", None):
+                await waiting.buyer.is_reached_at(email)
         planter = Planter(collect.VerifySettings())
 
         report = await planter.at_rest()

@@ -9,9 +9,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from schemas.notification.events import Queued
+from schemas.people import Person
 from schemas.topics import SERVICES_WRITE, written_by
 from schemas.wire import Service
 from services.composition import DECIDERS
+from services.notification.people import MemoryPeopleTable, People
 from services.notification.projection import (
     TAKEN,
     UNREACHABLE,
@@ -110,6 +112,7 @@ class Backup:
 
     shards: dict[int, Any]
     letters: dict[tuple[int, str], Delivery]
+    people: dict[str, Person]
     timers: MemoryTimerTable
     ledger: dict[str, BookedEntry]
     reviews: dict[ReviewPlace, Review]
@@ -140,6 +143,7 @@ class Group:
         self.world, self.service = world, service
         self.shards: dict[int, Any] = {}
         self.letters: dict[tuple[int, str], Delivery] = {}
+        self.people = MemoryPeopleTable()
         self.table = MemoryTimerTable()
         self.reviews = MemoryReviewTable()
         self.processes: list[Process] = []
@@ -175,8 +179,9 @@ class Group:
                 return Parts([timers], [timers])
             case "notification":
                 mail = Mail(process)
-                deliveries = Deliveries(mail, [Channel(("email",), mail.send, mail.close, AT_ONCE)], process.clock)
-                return Parts([deliveries], [deliveries])
+                channel = Channel(("email",), mail.send, mail.close, AT_ONCE)
+                deliveries = Deliveries(mail, self.people, [channel], process.clock)
+                return Parts([People(self.people), deliveries], [deliveries])
             case "refund":
                 return Parts([Ledger(LedgerTable(self.world)), ReviewQueue(self.reviews)])
         return Parts()
@@ -282,6 +287,7 @@ class Group:
         return Backup(
             copy.deepcopy(self.shards),
             dict(self.letters),
+            dict(self.people.people),
             copy.deepcopy(self.table),
             dict(ledger),
             dict(self.reviews.reviews),
@@ -293,6 +299,7 @@ class Group:
         rows: tuple[tuple[dict[Any, Any], dict[Any, Any]], ...] = (
             (self.shards, backup.shards),
             (self.letters, backup.letters),
+            (self.people.people, backup.people),
             (self.table.timers, backup.timers.timers),
             (self.table.watermarks, backup.timers.watermarks),
             (self.reviews.reviews, backup.reviews),
@@ -328,7 +335,8 @@ class Group:
             case "notification":
                 letters = MemoryDeliveryTable()
                 letters.deliveries = self.letters
-                return OperatorsStore(self, [Deliveries(letters, (), self.world.bus.clock)])
+                deliveries = Deliveries(letters, self.people, (), self.world.bus.clock)
+                return OperatorsStore(self, [People(self.people), deliveries])
             case "refund":
                 return OperatorsStore(self, [Ledger(LedgerTable(self.world)), ReviewQueue(self.reviews)])
         return OperatorsStore(self, ())

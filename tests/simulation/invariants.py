@@ -9,7 +9,7 @@ S1 what was handled is what lies in the topics, once
 S3 at every quiet moment what can still change by time has an alarm for it, early enough
 S4 what was committed is on the bus
 D2 nobody is shown what he may not see
-E1 a letter goes out once in effect; E2 is the verifier's
+E1 a letter goes out once in effect; E2 and E3 are the verifier's
 S2 is determinism.py
 """
 
@@ -206,7 +206,7 @@ def nobody_sees_what_he_may_not(played: "Played") -> Iterator[str]:
     """D2, by the projection of the history (schemas/visibility.py) and by letter. Looks only at what holds an address,
     a refusal, or names who may see it: all else is for everybody."""
     for letter in played.world.mails:
-        if not letter.email.startswith(
+        if not (letter.email or "").startswith(
             ("mara@", "noel@", "otto@") if letter.recipient.role == "mediator" else letter.recipient.role
         ):
             yield f"the letter of {letter.event_type} to the {letter.recipient.role} goes to {letter.email}"

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from deploy.verify.check import check
+from deploy.verify.checks import people
 from deploy.verify.checks.order_history import Snapshot
 from deploy.verify.observation import ALARMS, LEDGER, PLACED, Observation, Reader
 from deploy.verify.report import Report
@@ -52,7 +53,9 @@ class Observed:
         )
         now = to_ms(self.world.bus.clock())
         alarms_at = to_ms(self.world.time()) - ALARMS_LATE if self.world.calm else 0
-        snapshot = Snapshot(now, alarms_at, FOR_EVER if self.world.clock_went_back else 0)
+        said = [one for one in self.seen if one.topic == "people"]
+        erased = people.erased(groupby(sorted(said, key=attrgetter("order_id", "offset")), attrgetter("order_id")))
+        snapshot = Snapshot(now, alarms_at, FOR_EVER if self.world.clock_went_back else 0, erased=erased)
         report = Report()
         by_payment = groupby(placed, lambda one: str(one.data["payment"]["payment_id"]))
         check(by_order.items(), groupby(numbered, attrgetter("source")), by_payment, snapshot, report)

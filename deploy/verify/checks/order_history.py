@@ -25,6 +25,9 @@ class Snapshot:
     begins: Mapping[tuple[str, int], int] = field(default_factory=dict)
     """(topic, partition) -> when its first record was appended, for logs whose beginning is past its retention."""
 
+    erased: Mapping[str, str] = field(default_factory=dict)
+    """Digest of an address -> whose it was, of those who are erased."""
+
     @property
     def horizon(self) -> int:
         """What is older may have lain in a topic whose records expire."""

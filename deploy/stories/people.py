@@ -1,0 +1,35 @@
+"""What becomes of people themselves."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from deploy.stories.claims import before_a_mediator, decision, disputed, stands
+from deploy.stories.dialogue import PlayedOrder, Scene, Seen, StoryFailed, story
+
+
+@story(26, "Forgotten")
+async def forgotten(s: Scene) -> None:
+    """The buyer leaves the platform in mid-dispute: his order ends as it must, and he hears no more of it by mail."""
+    case = await replace(s, by_people=True).disputable_order(radio=80_00)
+    await disputed(case, 80_00)
+    mediator = await before_a_mediator(case)
+    await case.buyer.is_reached_at(None)
+    await mediator.says("mediation.decide", **decision(50_00, "The speaker alone is torn.", rule="shared-risk"))
+    await stands(case)
+    await case.ends(buyer=50_00, seller=30_00)
+    await not_written_to(case, "order.completed")
+    if any(case.buyer.address in str(event.data) for event in case.seen):
+        raise StoryFailed(f"{case.order_id}: the buyer is forgotten, and his address is told")
+
+
+async def not_written_to(case: PlayedOrder, template: str) -> None:
+    """Of this he is told by no letter: it is given up, or, where there is no mail server, said on the topic alone."""
+
+    def told() -> list[Seen]:
+        about = [event for event in case.seen if event.data.get("template") == template]
+        return [event for event in about if event.data["recipient"]["role"] == "buyer"]
+
+    if not await case.stage.until(lambda: bool(told()), case, timedelta()):
+        raise StoryFailed(f"{case.order_id}: nothing says what became of {template}")
+    if any(event.type == "notification.sent" and event.data["channel"] == "email" for event in told()):
+        raise StoryFailed(f"{case.order_id}: who is forgotten was written to of {template}")
