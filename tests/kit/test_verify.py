@@ -567,6 +567,19 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
         "lost at 2099",
     ),
     ("E1", "o-1", copied("notification.sent.v1", "o-1", causationid=""), "ends twice"),
+    (
+        "E2",
+        "o-3",
+        copied(
+            "dispute.escalated.v1",
+            "o-3",
+            data={"clock": "seller_first_response", "to": "seller", "ends_at": "2026-01-01T00:00:00.000Z"}
+            | {"otherwise": "escalated", "refund_minor": None, "release_minor": None, "visible_to": ["seller"]},
+            type="dispute.reminded.v1",
+            causationid="",
+        ),
+        "which ended before",
+    ),
     ("S4", "o-3", lying_twice, "one id, two events"),
     ("S4", "", without("notification.sent.v1", order="o-1"), "nowhere; the next is"),
     ("S4", "o-1", swapped("dispute.opened.v1", "dispute.offer_made.v1", "o-1"), "lies before dispute.o"),
