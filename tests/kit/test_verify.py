@@ -593,6 +593,19 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
     ),
     ("E1", "o-1", copied("notification.sent.v1", "o-1", causationid=""), "ends twice"),
     (
+        "E2",
+        "o-3",
+        copied(
+            "dispute.escalated.v1",
+            "o-3",
+            data={"clock": "seller_first_response", "to": "seller", "ends_at": "2026-01-01T00:00:00.000Z"}
+            | {"otherwise": "escalated", "refund_minor": None, "release_minor": None, "visible_to": ["seller"]},
+            type="dispute.reminded.v1",
+            causationid="",
+        ),
+        "which ended before",
+    ),
+    (
         "E3",
         "o-1",
         changed("order.completed.v1", "o-1", buyer={"id": "b", "email": "old@Example.net"}),
