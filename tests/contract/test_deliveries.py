@@ -252,7 +252,7 @@ async def test_what_is_given_up_leaves_the_queue(rows: Rows, shop: Shop, mail: S
 
 @pytest.mark.rule("R74")
 async def test_what_finds_no_address_leaves_the_queue(rows: Rows, shop: Shop, mail: Server) -> None:
-    """A mediator is told by the topic instead; what is for others is given up, once they were looked for for a while."""
+    """A mediator is told by the topic instead; what is for others is given up once they were looked for."""
     unaddressed = placed().model_copy(update={"buyer": Party(id="bea"), "seller": Party(id="sam")})
     await shop.hear(Input(unaddressed, unaddressed.type, "order-1", "placed", NOON, "story"))
     assigned = SAMPLES["mediation.assigned"].model_copy(update={"order_id": "order-1", "mediator": Mediator(id="max")})
