@@ -267,11 +267,11 @@ MUTANTS = (
         change("len(__a.headers) > HEADERS_MAX", "len(__a.headers) > HEADERS_MAX * HEADERS_MAX"),
     ),
     Mutant(
-        "a record under another key than its data's is obeyed", lambda: kernel, change("__a.key != __", "not __a.key")
+        "a record under another key than its data's is obeyed", lambda: codec, change("__a.key != __", "not __a.key")
     ),
     Mutant(
         "a record on another partition than its key's is obeyed",
-        lambda: kernel,
+        lambda: codec,
         change("__a.partition != __", "__a.partition >= self.partitions"),
     ),
     Mutant(

@@ -28,7 +28,11 @@ MUTANTS = (
         lambda: notification,
         drop("__.attempt != __.attempts + 1"),
     ),
-    Mutant("a letter is tried once more than there are pauses for", lambda: notification, flip("__ >= ATTEMPTS_MAX")),
+    Mutant(
+        "a letter is tried once more than there are pauses for",
+        lambda: notification,
+        flip("__ >= (__ if __ else ATTEMPTS_MAX)"),
+    ),
     Mutant(
         "buyer and seller are told under one delivery id",
         lambda: notification,
@@ -196,6 +200,6 @@ MUTANTS = (
     Mutant(
         "events are forgotten after four weeks",
         lambda: schemas,
-        change("'retention.ms': '-1'", "'retention.ms': str(4 * _WEEK_MS)"),
+        change("common | {'retention.ms': '-1'}", "common | {'retention.ms': str(4 * _WEEK_MS)}"),
     ),
 )
