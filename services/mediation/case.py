@@ -296,8 +296,8 @@ def _opened(case: Case | None, event: MediationOpened) -> InRound:
         order_id=event.order_id,
         dispute_id=event.dispute_id,
         round=event.round,
-        buyer=event.buyer,
-        seller=event.seller,
+        buyer=event.buyer.only_id,  # an earlier version said more
+        seller=event.seller.only_id,
         policy=event.policy,
         claimed_minor=event.claimed_minor,
         received=event.received is not False,

@@ -183,7 +183,7 @@ class Deliveries:
                     change.hastened.append((event.shard, hastened.delivery_id, hastened.next_attempt_at))
                 case Postponed() as postponed:
                     change.postponed.append((event.shard, postponed))
-                case NotificationSent() | NotificationFailed() as ended if ended.channel != "topic":
+                case NotificationSent() | NotificationFailed() as ended:  # of what only the topic tells there is no row
                     change.ended.append((event.shard, ended.delivery_id))
         await self.table.write(transaction, change)
 

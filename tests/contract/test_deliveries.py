@@ -11,6 +11,8 @@ from uuid import uuid4
 import pytest
 
 from deploy.local.stack import Stack
+from schemas.common import Party
+from schemas.mediation.shapes import Mediator
 from schemas.notification.commands import NotificationResend
 from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
 from schemas.notification.shapes import RecipientRole
@@ -34,7 +36,7 @@ from services.notification.store import PostgresDeliveryTable
 from shared.kernel.ports import Input
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import migrate
-from tests.domain.notification_samples import placed
+from tests.domain.notification_samples import SAMPLES, placed
 from tests.domain.test_notification_letters import queued_for
 from tests.domain.test_notification_webhooks import ALL, BOTH_CHANNELS
 from tests.domain.test_notification_webhooks import queued as webhook
@@ -246,6 +248,28 @@ async def test_what_is_given_up_leaves_the_queue(rows: Rows, shop: Shop, mail: S
     await shop.settle()
     assert [one.smtp_status for one in shop.of(NotificationFailed)] == [550, 550]
     assert await ids(rows) == []
+
+
+@pytest.mark.rule("R74")
+async def test_what_finds_no_address_leaves_the_queue(rows: Rows, shop: Shop, mail: Server) -> None:
+    """A mediator is told by the topic instead; what is for others is given up once they were looked for."""
+    unaddressed = placed().model_copy(update={"buyer": Party(id="bea"), "seller": Party(id="sam")})
+    await shop.hear(Input(unaddressed, unaddressed.type, "order-1", "placed", NOON, "story"))
+    assigned = SAMPLES["mediation.assigned"].model_copy(update={"order_id": "order-1", "mediator": Mediator(id="max")})
+    await shop.hear(Input(assigned, assigned.type, "order-1", "assigned", NOON, "story"))
+    await shop.settle()
+    assert len(await ids(rows)) == 2
+    for pause in RETRY_AFTER[:3]:
+        shop.now += pause
+        await shop.settle()
+
+    assert [(one.recipient.id, one.channel) for one in shop.of(NotificationSent)] == [("max", "topic")]
+    assert [(one.recipient.id, one.problem) for one in shop.of(NotificationFailed)] == [
+        ("bea", "no_address"),
+        ("sam", "no_address"),
+    ]
+    assert await ids(rows) == []
+    assert mail.tried == []
 
 
 async def test_a_shard_that_is_not_ours_is_left_alone(rows: Rows, mail: Server) -> None:

@@ -21,6 +21,7 @@ from schemas.mediation.shapes import Mediator
 from schemas.wire import Actor, Message
 from services.mediation.case import OWN_CASE, InRound
 from services.mediation.domain import DECIDER
+from services.mediation.states import Cases
 from shared.rules.calendar import after
 from tests.domain.mediation_room import BUYER, CLAIMED_MINOR, OPERATOR, SELLER, Room, room_at, under
 from tests.domain.table import NOON, POLICIES, cells, newest, outcome
@@ -218,6 +219,18 @@ def test_of_the_parties_a_round_tells_who_they_are_and_no_more() -> None:
 
     for opened in (first, again):
         assert (opened.buyer, opened.seller) == (Party(id="bea"), Party(id="sam"))
+
+
+@pytest.mark.rule("R74")
+def test_what_an_earlier_version_said_of_the_parties_is_not_on_file() -> None:
+    room = Room()
+    opened = one(room.escalate(), MediationOpened)
+    told = opened.model_copy(update={"buyer": Party(id="bea", email="bea@example.org")})
+
+    cases = DECIDER.evolve(None, told)
+
+    assert isinstance(cases, Cases)
+    assert cases.of["d1"].file.buyer == Party(id="bea")
 
 
 @pytest.mark.rule("R48")

@@ -1,7 +1,7 @@
 """Bugs of the kernel, the shard loop, the codec and what stands in for the servers."""
 
 from shared import kernel, rules, runtime
-from shared.kernel import codec, envelope, stream
+from shared.kernel import codec, entries, envelope, stream
 from shared.kernel import policies as kernel_policies
 from shared.rules import calendar
 from shared.runtime import batch, clocks, intake, logs, memory, outbox, parking, shard_loop, worlds
@@ -9,6 +9,18 @@ from tests.mutants.changes import change, drop, flip, negate
 from tests.mutants.mutant import Mutant
 
 MUTANTS = (
+    Mutant(
+        "a dead letter of people repeats what lay there",
+        lambda: codec.dead_letter,
+        change("(None, None, ()) if __ else __all", "__all"),
+        ("tests/kit/test_people.py",),
+    ),
+    Mutant(
+        "anybody's contact is written by whoever has another key",
+        lambda: entries,
+        drop("if __e.key != __k: ..."),
+        ("tests/kit/test_people.py",),
+    ),
     # -- the kernel ----------------------------------------------------------------------------------------------------
     Mutant("a deadline strikes at its own instant", lambda: kernel, flip("__.due_at >= __")),
     Mutant("other services' events bring deadlines about", lambda: kernel, change("if __.own: ...", "...")),
@@ -255,11 +267,11 @@ MUTANTS = (
         change("len(__a.headers) > HEADERS_MAX", "len(__a.headers) > HEADERS_MAX * HEADERS_MAX"),
     ),
     Mutant(
-        "a record under another key than its data's is obeyed", lambda: kernel, change("__a.key != __", "not __a.key")
+        "a record under another key than its data's is obeyed", lambda: codec, change("__a.key != __", "not __a.key")
     ),
     Mutant(
         "a record on another partition than its key's is obeyed",
-        lambda: kernel,
+        lambda: codec,
         change("__a.partition != __", "__a.partition >= self.partitions"),
     ),
     Mutant(

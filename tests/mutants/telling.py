@@ -4,7 +4,7 @@ import schemas
 from schemas import instants, visibility, wire
 from schemas.dispute import commands as dispute_commands
 from services import notification, timer
-from services.notification import letters, network, smtp, webhooks
+from services.notification import letters, network, people, projection, smtp, webhooks
 from tests.mutants.changes import change, drop, flip, negate, words
 from tests.mutants.mutant import Mutant
 
@@ -28,7 +28,11 @@ MUTANTS = (
         lambda: notification,
         drop("__.attempt != __.attempts + 1"),
     ),
-    Mutant("a letter is tried once more than there are pauses for", lambda: notification, flip("__ >= ATTEMPTS_MAX")),
+    Mutant(
+        "a letter is tried once more than there are pauses for",
+        lambda: notification,
+        flip("__ >= (__ if __ else ATTEMPTS_MAX)"),
+    ),
     Mutant(
         "buyer and seller are told under one delivery id",
         lambda: notification,
@@ -38,6 +42,23 @@ MUTANTS = (
         "webhooks carry everybody's addresses",
         lambda: notification,
         change("__a.model_dump(..., exclude=ADDRESSES)", "__a.model_dump(...)"),
+    ),
+    Mutant(
+        "what was given at placing is used although people know better",
+        lambda: people,
+        negate("__ is None"),
+        ("tests/flows/test_people.py",),
+    ),
+    Mutant(
+        "who is erased is looked for again and again",
+        lambda: projection,
+        change("NO_ADDRESS if __p is None else NOT_WRITTEN_TO", "NO_ADDRESS"),
+        ("tests/flows/test_people.py",),
+    ),
+    Mutant(
+        "what only the topic tells in the end waits in the queue for ever",
+        lambda: projection.Deliveries.apply,
+        drop("case NotificationSent() | NotificationFailed() as ended: ..."),
     ),
     Mutant("a title may break the line of a subject", lambda: notification, change("' '.join(__a.split())", "__a")),
     Mutant(
@@ -179,6 +200,6 @@ MUTANTS = (
     Mutant(
         "events are forgotten after four weeks",
         lambda: schemas,
-        change("'retention.ms': '-1'", "'retention.ms': str(4 * _WEEK_MS)"),
+        change("common | {'retention.ms': '-1'}", "common | {'retention.ms': str(4 * _WEEK_MS)}"),
     ),
 )

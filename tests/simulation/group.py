@@ -52,13 +52,13 @@ class Mail(MemoryDeliveryTable):
         self.process, self.world, self.deliveries = process, process.group.world, process.group.letters
 
     async def next(self, *page: Any) -> list[Delivery]:
-        with self._news():
+        with self.news():
             await self.process.crosses("look")
             self.process.group.answers()
             return await super().next(*page)
 
     async def send(self, queued: Queued, now: datetime) -> SendResult:
-        with self._news():
+        with self.news():
             await self.process.crosses("mail")
             if self.world.now() < self.world.mail_down_until:
                 return UNREACHABLE
@@ -69,12 +69,23 @@ class Mail(MemoryDeliveryTable):
     async def close(self) -> None: ...
 
     @contextmanager
-    def _news(self) -> Iterator[None]:
+    def news(self) -> Iterator[None]:
         """What comes of it changes what is due next: the process, which does not look by itself, is woken."""
         try:
             yield
         finally:
             self.process.source.again(0)
+
+
+class Lookup(MemoryPeopleTable):
+    """A process's view of the table of people, which outlives it. Who has no address is sent nothing: that is news."""
+
+    def __init__(self, mail: Mail, kept: MemoryPeopleTable) -> None:
+        self.people, self.mail = kept.people, mail
+
+    async def find(self, person_id: str) -> Person | None:
+        with self.mail.news():
+            return await super().find(person_id)
 
 
 class LedgerTable:
@@ -180,7 +191,7 @@ class Group:
             case "notification":
                 mail = Mail(process)
                 channel = Channel(("email",), mail.send, mail.close, AT_ONCE)
-                deliveries = Deliveries(mail, self.people, [channel], process.clock)
+                deliveries = Deliveries(mail, Lookup(mail, self.people), [channel], process.clock)
                 return Parts([People(self.people), deliveries], [deliveries])
             case "refund":
                 return Parts([Ledger(LedgerTable(self.world)), ReviewQueue(self.reviews)])

@@ -13,6 +13,7 @@ E1 a letter goes out once in effect; E2 and E3 are the verifier's
 S2 is determinism.py
 """
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, get_args
@@ -191,7 +192,10 @@ def nothing_was_set_aside(played: "Played") -> Iterator[str]:
 def letters_are_sent_once(played: "Played") -> Iterator[str]:
     """E1: what the mail server took is what is said to be sent, and nobody has two letters of one event."""
     mails, records = played.world.mails, played.world.observed.records()
-    for wrong in letters.check_received("email", records, ((mail.delivery_id, mail) for mail in mails)):
+    words = (
+        (mail.delivery_id, mail.model_copy(update={"email": None})) for mail in mails
+    )  # he may have moved meanwhile
+    for wrong in letters.check_received("email", records, words):
         yield wrong.sentence
     handled = played.world.groups["notification"].handled
     events = Counter((found.stream_id, found.type, found.time) for some in handled.values() for found, _ in some)
@@ -225,6 +229,29 @@ def nobody_sees_what_he_may_not(played: "Played") -> Iterator[str]:
                 event = model.read(value)
                 assert isinstance(event, Event)
                 yield from _shown_wrongly(event)
+
+
+def who_is_erased_is_forgotten(played: "Played") -> Iterator[str]:
+    """R74: the table of people says what the topic does, and of who is erased nothing is left anywhere else."""
+    group = played.world.groups["notification"]
+    newest: dict[str, str | None] = {}
+    known: defaultdict[str, set[str]] = defaultdict(set)
+    for record in played.world.bus.heard:
+        if record.topic == "people":
+            person_id, said = (record.key or b"").decode(), json.loads(record.value or b"{}")
+            newest[person_id] = said.get("email")
+            known[person_id] |= {said["email"]} if said else set()
+    kept = {person_id: person.email for person_id, person in group.people.people.items()}
+    if kept != newest:
+        yield f"the table of people says {kept}, the topic {newest}"
+    erased = {email for person_id, emails in known.items() if newest[person_id] is None for email in emails}
+    if not erased:
+        return
+    logs = {f"{topic}/{number}": log for (topic, number), log in played.world.bus.logs.items() if topic != "people"}
+    rows = {f"the rows of {service}": one.shards for service, one in played.world.groups.items()}
+    for where, what in (logs | rows).items():
+        text = repr(what)
+        yield from (f"{email} is erased, and in {where}" for email in erased if email in text)
 
 
 def _shown_wrongly(event: Event) -> Iterator[str]:
@@ -275,4 +302,5 @@ CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (
     nothing_was_set_aside,
     letters_are_sent_once,
     nobody_sees_what_he_may_not,
+    who_is_erased_is_forgotten,
 )

@@ -77,6 +77,8 @@ class Stage:
         self.captured: dict[str, int] = {}
         self.commands: list[Record] = []
         self.said = 0
+        self.by_people = plan.seed % 3 == 1
+        """In this history orders do not say how people are reached."""
 
     async def play(self) -> Played:
         self.world = World(self.plan, self.visited)
@@ -89,6 +91,7 @@ class Stage:
                     self.world.groups[fault.service].expect(fault)
             if turn.order >= 0:
                 await self._take(turn)
+                await self._move(turn)
         await self._end()
         self.world.stop()
         return Played(self.plan, self.world, self.payments.provider, self.talk.orders, self.captured, self.commands)
@@ -101,7 +104,11 @@ class Stage:
             order_id = f"o{number}"
             self.talk.orders[order_id] = Order(order_id)
             self.captured[order_id] = sum(minor for _, minor in deal.lines)
-            await self._say(order_id, Wish("order.place", "platform", "checkout", _sale(order_id, deal)))
+            sale = _sale(order_id, deal)
+            if self.by_people:
+                for role in ("buyer", "seller"):
+                    await self._say_of(sale[role]["id"], sale[role].pop("email"))
+            await self._say(order_id, Wish("order.place", "platform", "checkout", sale))
 
     async def _take(self, turn: Turn) -> None:
         chance, order = Random(turn.chance), self.talk.orders[f"o{turn.order + 1}"]
@@ -129,6 +136,22 @@ class Stage:
                 await self._say(about, said._replace(data=said.data | {"dispute_id": "other"}), command_id)
             if chance.random() < 0.8:
                 await self._say(about, said, command_id)
+
+    async def _move(self, turn: Turn) -> None:
+        """Somebody of the order is reached elsewhere by now, or wants to be forgotten. All else is what it would be."""
+        chance, order_id = Random(turn.chance + 1), f"o{turn.order + 1}"
+        if self.by_people and chance.random() < 0.2:
+            role, deal = chance.choice(("buyer", "seller")), self.plan.deals[turn.order]
+            email = f"{role}-{order_id}-moved-{chance.randrange(10**6)}@example.com"
+            await self._say_of(_sale(order_id, deal)[role]["id"], None if chance.random() < 0.3 else email)
+
+    async def _say_of(self, person_id: str, email: str | None) -> None:
+        """On `people`, as soon as the broker takes it."""
+        world = self.world
+        await asyncio.sleep(max(0.0, world.broker_down_until - world.now()))
+        world.tells(f"platform: {person_id} is {'reached elsewhere' if email else 'erased'}")
+        contact = None if email is None else json.dumps({"person_id": person_id, "email": email}).encode()
+        world.bus.append("people", person_id.encode(), contact)
 
     async def _wait(self, chance: Random, order: Order, turn: Turn) -> None:
         match turn.moment:
