@@ -5,7 +5,7 @@ A story knows nothing of transports. A `Stage` carries what is said to the servi
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
@@ -227,6 +227,8 @@ class Scene:
     stage: Stage
     name: str
     cases: list[PlayedOrder] = field(default_factory=list)
+    policy: str = ""
+    """Under which its orders are placed; the stage's, unless it is named."""
 
     async def order(self, **lines: "int | Pieces") -> PlayedOrder:
         """An order is placed: paid, and not yet shipped. A line is one piece, or so many, for so much money."""
@@ -245,7 +247,7 @@ class Scene:
                 for name, line in wares.items()
             ],
             payment={"payment_id": f"payment-{case.order_id}", "amount_minor": captured},
-            policy=self.stage.rules.name,
+            policy=self.policy or self.stage.rules.name,
         )
         return case
 
@@ -277,6 +279,13 @@ class Scene:
         """The next version of the stage's policy is published: orders placed from now on live under it."""
         rules = self.stage.rules.model_copy(update={"version": self.stage.rules.version + 1, **changes})
         await self.stage.publish(*published(rules))
+
+    async def under_other_rules(self, name: str, **changes: Any) -> "Scene":
+        """The stage's policy but for these keys is published under a name of its own, for this story alone."""
+        rules = self.stage.rules.model_copy(update={"name": f"{self.stage.rules.name}-{name}", "version": 1, **changes})
+        await self.stage.publish(*published(rules))
+        await self.stage.sleep(day_of(self.stage.rules) * 3)  # until every service has read it
+        return replace(self, policy=rules.name)
 
 
 class Pieces(NamedTuple):

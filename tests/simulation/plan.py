@@ -96,6 +96,7 @@ def rules() -> Policies:
             "name": "contrary",
             "replacement": True,
             "capture": "confirmed",
+            "disputed_pieces": "named",
             "max_reopens": 1,
             "appeals": 0,
             "post_expiry_window": usual.post_receipt_window,
