@@ -66,6 +66,7 @@ def found(*told: Told) -> list[str]:
         [released({"line_id": "cups", "amount_minor": 1_003}), frozen("d1", 1, 3, 601, released=True),
          settled("d1", 1, 3, 400, 201, chargeback=400)],
         [given_back(300), frozen("d1", 1, 4, 703), unfrozen("d1"), released({"line_id": "cups", "amount_minor": 703})],
+        [frozen("d1", 1, 1, 200), frozen("d2", 2, 3, 401), unfrozen("d1"), given_back(300), frozen("d3", 1, 1, 200)],
         [frozen("d1", 1, 3, 601), given_back(300), frozen("d2", 4, 4, 102), settled("d2", 4, 4, 0, 102)],
         [frozen("d1", 1, 2, 401), released(line(3, 5, amount_minor=602)), unfrozen("d1"),
          ("lines_frozen", {"dispute_id": "d2", "lines": [line(1, 2, amount_minor=401, released=False),
