@@ -138,12 +138,32 @@ class Offer(Shape):
     terms: Terms
 
 
+class PieceNumbers(Shape):
+    """Some of a line's pieces, by their numbers in it (R65)."""
+
+    first: Annotated[int, Field(ge=1, description="the lowest of them; a line's first piece has the number 1")]
+    last: Annotated[int, Field(ge=1, description="the highest of them, which is one of them")]
+
+
+PiecesIfSome = Annotated[
+    PieceNumbers | None,
+    Field(
+        description="which pieces of the line; it may be named again with others (R65). None said: all of it",
+        exclude_if=lambda pieces: pieces is None,
+    ),
+]
+"""Said only where a line has come apart: of others is said what always was."""
+
+
 class FrozenLine(Shape):
-    """A line in dispute: the whole of it is frozen, `quantity` bounds the claim (R18b)."""
+    """A line in dispute: the whole of it is frozen and `quantity` bounds the claim (R18b), or the pieces that the claim
+    is about are (R65)."""
 
     line_id: LineId
     quantity: Annotated[int, Field(ge=1, description="pieces that the claim is about")]
     amount_minor: Minor = Field(
-        description="of the whole line, less what was given back before (R64), in minor units of the order's currency"
+        description="of all that is frozen, less what was given back before (R64), in minor units of the order's "
+        "currency"
     )
     released: bool = Field(description="its money is the seller's already: a refund is charged back to him (R7)")
+    pieces: PiecesIfSome = None

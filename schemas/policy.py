@@ -43,6 +43,9 @@ class Policy(Shape):
 
     open_from: Duration = Field(description="R8: from shipping")
     replacement: bool = Field(description="R12: may terms be a replacement")
+    disputed_pieces: Literal["whole_line", "named"] = Field(
+        default="whole_line", description="R18b, R65: what a dispute over some pieces of a line freezes"
+    )
     seller_first_response: Duration = Field(description="C1")
     manual_escalation: Duration | None = Field(description="C1; null: never by hand")
     auto_escalation: Duration = Field(description="C1")

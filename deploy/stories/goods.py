@@ -116,3 +116,25 @@ async def two_lines(s: Scene) -> None:
     ]
     await together.hears("order.settled", refund_minor=50_00, release_minor=50_01, lines=shares)
     await together.ends(buyer=50_00, seller=50_01)
+
+
+@story(20, "Three of five were broken")
+async def three_of_five(s: Scene) -> None:
+    """The other two stay protected, and are the seller's when that is over."""
+    s = await s.under(disputed_pieces="named")
+    case = await s.disputable_order(cups=Pieces(5, 10_03))
+    three_cups = [{"line_id": "cups", "quantity": 3}]
+    await case.buyer.says("dispute.open", dispute_id="d1", lines=three_cups, terms=refund(6_02), **BROKEN)
+    await case.hears("dispute.open_refused", dispute_id="d1", code="amount_exceeds", details={"max_minor": 6_01})
+    await disputed(case, 6_01, "d2", lines=three_cups)
+    broken = {"line_id": "cups", "quantity": 3, "amount_minor": 6_01, "released": False}
+    await case.hears("order.lines_frozen", lines=[broken | {"pieces": {"first": 1, "last": 3}}])
+    await case.buyer.says("dispute.open", dispute_id="d3", lines=three_cups, terms=refund(1), **BROKEN)
+    await case.hears("dispute.open_refused", dispute_id="d3", code="already_disputed")
+    await case.seller.says("dispute.accept_offer", dispute_id="d2", offer_id=1)
+    await case.hears("order.settled", dispute_id="d2", refund_minor=6_01, release_minor=0, payout_minor=0)
+    await case.hears("refund.settled", refund_minor=6_01)
+
+    whole = {"line_id": "cups", "amount_minor": 4_02, "pieces": {"first": 4, "last": 5}}
+    await case.hears("order.lines_released", after="protection", since="order.shipped", lines=[whole])
+    await case.ends(buyer=6_01, seller=4_02)

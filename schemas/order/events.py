@@ -324,7 +324,7 @@ class FreezeRefused(Event):
 
 
 class LinesUnfrozen(OrderEvent):
-    """A dispute was cancelled in time: its lines are what they were before (R30)."""
+    """A dispute was cancelled in time: what it froze of these lines is what it was before (R30, R65)."""
 
     type = "order.lines_unfrozen.v1"
     example = fields(

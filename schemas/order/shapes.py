@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.common import LineId
+from schemas.common import LineId, PiecesIfSome
 from schemas.wire import Minor, PositiveMinor, Shape
 
 OrderStatus = Literal[
@@ -26,11 +26,12 @@ CommissionBps = Annotated[
 
 
 class SettledLine(Shape):
-    """How the money of one line was split."""
+    """How the money of one line, or of some of its pieces, was split."""
 
     line_id: LineId
     refund_minor: Minor = Field(description="to the buyer, in minor units of the order's currency")
     release_minor: Minor = Field(description="to the seller, in minor units of the order's currency")
+    pieces: PiecesIfSome = None
 
 
 class RefundedLine(Shape):
@@ -48,7 +49,8 @@ class CancelledLine(Shape):
 
 
 class ReleasedLine(Shape):
-    """A line that is the seller's now."""
+    """A line, or some of its pieces, that is the seller's now."""
 
     line_id: LineId
     amount_minor: Minor = Field(description="to move now: 0 for a line that was released before it was disputed")
+    pieces: PiecesIfSome = None

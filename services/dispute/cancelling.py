@@ -1,7 +1,9 @@
 """Giving up a claim: what it costs depends on when (R28–R33)."""
 
+from collections import defaultdict
 from datetime import datetime
 
+from schemas.common import FrozenLine
 from schemas.dispute.commands import CancelDispute
 from schemas.dispute.events import DisputeCancelled, DisputeClosed
 from schemas.instants import rfc3339
@@ -43,10 +45,20 @@ def cancelled(known: Disputes, case: Case, time: datetime, policy: Policy) -> li
 
 
 def _reopenable(known: Disputes, case: Case, time: datetime, policy: Policy) -> bool:
-    """Earlier disputes over these lines were all cancelled in time, else there would not be this one."""
-    lines = {line.line_id for line in case.lines}
-    cancelled_before = sum(
-        isinstance(other, ClosedDispute) and not lines.isdisjoint(line.line_id for line in other.case.lines)
-        for other in known.values()
-    )
+    """Earlier disputes over these pieces were all cancelled in time, else there would not be this one."""
+    cancelled_before = sum(isinstance(other, ClosedDispute) and _meet(case, other.case) for other in known.values())
     return time <= case.disputable_until and not case.decided and may_reopen(cancelled_before, policy)
+
+
+def _meet(one: Case, other: Case) -> bool:
+    """There is a piece of a line that both are about (R65)."""
+    ours: defaultdict[str, list[FrozenLine]] = defaultdict(list)
+    for line in one.lines:
+        ours[line.line_id].append(line)
+    return any(_overlap(mine, line) for line in other.lines for mine in ours[line.line_id])
+
+
+def _overlap(one: FrozenLine, other: FrozenLine) -> bool:
+    if one.pieces is None or other.pieces is None:
+        return True
+    return one.pieces.first <= other.pieces.last and other.pieces.first <= one.pieces.last

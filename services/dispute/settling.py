@@ -24,7 +24,7 @@ def closed(case: Case, outcome: Outcome, refund_minor: int) -> DisputeClosed:
 
 
 def amount_minor(case: Case) -> int:
-    """The money of the disputed lines, which are settled whole (R18b)."""
+    """All that is frozen is settled, be it more than the claim (R18b, R65)."""
     return sum(line.amount_minor for line in case.lines)
 
 

@@ -1,11 +1,13 @@
 """The conversation with the dispute service: may these lines be disputed, and how a dispute's money is split."""
 
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 from schemas.common import FrozenLine
 from schemas.dispute.events import DisputeClosed, DisputeRequested
 from schemas.instants import rfc3339
 from schemas.order import events, shapes
+from schemas.policy import Policy
 from schemas.wire import Event
 from services.order.lines import (
     Disputed,
@@ -18,6 +20,7 @@ from services.order.lines import (
     settlement_id,
     split,
 )
+from services.order.pieces import PARTS_MAX, lowest
 from services.order.states import AwaitingPayment, AwaitingShipment, CancelledOrder, Order, ShippedOrder
 from shared.kernel.decider import Refusal
 from shared.kernel.policies import Policies
@@ -51,7 +54,8 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
     if order is None:
         return NO_ORDER
     sale = order.sale
-    chosen = _chosen(order.lines, claim)
+    policy = policies.of(sale.policy)
+    chosen = _chosen(order.lines, claim, policy)
     if isinstance(chosen, Refusal):
         return chosen
     claimed_minor = sum(claimable_minor(line, quantity) for line, quantity in chosen)
@@ -60,7 +64,7 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
         return too_much
     if not _is_the_buyers(order, claim):
         return not_the("buyer")
-    if claim.terms.kind == "replacement" and not policies.of(sale.policy).replacement:
+    if claim.terms.kind == "replacement" and not policy.replacement:
         return NO_REPLACEMENTS
     match order:
         case AwaitingPayment():
@@ -76,10 +80,8 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
         return Refusal("too_early", "This order cannot be disputed yet.", available_at)
     if claim.received_at > order.disputable_until:
         return too_late(order.disputable_until)
-    if found := first(*(hindrance(line) for line, _ in chosen)):
+    if found := first(*(hindrance(line) for line, _ in chosen), _too_many_parts(order, chosen), too_much):
         return found
-    if too_much:
-        return too_much
     return events.LinesFrozen(
         dispute_id=claim.dispute_id,
         lines=tuple(
@@ -88,6 +90,7 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
                 quantity=quantity,
                 amount_minor=line.left_minor,
                 released=isinstance(line.standing, Released),
+                pieces=line.numbers,
             )
             for line, quantity in chosen
         ),
@@ -104,21 +107,58 @@ def _is_the_buyers(order: Order, claim: DisputeRequested) -> bool:
     return claim.actor is not None and claim.actor.role == "buyer" and claim.actor.id == order.sale.buyer.id
 
 
-def _chosen(lines: Sequence[Line], claim: DisputeRequested) -> list[tuple[Line, int]] | Refusal:
-    """The claimed lines and pieces, in the order's sequence.
+def _chosen(lines: Sequence[Line], claim: DisputeRequested, policy: Policy) -> list[tuple[Line, int]] | Refusal:
+    """What would be frozen, and how many pieces of it are claimed, in the order's sequence.
 
-    Without a choice all that may be disputed, or, if none may, all: to say why.
+    Without a choice all that may be disputed, or, if nothing may, all: to say why.
     """
     if claim.lines is None:
         free = [line for line in lines if not hindrance(line)]
         return [(line, line.quantity) for line in free or lines]
-    by_id = {line.line_id: line for line in lines}
+    ordered = {line.line_id: line.ordered for line in lines}
     quantities = {asked.line_id: asked.quantity for asked in claim.lines}
-    if any(quantity and quantity > by_id[name].quantity for name, quantity in quantities.items() if name in by_id):
+    if any(quantity and quantity > ordered[name] for name, quantity in quantities.items() if name in ordered):
         return Refusal("invalid", "More pieces are claimed than were ordered.")
-    if not quantities.keys() <= by_id.keys():
+    if not quantities.keys() <= ordered.keys():
         return NO_LINE
-    return [(line, quantities[line.line_id] or line.quantity) for line in lines if line.line_id in quantities]
+    match policy.disputed_pieces:
+        case "whole_line":
+            return [(line, quantities[line.line_id] or line.quantity) for line in lines if line.line_id in quantities]
+        case "named":
+            named = [
+                part
+                for name in ordered
+                if name in quantities
+                for part in _named([line for line in lines if line.line_id == name], quantities[name])
+            ]
+            return [(part, part.quantity) for part in named]
+        case _:
+            assert_never(policy.disputed_pieces)
+
+
+def _named(parts: Sequence[Line], quantity: int | None) -> Sequence[Line]:
+    """The lowest-numbered free pieces of a line (R65), all of them where no number is named.
+
+    Where there are too few, rather such as are in dispute are added than settled ones: that tells what hinders.
+    """
+    free = sum(part.quantity for part in parts if not hindrance(part))
+    return lowest(sorted(parts, key=_free_first), quantity or free or 1)
+
+
+def _free_first(part: Line) -> int:
+    match part.standing:
+        case Held() | Released():
+            return 0
+        case Disputed():
+            return 1
+        case Final():
+            return 2
+
+
+def _too_many_parts(order: ShippedOrder, chosen: Sequence[tuple[Line, int]]) -> Refusal | None:
+    if len({*order.lines, *(line for line, _ in chosen)}) <= PARTS_MAX:
+        return None
+    return Refusal("limit_exceeded", "This order is disputed in too many parts already.")
 
 
 def hindrance(line: Line) -> Refusal | None:
@@ -139,7 +179,7 @@ def closed(order: Order | None, end: DisputeClosed) -> list[Event]:
         return [
             events.LinesUnfrozen(
                 dispute_id=end.dispute_id,
-                lines=tuple(line.line_id for line, _ in disputed),
+                lines=tuple(dict.fromkeys(line.line_id for line, _ in disputed)),
                 disputable_until=order.disputable_until,
             )
         ]
@@ -149,6 +189,7 @@ def closed(order: Order | None, end: DisputeClosed) -> list[Event]:
             shapes.ReleasedLine(
                 line_id=line.line_id,
                 amount_minor=line.left_minor if isinstance(standing.was, Held) else 0,
+                pieces=line.numbers,
             )
             for line, standing in disputed
         ]
@@ -164,13 +205,11 @@ def closed(order: Order | None, end: DisputeClosed) -> list[Event]:
             )
         ]
     shares = split(disputed, end.refund_minor)
-    released_before = {line.line_id for line, standing in disputed if isinstance(standing.was, Released)}
-    release_minor = sum(share.release_minor for share in shares if share.line_id not in released_before)
-    chargeback_minor = sum(share.refund_minor for share in shares if share.line_id in released_before)
+    held = [isinstance(standing.was, Held) for _, standing in disputed]
+    release_minor = sum(share.release_minor for share, was_held in zip(shares, held, strict=True) if was_held)
+    chargeback_minor = sum(share.refund_minor for share, was_held in zip(shares, held, strict=True) if not was_held)
     commission = commission_minor(release_minor, order.sale.commission_bps)
-    returned = _commission_of(order, order.releases) - _commission_of(
-        order, order.releases_less({share.line_id: share.refund_minor for share in shares})
-    )
+    returned = _commission_of(order, order.releases) - _commission_of(order, order.releases_less(shares))
     return [
         events.Settled(
             settlement_id=settlement,

@@ -308,7 +308,7 @@ def _extend(
 def _release(order: ShippedOrder, cause: Literal["receipt_confirmed", "protection_ended"]) -> Output:
     """What is held is the seller's now (R2, R6)."""
     released = [
-        shapes.ReleasedLine(line_id=line.line_id, amount_minor=line.left_minor)
+        shapes.ReleasedLine(line_id=line.line_id, amount_minor=line.left_minor, pieces=line.numbers)
         for line in order.lines
         if isinstance(line.standing, Held)
     ]

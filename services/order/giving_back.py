@@ -73,8 +73,8 @@ def reminded(order: AwaitingShipment, time: datetime) -> Output:
 def refund(order: AwaitingShipment | ShippedOrder, wish: commands.RefundLines) -> Output:
     """Of held lines, up to what is left of each (R64)."""
     amounts = {line.line_id: line.refund_minor for line in wish.lines}
-    chosen = [line for line in order.lines if line.line_id in amounts]
-    if refusal := first(*(_not_held(line) or _too_much(line, amounts[line.line_id]) for line in chosen)):
+    chosen = dict.fromkeys(line.line_id for line in order.lines if line.line_id in amounts)
+    if refusal := first(*(_hindrance(order, line_id, amounts[line_id]) for line_id in chosen)):
         return refusal
     return events.LinesRefunded(
         settlement_id=settlement_id(order.sale.order_id, order.settlements + 1),
@@ -83,6 +83,13 @@ def refund(order: AwaitingShipment | ShippedOrder, wish: commands.RefundLines) -
         by="seller" if wish.actor.role == "seller" else "operator",
         reason=wish.reason,
     )
+
+
+def _hindrance(order: Order, line_id: str, refund_minor: int) -> Refusal | None:
+    """Pieces that are not held any more do not hinder what goes back of the others (R65)."""
+    parts = [line for line in order.lines if line.line_id == line_id]
+    held = [line.left_minor for line in parts if isinstance(line.standing, Held)]
+    return _too_much(sum(held), refund_minor) if held else first(*map(_not_held, parts))
 
 
 def _not_held(line: Line) -> Refusal | None:
@@ -94,7 +101,7 @@ def _not_held(line: Line) -> Refusal | None:
     return hindrance(line)
 
 
-def _too_much(line: Line, refund_minor: int) -> Refusal | None:
-    if refund_minor <= line.left_minor:
+def _too_much(left_minor: int, refund_minor: int) -> Refusal | None:
+    if refund_minor <= left_minor:
         return None
-    return Refusal("amount_exceeds", "This is more than is left of the line.", {"max_minor": line.left_minor})
+    return Refusal("amount_exceeds", "This is more than is left of the line.", {"max_minor": left_minor})

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from schemas.common import PieceNumbers
 from schemas.order.shapes import SettledLine
 
 ID_CHARACTERS_MAX = 64
@@ -24,7 +25,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Disputed:
-    """Frozen whole; `quantity` bounds the claim (R18b). A released line's money stays released meanwhile."""
+    """Frozen; `quantity` bounds the claim (R18b). What was released stays released meanwhile."""
 
     dispute_id: str
     quantity: int
@@ -40,17 +41,51 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class Line:
+    """Pieces of a line that stand alike: all of it, unless some of them were disputed by themselves (R65)."""
+
     line_id: str
-    quantity: int
-    amount_minor: int
+    ordered: int
+    """Pieces of the whole line."""
+    price_minor: int
+    """For all of them."""
+    pieces: range
+    """Those that this is about, by their numbers from 1."""
     standing: Held | Released | Disputed | Final = Held()
     given_back_minor: int = 0
     """Refunded while it was held, without a quarrel (R64)."""
 
     @property
+    def key(self) -> tuple[str, int]:
+        """Which of an order's lines it is: no two begin with the same piece."""
+        return self.line_id, self.pieces.start
+
+    @property
+    def numbers(self) -> PieceNumbers | None:
+        """As events name its pieces: not at all where they are all of the line."""
+        if self.quantity == self.ordered:
+            return None
+        return PieceNumbers(first=self.pieces.start, last=self.pieces.stop - 1)
+
+    @property
+    def quantity(self) -> int:
+        return len(self.pieces)
+
+    @property
+    def amount_minor(self) -> int:
+        """What was paid for these pieces. The first i of a line are worth `price * i / ordered`, rounded down (R65)."""
+        return self._first(self.pieces.stop - 1) - self._first(self.pieces.start - 1)
+
+    def _first(self, pieces: int) -> int:
+        return self.price_minor * pieces // self.ordered
+
+    @property
     def left_minor(self) -> int:
         """What there is to be released, disputed or refunded."""
         return self.amount_minor - self.given_back_minor
+
+
+def whole(line_id: str, quantity: int, amount_minor: int) -> Line:
+    return Line(line_id, quantity, amount_minor, range(1, quantity + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +133,9 @@ def split(lines: Sequence[tuple[Line, Disputed]], refund_minor: int) -> list[Set
     first = [number for number, claim in enumerate(claims) if claim][:odd_cents]
     shares = [share + (number in first) for number, share in enumerate(shares)]
     return [
-        SettledLine(line_id=line.line_id, refund_minor=share, release_minor=line.left_minor - share)
+        SettledLine(
+            line_id=line.line_id, refund_minor=share, release_minor=line.left_minor - share, pieces=line.numbers
+        )
         for (line, _), share in zip(lines, shares, strict=True)
     ]
 

@@ -1,6 +1,6 @@
 """What an order is, and how its own events make it so."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -9,7 +9,8 @@ from schemas.common import Party, PolicyRef
 from schemas.example import fields
 from schemas.order import events, shapes
 from schemas.wire import Event, Id, PrivateEvent, Rejected, Repeated
-from services.order.lines import Disputed, Final, Held, Line, Released, money_of
+from services.order import pieces
+from services.order.lines import Disputed, Final, Held, Line, Released, money_of, whole
 from shared.kernel.decider import Deadline
 
 OrderDeadline = Literal[
@@ -112,13 +113,14 @@ class ShippedOrder:
             if isinstance(line.standing, Disputed) and line.standing.dispute_id == dispute_id
         ]
 
-    def releases_less(self, refunds: Mapping[str, int]) -> Mapping[str, int]:
+    def releases_less(self, shares: Iterable[shapes.SettledLine]) -> Mapping[str, int]:
         """What is left of each release once so much of these lines is refunded."""
         left = dict(self.releases)
+        refunds = {pieces.key(share): share.refund_minor for share in shares}
         for line in self.lines:
             match line.standing:
-                case Disputed(was=Released(settlement_id=settlement)) if line.line_id in refunds:
-                    left[settlement] -= refunds[line.line_id]
+                case Disputed(was=Released(settlement_id=settlement)) if line.key in refunds:
+                    left[settlement] -= refunds[line.key]
         return left
 
     @property
@@ -187,7 +189,7 @@ def evolve(order: Order | None, event: Event) -> Order | None:
     match order, event:
         case None, events.Placed():
             sale = Sale(event.order_id, event.buyer, event.seller, event.currency, event.policy, event.commission_bps)
-            lines = tuple(Line(line.line_id, line.quantity, line.amount_minor) for line in event.lines)
+            lines = tuple(whole(line.line_id, line.quantity, line.amount_minor) for line in event.lines)
             if event.payment_by is None:
                 return AwaitingShipment(sale, lines, event.processing_ends_at, event.remind_at)
             return AwaitingPayment(sale, lines, event.processing_ends_at, event.payment.payment_id, event.payment_by)
@@ -209,11 +211,12 @@ def evolve(order: Order | None, event: Event) -> Order | None:
             refunded = tuple(_cancelled(line) for line in order.lines)
             return CancelledOrder(order.sale, refunded, order.processing_ends_at)
         case AwaitingShipment(), events.LinesCancelled():
-            lines = _changed(order.lines, [line.line_id for line in event.lines], _cancelled)
+            names = {line.line_id for line in event.lines}
+            lines = tuple(_cancelled(line) if line.line_id in names else line for line in order.lines)
             return replace(order, lines=lines, settlements=order.settlements + 1, refunding=_refunding(order, event))
         case AwaitingShipment() | ShippedOrder(), events.LinesRefunded():
             amounts = {line.line_id: line.refund_minor for line in event.lines}
-            lines = _changed(order.lines, amounts, lambda line: _less(line, amounts[line.line_id]))
+            lines = pieces.given_back(order.lines, amounts)
             return replace(order, lines=lines, settlements=order.settlements + 1, refunding=_refunding(order, event))
         case AwaitingShipment() | ShippedOrder(), RefundCompleted():
             return replace(order, refunding=order.refunding - {event.settlement_id})
@@ -252,19 +255,15 @@ def _evolve_shipped(order: ShippedOrder, event: Event) -> ShippedOrder:
         case events.ReceiptConfirmed(protection_ends_at=datetime() as ends_at):
             return replace(order, protection_ends_at=ends_at, disputable_until=event.disputable_until, reminder_at=None)
         case events.LinesFrozen():
-            quantities = {line.line_id: line.quantity for line in event.lines}
-            lines = _changed(
-                order.lines, quantities, lambda line: _frozen(line, event.dispute_id, quantities[line.line_id])
-            )
+            lines = pieces.frozen(order.lines, event.lines, event.dispute_id)
             return replace(order, lines=lines, disputes=order.disputes | {event.dispute_id})
         case events.LinesUnfrozen():
-            return replace(order, lines=_changed(order.lines, event.lines, _back))
+            return replace(order, lines=pieces.unfrozen(order.lines, event.dispute_id))
         case events.LinesReleased():
             standing = Final(refund_minor=0) if event.final else Released(event.settlement_id)
-            names = [line.line_id for line in event.lines]
             return replace(
                 order,
-                lines=_changed(order.lines, names, lambda line: replace(line, standing=standing)),
+                lines=_standing(order.lines, {pieces.key(part): standing for part in event.lines}),
                 settlements=order.settlements + 1,
                 releases=order.releases
                 if event.final
@@ -272,13 +271,12 @@ def _evolve_shipped(order: ShippedOrder, event: Event) -> ShippedOrder:
                 commission_minor=order.commission_minor + event.commission_minor,
             )
         case events.Settled():
-            refunds = {line.line_id: line.refund_minor for line in event.lines}
             return replace(
                 order,
-                lines=_changed(order.lines, refunds, lambda line: replace(line, standing=Final(refunds[line.line_id]))),
+                lines=_standing(order.lines, {pieces.key(part): Final(part.refund_minor) for part in event.lines}),
                 settlements=order.settlements + 1,
                 refunding=_refunding(order, event),
-                releases=order.releases_less(refunds),
+                releases=order.releases_less(event.lines),
                 commission_minor=order.commission_minor + event.commission_minor - event.commission_returned_minor,
             )
         case _:
@@ -295,10 +293,6 @@ def _cancelled(line: Line) -> Line:
     return replace(line, standing=Final(line.left_minor)) if isinstance(line.standing, Held) else line
 
 
-def _less(line: Line, refund_minor: int) -> Line:
-    return replace(line, given_back_minor=line.given_back_minor + refund_minor)
-
-
 def _is_protected(line: Line) -> bool:
     match line.standing:
         case Held() | Disputed(was=Held()):
@@ -306,19 +300,5 @@ def _is_protected(line: Line) -> bool:
     return False
 
 
-def _frozen(line: Line, dispute_id: str, quantity: int) -> Line:
-    if not isinstance(line.standing, Held | Released):
-        return line
-    return replace(line, standing=Disputed(dispute_id, quantity, line.standing))
-
-
-def _back(line: Line) -> Line:
-    """A line of a dispute cancelled in time is what it was before (R30)."""
-    if not isinstance(line.standing, Disputed):
-        return line
-    return replace(line, standing=line.standing.was)
-
-
-def _changed(lines: Iterable[Line], line_ids: Iterable[str], change: Callable[[Line], Line]) -> tuple[Line, ...]:
-    chosen = frozenset(line_ids)
-    return tuple(change(line) if line.line_id in chosen else line for line in lines)
+def _standing(lines: Iterable[Line], now: Mapping[tuple[str, int], Released | Final]) -> tuple[Line, ...]:
+    return tuple(replace(line, standing=now.get(line.key, line.standing)) for line in lines)

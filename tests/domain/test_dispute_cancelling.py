@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
+from schemas.common import PieceNumbers
 from schemas.dispute.events import DisputeCancelled, DisputeClosed
 from schemas.wire import Message
 from tests.domain.dispute_desk import (
@@ -121,6 +122,32 @@ def test_coming_back_is_counted_for_the_lines_it_is_about() -> None:
         desk.request(dispute_id=dispute_id)
         desk.freeze(dispute_id, (line,))
         assert outcome(desk.cancel("reopenable", dispute_id)) == "cancelled+closed"
+
+
+@pytest.mark.rule("R30")
+@pytest.mark.rule("R65")
+def test_coming_back_is_counted_for_the_pieces_it_is_about() -> None:
+    """What became of other pieces of the line is no earlier dispute over these; one shared piece is."""
+    desk = DisputeDesk(under(max_reopens=1))
+    for dispute_id, pieces in (("d1", (1, 1)), ("d2", (2, 3)), ("d3", (1, 2))):
+        numbers = PieceNumbers(first=pieces[0], last=pieces[1])
+        desk.request(dispute_id=dispute_id)
+        desk.freeze(dispute_id, (SHIRTS.model_copy(update={"pieces": numbers}),))
+        if dispute_id != "d3":
+            assert outcome(desk.cancel("reopenable", dispute_id)) == "cancelled+closed"
+    assert rejection(desk.cancel("reopenable", "d3")).details == {"actual": "released_to_seller"}
+
+
+@pytest.mark.rule("R30")
+@pytest.mark.rule("R65")
+def test_a_whole_line_shares_pieces_with_each_of_its_pieces() -> None:
+    desk = DisputeDesk(under(max_reopens=1))
+    for dispute_id, last in (("d1", 5), ("d2", None)):
+        numbers = PieceNumbers(first=5, last=last) if last else None
+        desk.request(dispute_id=dispute_id)
+        desk.freeze(dispute_id, (SHIRTS.model_copy(update={"pieces": numbers}),))
+        expected = "cancelled+closed" if last else "consequence_changed"
+        assert outcome(desk.cancel("reopenable", dispute_id)) == expected
 
 
 @pytest.mark.rule("R33")

@@ -318,7 +318,7 @@ class Chance:
 
     def give_back(self) -> None:
         names = self.draw(self.some)
-        minor = {name: self.draw(st.integers(1, max(1, self.left(name) + 1))) for name in names}
+        minor = {name: self.draw(st.integers(1, min(self.left(name) + 1, MINOR_MAX))) for name in names}
         self.desk.give_back(self.draw(st.sampled_from([SELLER, OPERATOR])), **minor)
 
     def claim(self) -> None:

@@ -14,7 +14,7 @@ from schemas.policy import Duration
 from schemas.timer.commands import Schedule
 from schemas.wire import Actor
 from services.notification.subscriptions import recipients
-from services.order.lines import Disputed, Held, Line, Money, claimable_minor, settlement_id, split
+from services.order.lines import Disputed, Held, Money, claimable_minor, settlement_id, split, whole
 from services.order.states import deadlines
 from tests.domain.order_desk import (
     SELLER,
@@ -542,7 +542,7 @@ LINES = st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 9), st.integers
 @given(LINES, st.integers(0, 10**7))
 def test_no_share_ever_passes_its_line(pieces: list[tuple[int, int, int]], refund_minor: int) -> None:
     disputed = [
-        (Line(str(number), ordered, amount_minor), Disputed("d1", min(claimed, ordered), Held()))
+        (whole(str(number), ordered, amount_minor), Disputed("d1", min(claimed, ordered), Held()))
         for number, (amount_minor, ordered, claimed) in enumerate(pieces)
     ]
     claims = [claimable_minor(line, standing.quantity) for line, standing in disputed]

@@ -878,7 +878,7 @@ class Watched(MemoryStage):
         self.waiting += report.checked["S3"]
 
 
-@pytest.mark.parametrize("number", [3, 5, 10, 11, 12, 14, 15])
+@pytest.mark.parametrize("number", [3, 5, 10, 11, 12, 14, 15, 20])
 async def test_half_way_through_a_story_all_holds(number: int) -> None:
     opened, _ = await open_stage("aliexpress")
     stage = Watched(opened.world, "aliexpress")

@@ -32,6 +32,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "shared/runtime/memory.py": ("tests/contract/test_store.py", "tests/contract/test_source.py"),
     "shared/runtime/logs.py": ("tests/kit/test_hushed_logs.py",),
     "shared": ("tests/domain/test_policies.py",),
+    "services/order/pieces.py": ("tests/domain/test_pieces*.py",),
     "services/order": ("tests/domain/test_order*.py",),
     "services/dispute": ("tests/domain/test_dispute*.py",),
     "services/mediation": ("tests/domain/test_mediation*.py",),

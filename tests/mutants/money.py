@@ -1,9 +1,9 @@
 """Bugs of the services that hold and move money: order and refund."""
 
-from deploy.verify.checks import liveness
+from deploy.verify.checks import liveness, order_balance
 from deploy.verify.checks import money as money_check
 from services import order, refund
-from services.order import disputing, lines
+from services.order import disputing, lines, pieces
 from services.order import domain as order_domain
 from services.refund import calling
 from tests.mutants.changes import change, drop, flip
@@ -25,7 +25,30 @@ MUTANTS = (
         change("list(__a.values())[1:]", "list(__a.values())[:0]"),
         VERIFIER,
     ),
+    Mutant(
+        "a dispute may pass by free pieces of its line",
+        lambda: order_balance,
+        change("__a and __.first < __b", "False"),
+        ("tests/kit/test_verify_pieces.py",),
+    ),
     # -- order ---------------------------------------------------------------------------------------------------------
+    Mutant(
+        "the first pieces of a line are worth their share rounded up",
+        lambda: lines.Line,
+        change("__a * __b // __c", "-(-__a * __b // __c)"),
+    ),
+    Mutant(
+        "of a line that is cut the lowest pieces bear what was given back",
+        lambda: pieces.cut,
+        change("min(__.given_back_minor, __)", "0"),
+    ),
+    Mutant("what was settled alike is one again", lambda: pieces, drop("isinstance(__, Held | Released)")),
+    Mutant("pieces come back from every dispute at once", lambda: pieces, drop("__.standing.dispute_id == dispute_id")),
+    Mutant(
+        "pieces that are not free are claimed before those that are",
+        lambda: disputing,
+        change("lowest(sorted(__a, key=__), __b)", "lowest(__a, __b)"),
+    ),
     Mutant(
         "the odd cents go to the last lines",
         lambda: order,

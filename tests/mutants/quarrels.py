@@ -66,6 +66,11 @@ MUTANTS = (
     ),
     Mutant("lines may be disputed once more than the policy says", lambda: dispute, flip("__ < __.max_reopens")),
     Mutant(
+        "a dispute over other pieces of a line is counted as an earlier one",
+        lambda: cancelling,
+        change("__a <= __b and __c <= __d", "True"),
+    ),
+    Mutant(
         "the verdict on appeal can be appealed",
         lambda: dispute_policy.appeal_until,
         change("None if __ or __a else __b", "None if __a else __b"),

@@ -85,6 +85,8 @@ SENSIBLE: Mapping[str, tuple[tuple[int, str, Role], ...]] = {
     ),
 }  # fmt: skip
 """Where an order or its dispute stands -> how often who then says what."""
+BESIDE: tuple[tuple[int, str, Role], ...] = ((9, "dispute.open", "buyer"), (2, "order.refund", "seller"))
+"""While some pieces of a line are disputed, others may be, too, or are given back (R65)."""
 LOOKED_AT = ("settled_again", "wrong_reference", "unasked", "bank_chargeback")
 """Why money is in review that is nowhere to be moved again."""
 EVERYTHING: tuple[tuple[str, Role], ...] = (
@@ -104,7 +106,10 @@ def wish(chance: Random, order: Order, manners: Mapping[str, Manner]) -> Wish | 
     stage = order.status if dispute is None or dispute.status == "closed" else dispute.status
     if stage not in SENSIBLE and chance.random() < 0.5:
         return None
-    weights, names, roles = zip(*SENSIBLE.get(stage, SENSIBLE["awaiting_shipment"]), strict=True)
+    sensible = SENSIBLE.get(stage, SENSIBLE["awaiting_shipment"])
+    if order.by_piece and stage in ("awaiting_seller", "negotiating"):
+        sensible += BESIDE
+    weights, names, roles = zip(*sensible, strict=True)
     [(name, role)] = chance.choices(list(zip(names, roles, strict=True)), weights)
     manner = manners.get(role, "honest")
     if chance.random() < (0.8 if manner == "silent" else 0.8 if order.ended() else 0):
@@ -258,9 +263,10 @@ def _given_back(mood: _Mood) -> dict[str, Any]:
 def _claim(mood: _Mood) -> dict[str, Any]:
     chance, order = mood.chance, mood.order
     lines, most = None, sum(minor for _, minor in order.lines.values())
-    if chance.random() < 0.5 and order.lines:
+    if chance.random() < (0.9 if order.by_piece else 0.5) and order.lines:
         some = chance.sample(sorted(order.lines), chance.randint(1, len(order.lines)))
-        lines = [{"line_id": one, "quantity": chance.choice((None, 1, order.lines[one][0]))} for one in some]
+        few = (1, 1, None) if order.by_piece else (None, 1)
+        lines = [{"line_id": one, "quantity": chance.choice((*few, order.lines[one][0]))} for one in some]
         most = sum(order.lines[one][1] // order.lines[one][0] for one in some)
     terms = mood.terms(most) if most else {"kind": "replacement", "refund_minor": 0}  # of gifts alone
     goes_back = terms["kind"] == "return_and_refund" and mood.manner != "confused"

@@ -15,6 +15,7 @@ from tests.simulation.plan import RULES
 EVENT_TOPICS = frozenset(f"{service}.events" for service in SERVICES)
 
 REPLACING = frozenset(ref.name for ref, policy in RULES.by_ref.items() if policy.replacement)
+BY_PIECE = frozenset(ref.name for ref, policy in RULES.by_ref.items() if policy.disputed_pieces == "named")
 TO_COME = ("_by", "_until", "_from", "ends_at", "escalates_at", "reminder_at", "remind_at")
 
 
@@ -41,6 +42,8 @@ class Order:
     """line_id -> (pieces, minor units)"""
     total_minor: int = 0
     replaceable: bool = False
+    by_piece: bool = False
+    """A line may be in several disputes (R65)."""
     disputes: dict[str, Dispute] = field(default_factory=dict)
     instants: set[datetime] = field(default_factory=set)
     """Every deadline, and every end or begin of a right, that an event named."""
@@ -79,6 +82,7 @@ class Order:
                     self.lines = {line["line_id"]: (line["quantity"], line["amount_minor"]) for line in data["lines"]}
                     self.people = {role: data[role]["id"] for role in ("buyer", "seller")}
                     self.replaceable = data["policy"]["name"] in REPLACING
+                    self.by_piece = data["policy"]["name"] in BY_PIECE
                     self.total_minor = data["total_minor"]
             case "dispute" | "mediation":
                 if data.get("dispute_id") is not None:

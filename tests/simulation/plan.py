@@ -96,6 +96,7 @@ def rules() -> Policies:
             "name": "contrary",
             "replacement": True,
             "capture": "confirmed",
+            "disputed_pieces": "named",
             "max_reopens": 1,
             "reminders": True,
             "appeals": 0,

@@ -22,11 +22,11 @@ def check(history: OrderHistory) -> Iterator[Violation]:
             yield from _is_armed(history, service, waits[service])
     for dispute_id, last in disputes.items():
         yield from _has_its_turn(history, dispute_id, last, cases.get(dispute_id))
-    for line, dispute_id in history.balance.frozen.items():
-        said = disputes.get(dispute_id)
+    for part in history.balance.lines.parts:
+        said = disputes.get(part.dispute_id)
         if said is not None and said.data["status"] == "closed":
-            worth = history.money(history.balance.lines.get(line, 0))
-            sentence = f"line {line} over {worth} is disputed as {dispute_id}, which is closed"
+            worth = history.money(part.left)
+            sentence = f"line {part.line_id} over {worth} is disputed as {part.dispute_id}, which is closed"
             yield history.missing("S3", said, sentence, "order")
     yield from _is_completed(history)
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from deploy.verify.checks.pieces import Lines, name_of
+
 PLACES = ("held", "disputed", "released", "refunded")
 
 
@@ -25,19 +27,12 @@ class OrderBalance:
     releases: dict[str, int] = field(default_factory=dict)
     """Settlement id of a release -> what of it was not refunded since."""
     currency: str = ""
-    lines: dict[str, int] = field(default_factory=dict)
-    """What is left of each."""
-    paid_out: dict[str, str] = field(default_factory=dict)
-    """Lines that were released and may still be disputed -> by which settlement."""
-    frozen: dict[str, str] = field(default_factory=dict)
-    """Line -> its dispute."""
-    final: set[str] = field(default_factory=set)
-    """Lines that can never be disputed again."""
+    lines: Lines = field(default_factory=Lines)
 
     @property
-    def waiting(self) -> set[str]:
-        """Lines that the end of protection will release; nothing of them, where all was given back, or of gifts."""
-        return self.lines.keys() - self.final - self.frozen.keys() - self.paid_out.keys()
+    def waiting(self) -> bool:
+        """The end of protection will release something; nothing of it, where all was given back, or of gifts."""
+        return any(part.is_held for part in self.lines.parts)
 
     def follow(self, type_: str, data: Mapping[str, Any], say: Callable[[int], str] = str) -> list[str]:
         """One event of the order; gives back what cannot be. `say` makes words of an amount."""
@@ -53,16 +48,17 @@ class OrderBalance:
             case "order.placed.v1":
                 if self.captured:
                     yield "placed twice"
-                self.lines = {line["line_id"]: line["amount_minor"] for line in data["lines"]}
+                self.lines = Lines.of(data)
                 self.currency, self.commission_bps = data["currency"], data.get("commission_bps", 0)
                 if data.get("status") != "awaiting_payment":
-                    self.captured, self.held = data["payment"]["amount_minor"], sum(self.lines.values())
+                    self.captured, self.held = data["payment"]["amount_minor"], self.lines.left
             case "order.paid.v1":
                 if self.captured:
                     yield "paid twice"
-                self.captured, self.held = data["amount_minor"], sum(self.lines.values())
+                self.captured, self.held = data["amount_minor"], self.lines.left
             case "order.cancelled.v1":
-                self.final.update(self.lines)
+                for part in self.lines.parts:
+                    part.final = True
                 self.held -= data["refund_minor"]
                 self.refunded += data["refund_minor"]
             case "order.lines_cancelled.v1" | "order.refunded.v1":
@@ -92,52 +88,62 @@ class OrderBalance:
 
     def _freezes(self, data: Mapping[str, Any], say: Callable[[int], str]) -> Iterator[str]:
         for line in data["lines"]:
-            name, minor = line["line_id"], line["amount_minor"]
-            if name in self.final or name in self.frozen or minor != self.lines.get(name):
+            parts, minor, name = self.lines.named(line), line["amount_minor"], name_of(line)
+            if not parts or not all(part.is_free for part in parts) or minor != sum(part.left for part in parts):
                 yield f"line {name} over {say(minor)} cannot be disputed as {data['dispute_id']}"
-            if line["released"] != (name in self.paid_out):
+            if any(line["released"] != bool(part.settlement_id) for part in parts):
                 yield f"line {name} over {say(minor)} is {'not ' * line['released']}released"
-            self.frozen[name] = data["dispute_id"]
+            for part in parts:
+                part.dispute_id = data["dispute_id"]
             if not line["released"]:
                 self.held -= minor
                 self.disputed += minor
+        last = {part.line_id: part.first for part in self.lines.parts if part.dispute_id == data["dispute_id"]}
+        for part in self.lines.parts:
+            if part.is_free and part.first < last.get(part.line_id, 0):
+                yield f"line {part.line_id}: {data['dispute_id']} passes by piece {part.first}, which is free"
 
     def _gives_back(self, data: Mapping[str, Any], all_of_it: bool, say: Callable[[int], str]) -> Iterator[str]:
-        """Of lines that are held (R64)."""
+        """Of lines that are held (R64), the highest-numbered pieces first."""
         for line in data["lines"]:
-            name, minor, left = line["line_id"], line["refund_minor"], self.lines.get(line["line_id"], 0)
-            if name in self.final or name in self.frozen or name in self.paid_out:
+            name, minor, held = line["line_id"], line["refund_minor"], self.lines.held(line["line_id"])
+            left = sum(part.left for part in held)
+            if not held:
                 yield f"line {name} gives back {say(minor)}, but is not held"
             if minor > left or (all_of_it and minor < left):
                 yield f"of line {name} {say(left)} are left, and {say(minor)} go back"
-            self.lines[name] = left if all_of_it else left - minor
             self.held -= minor
-            if all_of_it:
-                self.final.add(name)
+            for part in held:
+                part.final = all_of_it
+                back = 0 if all_of_it else min(part.left, minor)
+                part.left, minor = part.left - back, minor - back
         self.refunded += data["refund_minor"]
 
     def _thaws(self, name: str, dispute_id: str) -> Iterator[str]:
-        if (owner := self.frozen.pop(name, "nothing")) != dispute_id:
-            yield f"line {name} comes back from {dispute_id}, but is disputed as {owner}"
-        if name not in self.paid_out:
-            self.disputed -= self.lines.get(name, 0)
-            self.held += self.lines.get(name, 0)
+        parts = self.lines.frozen(name, dispute_id)
+        if not parts:
+            yield f"line {name} comes back from {dispute_id}, but is disputed as {self.lines.owner(name)}"
+        for part in parts:
+            part.dispute_id = ""
+            if not part.settlement_id:
+                self.disputed -= part.left
+                self.held += part.left
 
     def _releases(self, data: Mapping[str, Any], say: Callable[[int], str]) -> Iterator[str]:
         for line in data["lines"]:
-            name, minor = line["line_id"], line["amount_minor"]
-            if name in self.final:
+            parts, minor, name = self.lines.named(line), line["amount_minor"], name_of(line)
+            worth = sum(part.left for part in parts if not part.settlement_id)
+            if any(part.final for part in parts):
                 yield f"line {name} over {say(minor)} is released, but was settled"
-            if minor != (0 if name in self.paid_out else self.lines.get(name)):
-                yield f"line {name} is worth {say(self.lines.get(name, 0))} and releases {say(minor)}"
-            if self.frozen.pop(name, None) is None:
-                self.held -= minor
-            else:
+            if not parts or minor != worth:
+                yield f"line {name} is worth {say(worth)} and releases {say(minor)}"
+            if any(part.dispute_id for part in parts):
                 self.disputed -= minor
-            if data["final"]:
-                self.final.add(name)
             else:
-                self.paid_out[name] = data["settlement_id"]
+                self.held -= minor
+            for part in parts:
+                part.dispute_id, part.final = "", data["final"]
+                part.settlement_id = part.settlement_id if data["final"] else data["settlement_id"]
         self.released += data["release_minor"]
         if not data["final"]:
             self.releases[data["settlement_id"]] = data["release_minor"]
@@ -156,23 +162,28 @@ class OrderBalance:
     def _settles(self, data: Mapping[str, Any], say: Callable[[int], str]) -> Iterator[str]:
         payout = chargeback = returned = 0
         for line in data["lines"]:
-            name, refund, release = line["line_id"], line["refund_minor"], line["release_minor"]
-            if (owner := self.frozen.pop(name, "nothing")) != data["dispute_id"]:
-                yield f"line {name} is settled by {data['dispute_id']}, but is disputed as {owner}"
-            if refund + release != self.lines.get(name):
-                worth = say(self.lines.get(name, 0))
-                yield f"line {name} is worth {worth} and split into {say(refund)} and {say(release)}"
-            self.final.add(name)
-            if name in self.paid_out:
+            parts, refund, release = self.lines.named(line), line["refund_minor"], line["release_minor"]
+            owners = {part.dispute_id or "nothing" for part in parts} or {"nothing"}
+            if owners != {data["dispute_id"]}:
+                by, owner = data["dispute_id"], min(owners - {data["dispute_id"]})
+                yield f"line {name_of(line)} is settled by {by}, but is disputed as {owner}"
+            worth = sum(part.left for part in parts)
+            if not parts or refund + release != worth:
+                yield f"line {name_of(line)} is worth {say(worth)} and split into {say(refund)} and {say(release)}"
+            released_by = {part.settlement_id for part in parts if part.settlement_id}
+            if released_by:
                 self.released -= refund
                 chargeback += refund
-                left = self.releases[self.paid_out[name]]
+                settlement = min(released_by)
+                left = self.releases[settlement]
                 returned += self._of(left) - self._of(left - refund)
-                self.releases[self.paid_out[name]] = left - refund
+                self.releases[settlement] = left - refund
             else:
-                self.disputed -= self.lines.get(name, 0)
+                self.disputed -= worth
                 self.released += release
                 payout += release
+            for part in parts:
+                part.dispute_id, part.final = "", True
         self.refunded += data["refund_minor"]
         yield from self._takes(data, self._of(payout), returned, say)
         payout, chargeback = payout - self._of(payout), chargeback - returned
