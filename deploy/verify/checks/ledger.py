@@ -129,10 +129,12 @@ def _adds_up(history: OrderHistory) -> Iterator[Violation]:
     books = sums(history)
     if books["booked"] != history.balance.captured:
         return  # said above
-    asked, _, done, returned = history.movements
-    under_way = totals_by_leg({key: moving for key, moving in asked.items() if key not in done})
-    under_way.update(returned)
-    under_way.subtract(totals_by_leg({key: moving for key, moving in done.items() if "~" in key}))
+    movements = history.movements
+    ends = [movements.end_of(key) for key in movements.asked]
+    anew = {key: one for key, one in movements.done.items() if "~" in key and one not in ends}
+    under_way = totals_by_leg({key: one for key, one in movements.asked.items() if movements.end_of(key) is None})
+    under_way.update(movements.returned)
+    under_way.subtract(totals_by_leg(anew))
     places = {
         "held": history.balance.held,
         "disputed": history.balance.disputed,

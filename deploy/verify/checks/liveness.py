@@ -34,13 +34,12 @@ def check(history: OrderHistory) -> Iterator[Violation]:
 def waiting(history: OrderHistory) -> Mapping[str, str]:
     """Service -> what waits there for an instant, in words."""
     disputes, cases = _stand(history, "dispute"), _stand(history, "mediation")
-    _, requested, done, _ = history.movements
     quarrels = [
         f"{id_} is {one.data['status']}" for id_, one in disputes.items() if one.data["status"] not in WITHOUT_CLOCK
     ]
     rounds = [f"{id_} is {one.data['status']}" for id_, one in cases.items() if one.data["status"] not in CASE_OVER]
     moving = [
-        f"{key} over {history.money(one.minor)} is on its way" for key, one in requested.items() if key not in done
+        f"{key} over {history.money(one.minor)} is on its way" for key, one in history.movements.under_way.items()
     ]
     held = [f"{history.money(history.balance.held)} is held"] if history.balance.held > 0 else []
     waits = {"order": held, "dispute": quarrels, "mediation": rounds, "refund": moving}
@@ -77,16 +76,17 @@ def _has_its_turn(
 def _is_completed(history: OrderHistory) -> Iterator[Violation]:
     """A shipped order that has nothing left to wait for says so."""
     told = [one for one in history.said_by("order") if ".rejected." not in one.type and one.data.get("status")]
-    asked, _, done, _ = history.movements
-    refunds = {key for key in asked if key.endswith("/refund")}
+    movements = history.movements
+    ends = [movements.end_of(key) for key in movements.asked if key.endswith("/refund")]
+    refunded_by = [end.told for end in ends if end is not None]
     if (
         told
         and told[-1].data["status"] == "payment_processing"
         and history.balance.disputed == 0
         and not history.balance.waiting
-        and refunds <= done.keys()
+        and len(refunded_by) == len(ends)
     ):
-        since = max([told[-1], *(done[key].told for key in refunds)], key=lambda one: one.at)
+        since = max([told[-1], *refunded_by], key=lambda one: one.at)
         refunded = history.money(history.balance.refunded)
         sentence = f"payment_processing, but the buyer has his {refunded} and nothing is left"
         yield history.missing("S3", since, sentence, "order")

@@ -61,20 +61,20 @@ def _asked(history: OrderHistory) -> Iterator[Violation]:
 
 def _completed(history: OrderHistory) -> Iterator[Violation]:
     """By then the buyer has all that he is to have. Two logs are compared: by their clock, as far as it can be."""
-    asked, _, done, _ = history.movements
+    movements = history.movements
     for completed in (one for one in history.said_by("order") if one.type == "order.completed.v1"):
-        for key, moving in asked.items():
+        for key, moving in movements.asked.items():
             if not key.endswith("/refund") or moving.told.offset > completed.offset:
                 continue
             sentence = f"completed, and {key} over {history.money(moving.minor)} was on its way"
-            if key not in done:
+            if (end := movements.end_of(key)) is None:
                 yield history.missing("M1", completed, sentence)
-            elif done[key].told.at > completed.at + history.snapshot.grace:
+            elif end.told.at > completed.at + history.snapshot.grace:
                 yield history.violated("M1", sentence, completed)
 
 
 def _requested(history: OrderHistory) -> Iterator[Violation]:
-    asked, requested, _, _ = history.movements
+    asked, requested = history.movements.asked, history.movements.requested
     for key, (minor, told, _) in requested.items():
         if "~" in key:
             continue  # of what had come back: the order service has nothing to say
@@ -90,7 +90,8 @@ def _requested(history: OrderHistory) -> Iterator[Violation]:
 
 
 def _done(history: OrderHistory) -> Iterator[Violation]:
-    _, requested, done, returned = history.movements
+    movements = history.movements
+    requested, done = movements.requested, movements.done
     for key, (minor, told, _) in done.items():
         if key not in requested:
             yield history.missing("M2", told, f"{key}: {history.money(minor)} left unasked, by {told}")
@@ -98,15 +99,10 @@ def _done(history: OrderHistory) -> Iterator[Violation]:
             wanted = history.money(requested[key].minor)
             yield history.violated("M2", f"{key}: {history.money(minor)} left, {wanted} was requested", told)
     totals = totals_by_leg(done)
-    totals.subtract(returned)
+    totals.subtract(movements.returned)
     left = totals["refund"] + totals["payout"]
-    coming = {key: one for key, one in requested.items() if key not in done}
-    came = (
-        history.balance.captured
-        - history.balance.commission
-        + totals["chargeback"]
-        + totals_by_leg(coming)["chargeback"]
-    )
+    coming = totals_by_leg(movements.under_way)["chargeback"] + movements.owed["chargeback"]
+    came = history.balance.captured - history.balance.commission + totals["chargeback"] + coming
     if left > came:
         sentence = (
             f"{history.money(left)} left, {history.money(came)} came in, less commission, or is being charged back"
@@ -117,7 +113,7 @@ def _done(history: OrderHistory) -> Iterator[Violation]:
 def _provided(history: OrderHistory) -> Iterator[Violation]:
     """M4, by the provider's own word; and M2 where he says that he moved something under two references. Where he says
     something else than was asked, a person must have been told."""
-    currency, (_, requested, done, _) = history.balance.currency, history.movements
+    currency, requested, done = history.balance.currency, history.movements.requested, history.movements.done
     reviews = [one for one in history.said_by("refund") if one.type == REVIEW]
     reviewed = {key_of(one) for one in reviews if one.data["reason"] in DIFFERS}
     reviewed |= {one.data["payment_key"] for one in reviews if one.data.get("payment_key")}

@@ -46,6 +46,20 @@ class Movements(NamedTuple):
     done: Mapping[str, Moving]
     returned: Counter[str]
     """Leg -> what came back of it, by what is booked (R62)."""
+    owed: Counter[str]
+    """Leg -> what of that is still to be moved anew, and nobody is called for yet."""
+    replaced: Mapping[str, str]
+    """Key -> the one that took its place: of a movement that came back before it was said to be done."""
+
+    @property
+    def under_way(self) -> Mapping[str, Moving]:
+        return {key: one for key, one in self.requested.items() if key not in self.done and key not in self.replaced}
+
+    def end_of(self, key: str) -> Moving | None:
+        """As it was done; None: not yet."""
+        while key in self.replaced:
+            key = self.replaced[key]
+        return self.done.get(key)
 
     @staticmethod
     def of(order: Sequence[Observation], refund: Sequence[Observation]) -> "Movements":
@@ -59,14 +73,17 @@ class Movements(NamedTuple):
         for one in refund:
             if "settlement_id" in one.data and one.data.get("leg") not in (None, "capture"):
                 legs[key_of(one)].follow(key_of(one), one)
-        returned: Counter[str] = Counter()
+        returned, owed = Counter[str](), Counter[str]()
         for key, leg in legs.items():
             returned[leg_of(key)] += leg.returned
+            owed[leg_of(key)] += leg.owed
         return Movements(
             _by_key(asked),
             _by_key(step for leg in legs.values() for step in leg.requested),
             _by_key(step for leg in legs.values() for step in leg.done),
             returned,
+            owed,
+            {key: then for leg in legs.values() for key, then in leg.replaced.items()},
         )
 
 
@@ -95,6 +112,7 @@ class _Leg:
     generation: int = 1
     requested: list[tuple[str, Observation, int]] = field(default_factory=list)
     done: list[tuple[str, Observation, int]] = field(default_factory=list)
+    replaced: dict[str, str] = field(default_factory=dict)
 
     def follow(self, key: str, one: Observation) -> None:
         called = one.data.get("payment_key") if one.type == "refund.submitted.v1" else None
@@ -104,6 +122,8 @@ class _Leg:
             self.owed += one.data["amount_minor"]
             self.returned += one.data["amount_minor"]
         elif called is not None and called not in (key, self.key):
+            if not self.owed:
+                self.replaced[self.key or key] = str(called)
             self._begins(str(called), one, one.data["amount_minor"])
         elif one.type in DONE:
             if self.owed:  # by hand: nobody was called
