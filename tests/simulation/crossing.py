@@ -11,7 +11,8 @@ that it goes back to until the broker had it. An order's acts cross where
   that was;
 * something was on its way at midnight in Shanghai: a business day more or less;
 * two orders were in mediation: they share the mediators, and who is free depends on who comes first;
-* the order was not paid yet, for the payment service took its time, or never said a word (R61);
+* the order was not paid yet, for the payment service took its time, or never said a word (R61); or its time to ship,
+  which counts from that word, would be over without that;
 * the broker's clock went back: append times are no order then.
 """
 
@@ -113,14 +114,21 @@ def crossed(played: Played, order_id: str) -> bool:
 
 
 def _unpaid_for_a_while(played: Played, order_id: str, acts: Iterable[Act]) -> bool:
-    """Where nothing goes wrong the word comes at once."""
+    """Where nothing goes wrong the word comes at once, and the time to ship is over so much earlier."""
     said = [one for one in played.world.bus.heard if one.topic == "order.events" and _belongs(one, order_id)]
     types = {header(one.headers, "ce_type"): one for one in reversed(said)}
     placed, paid = types.get("order.placed.v1"), types.get("order.paid.v1")
     if placed is None or json.loads(placed.value or b"{}").get("payment_by") is None:
         return False
     since = datetime.fromisoformat(header(placed.headers, "ce_time") or "")  # of the command: then the word would come
-    return paid is None or any(since <= act.at <= at(paid.timestamp) and "/" not in act.id for act in acts)
+    if paid is None or (since + SHANGHAI).date() != (at(paid.timestamp) + SHANGHAI).date():
+        return True
+    opened = ("order.paid.v1", "order.processing_extended.v1")
+    contents = [json.loads(one.value or b"{}") for one in said if header(one.headers, "ce_type") in opened]
+    ends = [datetime.fromisoformat(one["processing_ends_at"]) for one in contents]
+    delay = at(paid.timestamp) - since
+    spans = [(since, since + delay), *((end - delay, end) for end in ends)]
+    return any(begin <= act.at <= end for begin, end in spans for act in acts if "/" not in act.id)
 
 
 def _handlings(played: Played, order_id: str, roots: Mapping[str, str]) -> Iterator[Handling]:
