@@ -149,11 +149,11 @@ def failed(order: Order, failure: NamedFailure, time: datetime) -> list[Output]:
         return []  # to a question that is settled: the payment is captured, or nobody waits for it any more
     if isinstance(leg, Unasked | None) or generation is None or generation > leg.movement.generation:
         return unasked(order, event, time)
-    if _names_an_older_call(order, leg, failure):
+    if generation < leg.movement.generation:
         return []
     match leg:
         case Done():
-            return failed_after_all(order, leg, event)
+            return failed_after_all(order, leg, event)  # whichever call it names: it has moved, and he says that not
         case Pending() if failure.call != call_id(SERVICE, capture.order_id, _call_name(leg.movement, leg.attempt)):
             return []  # nobody knows which call it is about, so the provider is asked when it is time
         case Pending(at=Called(asking=True)) if event.code == "unknown_key" and order.on_hold:
@@ -180,13 +180,6 @@ def failed(order: Order, failure: NamedFailure, time: datetime) -> list[Output]:
             return [_failure(leg, event, time + back_off(leg.attempts_max - leg.attempt))]
         case Pending():
             return []  # said before: it waits for its next attempt or for the operator
-
-
-def _names_an_older_call(order: Order, leg: Pending | Done, failure: NamedFailure) -> bool:
-    key, order_id = failure.event.payment_key, order.capture.order_id
-    if key != leg.movement.payment_key:
-        return True
-    return any(failure.call == call_id(SERVICE, order_id, f"{key}/{attempt}") for attempt in range(1, leg.attempt))
 
 
 def done(

@@ -202,3 +202,25 @@ def test_promises_are_kept_from_the_return_on() -> None:
     desk.wait(days=30)
     assert outcome(desk.ring()) == "overdue"
     assert desk.now > NOON
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_a_no_to_what_he_had_settled_is_looked_at_whichever_call_it_names(attempt: int) -> None:
+    """He was asked a second time before his first word was heard: that is the call which he takes back."""
+    desk = in_state("asking")
+    desk.paid()
+
+    said = desk.failed("account_closed", retryable=False, call=desk.call(attempt=attempt))
+
+    assert [review.reason for review in events(said, ReviewNeeded)] == ["failed_after_settlement"]
+    assert desk.failed("account_closed", retryable=False, call=desk.call(attempt=attempt)) == [], "said again"
+
+
+def test_a_no_that_was_heard_before_he_settled_it_is_no_news() -> None:
+    desk = in_state("submitted")
+    first = desk.call()
+    desk.failed("account_closed", retryable=False)
+    desk.retry()
+    desk.paid()
+
+    assert desk.failed("account_closed", retryable=False, call=first) == []
