@@ -122,8 +122,9 @@ class _Leg:
             self.owed += one.data["amount_minor"]
             self.returned += one.data["amount_minor"]
         elif called is not None and called not in (key, self.key):
-            if not self.owed:
-                self.replaced[self.key or key] = str(called)
+            before = self.key or key
+            if str(called).startswith(f"{key}~") and not any(done == before for done, _, _ in self.done):
+                self.replaced[before] = str(called)
             self._begins(str(called), one, one.data["amount_minor"])
         elif one.type in DONE:
             if self.owed:  # by hand: nobody was called
