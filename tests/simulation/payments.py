@@ -11,6 +11,7 @@ from schemas.payments.events import PaymentEvent
 from tests.simulation.world import World
 
 DAYS_LATE_MAX = 3
+A_MOMENT = 0.001
 ASLEEP = 0.1
 """Virtual seconds after which whoever cannot work just now looks again."""
 
@@ -44,10 +45,14 @@ class PaymentService:
                 calls = world.bus.logs.get((PaymentCommand.topic, partition), [])
                 unread = list(islice(calls, self._read.get(partition, 0), None))
                 self._read[partition] = len(calls)
-                for answer in [answer for call in unread for answer in answers(self.provider, call)]:
-                    self._say_later(answer, self._new_id(answer), answer.after.total_seconds() + world.hesitation())
-                    if not world.calm and world.chance.random() < 0.03:
-                        self._repeat(answer)
+                for call in unread:
+                    said = -A_MOMENT
+                    for answer in answers(self.provider, call):
+                        # Two words of one call in their order: he takes nothing back that he has not said.
+                        said = max(said + A_MOMENT, answer.after.total_seconds() + world.hesitation())
+                        self._say_later(answer, self._new_id(answer), said)
+                        if not world.calm and world.chance.random() < 0.03:
+                            self._repeat(answer)
 
     def _new_id(self, answer: Answer) -> str:
         self._said += 1
