@@ -133,6 +133,7 @@ class Outbox:
             try:
                 refused = await self._send({place}, limit)
             except Outage:
+                delay = max(delay, RETRY_SECONDS)  # it may have gone well until now
                 continue
             if refused is None:
                 break

@@ -136,6 +136,25 @@ async def test_a_refusal_is_tried_again_more_and_more_seldom(monkeypatch: pytest
     assert len(shop.published("order.dead-letters")) == 1
 
 
+async def test_a_broker_that_goes_away_while_a_place_recovers_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by a random history in which time passed no more: what has just gone well is tried on without a pause."""
+    naps: list[float] = []
+    shop, process = await shop_with_a_refused_letter()
+    garbage(shop, ORDERS[0])
+    await process.work()
+    await process.publish()
+    shop.bus.bytes_max.clear()
+
+    async def nap(seconds: float) -> None:
+        naps.append(seconds)
+        process.broker.away = len(naps) in (2, 3, 4)
+
+    monkeypatch.setattr(asyncio, "sleep", nap)
+    await process.loop.outbox._try(LETTERS)
+    assert naps[:5] == [0.001, 0, 0.001, 0.001, 0.001]
+    assert len(shop.published("order.dead-letters")) == 2
+
+
 async def test_where_only_so_much_at_once_is_too_much_it_goes_out_in_pieces() -> None:
     """A broker refuses a batch that is too large whole, though each record of it would be taken."""
 
