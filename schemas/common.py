@@ -28,6 +28,11 @@ Email = Annotated[str, Field(min_length=3, max_length=320, pattern=r"^[^\x00-\x1
 Locale = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """As the platform stores them: `de`, `en_US`, `de-DE-u-co-phonebk`. One that nobody knows is English (R75)."""
 TimeZone = Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")]
+LetterLocale = Annotated[Locale | None, Field(description="the language of his letters; null: English")]
+LetterTimeZone = Annotated[
+    TimeZone | None,
+    Field(description="of the times in his letters, such as `Europe/Berlin`; null, or unknown: UTC"),
+]
 
 EVIDENCE_BYTES_MAX = 10 * 1024 * 1024
 EVIDENCE_FILES_MAX = 20
@@ -57,10 +62,8 @@ class Party(Shape):
     email: Email | None = Field(
         default=None, description="where his letters go, unless `people` knows him; null: only `people` says it"
     )
-    locale: Locale | None = Field(default=None, description="the language of his letters; null: English")
-    time_zone: TimeZone | None = Field(
-        default=None, description="of the times in his letters, such as `Europe/Berlin`; null, or unknown: UTC"
-    )
+    locale: LetterLocale = None
+    time_zone: LetterTimeZone = None
 
     @property
     def only_id(self) -> "Party":

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from schemas.common import Email, Locale, TimeZone
+from schemas.common import Email, LetterLocale, LetterTimeZone
 from schemas.example import fields
 from schemas.wire import PersonId, TopicEntry
 
@@ -19,10 +19,8 @@ class Person(TopicEntry):
 
     person_id: PersonId = Field(description="the person, as in `actor`; also the record's key")
     email: Email | None = Field(default=None, description="where his letters go; null: he gets none")
-    locale: Locale | None = Field(default=None, description="the language of his letters; null: English")
-    time_zone: TimeZone | None = Field(
-        default=None, description="of the times in his letters, such as `Europe/Berlin`; null, or unknown: UTC"
-    )
+    locale: LetterLocale = None
+    time_zone: LetterTimeZone = None
 
     @classmethod
     def erased(cls, key: str) -> "Person":

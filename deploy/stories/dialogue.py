@@ -96,8 +96,6 @@ class PlayedOrder:
     rules: Policy
     expected: tuple[int, int] | None = None
     """What the story says buyer and seller end with."""
-    commission_minor: int = 0
-    """What it says is left for the platform."""
     seen: list[Seen] = field(default_factory=list)
     _heard: set[str] = field(default_factory=set)
     _said: int = 0
@@ -167,7 +165,7 @@ class PlayedOrder:
     async def ends(self, buyer: int, seller: int, commission: int = 0) -> None:
         """Every penny has reached one of the two, or is the platform's: what the services paid, not what they
         promised."""
-        self.expected, self.commission_minor = (buyer, seller), commission
+        self.expected = (buyer, seller)
         if not await self.stage.until(lambda: self.split() == (buyer, seller), self, timedelta()):
             raise StoryFailed(f"{self.order_id}: buyer and seller should have {(buyer, seller)}, have {self.split()}")
         if (total := buyer + seller + commission) != self.captured_minor:

@@ -4,10 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from schemas.common import DisputeId, Evidence, Expectation, MediatorId, Terms
+from schemas.common import DisputeId, Evidence, Expectation, LetterLocale, MediatorId, Terms
 from schemas.dispute.shapes import Round
 from schemas.example import BUYER, MEDIATOR, OPERATOR, PHOTO, PLATFORM, SELLER, TERMS, fields
-from schemas.mediation.shapes import Asked, MediatorEmail, MediatorLocale, QuestionId
+from schemas.mediation.shapes import Asked, MediatorEmail, QuestionId
 from schemas.wire import MEDIATORS_KEY, Command, Id, Label, Minor, PersonId, Resume, Text
 
 RosterKey = Annotated[Literal["mediators"], Field(description="the roster's key: it is about no order")]
@@ -31,7 +31,7 @@ class RegisterMediator(MediationCommand):
     mediator_id: MediatorId
     capacity: Annotated[int, Field(ge=0, le=1_000, description="rounds at a time")] = 20
     email: MediatorEmail = None
-    locale: MediatorLocale = None
+    locale: LetterLocale = None
 
 
 class RetireMediator(MediationCommand):
@@ -82,7 +82,7 @@ class AssignMediator(CaseCommand):
 
     mediator_id: MediatorId
     email: MediatorEmail = None
-    locale: MediatorLocale = None
+    locale: LetterLocale = None
 
 
 class AskQuestion(CaseCommand):

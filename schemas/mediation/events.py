@@ -8,6 +8,7 @@ from schemas.common import (
     DisputeId,
     EndsAt,
     Evidence,
+    LetterLocale,
     MediatorId,
     Offer,
     Party,
@@ -19,7 +20,7 @@ from schemas.common import (
 from schemas.dispute.shapes import EscalationCause, FiledEvidence, OfferNumber, Round, Side
 from schemas.example import BEA, BUYER, MEDIATOR, MIA, OPERATOR, PHOTO, PLATFORM, POLICY, SAM, SELLER, TERMS, fields
 from schemas.instants import Instant
-from schemas.mediation.shapes import Asked, DueBy, MediationStatus, Mediator, MediatorEmail, MediatorLocale, QuestionId
+from schemas.mediation.shapes import Asked, DueBy, MediationStatus, Mediator, MediatorEmail, QuestionId
 from schemas.wire import STAMPED, Event, Id, Minor, Rejected, Repeated, Resumed, Role
 
 
@@ -322,7 +323,7 @@ class MediatorRegistered(RosterEvent):
     mediator_id: MediatorId
     capacity: int = Field(description="rounds at a time")
     email: MediatorEmail = None
-    locale: MediatorLocale = None
+    locale: LetterLocale = None
 
 
 class MediatorRetired(RosterEvent):

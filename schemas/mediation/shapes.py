@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.common import Email, Locale, MediatorId
+from schemas.common import Email, LetterLocale, MediatorId
 from schemas.instants import Instant
 from schemas.wire import Id, Shape
 
@@ -12,7 +12,6 @@ MediationStatus = Literal["processing", "waiting_buyer", "waiting_seller", "wait
 
 
 MediatorEmail = Annotated[Email | None, Field(description="where his letters go, unless `people` knows him (R74)")]
-MediatorLocale = Annotated[Locale | None, Field(description="the language of his letters; null: English")]
 
 
 class Mediator(Shape):
@@ -20,7 +19,7 @@ class Mediator(Shape):
 
     id: MediatorId
     email: MediatorEmail = None
-    locale: MediatorLocale = None
+    locale: LetterLocale = None
 
 
 QuestionId = Annotated[Id, Field(description="of a question, as the mediator chose it")]

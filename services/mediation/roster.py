@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from schemas.common import LetterLocale
 from schemas.example import fields
 from schemas.mediation.commands import AssignMediator, RegisterMediator, RetireMediator, Seat
 from schemas.mediation.events import MediatorRegistered, MediatorRetired, RosterEvent
-from schemas.mediation.shapes import MediatorEmail, MediatorLocale
+from schemas.mediation.shapes import MediatorEmail
 from schemas.wire import Command, Event, Id, PrivateEvent, Shape
 from services.mediation.seating import PLATFORM
 from shared.kernel.decider import Output, Refusal, Send
@@ -62,7 +63,7 @@ class KeptMediator(Shape):
     id: Id
     capacity: int
     email: MediatorEmail = None
-    locale: MediatorLocale = None
+    locale: LetterLocale = None
 
 
 class RosterKept(PrivateEvent):

@@ -125,13 +125,8 @@ def _chosen(lines: Sequence[Line], claim: DisputeRequested, policy: Policy) -> l
         case "whole_line":
             return [(line, quantities[line.line_id] or line.quantity) for line in lines if line.line_id in quantities]
         case "named":
-            named = [
-                part
-                for name in ordered
-                if name in quantities
-                for part in _named([line for line in lines if line.line_id == name], quantities[name])
-            ]
-            return [(part, part.quantity) for part in named]
+            parts = {name: [line for line in lines if line.line_id == name] for name in ordered if name in quantities}
+            return [(part, part.quantity) for name in parts for part in _named(parts[name], quantities[name])]
         case _:
             assert_never(policy.disputed_pieces)
 

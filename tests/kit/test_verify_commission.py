@@ -1,13 +1,12 @@
 """The verifier knows the platform's part: what is released is paid out or commission, and both are booked (R69)."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from deploy.memory import open_stage
 from deploy.stories.claims import disputed
-from deploy.stories.dialogue import PlayedOrder
+from deploy.stories.dialogue import Scene
 from tests.kit.test_verify import Plant, Written, booked, changed, written
 
 pytestmark = pytest.mark.rule("R69")
@@ -19,19 +18,7 @@ TAKEN, RETURNED = "refund.commission_taken.v1", "refund.commission_returned.v1"
 async def market() -> Written:
     """100.00 released at 3.33 %, then 10.00 of it refunded."""
     stage, _ = await open_stage("aliexpress")
-    case = PlayedOrder(stage, "o-1", 100_00, stage.rules)
-    stage.follow(case)
-    sale: dict[str, Any] = {
-        role: {"id": one.id, "email": f"{one.id}@example.com"}
-        for role, one in (("buyer", case.buyer), ("seller", case.seller))
-    }
-    lines = [
-        {"line_id": name, "title": "A lamp", "quantity": 1, "amount_minor": minor}
-        for name, minor in (("lamp", 90_00), ("bulb", 10_00))
-    ]
-    paid = {"payment_id": "payment-o-1", "amount_minor": 100_00}
-    sale |= {"currency": "EUR", "lines": lines, "payment": paid, "policy": "aliexpress", "commission_bps": 333}
-    await case.platform.says("order.place", **sale)
+    case = await Scene(stage, "o").order(commission_bps=333, lamp=90_00, bulb=10_00)
     await case.seller.says("order.ship", carrier="Post", tracking_number="RR1")
     await case.buyer.says("order.confirm_receipt")
     await disputed(case, 10_00)

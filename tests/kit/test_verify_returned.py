@@ -2,24 +2,13 @@
 
 import pytest
 
-from deploy.memory import MemoryStage, open_stage
-from deploy.payments.provider import Answer
-from deploy.payments.records import written as payment_record
+from deploy.memory import open_stage
 from deploy.stories.claims import disputed
-from deploy.stories.dialogue import PlayedOrder
-from schemas.payments.events import PaymentReversed
+from deploy.stories.payments import taken_back
 from tests.flows.payments import CAPTURED, placed, seller_of
 from tests.kit.test_verify import written
 
 pytestmark = pytest.mark.rule("R62")
-
-
-async def came_back(stage: MemoryStage, case: PlayedOrder, key: str, cause: str) -> None:
-    """All of it, asked by nobody."""
-    back = {"payment_key": key, "currency": "EUR", "amount_minor": CAPTURED, "provider_reference": f"back-{key}"}
-    said = PaymentReversed.model_validate({"order_id": case.order_id, "cause": cause} | back)
-    record_key, value, headers = payment_record(Answer(said, call_id=""))
-    await stage.say(PaymentReversed.topic, record_key.decode(), headers, value)
 
 
 async def test_a_refund_that_comes_back_before_it_is_settled_is_settled_by_the_next() -> None:
@@ -32,7 +21,7 @@ async def test_a_refund_that_comes_back_before_it_is_settled_is_settled_by_the_n
     await disputed(case, CAPTURED)
     await seller.says("dispute.accept_offer", dispute_id="d1", offer_id=1)
     key = f"{(await case.hears('refund.requested', leg='refund'))['settlement_id']}/refund"
-    await came_back(stage, case, key, "refund_returned")
+    await taken_back(case, "bank-1", payment_key=key, amount_minor=CAPTURED, cause="refund_returned")
     await case.hears("refund.review_needed", reason="reversed")
     assert written(stage).verified().problems() == []
 
@@ -55,7 +44,8 @@ async def test_a_charge_back_that_came_back_is_still_being_charged_back() -> Non
     await disputed(case, CAPTURED)
     await seller.says("dispute.accept_offer", dispute_id="d1", offer_id=1)
     back = await case.hears("refund.charged_back")
-    await came_back(stage, case, f"{back['settlement_id']}/chargeback", "payout_returned")
+    key = f"{back['settlement_id']}/chargeback"
+    await taken_back(case, "bank-1", payment_key=key, amount_minor=CAPTURED, cause="payout_returned")
     await case.hears("refund.reversed")
     await stage.world.settle()
     assert written(stage).verified().problems() == []
