@@ -8,7 +8,8 @@ from itertools import islice
 from deploy.payments.provider import Answer, Provider
 from deploy.payments.records import answers, written
 from deploy.recipients import MailServer, WebhookEndpoint
-from deploy.stories.dialogue import EVENT_TOPICS, PlayedOrder, Seen, hire_mediators
+from deploy.stories.dialogue import PlayedOrder, hire_mediators
+from deploy.stories.seen import EVENT_TOPICS, Seen
 from schemas.payments.commands import PaymentCommand
 from schemas.payments.events import PaymentEvent
 from services.composition import compose

@@ -25,10 +25,11 @@ from deploy.local.processes import LocalStackError
 from deploy.local.stack import REPO, Stack
 from deploy.memory import open_stage
 from deploy.stories.book import STORIES
-from deploy.stories.dialogue import Scene, Story, StoryFailed, day_of, hire_mediators
+from deploy.stories.dialogue import Scene, Story, StoryFailed, hire_mediators
 from deploy.stories.endings import Ending, compared, ending
 from deploy.stories.live import LiveStage
 from deploy.stories.scaled import published, scaled
+from deploy.stories.seen import day_of
 from deploy.stories.telling import money, told
 from deploy.verify import addresses
 from deploy.verify.collect import CannotVerify, VerifySettings, verify

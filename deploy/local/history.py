@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, get_args
 
-from deploy.stories.dialogue import EVENT_TOPICS, Seen, day_of
+from deploy.stories.seen import EVENT_TOPICS, Seen, day_of
 from deploy.stories.telling import retold
 from schemas.catalogue import CONTRACT
 from schemas.common import PolicyRef

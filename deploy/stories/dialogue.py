@@ -11,9 +11,9 @@ from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
 from deploy.stories.scaled import published
-from schemas.instants import EPOCH, from_ms
+from deploy.stories.seen import Seen, day_of
+from schemas.instants import EPOCH
 from schemas.policy import Policy
-from schemas.topics import SERVICES
 from schemas.wire import MEDIATORS_KEY
 from shared.rules import calendar
 from shared.rules.reminding import remind_at
@@ -21,7 +21,6 @@ from shared.rules.reminding import remind_at
 MEDIATORS = ("mara", "noel")
 READ_WITHIN_DAYS = 3
 """Every service has read a new policy by then."""
-EVENT_TOPICS = tuple(f"{service}.events" for service in SERVICES)
 
 
 class StoryFailed(AssertionError):
@@ -30,34 +29,6 @@ class StoryFailed(AssertionError):
 
 class DoesNotApply(Exception):
     """Under these rules there is no such story; in a line, why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One event as a reader of the topics sees it. `type` without its version, `at` its append time."""
-
-    at: datetime
-    type: str
-    data: dict[str, Any]
-    id: str
-    causation_id: str
-
-    @staticmethod
-    def of(record: Any) -> "Seen":
-        """From a record as Kafka's clients give it: headers, value, timestamp."""
-        headers = {name: value.decode() for name, value in record.headers}
-        return Seen(
-            from_ms(record.timestamp),
-            headers["ce_type"].rpartition(".")[0],
-            json.loads(record.value),
-            headers["ce_id"],
-            headers["ce_causationid"],
-        )
-
-
-def day_of(rules: Policy) -> timedelta:
-    """How long one of the `days` of a command takes."""
-    return calendar.after(EPOCH, rules.day, rules) - EPOCH
 
 
 class Stage(Protocol):

@@ -9,7 +9,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from deploy.stories.dialogue import EVENT_TOPICS, PlayedOrder, Seen, StoryFailed
+from deploy.stories.dialogue import PlayedOrder, StoryFailed
+from deploy.stories.seen import EVENT_TOPICS, Seen
 from schemas.policy import Policy
 from shared.rules import policies
 from shared.runtime.kafka.reading import LogReader

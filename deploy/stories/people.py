@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from deploy.stories.claims import before_a_mediator, decision, disputed, stands
-from deploy.stories.dialogue import PlayedOrder, Scene, Seen, StoryFailed, story
+from deploy.stories.dialogue import PlayedOrder, Scene, StoryFailed, story
+from deploy.stories.seen import Seen
 
 
 @story(26, "Forgotten")

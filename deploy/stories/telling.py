@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from deploy.stories.dialogue import PlayedOrder, Seen
+from deploy.stories.dialogue import PlayedOrder
+from deploy.stories.seen import Seen
 
 SILENT = ("timer.", "notification.")
 """The machine's own bookkeeping is no part of a story."""

@@ -11,7 +11,8 @@ from deploy.local.history import lines, seen_by
 from deploy.memory import open_stage
 from deploy.publish import models
 from deploy.stories.book import STORIES
-from deploy.stories.dialogue import EVENT_TOPICS, Scene
+from deploy.stories.dialogue import Scene
+from deploy.stories.seen import EVENT_TOPICS
 from schemas.notification.shapes import RecipientRole
 from schemas.publish import GOLDEN, is_public
 from schemas.visibility import Viewer, history, in_words, may_see

@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from deploy.stories.claims import BROKEN
-from deploy.stories.dialogue import EVENT_TOPICS, MEDIATORS, Seen, refund
+from deploy.stories.dialogue import MEDIATORS, refund
+from deploy.stories.seen import EVENT_TOPICS, Seen
 from schemas.wire import MEDIATORS_KEY
 from shared.runtime.kafka.connection import CLIENT_ERRORS
 from tests.support.commands import Given, command

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import NamedTuple
 
-from deploy.stories.dialogue import Participant, PlayedOrder, Seen, Stage, StoryFailed
+from deploy.stories.dialogue import Participant, PlayedOrder, Stage, StoryFailed
+from deploy.stories.seen import Seen
 from schemas.payments.events import PaymentSettled
 from schemas.payments.shapes import Leg
 
