@@ -208,6 +208,26 @@ async def reading(name: str, stack: Stack) -> AsyncIterator[KafkaSource]:
         await broker.stop()
 
 
+@pytest.mark.parametrize("real", [pytest.param("real", marks=pytest.mark.stack)], indirect=True)
+async def test_who_has_nothing_to_read_waits_for_it_and_does_not_look_all_the_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(bench.source, KafkaSource)
+    looks, look = 0, bench.source.consumer.getmany
+
+    async def counted(*places: Any, **limits: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return await look(*places, **limits)
+
+    monkeypatch.setattr(bench.source.consumer, "getmany", counted)
+    bench.source.resume(0, {})
+    assert await bench.quiet()
+    assert looks <= 1
+    await bench.write("order.commands", 0, 7)
+    assert values(await bench.read(1)) == [7]
+
+
 @pytest.mark.stack
 async def test_a_transaction_s_mark_at_the_end_of_a_log_is_nothing_to_wait_for(stack: Stack) -> None:
     """It has an offset and is handed to nobody: seen from what was handled, the log would never be at its end."""
