@@ -21,16 +21,28 @@ PLUGINS = ("-p", "no:cacheprovider", "-p", "tests.mutants.drawing")
 QUICK = ("-m", "not stack", "--timeout=60")
 """Without servers; the slowest of these tests takes four seconds, so after a minute one hangs."""
 NEAREST: dict[str, tuple[str, ...]] = {
-    "shared/runtime/shard_loop.py": ("tests/kit/test_shard_loop.py",),
+    "shared/runtime/shard_loop.py": (
+        "tests/kit/test_shard_loop.py",
+        "tests/kit/test_worlds.py",
+        "tests/kit/test_parking.py",
+    ),
     "shared/runtime/batch.py": ("tests/kit/test_outbox.py", "tests/kit/test_shard_loop.py"),
     "shared/runtime/worlds.py": ("tests/kit/test_worlds.py",),
     "shared/runtime/outbox.py": ("tests/kit/test_outbox.py", "tests/kit/test_shard_loop.py"),
+    "shared/runtime/intake.py": (
+        "tests/kit/test_shard_loop.py",
+        "tests/kit/test_parking.py",
+        "tests/kit/test_people.py",
+    ),
+    "shared/runtime/clocks.py": ("tests/kit/test_clocks.py",),
+    "shared/runtime/parking.py": ("tests/kit/test_parking.py",),
     "shared/kernel/codec.py": ("tests/kit/test_codec.py",),
     "shared/kernel/envelope.py": ("tests/kit/test_codec.py",),
-    "shared/kernel": ("tests/kit/test_decider.py", "tests/kit/test_limits.py"),
+    "shared/kernel": ("tests/kit/test_decider.py", "tests/kit/test_limits.py", "tests/kit/test_parking.py"),
     "shared/rules/evidence.py": ("tests/domain/test_rules_evidence.py", "tests/domain/test_dispute_opening.py"),
     "shared/runtime/memory.py": ("tests/contract/test_store.py", "tests/contract/test_source.py"),
     "shared/runtime/logs.py": ("tests/kit/test_hushed_logs.py",),
+    "shared/runtime": ("tests/kit/test_shard_loop.py",),
     "shared": ("tests/domain/test_policies.py",),
     "services/order/pieces.py": ("tests/domain/test_pieces*.py",),
     "services/order": ("tests/domain/test_order*.py",),
@@ -132,4 +144,4 @@ def unbroken(mutants: Sequence[Mutant], root: Path) -> Iterator[Check]:
     yield pytest("all quick tests", PURE, root, *QUICK, *LEFT_OUT)
     yield simulation()
     if asked := sorted({one for mutant in mutants for one in mutant.ask}):
-        yield pytest("the tests named", asked, root, "-m", "stack")
+        yield pytest("the tests named", asked, root)
