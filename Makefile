@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-disaster test-docs test-asyncapi demo run up down ps logs verify history simulate overload fuzz mutants bench schemas release asyncapi lock clean
+.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-disaster test-docs test-asyncapi demo run up down ps logs verify history foresee simulate overload fuzz mutants bench schemas release asyncapi lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
@@ -90,6 +90,9 @@ verify: venv ## Prove on a running system's topics and ledger that no penny is l
 
 history: venv ## An order's history from a running system, as somebody sees it (ORDER=id, AS=buyer seller mediator operator)
 	@$(PYTHON) -m deploy.local.history $(ORDER) $(if $(filter-out as,$(AS)),--as $(AS))
+
+foresee: venv ## What becomes of an order if nobody acts, and who may do what until when (ORDER=id, AS=buyer seller mediator operator)
+	@$(PYTHON) -m deploy.local.foresee $(ORDER) $(if $(filter-out as,$(AS)),--as $(AS))
 
 simulate: venv ## The whole system against crashes, delays and lies in virtual time (SEED=n, SECONDS=n, CELLS=1: what was not met, CORES=n)
 	@$(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, get_args
@@ -23,10 +23,10 @@ from shared.runtime.kafka.reading import LogReader
 from shared.runtime.partitions import partition_of
 
 
-async def read(bootstrap_servers: str, prefix: str, order_id: str) -> list[Any]:
+async def read(bootstrap_servers: str, prefix: str, order_id: str, of: Sequence[str] = EVENT_TOPICS) -> list[Any]:
     """All that the topics hold of the order so far: its partition of each, from the beginning to its present end."""
     key = order_id.encode()
-    topics = [prefix + topic for topic in EVENT_TOPICS]
+    topics = [prefix + topic for topic in of]
     async with LogReader({"bootstrap_servers": bootstrap_servers}, topics) as reader:
         partitions = Counter(place.topic for place in reader.places)
         home = {topic: partition_of(key, count) for topic, count in partitions.items()}
@@ -67,17 +67,23 @@ def _day(seen: list[Seen]) -> timedelta:
     return day_of(rules) if rules else timedelta(days=1)
 
 
+def address() -> tuple[str, str]:
+    """Of the broker, and what its topics begin with. Raises SystemExit."""
+    servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if not servers:
+        raise SystemExit("Set KAFKA_BOOTSTRAP_SERVERS to the broker of a running system; `make run` prints its own.")
+    return servers, os.environ.get("RECOURSE_TOPIC_PREFIX", "")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.local.history", description=__doc__)
     parser.add_argument("order", help="the order's id")
     parser.add_argument("--as", dest="viewer", choices=get_args(Viewer), default="operator", help="who looks at it")
     asked = parser.parse_args()
-    servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    if not servers:
-        raise SystemExit("Set KAFKA_BOOTSTRAP_SERVERS to the broker of a running system; `make run` prints its own.")
+    servers, prefix = address()
     try:
         internals.install()
-        records = asyncio.run(read(servers, os.environ.get("RECOURSE_TOPIC_PREFIX", ""), asked.order))
+        records = asyncio.run(read(servers, prefix, asked.order))
     except CLIENT_ERRORS as error:
         raise SystemExit(f"Nobody to ask at {servers}: {error}") from None
     seen = seen_by(records, asked.viewer)

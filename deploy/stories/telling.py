@@ -43,7 +43,7 @@ def retold(seen: Iterable[Seen], day: timedelta) -> Iterator[str]:
     for event in events:
         at = _days(event.at - events[0].at, day)
         pending = _pending(event, events[0].at, day)
-        yield f"  day {at:5.1f}  {_who(event):<10} {_what(event):<74}{pending}".rstrip()
+        yield f"  day {at:5.1f}  {_who(event):<10} {phrase(event):<74}{pending}".rstrip()
 
 
 def _who(event: Seen) -> str:
@@ -54,7 +54,8 @@ def _who(event: Seen) -> str:
     return "time" if "/" in event.causation_id else event.type.split(".")[0]
 
 
-def _what(event: Seen) -> str:
+def phrase(event: Seen) -> str:
+    """What happened, and over how much."""
     words = [event.type.replace("_", " ").replace(".", ": ", 1)]
     terms: dict[str, Any] = event.data.get("terms") or {}
     if terms:

@@ -17,6 +17,9 @@ ROOMS = {
     *("projection", "store", "gateway"),  # what it keeps and does by itself, its SQL, whom it calls outside
 }
 ROOMS_BESIDE = {
+    "services.casefile.remembered",  # what each service knows of an order, from the topics alone
+    "services.casefile.oracle",  # what would be
+    "services.casefile.acts",  # who may do what
     "services.notification.letters",  # how a queued letter reads; written when it is sent
     "services.notification.people",  # where a letter goes, and by what table that is known
     "services.notification.network",  # which addresses may be spoken to
