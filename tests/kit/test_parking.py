@@ -163,6 +163,21 @@ async def test_a_stream_that_cannot_even_be_asked_for_waits_alone() -> None:
     assert letters(shop) == ["Unstorable: database: CharacterNotInRepertoireError (22021)"]
 
 
+async def test_a_stream_that_cannot_be_read_is_known_at_once_and_nothing_is_taken_apart() -> None:
+    shop = Shop()
+    process = await shop.process()
+    shop.send(add(1, "bad"), "c0")
+    await process.settle()
+    events = shop.stores["order"].shards[0].events
+    events[0] = replace(events[0], data=b"{}")
+    process, store = await picky(shop, lambda commit: False)
+    for number, order_id in enumerate(["a", "bad", "b"], 1):
+        shop.send(add(1, order_id), f"c{number}")
+    assert await process.loop.step(await process.source.take(0))
+    assert store.tried == 1
+    assert (shop.total("a"), shop.total("b")) == (1, 1)
+
+
 async def test_a_gap_in_the_log_is_looked_at_again_though_its_batch_is_taken_apart() -> None:
     shop = Shop()
     process, _ = await picky(shop, holds("bad"))

@@ -357,16 +357,23 @@ async def test_who_lost_his_shard_keeps_nothing() -> None:
 
 
 async def test_what_raises_in_who_lost_his_shard_parks_nothing_and_alarms_nobody(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = Shop()
     zombie = await shop.process(BUGGY)
     shop.send(add(1), "c1")
     await zombie.settle()  # so it has the order in memory, and does not see what others make of it
     shop.send(add(UNLUCKY), "c2")
-    batch = await zombie.source.take(0)
-    await (await shop.process()).settle()
-    assert not await zombie.loop.step(batch)
+    look_up = zombie.store.answered
+
+    async def freezes(asked: Sequence[Any]) -> Sequence[StoredEvent]:
+        """Right after it was told that the command was not answered."""
+        found = await look_up(asked)
+        await (await shop.process()).settle()
+        return found
+
+    monkeypatch.setattr(zombie.store, "answered", freezes)
+    assert not await zombie.loop.step(await zombie.source.take(0))
     assert shop.total() == 1 + UNLUCKY
     assert shop.published("order.dead-letters") == []
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
