@@ -1,6 +1,6 @@
 """Goods that go back, break later, or were many."""
 
-from deploy.stories.claims import BROKEN, decision, disputed, stands
+from deploy.stories.claims import BROKEN, NOTHING_CAME, decision, disputed, nobody_answers, stands
 from deploy.stories.dialogue import Pieces, PlayedOrder, Scene, goods_back, photo, refund, story
 
 
@@ -138,3 +138,44 @@ async def three_of_five(s: Scene) -> None:
     whole = {"line_id": "cups", "amount_minor": 4_02, "pieces": {"first": 4, "last": 5}}
     await case.hears("order.lines_released", after="protection", since="order.shipped", lines=[whole])
     await case.ends(buyer=6_01, seller=4_02)
+
+
+@story(21, "Two parcels, one came")
+async def two_parcels(s: Scene) -> None:
+    """What did not come is refunded, and what came is the seller's. Where the second is never sent, what should have
+    been in it is refunded, and the rest goes on."""
+    case = await s.order(cups=Pieces(3, 30_00), jug=45_00)
+    two_cups = [{"line_id": "cups", "quantity": 2}]
+    await case.seller.says("order.ship", carrier="Cainiao", tracking_number="LP-1", lines=two_cups)
+    await case.hears("order.shipped", parcel_id="1", status="awaiting_confirmation")
+    await case.days(1)
+    await case.buyer.says("order.cancel", refused="wrong_state", reason="One parcel is enough.")
+    await case.seller.says("order.ship", carrier="Post", tracking_number="RR-2", parcel_id="by-post")
+    await case.hears("order.shipped", parcel_id="by-post", rest_ships_by=None)
+    await case.days(s.lasts("open_from"))
+    arrival = case.seen[-1].at.isoformat()
+    await case.platform.says("order.report_tracking", refused="invalid", status="delivered", at=arrival)
+    await case.platform.says("order.report_tracking", status="delivered", at=arrival, parcel_id="by-post")
+    await case.platform.says("order.report_tracking", refused="not_found", status="failed", at=arrival, parcel_id="3")
+    await disputed(case, 20_00, lines=two_cups, **NOTHING_CAME)
+    await nobody_answers(case, 20_00)
+    await case.hears("order.settled", dispute_id="d1", refund_minor=20_00)
+    await case.buyer.says("order.confirm_receipt")
+    await case.hears("order.completed", refund_minor=20_00, release_minor=55_00)
+    await case.ends(buyer=20_00, seller=55_00)
+
+    half = await s.order(plates=Pieces(4, 40_00), bowl=15_00)
+    three_plates = [{"line_id": "plates", "quantity": 3}]
+    await half.seller.says("order.ship", carrier="Cainiao", tracking_number="LP-1", lines=three_plates)
+    await half.buyer.says("dispute.open", dispute_id="d1", lines=[{"line_id": "bowl"}], terms=refund(1), **BROKEN)
+    await half.hears("dispute.open_refused", dispute_id="d1", code="too_early")
+    never = [
+        {"line_id": "plates", "refund_minor": 10_00, "pieces": {"first": 4, "last": 4}},
+        {"line_id": "bowl", "refund_minor": 15_00},
+    ]
+    await half.hears(
+        "order.lines_cancelled", after="processing", since="order.placed", cause="not_shipped", lines=never
+    )
+    await half.hears("refund.settled", refund_minor=25_00)
+    await half.hears("order.lines_released", after="protection", since="order.shipped", release_minor=30_00)
+    await half.ends(buyer=25_00, seller=30_00)

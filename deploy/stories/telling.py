@@ -11,6 +11,7 @@ SILENT = ("timer.", "notification.")
 """The machine's own bookkeeping is no part of a story."""
 PENDING = {
     "processing_ends_at": "unshipped it is cancelled",
+    "rest_ships_by": "what is in no parcel is cancelled",
     "reminder_at": "both are reminded",
     "remind_at": "a word in time to who must act",
     "ends_at": "it is over",

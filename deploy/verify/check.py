@@ -78,7 +78,7 @@ def _count(history: OrderHistory, report: Report) -> None:
     currency = balance.currency or next((str(entry.data["currency"]) for entry in history.entries.values()), "")
     if currency:
         sums = report.money[currency]
-        for name in ("captured", "held", "disputed", "released", "refunded"):
+        for name in ("captured", "unshipped", "held", "disputed", "released", "refunded"):
             sums[name] += getattr(balance, name)
         for name, kind in {
             "booked": "booked",

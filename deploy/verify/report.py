@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from shared.rules.money import in_major_units
 
 PROMISES = {
-    "M1": ("captured = held + disputed + released + refunded, and so in the ledger", "steps of orders"),
+    "M1": ("captured = unshipped + held + disputed + released + refunded, and so in the ledger", "steps of orders"),
     "M2": ("nothing leaves twice, or unasked", "movements of money"),
     "M3": ("ledger entries are what was said, sum to zero and never change", "entries"),
     "M4": ("the payment provider moved what the ledger says", "movements of money"),
@@ -27,7 +27,7 @@ PROMISES = {
 KEPT_MAX = 100
 """Violations of one promise that are kept in words; the others are counted."""
 SHOWN_MAX = 20
-ORDERS = ("held", "disputed", "released", "refunded")
+ORDERS = ("unshipped", "held", "disputed", "released", "refunded")
 Excuse = Literal["", "in flight", "parked for a fix", "with an operator", "expired"]
 """Why a violation is none: what is missing may come, or is past its retention."""
 BOOKS = {"escrow": "in escrow", "paid_out": "paid out", "paid_back": "paid back", "commission": "commission"}
@@ -58,8 +58,8 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     """orders, events, repeats, commands, movements, entries."""
     money: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    """Currency -> captured, held, disputed, released, refunded by the orders; escrow, paid_out, paid_back by the
-    ledger; in minor units."""
+    """Currency -> captured, unshipped, held, disputed, released, refunded by the orders; escrow, paid_out, paid_back by
+    the ledger; in minor units."""
     checked: Counter[str] = field(default_factory=Counter)
     given_up: Counter[str] = field(default_factory=Counter)
     """Letters and webhooks that will not be sent any more, by what they failed of."""

@@ -7,8 +7,10 @@ from pydantic import Field, model_validator
 from schemas.common import Carrier, LineId, OrderLine, Party, Payment, TrackingNumber, TrackingStatus
 from schemas.example import BEA, BUYER, OPERATOR, PLATFORM, SAM, SELLER, fields
 from schemas.instants import Instant
-from schemas.order.shapes import CommissionBps, Days, RefundedLine
+from schemas.order.shapes import CommissionBps, Days, ParcelId, ParcelLine, RefundedLine
 from schemas.wire import Command, Currency, Id, Resume, Text
+
+WHICH_PARCEL = "which parcel; null: the only one there is (R66)"
 
 
 class OrderCommand(Command):
@@ -43,8 +45,8 @@ class Place(OrderCommand):
 
 class Cancel(OrderCommand):
     """Before shipment the buyer gives the order up and gets everything back (R5); or the seller, or an operator,
-    cancels it or single lines and says why (R64). Answered by `order.cancelled`, or by `order.lines_cancelled` where
-    something is still to be shipped."""
+    cancels it, single lines, or what no parcel has brought yet, and says why (R64, R66). Answered by
+    `order.cancelled`, or by `order.lines_cancelled` where the rest of the order goes on."""
 
     type = "order.cancel.v1"
     by = frozenset({"buyer", "seller", "operator"})
@@ -93,14 +95,31 @@ class ExtendProcessing(OrderCommand):
 
 
 class Ship(OrderCommand):
-    """The seller has sent the parcel, which starts protection (R9). Answered by `order.shipped`."""
+    """The seller has sent a parcel, which starts protection (R9): with all that is not shipped, or with the lines and
+    pieces that are named, while the others follow in time (R66). Answered by `order.shipped`."""
 
     type = "order.ship.v1"
     by = frozenset({"seller"})
-    example = fields(actor=SELLER, carrier="Post", tracking_number="RR123456785DE")
+    example = fields(
+        actor=SELLER,
+        carrier="Post",
+        tracking_number="RR123456785DE",
+        lines=[{"line_id": "lamp", "quantity": 1}],
+        parcel_id="1",
+    )
 
     carrier: Carrier
     tracking_number: TrackingNumber
+    lines: Annotated[tuple[ParcelLine, ...], Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description="what is in the parcel (R66); null: all that is not shipped yet"
+    )
+    parcel_id: ParcelId | None = Field(default=None, description="a name for the parcel; null: its number")
+
+    @model_validator(mode="after")
+    def _names_a_line_once(self) -> Self:
+        if self.lines and len({line.line_id for line in self.lines}) < len(self.lines):
+            raise ValueError("lines: a line is named twice")
+        return self
 
 
 class CorrectTracking(OrderCommand):
@@ -108,10 +127,11 @@ class CorrectTracking(OrderCommand):
 
     type = "order.correct_tracking.v1"
     by = frozenset({"seller"})
-    example = fields(actor=SELLER, carrier="Post", tracking_number="RR123456785DE")
+    example = fields(actor=SELLER, carrier="Post", tracking_number="RR123456785DE", parcel_id="1")
 
     carrier: Carrier
     tracking_number: TrackingNumber
+    parcel_id: ParcelId | None = Field(default=None, description=WHICH_PARCEL)
 
 
 class ReportTracking(OrderCommand):
@@ -120,12 +140,13 @@ class ReportTracking(OrderCommand):
 
     type = "order.report_tracking.v1"
     by = frozenset({"platform"})
-    example = fields(actor=PLATFORM, status="delivered", at="2026-03-16T10:20:00.000Z")
+    example = fields(actor=PLATFORM, status="delivered", at="2026-03-16T10:20:00.000Z", parcel_id="1")
 
     status: TrackingStatus = Field(description="where the parcel is")
     at: Instant = Field(
         description="when that was, as the carrier says: not before shipping, at most 5 minutes ahead (R67)"
     )
+    parcel_id: ParcelId | None = Field(default=None, description=WHICH_PARCEL)
 
 
 class RequestExtension(OrderCommand):

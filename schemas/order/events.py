@@ -14,7 +14,6 @@ from schemas.common import (
     PolicyRef,
     RemindAt,
     SettlementId,
-    TrackingStatus,
 )
 from schemas.example import BEA, BUYER, OPERATOR, PLATFORM, POLICY, SAM, SELLER, fields
 from schemas.instants import Instant
@@ -26,6 +25,10 @@ from schemas.order.money_events import LinesReleased as LinesReleased
 from schemas.order.money_events import OrderReminded as OrderReminded
 from schemas.order.money_events import Settled as Settled
 from schemas.order.shapes import CommissionBps
+from schemas.order.shipping_events import RestShipsBy
+from schemas.order.shipping_events import Shipped as Shipped
+from schemas.order.shipping_events import TrackingCorrected as TrackingCorrected
+from schemas.order.shipping_events import TrackingReported as TrackingReported
 from schemas.wire import (
     DETAILS,
     STAMPED,
@@ -146,59 +149,6 @@ class ProcessingExtended(OrderEvent):
     remind_at: RemindAt = None
 
 
-class Shipped(OrderEvent):
-    """Protection runs from now until `protection_ends_at` (R9); then what is held is released to the seller (R2),
-    unless it is disputed."""
-
-    type = "order.shipped.v1"
-    example = fields(
-        actor=SELLER,
-        status="awaiting_confirmation",
-        carrier="Post",
-        tracking_number="RR123456785DE",
-        shipped_at="2026-03-04T15:30:00.000Z",
-        disputable_from="2026-03-04T15:30:00.000Z",
-        disputable_until="2026-05-03T15:30:00.000Z",
-        reminder_at="2026-04-28T15:30:00.000Z",
-    )
-
-    carrier: str = Field(description="who carries the parcel")
-    tracking_number: str = Field(description="the carrier's number of the parcel")
-    shipped_at: Instant = Field(description="when the seller said so: protection counts from here")
-    disputable_from: Instant = Field(description="the first moment to dispute (R8)")
-    disputable_until: DisputableUntil
-    reminder_at: Instant = Field(description="when both parties will be told what happens at the end (R4b)")
-
-
-class TrackingCorrected(OrderEvent):
-    """The parcel's carrier and number are these; no deadline moved (R9)."""
-
-    type = "order.tracking_corrected.v1"
-    example = fields(actor=SELLER, status="awaiting_confirmation", carrier="Post", tracking_number="RR123456785DE")
-
-    carrier: str = Field(description="who carries the parcel")
-    tracking_number: str = Field(description="the carrier's number of the parcel")
-
-
-class TrackingReported(OrderEvent):
-    """What the carrier says happened (named apart from the order's own `status`). By itself it changes nothing (R9)."""
-
-    type = "order.tracking_reported.v1"
-    example = fields(
-        actor=PLATFORM,
-        status="awaiting_confirmation",
-        tracking_status="delivered",
-        at="2026-03-16T10:20:00.000Z",
-        shortens_protection=False,
-    )
-
-    tracking_status: TrackingStatus = Field(description="where the parcel is")
-    at: Instant = Field(description="when that was, as the carrier says")
-    shortens_protection: bool = Field(
-        default=False, description="`order.protection_shortened` follows in the same moment (R67)"
-    )
-
-
 class ExtensionRequested(OrderEvent):
     """The buyer asks for longer protection; only the seller can grant it, and nothing is extended yet (R4)."""
 
@@ -229,8 +179,9 @@ class ProtectionExtended(OrderEvent):
 
 
 class ProtectionShortened(OrderEvent):
-    """The parcel was delivered, so protection ends earlier: `protection_ends_at` and `disputable_until` are the new
-    ones (R67). Then what is held goes to the seller, unless he extends protection or it is disputed."""
+    """All parcels so far were delivered, so protection ends earlier: `protection_ends_at` and `disputable_until` are
+    the new ones (R67). Then what is held goes to the seller, unless he extends protection, sends another parcel, or it
+    is disputed."""
 
     type = "order.protection_shortened.v1"
     example = fields(
@@ -259,13 +210,19 @@ class ProtectionEnding(OrderEvent):
 
 
 class ReceiptConfirmed(OrderEvent):
-    """Protection ends now; the buyer may still dispute until `disputable_until` (R6, R7). `order.lines_released`
-    follows."""
+    """Protection of what was shipped ends now; the buyer may still dispute it until `disputable_until` (R6, R7).
+    `order.lines_released` follows."""
 
     type = "order.receipt_confirmed.v1"
-    example = fields(actor=BUYER, status="awaiting_confirmation", disputable_until="2026-05-03T15:30:00.000Z")
+    example = fields(
+        actor=BUYER,
+        status="awaiting_confirmation",
+        disputable_until="2026-05-03T15:30:00.000Z",
+        rest_ships_by="2026-03-09T09:00:00.000Z",
+    )
 
     disputable_until: DisputableUntil
+    rest_ships_by: RestShipsBy = None
 
 
 class LinesFrozen(OrderEvent):

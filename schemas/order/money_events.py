@@ -13,7 +13,8 @@ from schemas.wire import Minor, PositiveMinor, Text
 
 
 class LinesCancelled(OrderEvent):
-    """These lines will not be shipped and go back to the buyer; the others are still to be shipped (R64)."""
+    """These lines, or what of them is in no parcel yet, will not be shipped and go back to the buyer; the rest of the
+    order goes on (R64, R66)."""
 
     type = "order.lines_cancelled.v1"
     example = fields(
@@ -30,13 +31,15 @@ class LinesCancelled(OrderEvent):
     settlement_id: SettlementId
     lines: tuple[CancelledLine, ...]
     refund_minor: Minor = Field(description="the sum of them, in minor units of the order's currency")
-    cause: Literal["seller", "operator"] = Field(description="who cancelled them")
-    reason: Text = Field(description="in his own words")
+    cause: Literal["seller", "operator", "not_shipped"] = Field(
+        description="who cancelled them; `not_shipped`: the time to ship ran out (R66)"
+    )
+    reason: Text | None = Field(default=None, description="in the words of who cancelled them; null: time did")
 
 
 class LinesRefunded(OrderEvent):
-    """Money of held lines goes back to the buyer without a quarrel (R64). What is left of them stays protected, and is
-    the most that can still be claimed."""
+    """Money of lines in escrow goes back to the buyer without a quarrel (R64). What is left of them stays as it is, and
+    is the most that can still be claimed."""
 
     type = "order.refunded.v1"
     example = fields(
@@ -138,8 +141,8 @@ class Completed(OrderEvent):
 
 
 class OrderReminded(OrderEvent):
-    """The seller has not shipped yet, and his time runs out (R68). Said once of each end that it has; if he does
-    nothing, the order is cancelled then and the buyer gets back all that is left (R5b)."""
+    """The seller has not shipped everything yet, and his time runs out (R68). Said once of each end that it has; if he
+    does nothing, what is not shipped is cancelled then and the buyer gets back all that is left of it (R5b, R66)."""
 
     type = "order.reminded.v1"
     example = fields(
@@ -157,7 +160,9 @@ class OrderReminded(OrderEvent):
     clock: Literal["processing_ends"] = Field(description="which of his clocks runs out")
     to: Literal["seller"] = Field(description="who is reminded: his silence would cost him")
     ends_at: EndsAt
-    otherwise: Literal["cancelled"] = Field(description="what happens then if he does nothing")
+    otherwise: Literal["cancelled", "lines_cancelled"] = Field(
+        description="what happens then if he does nothing: the order is cancelled, or what is in no parcel (R66)"
+    )
     refund_minor: Minor = Field(description="goes then to the buyer, in minor units of the order's currency")
     release_minor: Minor = Field(description="goes then to the seller, in minor units of the order's currency")
     visible_to: RemindedOnly

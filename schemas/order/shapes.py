@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.common import LineId, PiecesIfSome
-from schemas.wire import Minor, PositiveMinor, Shape
+from schemas.wire import Id, Minor, PositiveMinor, Shape
 
 OrderStatus = Literal[
     "awaiting_payment",
@@ -16,6 +16,11 @@ OrderStatus = Literal[
     "completed",
     "cancelled",
 ]
+
+PARCELS_MAX = 100
+"""Of one order (R66)."""
+
+ParcelId = Annotated[Id, Field(description="of a parcel, new in its order; who names none gets its number: `1`, `2` …")]
 
 Days = Annotated[int, Field(ge=1, le=3_650, description="days, as the order's policy counts them")]
 
@@ -42,10 +47,28 @@ class RefundedLine(Shape):
 
 
 class CancelledLine(Shape):
-    """A line that will not be shipped (R64)."""
+    """A line, or what of it was not in a parcel yet, that will not be shipped (R64, R66)."""
 
     line_id: LineId
     refund_minor: Minor = Field(description="all that was left of it, in minor units of the order's currency")
+    pieces: PiecesIfSome = None
+
+
+class ParcelLine(Shape):
+    """What of a line goes into a parcel; without a quantity all that is left of it to ship."""
+
+    line_id: LineId
+    quantity: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="pieces in the parcel, the lowest-numbered that are not shipped; null: all of them"
+    )
+
+
+class ShippedLine(Shape):
+    """A line, or some of its pieces, that is in a parcel (R66)."""
+
+    line_id: LineId
+    quantity: Annotated[int, Field(ge=1, description="pieces in the parcel")]
+    pieces: PiecesIfSome = None
 
 
 class ReleasedLine(Shape):

@@ -33,8 +33,8 @@ DisputeDeadline = Literal[
 
 
 class DisputableUntilMoved(PrivateEvent):
-    """The order's protection ends later, by the seller, or earlier, for the parcel has come: so do the rights that
-    cancelling leaves the buyer (R4, R30, R67)."""
+    """The order's protection ends later, by the seller or with another parcel, or earlier, for all has come: so do the
+    rights that cancelling leaves the buyer (R4, R30, R66, R67)."""
 
     type = "dispute.disputable_until_moved.v1"
     example = fields(disputable_until="2026-05-03T15:30:00.000Z")

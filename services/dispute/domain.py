@@ -35,7 +35,7 @@ from schemas.mediation.events import (
     MediationOfferAccepted,
     QuestionAnswered,
 )
-from schemas.order.events import FreezeRefused, LinesFrozen, Placed, ProtectionExtended, ProtectionShortened
+from schemas.order.events import FreezeRefused, LinesFrozen, Placed, ProtectionExtended, ProtectionShortened, Shipped
 from schemas.policy import Policy
 from schemas.wire import Role
 from services.dispute import cancelling, evidence, negotiating, opening, reminding, returning, rulings
@@ -304,7 +304,7 @@ def react(disputes: Disputes | None, event: Foreign, now: datetime, policies: Po
     match event:
         case Placed():
             return [] if known.buyer_id else [PartiesNoted(buyer_id=event.buyer.id, seller_id=event.seller.id)]
-        case ProtectionExtended() | ProtectionShortened():
+        case Shipped() | ProtectionExtended() | ProtectionShortened():
             return _protection_moved(known, event)
         case LinesFrozen():
             if isinstance(dispute := known.get(event.dispute_id), RequestedDispute):
@@ -324,7 +324,7 @@ def react(disputes: Disputes | None, event: Foreign, now: datetime, policies: Po
     return []
 
 
-def _protection_moved(known: Disputes, moved: ProtectionExtended | ProtectionShortened) -> list[Output]:
+def _protection_moved(known: Disputes, moved: Shipped | ProtectionExtended | ProtectionShortened) -> list[Output]:
     """A dispute that is not open yet is told by its frozen lines. One that is closed notes it, too: whether it was
     closed before is told nobody."""
     if any(not isinstance(dispute, RequestedDispute | Refused) for dispute in known.values()):

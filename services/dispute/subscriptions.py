@@ -9,12 +9,13 @@ from schemas.mediation.events import (
     MediationOfferAccepted,
     QuestionAnswered,
 )
-from schemas.order.events import FreezeRefused, LinesFrozen, Placed, ProtectionExtended, ProtectionShortened
+from schemas.order.events import FreezeRefused, LinesFrozen, Placed, ProtectionExtended, ProtectionShortened, Shipped
 
 Foreign = (
     Placed  # whose order it is
     | LinesFrozen
     | FreezeRefused
+    | Shipped  # a later parcel moves `disputable_until` (R66)
     | ProtectionShortened
     | ProtectionExtended  # receipt, which moves `disputable_until` too, is not confirmed while a line is disputed
     | MediationDecided

@@ -1,6 +1,6 @@
 """The conversation with the dispute service: may these lines be disputed, and how a dispute's money is split."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 from schemas.common import FrozenLine
@@ -15,12 +15,13 @@ from services.order.lines import (
     Held,
     Line,
     Released,
+    Unshipped,
     claimable_minor,
     commission_minor,
     settlement_id,
     split,
 )
-from services.order.pieces import PARTS_MAX, lowest
+from services.order.pieces import PARTS_MAX, cut, lowest
 from services.order.states import AwaitingPayment, AwaitingShipment, CancelledOrder, Order, ShippedOrder
 from shared.kernel.decider import Refusal
 from shared.kernel.policies import Policies
@@ -75,12 +76,8 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
             return Refusal("too_early", "The order is not shipped yet; until then it can be cancelled.")
         case CancelledOrder():
             return Refusal("wrong_state", "The order is cancelled and refunded in full.")
-    if claim.received_at < order.disputable_from:
-        available_at = {"available_at": rfc3339(order.disputable_from)}
-        return Refusal("too_early", "This order cannot be disputed yet.", available_at)
-    if claim.received_at > order.disputable_until:
-        return too_late(order.disputable_until)
-    if found := first(*(hindrance(line) for line, _ in chosen), _too_many_parts(order, chosen), too_much):
+    hindrances = (hindrance(line) for line, _ in chosen)
+    if found := first(_out_of_time(order, claim), *hindrances, _too_many_parts(order, chosen), too_much):
         return found
     return events.LinesFrozen(
         dispute_id=claim.dispute_id,
@@ -103,6 +100,13 @@ def _judge(order: Order | None, claim: DisputeRequested, policies: Policies) -> 
     )
 
 
+def _out_of_time(order: ShippedOrder, claim: DisputeRequested) -> Refusal | None:
+    if claim.received_at < order.disputable_from:
+        available_at = {"available_at": rfc3339(order.disputable_from)}
+        return Refusal("too_early", "This order cannot be disputed yet.", available_at)
+    return too_late(order.disputable_until) if claim.received_at > order.disputable_until else None
+
+
 def _is_the_buyers(order: Order, claim: DisputeRequested) -> bool:
     return claim.actor is not None and claim.actor.role == "buyer" and claim.actor.id == order.sale.buyer.id
 
@@ -110,34 +114,38 @@ def _is_the_buyers(order: Order, claim: DisputeRequested) -> bool:
 def _chosen(lines: Sequence[Line], claim: DisputeRequested, policy: Policy) -> list[tuple[Line, int]] | Refusal:
     """What would be frozen, and how many pieces of it are claimed, in the order's sequence.
 
-    Without a choice all that may be disputed, or, if nothing may, all: to say why.
+    Without a choice all that may be disputed, or, if nothing may, all that was shipped: to say why.
     """
     if claim.lines is None:
         free = [line for line in lines if not hindrance(line)]
-        return [(line, line.quantity) for line in free or lines]
+        sent = [line for line in lines if not isinstance(line.standing, Unshipped)]
+        return [(line, line.quantity) for line in free or sent or lines]
     ordered = {line.line_id: line.ordered for line in lines}
     quantities = {asked.line_id: asked.quantity for asked in claim.lines}
     if any(quantity and quantity > ordered[name] for name, quantity in quantities.items() if name in ordered):
         return Refusal("invalid", "More pieces are claimed than were ordered.")
     if not quantities.keys() <= ordered.keys():
         return NO_LINE
-    match policy.disputed_pieces:
-        case "whole_line":
-            return [(line, quantities[line.line_id] or line.quantity) for line in lines if line.line_id in quantities]
-        case "named":
-            parts = {name: [line for line in lines if line.line_id == name] for name in ordered if name in quantities}
-            return [(part, part.quantity) for name in parts for part in _named(parts[name], quantities[name])]
-        case _:
-            assert_never(policy.disputed_pieces)
+    parts = {name: [line for line in lines if line.line_id == name] for name in ordered if name in quantities}
+    return [one for name in parts for one in _claimed(parts[name], quantities[name], policy)]
 
 
-def _named(parts: Sequence[Line], quantity: int | None) -> Sequence[Line]:
-    """The lowest-numbered free pieces of a line (R65), all of them where no number is named.
+def _claimed(parts: Sequence[Line], quantity: int | None, policy: Policy) -> Iterator[tuple[Line, int]]:
+    """The lowest-numbered free pieces of a line, all of them where no number is named: by themselves (R65), or with
+    those that stand with them, and then the number only bounds the claim (R18b).
 
-    Where there are too few, rather such as are in dispute are added than settled ones: that tells what hinders.
+    Where there are too few, rather such as are in dispute are added than unshipped ones, and those than settled ones:
+    that tells what hinders.
     """
     free = sum(part.quantity for part in parts if not hindrance(part))
-    return lowest(sorted(parts, key=_free_first), quantity or free or 1)
+    for part, claimed in lowest(sorted(parts, key=_free_first), quantity or free or 1):
+        match policy.disputed_pieces:
+            case "whole_line":
+                yield part, claimed
+            case "named":
+                yield cut(part, claimed)[0], claimed
+            case _:
+                assert_never(policy.disputed_pieces)
 
 
 def _free_first(part: Line) -> int:
@@ -146,8 +154,10 @@ def _free_first(part: Line) -> int:
             return 0
         case Disputed():
             return 1
-        case Final():
+        case Unshipped():
             return 2
+        case Final():
+            return 3
 
 
 def _too_many_parts(order: ShippedOrder, chosen: Sequence[tuple[Line, int]]) -> Refusal | None:
@@ -163,6 +173,8 @@ def hindrance(line: Line) -> Refusal | None:
             return Refusal("wrong_state", "What was settled cannot be disputed again.")
         case Disputed():
             return Refusal("already_disputed", "A dispute about this is already open.")
+        case Unshipped():
+            return Refusal("too_early", "What is not shipped yet cannot be disputed.")
     return None
 
 

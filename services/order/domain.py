@@ -10,11 +10,11 @@ from schemas.order import commands, events, shapes
 from schemas.policy import Policy
 from schemas.refund.events import RefundCaptured, RefundSettled
 from schemas.wire import MEDIATORS_KEY, Event
-from services.order import disputing, giving_back
+from services.order import disputing, giving_back, shipping
 from services.order.disputing import NO_ORDER
 from services.order.giving_back import unknown_line
 from services.order.lines import Held, Released, commission_minor, money_of, settlement_id
-from services.order.policy import CLOCK_GRACE, disputable_until, extension_days_max, notice_at
+from services.order.policy import disputable_until, extension_days_max, notice_at
 from services.order.states import (
     AwaitingPayment,
     AwaitingShipment,
@@ -27,6 +27,7 @@ from services.order.states import (
     evolve,
     stamp,
     status,
+    unshipped,
 )
 from services.order.subscriptions import SUBSCRIPTIONS, Foreign
 from shared.kernel.decider import Deadline, Decider, Output, Refusal
@@ -55,11 +56,21 @@ def decide(order: Order | None, command: Commands, now: datetime, policies: Poli
         return [_place(order, command, now, policies)]
     if order is None:
         return [NO_ORDER]
-    if isinstance(command, commands.Cancel | commands.RefundLines) and (unknown := unknown_line(order, command)):
-        return [unknown]
+    if wrong := _misnamed(order, command):
+        return [wrong]
     if refusal := who_may(command, {"buyer": {order.sale.buyer.id}, "seller": {order.sale.seller.id}}):
         return [refusal]
     return _with_completion(order, _obey(order, command, now, policies.of(order.sale.policy)))
+
+
+def _misnamed(order: Order, command: Act) -> Refusal | None:
+    match command:
+        case commands.Cancel() | commands.RefundLines():
+            return unknown_line(order, command)
+        case commands.Ship() | commands.CorrectTracking() | commands.ReportTracking():
+            return shipping.misnamed(order, command)
+        case _:
+            return None
 
 
 def _obey(order: Order, command: Act, now: datetime, policy: Policy) -> Sequence[Output]:
@@ -68,25 +79,25 @@ def _obey(order: Order, command: Act, now: datetime, policy: Policy) -> Sequence
         case commands.Cancel():
             if command.actor.role == "buyer" and command.lines is not None:
                 return [giving_back.NOT_THE_BUYERS]
-            if isinstance(order, AwaitingShipment):
+            if isinstance(order, AwaitingShipment | ShippedOrder) and unshipped(order):
                 return [giving_back.cancel(order, command)]
         case commands.RefundLines():
             if isinstance(order, AwaitingShipment | ShippedOrder):
                 return [giving_back.refund(order, command)]
-        case commands.ExtendProcessing() | commands.Ship() if _is_paid(order) and now > order.processing_ends_at:
-            return [too_late(order.processing_ends_at)]
+        case commands.ExtendProcessing() | commands.Ship() if (ended_at := _time_to_ship(order)) and now > ended_at:
+            return [too_late(ended_at)]
         case commands.ExtendProcessing():
-            if isinstance(order, AwaitingShipment):
-                return [_extend_processing(order, command, now, policy)]
+            if isinstance(order, AwaitingShipment | ShippedOrder) and unshipped(order):
+                return [shipping.extend_processing(order, command, now, policy)]
         case commands.Ship():
-            if isinstance(order, AwaitingShipment):
-                return [_ship(command, now, policy)]
+            if isinstance(order, AwaitingShipment | ShippedOrder) and unshipped(order):
+                return [shipping.ship(order, command, now, policy)]
         case commands.CorrectTracking():
             if isinstance(order, ShippedOrder) and status(order) != "completed":
-                return [events.TrackingCorrected(carrier=command.carrier, tracking_number=command.tracking_number)]
+                return [shipping.correct(order, command)]
         case commands.ReportTracking():
             if isinstance(order, ShippedOrder):
-                return _report(order, command, now, policy)
+                return shipping.report(order, command, now, policy)
         case commands.RequestExtension() | commands.ExtendProtection():
             if isinstance(order, ShippedOrder) and now > order.protection_ends_at:
                 return [too_late(order.protection_ends_at)]
@@ -95,22 +106,25 @@ def _obey(order: Order, command: Act, now: datetime, policy: Policy) -> Sequence
         case commands.ConfirmReceipt():
             if isinstance(order, ShippedOrder) and status(order) != "disputed" and order.protects:
                 disputable = after(now, policy.post_receipt_window, policy)
-                confirmed = events.ReceiptConfirmed(protection_ends_at=now, disputable_until=disputable)
+                rest_ships_by = order.processing.ends_at if unshipped(order) else None
+                confirmed = events.ReceiptConfirmed(
+                    protection_ends_at=now, disputable_until=disputable, rest_ships_by=rest_ships_by
+                )
                 return [confirmed, _release(order, "receipt_confirmed")]
         case _:
             assert_never(command)
     return [Refusal("wrong_state", f"This cannot be done now: the order is {status(order).replace('_', ' ')}.")]
 
 
-def _is_paid(order: Order) -> bool:
-    """Else the seller's clock never ran."""
+def _time_to_ship(order: Order) -> datetime | None:
+    """When it ends, or ended; None: it never began."""
     match order:
         case AwaitingPayment():
-            return False
+            return None
         case CancelledOrder(is_paid=is_paid):
-            return is_paid
-        case _:
-            return True
+            return order.processing_ends_at if is_paid else None
+        case AwaitingShipment() | ShippedOrder():
+            return order.processing.ends_at
 
 
 def react(order: Order | None, event: Foreign, now: datetime, policies: Policies) -> Sequence[Output]:
@@ -139,9 +153,9 @@ def expire(
         case "payment_window":
             said = [_not_paid(order)] if isinstance(order, AwaitingPayment) else []
         case "processing_ends":
-            said = [giving_back.cancelled(order, "not_shipped")] if isinstance(order, AwaitingShipment) else []
+            said = [giving_back.not_shipped(order)] if isinstance(order, AwaitingShipment | ShippedOrder) else []
         case "processing_reminder":
-            said = [giving_back.reminded(order, now)] if isinstance(order, AwaitingShipment) else []
+            said = [giving_back.reminded(order, now)] if isinstance(order, AwaitingShipment | ShippedOrder) else []
         case "protection_reminder":
             said = [_ending(order)] if isinstance(order, ShippedOrder) else []
         case "protection_ends":
@@ -226,22 +240,6 @@ def _not_paid(order: AwaitingPayment) -> Output:
     return events.Cancelled(settlement_id=settlement_id(order.sale.order_id, 1), refund_minor=0, cause="not_paid")
 
 
-def _extend_processing(
-    order: AwaitingShipment, wish: commands.ExtendProcessing, time: datetime, policy: Policy
-) -> Output:
-    if order.extensions >= policy.max_processing_extensions:
-        return Refusal("limit_exceeded", "The time to ship cannot be extended again.", {"max_days": 0})
-    if wish.days > policy.max_extension_days:
-        days = policy.max_extension_days
-        return Refusal(
-            "limit_exceeded", f"The time to ship can be extended by {days} days at most.", {"max_days": days}
-        )
-    ends_at = after(order.processing_ends_at, policy.day, policy, times=wish.days)
-    return events.ProcessingExtended(
-        days=wish.days, processing_ends_at=ends_at, remind_at=remind_at(time, ends_at, policy)
-    )
-
-
 def _ending(order: ShippedOrder) -> Output:
     """Both parties are told what will happen (R4b)."""
     money = money_of(order.lines)
@@ -250,46 +248,11 @@ def _ending(order: ShippedOrder) -> Output:
     )
 
 
-def _ship(wish: commands.Ship, time: datetime, policy: Policy) -> Output:
-    """Protection begins (R9)."""
-    protection_ends_at = after(time, policy.protection, policy)
-    return events.Shipped(
-        carrier=wish.carrier,
-        tracking_number=wish.tracking_number,
-        shipped_at=time,
-        protection_ends_at=protection_ends_at,
-        disputable_from=after(time, policy.open_from, policy),
-        disputable_until=disputable_until(protection_ends_at, policy),
-        reminder_at=max(notice_at(protection_ends_at, policy), time),  # at once where protection is so short
-    )
-
-
-def _report(order: ShippedOrder, wish: commands.ReportTracking, time: datetime, policy: Policy) -> list[Output]:
-    """The first report that the parcel was delivered may bring the end of protection nearer, never farther (R67)."""
-    if not order.shipped_at <= wish.at <= time + CLOCK_GRACE:
-        return [Refusal("invalid", "A report is about an instant between shipping and now.")]
-    ends_at = order.protection_ends_at
-    if policy.release_after_delivery and wish.status == "delivered" and not order.delivered and order.protects:
-        ends_at = min(ends_at, after(time, policy.release_after_delivery, policy))
-    shortens = ends_at < order.protection_ends_at
-    reported = events.TrackingReported(tracking_status=wish.status, at=wish.at, shortens_protection=shortens)
-    if not shortens:
-        return [reported]
-    notice = notice_at(ends_at, policy)
-    shortened = events.ProtectionShortened(
-        delivered_at=wish.at,
-        protection_ends_at=ends_at,
-        disputable_until=disputable_until(ends_at, policy),
-        reminder_at=notice if notice > time else None,
-    )
-    return [reported, shortened]
-
-
 def _extend(
     order: ShippedOrder, wish: commands.RequestExtension | commands.ExtendProtection, time: datetime, policy: Policy
 ) -> Output:
     """The seller extends, the buyer can ask for no more than the seller could grant (R4)."""
-    days_max = extension_days_max(order.shipped_at, order.protection_ends_at, policy)
+    days_max = extension_days_max(order.last_shipped_at, order.protection_ends_at, policy)
     if wish.days > days_max:
         message = f"Protection can be extended by {days_max} days at most."
         return Refusal("limit_exceeded", message, {"max_days": days_max})

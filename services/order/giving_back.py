@@ -1,17 +1,19 @@
 """Money that goes back without a quarrel (R5, R5b, R64): of what is not shipped, and what is given back of the rest."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
 from schemas.order import commands, events, shapes
 from services.order.disputing import NO_LINE, hindrance
-from services.order.lines import Final, Held, Line, Released, settlement_id
-from services.order.states import AwaitingShipment, Order, ProcessingReminderLapsed, ShippedOrder
+from services.order.lines import Final, Held, Line, Released, Unshipped, settlement_id
+from services.order.states import AwaitingShipment, Order, ProcessingReminderLapsed, ShippedOrder, unshipped
 from shared.kernel.decider import Output, Refusal
 from shared.rules.refusals import first
 from shared.rules.reminding import shown_to
 
-Cause = Literal["buyer", "seller", "operator", "not_shipped"]
+ByOthers = Literal["seller", "operator", "not_shipped"]
+Cause = Literal["buyer"] | ByOthers
 
 NOT_THE_BUYERS = Refusal("not_allowed", "Only the seller or an operator cancels single lines.")
 
@@ -21,49 +23,69 @@ def unknown_line(order: Order, command: commands.Cancel | commands.RefundLines) 
     return None if names <= {line.line_id for line in order.lines} else NO_LINE
 
 
-def cancel(order: AwaitingShipment, wish: commands.Cancel) -> Output:
-    """All of it, or some lines while there are others to be shipped."""
+def cancel(order: AwaitingShipment | ShippedOrder, wish: commands.Cancel) -> Output:
+    """All of it while nothing is shipped; some lines while there are others, or what is in no parcel yet (R66)."""
     match wish.actor.role:
         case "seller" | "operator" as by:
             pass
-        case _:
+        case _ if isinstance(order, AwaitingShipment):
             return cancelled(order, "buyer", wish.reason)
-    unshipped = [line for line in order.lines if isinstance(line.standing, Held)]
-    names = {line.line_id for line in unshipped} if wish.lines is None else set(wish.lines)
-    chosen = [line for line in unshipped if line.line_id in names]
-    if len(chosen) < len(names):
-        return Refusal("wrong_state", "A line of these was cancelled before.")
-    if len(chosen) == len(unshipped):
+        case _:
+            return Refusal("wrong_state", "A part of the order is shipped: what is not, only the seller can cancel.")
+    left = unshipped(order)
+    names = {line.line_id for line in left} if wish.lines is None else set(wish.lines)
+    chosen = [line for line in left if line.line_id in names]
+    if not chosen or len(chosen) < len(names):
+        return Refusal(
+            "wrong_state", "Nothing is left to cancel of a line of these: it was shipped or cancelled before."
+        )
+    if isinstance(order, AwaitingShipment) and len(chosen) == len(left):
         return cancelled(order, by, wish.reason)
-    return events.LinesCancelled(
-        settlement_id=settlement_id(order.sale.order_id, order.settlements + 1),
-        lines=tuple(shapes.CancelledLine(line_id=line.line_id, refund_minor=line.left_minor) for line in chosen),
-        refund_minor=sum(line.left_minor for line in chosen),
-        cause=by,
-        reason=wish.reason or "",
-    )
+    return _lines_cancelled(order, chosen, by, wish.reason)
+
+
+def not_shipped(order: AwaitingShipment | ShippedOrder) -> events.Cancelled | events.LinesCancelled:
+    """The time to ship is over: what is in no parcel goes back to the buyer (R5b, R66)."""
+    if isinstance(order, AwaitingShipment):
+        return cancelled(order, "not_shipped")
+    return _lines_cancelled(order, unshipped(order), "not_shipped")
 
 
 def cancelled(order: AwaitingShipment, cause: Cause, reason: str | None = None) -> events.Cancelled:
     """Everything that is left goes back to the buyer (R5, R5b)."""
     return events.Cancelled(
         settlement_id=settlement_id(order.sale.order_id, order.settlements + 1),
-        refund_minor=sum(line.left_minor for line in order.lines if isinstance(line.standing, Held)),
+        refund_minor=sum(line.left_minor for line in unshipped(order)),
         cause=cause,
         reason=reason,
     )
 
 
-def reminded(order: AwaitingShipment, time: datetime) -> Output:
+def _lines_cancelled(
+    order: AwaitingShipment | ShippedOrder, gone: Sequence[Line], cause: ByOthers, reason: str | None = None
+) -> events.LinesCancelled:
+    return events.LinesCancelled(
+        settlement_id=settlement_id(order.sale.order_id, order.settlements + 1),
+        lines=tuple(
+            shapes.CancelledLine(line_id=line.line_id, refund_minor=line.left_minor, pieces=line.numbers)
+            for line in gone
+        ),
+        refund_minor=sum(line.left_minor for line in gone),
+        cause=cause,
+        reason=reason,
+    )
+
+
+def reminded(order: AwaitingShipment | ShippedOrder, time: datetime) -> Output:
     """What the seller loses if he goes on doing nothing (R68)."""
-    if time >= order.processing_ends_at:
+    if time >= order.processing.ends_at:
         return ProcessingReminderLapsed()
-    otherwise = cancelled(order, "not_shipped")
+    otherwise = not_shipped(order)
     return events.OrderReminded(
         clock="processing_ends",
         to="seller",
-        ends_at=order.processing_ends_at,
-        otherwise="cancelled",
+        ends_at=order.processing.ends_at,
+        otherwise="cancelled" if isinstance(otherwise, events.Cancelled) else "lines_cancelled",
         refund_minor=otherwise.refund_minor,
         release_minor=0,
         visible_to=shown_to("seller"),
@@ -71,7 +93,7 @@ def reminded(order: AwaitingShipment, time: datetime) -> Output:
 
 
 def refund(order: AwaitingShipment | ShippedOrder, wish: commands.RefundLines) -> Output:
-    """Of held lines, up to what is left of each (R64)."""
+    """Of what is in escrow, shipped or not, up to what is left of each line (R64)."""
     amounts = {line.line_id: line.refund_minor for line in wish.lines}
     chosen = dict.fromkeys(line.line_id for line in order.lines if line.line_id in amounts)
     if refusal := first(*(_hindrance(order, line_id, amounts[line_id]) for line_id in chosen)):
@@ -86,13 +108,13 @@ def refund(order: AwaitingShipment | ShippedOrder, wish: commands.RefundLines) -
 
 
 def _hindrance(order: Order, line_id: str, refund_minor: int) -> Refusal | None:
-    """Pieces that are not held any more do not hinder what goes back of the others (R65)."""
+    """Pieces that are not in escrow any more do not hinder what goes back of the others (R65)."""
     parts = [line for line in order.lines if line.line_id == line_id]
-    held = [line.left_minor for line in parts if isinstance(line.standing, Held)]
-    return _too_much(sum(held), refund_minor) if held else first(*map(_not_held, parts))
+    escrow = [line.left_minor for line in parts if isinstance(line.standing, Unshipped | Held)]
+    return _too_much(sum(escrow), refund_minor) if escrow else first(*map(_not_in_escrow, parts))
 
 
-def _not_held(line: Line) -> Refusal | None:
+def _not_in_escrow(line: Line) -> Refusal | None:
     match line.standing:
         case Released():
             return Refusal("wrong_state", "This money is the seller's already.")

@@ -1,4 +1,7 @@
-"""The lines of an order and where their money is: captured = held + disputed + released + refunded, always."""
+"""The lines of an order and where their money is.
+
+Captured = unshipped + held + disputed + released + refunded, always.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +14,13 @@ ID_CHARACTERS_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Unshipped:
+    """In escrow, and still with the seller (R66)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
-    """In escrow."""
+    """In escrow, sent to the buyer and protected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Pieces of a line that stand alike: all of it, unless some of them were disputed by themselves (R65)."""
+    """Pieces of a line that stand alike: all of it, unless some were disputed (R65) or shipped (R66) by themselves."""
 
     line_id: str
     ordered: int
@@ -50,9 +58,9 @@ class Line:
     """For all of them."""
     pieces: range
     """Those that this is about, by their numbers from 1."""
-    standing: Held | Released | Disputed | Final = Held()
+    standing: Unshipped | Held | Released | Disputed | Final = Unshipped()
     given_back_minor: int = 0
-    """Refunded while it was held, without a quarrel (R64)."""
+    """Refunded while it was in escrow, without a quarrel (R64)."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -90,6 +98,7 @@ def whole(line_id: str, quantity: int, amount_minor: int) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class Money:
+    unshipped_minor: int = 0
     held_minor: int = 0
     disputed_minor: int = 0
     released_minor: int = 0
@@ -97,10 +106,12 @@ class Money:
 
 
 def money_of(lines: Sequence[Line]) -> Money:
-    held = disputed = released = refunded = 0
+    unshipped = held = disputed = released = refunded = 0
     for line in lines:
         refunded += line.given_back_minor
         match line.standing:
+            case Unshipped():
+                unshipped += line.left_minor
             case Held():
                 held += line.left_minor
             case Disputed(was=Held()):
@@ -110,7 +121,7 @@ def money_of(lines: Sequence[Line]) -> Money:
             case Final(refund_minor=refund_minor):
                 refunded += refund_minor
                 released += line.left_minor - refund_minor
-    return Money(held, disputed, released, refunded)
+    return Money(unshipped, held, disputed, released, refunded)
 
 
 def claimable_minor(line: Line, quantity: int) -> int:

@@ -19,9 +19,9 @@ def disputable_until(protection_ends_at: datetime, policy: Policy) -> datetime:
     return after(protection_ends_at, policy.post_expiry_window, policy)
 
 
-def extension_days_max(shipped_at: datetime, protection_ends_at: datetime, policy: Policy) -> int:
+def extension_days_max(last_shipped_at: datetime, protection_ends_at: datetime, policy: Policy) -> int:
     """The most days by which protection may be extended by one request (R4)."""
-    latest = after(shipped_at, policy.day, policy, times=policy.max_protection_days)
+    latest = after(last_shipped_at, policy.day, policy, times=policy.max_protection_days)
     return sum(
         after(protection_ends_at, policy.day, policy, times=days) <= latest
         for days in range(1, policy.max_extension_days + 1)

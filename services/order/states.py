@@ -10,7 +10,7 @@ from schemas.example import fields
 from schemas.order import events, shapes
 from schemas.wire import Event, Id, PrivateEvent, Rejected, Repeated
 from services.order import pieces
-from services.order.lines import Disputed, Final, Held, Line, Released, money_of, whole
+from services.order.lines import Disputed, Final, Held, Line, Released, Unshipped, money_of, whole
 from shared.kernel.decider import Deadline
 
 OrderDeadline = Literal[
@@ -58,13 +58,29 @@ class AwaitingPayment:
 
 
 @dataclass(frozen=True, slots=True)
-class AwaitingShipment:
-    sale: Sale
-    lines: tuple[Line, ...]
-    processing_ends_at: datetime
+class Processing:
+    """The seller's time to ship (R5b)."""
+
+    ends_at: datetime
     remind_at: datetime | None
     """None: nobody is reminded, or he was."""
     extensions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    shipped_at: datetime
+    delivered: bool = False
+    """The carrier has said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingShipment:
+    """Nothing is shipped yet."""
+
+    sale: Sale
+    lines: tuple[Line, ...]
+    processing: Processing
     settlements: int = 0
     """Settlement ids given out."""
     refunding: frozenset[str] = frozenset()
@@ -81,12 +97,15 @@ class CancelledOrder:
 
 @dataclass(frozen=True, slots=True)
 class ShippedOrder:
-    """Everything after shipping: its lines and running refunds say whether it is disputed, waiting or completed."""
+    """Everything after the first parcel: its lines and running refunds say whether it is disputed, waiting or
+    completed."""
 
     sale: Sale
     lines: tuple[Line, ...]
-    processing_ends_at: datetime
-    shipped_at: datetime
+    processing: Processing
+    """What is in no parcel yet must be in one by its end (R66)."""
+    parcels: Mapping[str, Parcel]
+    """By their ids, the first one first."""
     disputable_from: datetime
     disputable_until: datetime
     protection_ends_at: datetime
@@ -102,8 +121,6 @@ class ShippedOrder:
     """Settlement id of a release whose lines may still be disputed -> what of it was not refunded since (R69)."""
     commission_minor: int = 0
     """The platform's by now."""
-    delivered: bool = False
-    """The carrier has said so: what that changes has changed (R67)."""
 
     def disputed(self, dispute_id: str) -> list[tuple[Line, Disputed]]:
         """The lines that this dispute holds."""
@@ -127,6 +144,11 @@ class ShippedOrder:
     def protects(self) -> bool:
         """There is a line left that the end of protection would, or may, give to the seller."""
         return any(_is_protected(line) for line in self.lines)
+
+    @property
+    def last_shipped_at(self) -> datetime:
+        """Protection counts from the last parcel (R66)."""
+        return max(parcel.shipped_at for parcel in self.parcels.values())
 
     @property
     def secures_money(self) -> bool:
@@ -153,6 +175,8 @@ def status(order: Order) -> shapes.OrderStatus:
             return "payment_processing"
         case ShippedOrder(lines=lines) if any(isinstance(line.standing, Held) for line in lines):
             return "awaiting_confirmation"
+        case ShippedOrder() if unshipped(order):
+            return "awaiting_shipment"
         case ShippedOrder():
             return "completed"
 
@@ -162,15 +186,26 @@ def deadlines(order: Order | None) -> Iterable[Deadline[OrderDeadline]]:
         case AwaitingPayment():
             yield Deadline("payment_window", order.sale.order_id, order.payment_by)
         case AwaitingShipment():
-            yield Deadline("processing_ends", order.sale.order_id, order.processing_ends_at)
-            if order.remind_at is not None and money_of(order.lines).held_minor:  # of gifts alone nobody is (R76)
-                yield Deadline("processing_reminder", order.sale.order_id, order.remind_at)
+            yield from _processing_deadlines(order)
         case ShippedOrder():
+            yield from _processing_deadlines(order)
             if order.reminder_at is not None and order.secures_money:
                 yield Deadline("protection_reminder", order.sale.order_id, order.reminder_at)
             if any(isinstance(line.standing, Held) for line in order.lines):
                 # Also long after protection: lines that come back then are released as soon as the bell rings.
                 yield Deadline("protection_ends", order.sale.order_id, order.protection_ends_at)
+
+
+def _processing_deadlines(order: AwaitingShipment | ShippedOrder) -> Iterable[Deadline[OrderDeadline]]:
+    if unshipped(order):
+        yield Deadline("processing_ends", order.sale.order_id, order.processing.ends_at)
+        if order.processing.remind_at is not None and money_of(order.lines).unshipped_minor:  # not of gifts alone (R76)
+            yield Deadline("processing_reminder", order.sale.order_id, order.processing.remind_at)
+
+
+def unshipped(order: Order) -> list[Line]:
+    """What is still with the seller: of each line its highest-numbered pieces, if any."""
+    return [line for line in order.lines if isinstance(line.standing, Unshipped)]
 
 
 def stamp(order: Order | None, event: Event) -> Mapping[str, Any]:
@@ -191,28 +226,23 @@ def evolve(order: Order | None, event: Event) -> Order | None:
             sale = Sale(event.order_id, event.buyer, event.seller, event.currency, event.policy, event.commission_bps)
             lines = tuple(whole(line.line_id, line.quantity, line.amount_minor) for line in event.lines)
             if event.payment_by is None:
-                return AwaitingShipment(sale, lines, event.processing_ends_at, event.remind_at)
+                return AwaitingShipment(sale, lines, Processing(event.processing_ends_at, event.remind_at))
             return AwaitingPayment(sale, lines, event.processing_ends_at, event.payment.payment_id, event.payment_by)
         case AwaitingPayment(), events.OrderPaid():
-            return AwaitingShipment(order.sale, order.lines, event.processing_ends_at, event.remind_at)
+            return AwaitingShipment(order.sale, order.lines, Processing(event.processing_ends_at, event.remind_at))
         case AwaitingPayment(), events.Cancelled():
             never = tuple(replace(line, standing=Final(0)) for line in order.lines)
             return CancelledOrder(order.sale, never, order.processing_ends_at, is_paid=False)
-        case AwaitingShipment(), events.ProcessingExtended():
-            return replace(
-                order,
-                processing_ends_at=event.processing_ends_at,
-                remind_at=event.remind_at,
-                extensions=order.extensions + 1,
-            )
-        case AwaitingShipment(), events.OrderReminded() | ProcessingReminderLapsed():
-            return replace(order, remind_at=None)
+        case AwaitingShipment() | ShippedOrder(), events.ProcessingExtended():
+            again = Processing(event.processing_ends_at, event.remind_at, order.processing.extensions + 1)
+            return replace(order, processing=again)
+        case AwaitingShipment() | ShippedOrder(), events.OrderReminded() | ProcessingReminderLapsed():
+            return replace(order, processing=replace(order.processing, remind_at=None))
         case AwaitingShipment(), events.Cancelled():
-            refunded = tuple(_cancelled(line) for line in order.lines)
-            return CancelledOrder(order.sale, refunded, order.processing_ends_at)
-        case AwaitingShipment(), events.LinesCancelled():
-            names = {line.line_id for line in event.lines}
-            lines = tuple(_cancelled(line) if line.line_id in names else line for line in order.lines)
+            refunded = {line.key: Final(line.left_minor) for line in unshipped(order)}
+            return CancelledOrder(order.sale, _standing(order.lines, refunded), order.processing.ends_at)
+        case AwaitingShipment() | ShippedOrder(), events.LinesCancelled():
+            lines = _standing(order.lines, {pieces.key(part): Final(part.refund_minor) for part in event.lines})
             return replace(order, lines=lines, settlements=order.settlements + 1, refunding=_refunding(order, event))
         case AwaitingShipment() | ShippedOrder(), events.LinesRefunded():
             amounts = {line.line_id: line.refund_minor for line in event.lines}
@@ -223,9 +253,9 @@ def evolve(order: Order | None, event: Event) -> Order | None:
         case AwaitingShipment(), events.Shipped(protection_ends_at=datetime() as protection_ends_at):
             return ShippedOrder(
                 sale=order.sale,
-                lines=order.lines,
-                processing_ends_at=order.processing_ends_at,
-                shipped_at=event.shipped_at,
+                lines=pieces.shipped(order.lines, event.lines),
+                processing=order.processing,
+                parcels={event.parcel_id: Parcel(event.shipped_at)},
                 disputable_from=event.disputable_from,
                 disputable_until=event.disputable_until,
                 protection_ends_at=protection_ends_at,
@@ -241,8 +271,18 @@ def evolve(order: Order | None, event: Event) -> Order | None:
 
 def _evolve_shipped(order: ShippedOrder, event: Event) -> ShippedOrder:
     match event:
-        case events.TrackingReported(tracking_status="delivered"):
-            return replace(order, delivered=True)
+        case events.Shipped(protection_ends_at=datetime() as ends_at):
+            return replace(
+                order,
+                lines=pieces.shipped(order.lines, event.lines),
+                parcels={**order.parcels, event.parcel_id: Parcel(event.shipped_at)},
+                protection_ends_at=ends_at,
+                disputable_until=event.disputable_until,
+                reminder_at=event.reminder_at,
+            )
+        case events.TrackingReported(tracking_status="delivered", parcel_id=parcel_id) if parcel_id in order.parcels:
+            arrived = replace(order.parcels[parcel_id], delivered=True)
+            return replace(order, parcels={**order.parcels, parcel_id: arrived})
         case events.ProtectionExtended() | events.ProtectionShortened() if event.protection_ends_at is not None:
             return replace(
                 order,
@@ -287,10 +327,6 @@ def _refunding(
     order: AwaitingShipment | ShippedOrder, event: events.Settled | events.LinesCancelled | events.LinesRefunded
 ) -> frozenset[str]:
     return order.refunding | {event.settlement_id} if event.refund_minor else order.refunding
-
-
-def _cancelled(line: Line) -> Line:
-    return replace(line, standing=Final(line.left_minor)) if isinstance(line.standing, Held) else line
 
 
 def _is_protected(line: Line) -> bool:

@@ -6,13 +6,13 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from schemas.common import Evidence, FrozenLine, Offer, OrderLine, Party, Payment, Terms
+from schemas.common import Evidence, FrozenLine, Offer, OrderLine, Party, Payment, PieceNumbers, Terms
 from schemas.dispute import events as dispute
 from schemas.example import example
 from schemas.mediation import events as mediation
 from schemas.mediation.shapes import Mediator
 from schemas.order import events as order
-from schemas.order.shapes import CancelledLine, RefundedLine, ReleasedLine
+from schemas.order.shapes import CancelledLine, RefundedLine, ReleasedLine, ShippedLine
 from schemas.refund import events as refund
 from schemas.wire import Event, Message
 from shared.rules.reminding import shown_to
@@ -214,6 +214,20 @@ def pending(model: type[refund.PendingEvent], leg: str, **fields: Any) -> Event:
     return of_refund(model, leg=leg, amount_minor=500, due_by=in_days(14), **fields)
 
 
+def shipped(**parcel: Any) -> Event:
+    return of_order(
+        order.Shipped,
+        **CARRIED,
+        shipped_at=NOON,
+        disputable_from=NOON,
+        disputable_until=in_days(60),
+        reminder_at=in_days(55),
+        **parcel,
+    )
+
+
+BULBS = PieceNumbers(first=2, last=3)
+SECOND = {"parcel_id": "box-2", "parcels": 2}
 MOVED = {"provider_reference": "ref-9"}
 CARRIED = {"carrier": "Post", "tracking_number": "RR1"}
 CASE_OPENED = {
@@ -248,6 +262,7 @@ SAMPLES: dict[str, Event] = {
         f"order.lines_cancelled[{by}]": of_order(
             order.LinesCancelled,
             status="awaiting_shipment",
+            protection_ends_at=None,
             settlement_id="s1",
             lines=(CancelledLine(line_id="lamp", refund_minor=1_250),),
             refund_minor=1_250,
@@ -267,7 +282,27 @@ SAMPLES: dict[str, Event] = {
         )
         for by in ("seller", "operator")
     },
-    "order.processing_extended": of_order(order.ProcessingExtended, days=5, processing_ends_at=in_days(12)),
+    "order.lines_cancelled[not_shipped]": of_order(
+        order.LinesCancelled,
+        settlement_id="s1",
+        lines=(CancelledLine(line_id="bulbs", refund_minor=500, pieces=BULBS),),
+        refund_minor=500,
+        cause="not_shipped",
+    ),
+    "order.processing_extended": of_order(
+        order.ProcessingExtended, protection_ends_at=None, days=5, processing_ends_at=in_days(12)
+    ),
+    "order.processing_extended[rest]": of_order(order.ProcessingExtended, days=5, processing_ends_at=in_days(12)),
+    "order.reminded[rest]": of_order(
+        order.OrderReminded,
+        clock="processing_ends",
+        to="seller",
+        ends_at=in_days(7),
+        otherwise="lines_cancelled",
+        refund_minor=500,
+        release_minor=0,
+        visible_to=shown_to("seller"),
+    ),
     "order.reminded": of_order(
         order.OrderReminded,
         clock="processing_ends",
@@ -278,15 +313,22 @@ SAMPLES: dict[str, Event] = {
         release_minor=0,
         visible_to=shown_to("seller"),
     ),
-    "order.shipped": of_order(
-        order.Shipped,
-        **CARRIED,
-        shipped_at=NOON,
-        disputable_from=NOON,
-        disputable_until=in_days(60),
-        reminder_at=in_days(55),
+    "order.shipped": shipped(),
+    "order.shipped[part]": shipped(
+        lines=(ShippedLine(line_id="bulbs", quantity=1, pieces=PieceNumbers(first=1, last=1)),),
+        rest_ships_by=in_days(7),
+    ),
+    "order.shipped[last]": shipped(
+        parcel_id="box-2", lines=(ShippedLine(line_id="bulbs", quantity=2, pieces=BULBS),), rest_ships_by=None
     ),
     "order.tracking_corrected": of_order(order.TrackingCorrected, **CARRIED),
+    "order.tracking_corrected[one_of_two]": of_order(order.TrackingCorrected, **CARRIED, **SECOND),
+    **{
+        f"order.tracking_reported[{status}_of_two]": of_order(
+            order.TrackingReported, tracking_status=status, at=NOON, **SECOND
+        )
+        for status in ("delivered", "failed")
+    },
     "order.tracking_reported[delivered]": of_order(order.TrackingReported, tracking_status="delivered", at=NOON),
     "order.tracking_reported[failed]": of_order(order.TrackingReported, tracking_status="failed", at=NOON),
     "order.tracking_reported[in_transit]": of_order(order.TrackingReported, tracking_status="in_transit", at=NOON),
@@ -310,6 +352,9 @@ SAMPLES: dict[str, Event] = {
         order.ProtectionEnding, held_minor=0, disputed_minor=1_250, disputable_until=in_days(60)
     ),
     "order.receipt_confirmed": of_order(order.ReceiptConfirmed, disputable_until=in_days(15)),
+    "order.receipt_confirmed[part]": of_order(
+        order.ReceiptConfirmed, disputable_until=in_days(15), rest_ships_by=in_days(7)
+    ),
     "order.lines_frozen": of_order(
         order.LinesFrozen,
         dispute_id="d1",

@@ -10,7 +10,7 @@ from schemas.common import OrderLine, Party, Payment, Terms
 from schemas.dispute.events import DisputeClosed, DisputeRequested
 from schemas.dispute.shapes import ChosenLine, Outcome
 from schemas.order import commands, events
-from schemas.order.shapes import RefundedLine
+from schemas.order.shapes import ParcelLine, RefundedLine
 from schemas.refund.events import RefundCaptured, RefundSettled
 from schemas.wire import Actor, Message
 from services.order.domain import DECIDER
@@ -58,7 +58,18 @@ class OrderDesk(Desk):
         return self.say(commands.Place, **(data | changes))
 
     def ship(self, actor: Actor | None = None) -> list[Message]:
-        return self.say(commands.Ship, actor, carrier="Post", tracking_number="RR1")
+        return self.parcel(actor=actor)
+
+    def parcel(
+        self, *lines: str | tuple[str, int], parcel_id: str | None = None, actor: Actor | None = None
+    ) -> list[Message]:
+        """A parcel of these lines, or of all that is not shipped yet."""
+        named = tuple(
+            ParcelLine(line_id=line) if isinstance(line, str) else ParcelLine(line_id=line[0], quantity=line[1])
+            for line in lines
+        )
+        data = {"lines": named or None, "parcel_id": parcel_id}
+        return self.say(commands.Ship, actor, carrier="Post", tracking_number="RR1", **data)
 
     def give_back(self, by: Actor | None = None, **minor: int) -> list[Message]:
         lines = tuple(RefundedLine(line_id=line, refund_minor=amount) for line, amount in minor.items())
@@ -213,6 +224,29 @@ def expired(desk: OrderDesk) -> None:
     desk.ring()
 
 
+def part_shipped(desk: OrderDesk) -> None:
+    """Two of three shirts are; the third, and the hat, may follow for a week."""
+    desk.place()
+    desk.parcel(("shirts", 2))
+
+
+def part_disputed(desk: OrderDesk) -> None:
+    part_shipped(desk)
+    desk.claim()
+
+
+def part_confirmed(desk: OrderDesk) -> None:
+    part_shipped(desk)
+    desk.confirm()
+
+
+def part_cancelled(desk: OrderDesk) -> None:
+    """What did not follow in time goes back, and has not arrived yet."""
+    part_shipped(desk)
+    desk.wait(days=8)
+    desk.ring()
+
+
 STATES: dict[str, Callable[[OrderDesk], None]] = {
     state.__name__: state
     for state in (
@@ -230,6 +264,10 @@ STATES: dict[str, Callable[[OrderDesk], None]] = {
         confirmed,
         reclaimed,
         expired,
+        part_shipped,
+        part_disputed,
+        part_confirmed,
+        part_cancelled,
     )
 }
 

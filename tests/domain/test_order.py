@@ -13,7 +13,7 @@ from schemas.policy import Duration
 from schemas.timer.commands import Schedule
 from schemas.wire import Actor, Event
 from services.order.lines import Money
-from services.order.states import deadlines
+from services.order.states import Parcel, deadlines
 from tests.domain.order_desk import (
     BEA,
     BUYER,
@@ -71,6 +71,10 @@ all_settled     already_exists  wrong_state  wrong_state          wrong_state
 confirmed       already_exists  wrong_state  wrong_state          wrong_state
 reclaimed       already_exists  wrong_state  wrong_state          wrong_state
 expired         already_exists  wrong_state  too_late             too_late
+part_shipped    already_exists  wrong_state  processing_extended  shipped
+part_disputed   already_exists  wrong_state  processing_extended  shipped
+part_confirmed  already_exists  wrong_state  processing_extended  shipped
+part_cancelled  already_exists  wrong_state  too_late             too_late
 """
 
 AFTER_SHIPPING = """
@@ -89,6 +93,10 @@ all_settled     wrong_state         tracking_reported wrong_state          wrong
 confirmed       wrong_state         tracking_reported too_late             too_late
 reclaimed       tracking_corrected  tracking_reported too_late             too_late
 expired         wrong_state         tracking_reported too_late             too_late
+part_shipped    tracking_corrected  tracking_reported extension_requested  protection_extended
+part_disputed   tracking_corrected  tracking_reported extension_requested  protection_extended
+part_confirmed  tracking_corrected  tracking_reported too_late             too_late
+part_cancelled  tracking_corrected  tracking_reported extension_requested  protection_extended
 """
 
 WITHOUT_A_QUARREL = """
@@ -107,6 +115,10 @@ all_settled     wrong_state        wrong_state       wrong_state
 confirmed       wrong_state        wrong_state       wrong_state
 reclaimed       wrong_state        wrong_state       wrong_state
 expired         wrong_state        wrong_state       wrong_state
+part_shipped    lines_cancelled    lines_cancelled   refunded
+part_disputed   lines_cancelled    lines_cancelled   refunded
+part_confirmed  lines_cancelled    lines_cancelled   refunded
+part_cancelled  wrong_state        wrong_state       wrong_state
 """
 
 CONFIRMING = """
@@ -125,6 +137,10 @@ all_settled     wrong_state
 confirmed       wrong_state
 reclaimed       wrong_state
 expired         wrong_state
+part_shipped    receipt_confirmed+lines_released
+part_disputed   wrong_state
+part_confirmed  wrong_state
+part_cancelled  receipt_confirmed+lines_released
 """
 
 
@@ -158,6 +174,10 @@ all_settled     -       -          -        -                  -
 confirmed       -       -          -        -                  -
 reclaimed       -       -          -        -                  -
 expired         -       -          -        -                  -
+part_shipped    -       lines_cancelled lines_cancelled lines_cancelled+protection_ending lines_cancelled+protection_ending+lines_released
+part_disputed   -       lines_cancelled lines_cancelled lines_cancelled+protection_ending lines_cancelled+protection_ending
+part_confirmed  -       lines_cancelled lines_cancelled lines_cancelled lines_cancelled
+part_cancelled  -       -          protection_ending+lines_released protection_ending+lines_released protection_ending+lines_released
 """
 
 
@@ -187,6 +207,10 @@ all_settled     completed
 confirmed       completed
 reclaimed       disputed
 expired         completed
+part_shipped    awaiting_confirmation
+part_disputed   disputed
+part_confirmed  awaiting_shipment
+part_cancelled  payment_processing
 """
 
 
@@ -244,7 +268,7 @@ def test_the_escrow_holds_what_was_paid() -> None:
     assert placed.policy == newest("aliexpress")[0]
     assert placed.processing_ends_at == NOON + 7 * DAY
     assert (placed.status, placed.protection_ends_at) == ("awaiting_shipment", None)
-    assert desk.money == Money(held_minor=1_500)
+    assert desk.money == Money(unshipped_minor=1_500)
 
 
 @pytest.mark.rule("R1")
@@ -556,7 +580,7 @@ def test_what_the_carrier_reports_changes_nothing() -> None:
     event = only(COMMANDS["report_tracking"](desk), events.TrackingReported)
 
     assert (event.tracking_status, event.at, event.status) == ("delivered", NOON, "awaiting_confirmation")
-    assert desk.state == replace(before, delivered=True)
+    assert desk.state == replace(before, parcels={"1": Parcel(NOON, delivered=True)})
 
 
 def test_one_alarm_for_the_next_thing_that_happens() -> None:

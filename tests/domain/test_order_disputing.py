@@ -67,6 +67,10 @@ all_settled     wrong_state       wrong_state       wrong_state       -
 confirmed       lines_frozen      lines_frozen      lines_frozen      lines_frozen
 reclaimed       lines_frozen      already_disputed  lines_frozen      -
 expired         too_late          too_late          too_late          too_late
+part_shipped    lines_frozen      lines_frozen      too_early         lines_frozen
+part_disputed   already_disputed  already_disputed  too_early         -
+part_confirmed  lines_frozen      lines_frozen      too_early         lines_frozen
+part_cancelled  lines_frozen      lines_frozen      wrong_state       lines_frozen
 """
 
 ENDS = """
@@ -85,6 +89,10 @@ all_settled     -                        -                         -            
 confirmed       -                        -                         -                         -
 reclaimed       lines_unfrozen+completed lines_released+completed  lines_released+completed  settled
 expired         -                        -                         -                         -
+part_shipped    -                        -                         -                         -
+part_disputed   lines_unfrozen           lines_released            lines_released            settled
+part_confirmed  -                        -                         -                         -
+part_cancelled  -                        -                         -                         -
 """
 
 PAID = """
@@ -103,6 +111,10 @@ all_settled     -
 confirmed       -
 reclaimed       -
 expired         -
+part_shipped    -
+part_disputed   -
+part_confirmed  -
+part_cancelled  -
 """
 
 FOR_THE_SELLER_AND_REFUNDED = """
@@ -121,6 +133,10 @@ all_settled     -                  -
 confirmed       -                  -
 reclaimed       settled+completed  -
 expired         -                  -
+part_shipped    -                  -
+part_disputed   settled            -
+part_confirmed  -                  -
+part_cancelled  -                  -
 """
 
 

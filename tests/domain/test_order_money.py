@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.order import commands
 from schemas.order import events as order_events
 from schemas.wire import Actor, Event, Rejected
-from services.order.lines import Disputed, Held
+from services.order.lines import Disputed, Held, Unshipped
 from services.order.states import AwaitingShipment, ShippedOrder, deadlines, status
 from tests.domain.order_desk import OPERATOR, SELLER, OrderDesk
 from tests.domain.table import NOON
@@ -19,6 +19,7 @@ from tests.domain.table import NOON
 Step = Callable[[OrderDesk], Any]
 
 LINES = st.sampled_from([[], ["shirts"], ["hat"], [("shirts", 2)], ["hat", ("shirts", 1)], ["shoes"], ["hat", "hat"]])
+PARCELS = st.sampled_from([["shirts"], ["hat"], [("shirts", 1)], [("shirts", 2)], ["hat", ("shirts", 2)], ["shoes"]])
 DISPUTES = st.sampled_from([f"d{number}" for number in range(6)])
 DAYS = st.integers(1, 40)
 CENTS = st.integers(1, 1_600) | st.integers(1, 300)
@@ -40,6 +41,7 @@ def said(command: type[commands.OrderCommand], **data: Any) -> Step:
 COMMANDS: st.SearchStrategy[Step] = st.one_of(
     st.just(lambda desk: desk.place()),
     st.just(lambda desk: desk.ship()),
+    st.builds(lambda lines: lambda desk: desk.parcel(*lines), PARCELS),
     st.just(lambda desk: desk.confirm()),
     st.just(lambda desk: desk.ring()),
     st.just(said(commands.Cancel)),
@@ -84,14 +86,17 @@ STEPS = st.lists(
 @pytest.mark.rule("R1")
 @settings(deadline=None, max_examples=300)
 @pytest.mark.rule("R64")
+@pytest.mark.rule("R66")
 @pytest.mark.rule("R69")
-@given(STEPS, st.sampled_from(["shipped", "shipped", "placed", ""]), RATES)
+@given(STEPS, st.sampled_from(["shipped", "in part", "placed", ""]), RATES)
 def test_no_cent_is_lost(steps: list[tuple[Step, timedelta]], begun: str, commission_bps: int) -> None:
     desk = OrderDesk()
     if begun:
         desk.place(commission_bps=commission_bps)
     if begun == "shipped":
         desk.ship()
+    if begun == "in part":
+        desk.parcel(("shirts", 2))
     for step, wait in steps:
         step(desk)
         desk.now += wait
@@ -131,7 +136,7 @@ def the_money_adds_up(desk: OrderDesk) -> None:
     assert 0 <= to_platform <= to_seller
     if isinstance(desk.state, ShippedOrder):
         assert to_platform == desk.state.commission_minor
-    assert held.held_minor + held.disputed_minor == 1_500 - to_buyer - to_seller >= 0
+    assert held.unshipped_minor + held.held_minor + held.disputed_minor == 1_500 - to_buyer - to_seller >= 0
 
     for event in events:
         if isinstance(event, order_events.LinesReleased):
@@ -158,6 +163,9 @@ def somebody_is_waited_for(desk: OrderDesk) -> None:
         case ShippedOrder():
             names = {deadline.name for deadline in held}
             assert ("protection_ends" in names) == any(isinstance(line.standing, Held) for line in desk.state.lines)
+            assert ("processing_ends" in names) == any(
+                isinstance(line.standing, Unshipped) for line in desk.state.lines
+            )
             assert held or status(desk.state) in ("disputed", "payment_processing", "completed")
             arrivals = [event for event in desk.history if isinstance(event, order_events.Completed)]
             if status(desk.state) == "completed":

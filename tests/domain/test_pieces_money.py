@@ -189,6 +189,8 @@ def test_no_cent_is_lost_between_the_pieces(
 
         assert_adds_up(desk, sum(line.amount_minor for line in lines))
         the_parts_are_the_lines(desk, lines)
+        if desk.history and isinstance(frozen := desk.history[-1], events.LinesFrozen):
+            assert frozen.claimed_minor == sum(line.amount_minor for line in frozen.lines)
     assert desk.refolded() == desk.state
     balance, told = OrderBalance(), [message for message in desk.history if isinstance(message, Event)]
     assert not [wrong for event in told for wrong in balance.follow(event.type, dump(event))]
@@ -205,5 +207,3 @@ def the_parts_are_the_lines(desk: OrderDesk, lines: list[OrderLine]) -> None:
         assert [at for part in parts_ for at in part.pieces] == list(range(1, sold[name].quantity + 1))
         assert sum(part.amount_minor for part in parts_) == sold[name].amount_minor
         assert all(part.quantity and 0 <= part.given_back_minor <= part.amount_minor for part in parts_)
-    if desk.history and isinstance(frozen := desk.history[-1], events.LinesFrozen):
-        assert frozen.claimed_minor == sum(line.amount_minor for line in frozen.lines)

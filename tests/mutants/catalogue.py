@@ -5,6 +5,14 @@
 One that fits nowhere, or more than once, says so in test_catalogue.py, and where else there is something like it.
 """
 
-from tests.mutants import kernel, money, quarrels, repairs, servers, telling
+from tests.mutants import kernel, money, parcels, quarrels, repairs, servers, telling
 
-MUTANTS = (*kernel.MUTANTS, *servers.MUTANTS, *repairs.MUTANTS, *money.MUTANTS, *quarrels.MUTANTS, *telling.MUTANTS)
+MUTANTS = (
+    *kernel.MUTANTS,
+    *servers.MUTANTS,
+    *repairs.MUTANTS,
+    *money.MUTANTS,
+    *parcels.MUTANTS,
+    *quarrels.MUTANTS,
+    *telling.MUTANTS,
+)

@@ -45,6 +45,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "shared/runtime": ("tests/kit/test_shard_loop.py",),
     "shared": ("tests/domain/test_policies.py",),
     "services/order/pieces.py": ("tests/domain/test_pieces*.py",),
+    "services/order/shipping.py": ("tests/domain/test_parcels*.py",),
     "services/order": ("tests/domain/test_order*.py",),
     "services/dispute": ("tests/domain/test_dispute*.py",),
     "services/mediation": ("tests/domain/test_mediation*.py",),

@@ -88,7 +88,7 @@ MUTANTS = (
         lambda: order,
         change("__a != __b.payment.amount_minor", "__a > __b.payment.amount_minor"),
     ),
-    Mutant("shipping at the last instant is too late", lambda: order, flip("__ > __.processing_ends_at")),
+    Mutant("shipping at the last instant is too late", lambda: order, flip("__ > ended_at")),
     Mutant("the time to ship can be extended once more than allowed", lambda: order, flip("__.extensions >= __")),
     Mutant("receipt can be confirmed while a line is disputed", lambda: order, drop("status(__) != 'disputed'")),
     Mutant("a completed order is completed by every event again", lambda: order, drop("status(__) == 'completed'")),

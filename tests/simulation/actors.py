@@ -1,6 +1,6 @@
 """Buyers, sellers, mediators, operators and the platform: what somebody of such a manner says at such a moment."""
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from random import Random
 from typing import Any, NamedTuple, get_args
@@ -87,8 +87,13 @@ SENSIBLE: Mapping[str, tuple[tuple[int, str, Role], ...]] = {
 """Where an order or its dispute stands -> how often who then says what."""
 BESIDE: tuple[tuple[int, str, Role], ...] = ((9, "dispute.open", "buyer"), (2, "order.refund", "seller"))
 """While some pieces of a line are disputed, others may be, too, or are given back (R65)."""
-LOOKED_AT = ("settled_again", "wrong_reference", "unasked", "bank_chargeback")
-"""Why money is in review that is nowhere to be moved again."""
+REST: tuple[tuple[int, str, Role], ...] = (
+    (9, "order.ship", "seller"),
+    (2, "order.extend_processing", "seller"),
+    (1, "order.cancel", "seller"),
+    (1, "order.report_tracking", "platform"),
+)
+"""While a part of the order is in no parcel yet (R66), whatever goes on over the others."""
 EVERYTHING: tuple[tuple[str, Role], ...] = (
     *sorted({(name, role) for said in SENSIBLE.values() for _, name, role in said}),
     ("order.place", "platform"),
@@ -109,6 +114,8 @@ def wish(chance: Random, order: Order, manners: Mapping[str, Manner]) -> Wish | 
     sensible = SENSIBLE.get(stage, SENSIBLE["awaiting_shipment"])
     if order.by_piece and stage in ("awaiting_seller", "negotiating"):
         sensible += BESIDE
+    if order.parcels and order.unshipped:
+        sensible += REST
     weights, names, roles = zip(*sensible, strict=True)
     [(name, role)] = chance.choices(list(zip(names, roles, strict=True)), weights)
     manner = manners.get(role, "honest")
@@ -136,32 +143,6 @@ def babel(chance: Random, order: Order) -> list[Wish]:
         )
         for name, role in sorted(everything, key=lambda said: said[0] in sensible)
     ]
-
-
-def work_off(
-    chance: Random, order: Order, moved: Mapping[str, str], returned: Set[str], *, by_hand: bool
-) -> list[Wish]:
-    """What an operator makes of his queue: he tries again, or, having asked the provider himself, says how it was.
-
-    `moved`: payment key -> the provider's reference of what it has moved. `returned`: the keys of what came back.
-    `by_hand`: what it has not moved it never will, so he may pay otherwise.
-    """
-    wishes = []
-    if order.on_hold:
-        wishes.append(Wish("refund.unhold", "operator", "olga", {"reason": "All is well."}))
-    for (settlement_id, leg), reason in order.in_review.items():
-        key = order.generations.get((settlement_id, leg), f"{settlement_id}/{leg}")
-        data: dict[str, Any] = {"settlement_id": settlement_id, "leg": leg}
-        if reason in LOOKED_AT or (reason == "failed_after_settlement" and key not in returned):
-            wishes.append(Wish("refund.acknowledge", "operator", "olga", data | {"note": "The books are right."}))
-            continue
-        reference = (moved.get(key) if key not in returned else None) or (f"by hand {key}" if by_hand else None)
-        if reference is not None and chance.random() < 0.5:
-            paid = {"outcome": "settled", "provider_reference": reference, "note": "Seen to it myself."}
-            wishes.append(Wish("refund.resolve", "operator", "olga", data | paid | {"although_unknown": True}))
-        else:
-            wishes.append(Wish("refund.retry", "operator", "olga", data))
-    return wishes
 
 
 def _person(chance: Random, role: Role, order: Order, dispute: Dispute | None, manner: Manner) -> str:
@@ -237,6 +218,27 @@ def _days(mood: _Mood) -> dict[str, Any]:
 
 def _parcel(mood: _Mood) -> dict[str, Any]:
     return {"carrier": "Cainiao", "tracking_number": f"LP{mood.chance.getrandbits(20)}"}
+
+
+def _shipped(mood: _Mood) -> dict[str, Any]:
+    """All that is left, or some of it; now and then more, or under a name that there is. Drawn by the parcel's number,
+    so that nothing else is drawn anew."""
+    parcel = _parcel(mood)
+    chance, left = Random(parcel["tracking_number"]), mood.order.unshipped or {"l1": 1}
+    if chance.random() < 0.3:
+        return parcel
+    some = chance.sample(sorted(left), chance.randint(1, max(1, len(left) - 1)))
+    few = (1, 1, 1, 1, 2, None, left[some[0]] + 1)
+    lines = [{"line_id": one, "quantity": chance.choice((*few, left[one]))} for one in some]
+    return parcel | {"lines": lines, "parcel_id": chance.choice((None, None, None, None, "1", "box"))}
+
+
+def _one_of(mood: _Mood, said: dict[str, Any]) -> dict[str, Any]:
+    """Names its parcel, where there are several; or one that there is not, or none."""
+    chance = Random(f"{said}")
+    if len(mood.order.parcels) < 2 and chance.random() < 0.8:
+        return said
+    return said | {"parcel_id": chance.choice((*mood.order.parcels, *mood.order.parcels, None, "lost"))}
 
 
 def _tracked(mood: _Mood) -> dict[str, Any]:
@@ -349,15 +351,15 @@ DATA: Mapping[str, Callable[[_Mood], dict[str, Any]]] = {
     "refund.acknowledge": lambda mood: _movement(mood) | {"note": "Looked into it.", "settlement_id": "none"},
     "refund.hold": lambda mood: {"reason": "Somebody asks about it."},
     "refund.unhold": lambda mood: {"reason": "All is well."},
-    "order.ship": _parcel,
+    "order.ship": _shipped,
     "order.extend_processing": _days,
     "order.cancel": _unshipped,
     "order.refund": _given_back,
     "order.confirm_receipt": _nothing,
-    "order.report_tracking": _tracked,
+    "order.report_tracking": lambda mood: _one_of(mood, _tracked(mood)),
     "order.extend_protection": _days,
     "order.request_extension": _days,
-    "order.correct_tracking": _parcel,
+    "order.correct_tracking": lambda mood: _one_of(mood, _parcel(mood)),
     "dispute.open": _claim,
     "dispute.modify": _modified,
     "dispute.add_evidence": lambda mood: mood.about(evidence=mood.evidence(least=1)),

@@ -39,7 +39,7 @@ DEADLINES: dict[Service, Sequence[tuple[str, str]]] = {
         ("awaiting_payment", "payment_window"),
         *(("awaiting_shipment", name) for name in ("processing_ends", "processing_reminder")),
         *((status, name) for status in ("awaiting_confirmation", "disputed", "payment_processing")
-          for name in ("protection_reminder", "protection_ends")),
+          for name in ("protection_reminder", "protection_ends", "processing_ends", "processing_reminder")),
     ),
     "dispute": tuple((DISPUTE_STATUS[state], name) for state, names in RUNS.items() for name in names),
     "mediation": (

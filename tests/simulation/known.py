@@ -40,6 +40,9 @@ class Order:
     """Role -> who it is."""
     lines: dict[str, tuple[int, int]] = field(default_factory=dict)
     """line_id -> (pieces, minor units)"""
+    unshipped: dict[str, int] = field(default_factory=dict)
+    """line_id -> pieces that are in no parcel, if any."""
+    parcels: list[str] = field(default_factory=list)
     total_minor: int = 0
     replaceable: bool = False
     by_piece: bool = False
@@ -84,6 +87,8 @@ class Order:
                     self.replaceable = data["policy"]["name"] in REPLACING
                     self.by_piece = data["policy"]["name"] in BY_PIECE
                     self.total_minor = data["total_minor"]
+                    self.unshipped = {line: pieces for line, (pieces, _) in self.lines.items()}
+                self._ships(type_, data)
             case "dispute" | "mediation":
                 if data.get("dispute_id") is not None:
                     self._hears_of(
@@ -105,6 +110,19 @@ class Order:
                     self.in_review[key] = data["reason"]
                 elif type_ not in ("refund.overdue.v1", "refund.reversed.v1"):
                     self.in_review.pop(key, None)
+
+    def _ships(self, type_: str, data: dict[str, Any]) -> None:
+        match type_:
+            case "order.shipped.v1":
+                self.parcels.append(data["parcel_id"])
+                sent = {one["line_id"]: one["quantity"] for one in data["lines"] or ()} or self.unshipped
+                left = {line: pieces - sent.get(line, 0) for line, pieces in self.unshipped.items()}
+                self.unshipped = {line: pieces for line, pieces in left.items() if pieces > 0}
+            case "order.lines_cancelled.v1":
+                gone = {line["line_id"] for line in data["lines"]}
+                self.unshipped = {line: pieces for line, pieces in self.unshipped.items() if line not in gone}
+            case "order.cancelled.v1":
+                self.unshipped = {}
 
     def _hears_of(self, dispute: Dispute, type_: str, data: dict[str, Any]) -> None:
         if type_.startswith("dispute."):

@@ -13,10 +13,11 @@ from deploy.payments.provider import Provider
 from schemas.wire import MEDIATORS_KEY, Service
 from shared.kernel.ports import Record, StoredEvent
 from tests.simulation import virtual_time
-from tests.simulation.actors import MEDIATORS, Wish, babel, wish, work_off
+from tests.simulation.actors import MEDIATORS, Wish, babel, wish
 from tests.simulation.coverage import NONE, Visited
 from tests.simulation.invariants import at_rest
 from tests.simulation.known import Order, Talk
+from tests.simulation.operators import work_off
 from tests.simulation.payments import PaymentService
 from tests.simulation.plan import Deal, Manner, Plan, Turn
 from tests.simulation.world import World
@@ -169,7 +170,8 @@ class Stage:
                 return
             case "days later":
                 await self._quiet()
-                patience = 2 if order.status == "awaiting_shipment" else 9
+                ships = order.status == "awaiting_shipment" or (order.parcels and order.unshipped)
+                patience = 2 if ships else 9
                 await asyncio.sleep(chance.uniform(0, patience * self.plan.day))
                 return
         await self._quiet()

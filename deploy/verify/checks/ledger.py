@@ -125,7 +125,7 @@ def sums(history: OrderHistory) -> Counter[str]:
 
 
 def _adds_up(history: OrderHistory) -> Iterator[Violation]:
-    """What is in escrow is held, disputed or on its way."""
+    """What is in escrow is unshipped, held, disputed or on its way."""
     books = sums(history)
     if books["booked"] != history.balance.captured:
         return  # said above
@@ -136,6 +136,7 @@ def _adds_up(history: OrderHistory) -> Iterator[Violation]:
     under_way.update(movements.returned)
     under_way.subtract(totals_by_leg(anew))
     places = {
+        "unshipped": history.balance.unshipped,
         "held": history.balance.held,
         "disputed": history.balance.disputed,
         "on its way": under_way["refund"] + under_way["payout"] - under_way["chargeback"],

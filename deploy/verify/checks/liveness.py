@@ -41,7 +41,8 @@ def waiting(history: OrderHistory) -> Mapping[str, str]:
     moving = [
         f"{key} over {history.money(one.minor)} is on its way" for key, one in history.movements.under_way.items()
     ]
-    held = [f"{history.money(history.balance.held)} is held"] if history.balance.held > 0 else []
+    escrow = {"held": history.balance.held, "to be shipped": history.balance.unshipped}
+    held = [f"{history.money(minor)} is {where}" for where, minor in escrow.items() if minor > 0]
     waits = {"order": held, "dispute": quarrels, "mediation": rounds, "refund": moving}
     return {service: ", ".join(what) for service, what in waits.items() if what}
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from deploy.verify.checks.pieces import Lines, name_of
 
-PLACES = ("held", "disputed", "released", "refunded")
+FIRST_PARCEL = "1"
+"""Of which an event is about that names none."""
+PLACES = ("unshipped", "held", "disputed", "released", "refunded")
 
 
 @dataclass
@@ -17,6 +19,7 @@ class OrderBalance:
     """In minor units. A released line's money stays released while the line is disputed (R7)."""
 
     captured: int = 0
+    unshipped: int = 0
     held: int = 0
     disputed: int = 0
     released: int = 0
@@ -28,11 +31,13 @@ class OrderBalance:
     """Settlement id of a release -> what of it was not refunded since."""
     currency: str = ""
     lines: Lines = field(default_factory=Lines)
+    parcels: set[str] = field(default_factory=set)
 
     @property
     def waiting(self) -> bool:
-        """The end of protection will release something; nothing of it, where all was given back, or of gifts."""
-        return any(part.is_held for part in self.lines.parts)
+        """The end of protection, or of the time to ship, will move something; nothing of it, where all was given back,
+        or of gifts."""
+        return any(part.is_held or part.is_unshipped for part in self.lines.parts)
 
     def follow(self, type_: str, data: Mapping[str, Any], say: Callable[[int], str] = str) -> list[str]:
         """One event of the order; gives back what cannot be. `say` makes words of an amount."""
@@ -51,18 +56,27 @@ class OrderBalance:
                 self.lines = Lines.of(data)
                 self.currency, self.commission_bps = data["currency"], data.get("commission_bps", 0)
                 if data.get("status") != "awaiting_payment":
-                    self.captured, self.held = data["payment"]["amount_minor"], self.lines.left
+                    self.captured, self.unshipped = data["payment"]["amount_minor"], self.lines.left
             case "order.paid.v1":
                 if self.captured:
                     yield "paid twice"
-                self.captured, self.held = data["amount_minor"], self.lines.left
+                self.captured, self.unshipped = data["amount_minor"], self.lines.left
             case "order.cancelled.v1":
+                if self.parcels:
+                    yield f"cancelled, and shipped in {len(self.parcels)} parcels"
                 for part in self.lines.parts:
                     part.final = True
-                self.held -= data["refund_minor"]
+                self.unshipped -= data["refund_minor"]
                 self.refunded += data["refund_minor"]
-            case "order.lines_cancelled.v1" | "order.refunded.v1":
-                yield from self._gives_back(data, type_ == "order.lines_cancelled.v1", say)
+            case "order.shipped.v1":
+                yield from self._ships(data)
+            case "order.tracking_corrected.v1" | "order.tracking_reported.v1":
+                if (parcel := data.get("parcel_id", FIRST_PARCEL)) not in self.parcels:
+                    yield f"{type_} is about the parcel {parcel}, which was never sent"
+            case "order.lines_cancelled.v1":
+                yield from self._cancels(data, say)
+            case "order.refunded.v1":
+                yield from self._gives_back(data, say)
             case "order.lines_frozen.v1":
                 yield from self._freezes(data, say)
             case "order.lines_unfrozen.v1":
@@ -83,8 +97,9 @@ class OrderBalance:
                 if data.get("commission_minor", 0) != self.commission:
                     said = say(data.get("commission_minor", 0))
                     yield f"{type_} says commission {said}; it is {say(self.commission)}"
-                if self.held or self.disputed:
-                    yield f"completed with {say(self.held)} held and {say(self.disputed)} disputed"
+                if self.unshipped or self.held or self.disputed:
+                    where = f"{say(self.unshipped)} unshipped, {say(self.held)} held"
+                    yield f"completed with {where} and {say(self.disputed)} disputed"
 
     def _freezes(self, data: Mapping[str, Any], say: Callable[[int], str]) -> Iterator[str]:
         for line in data["lines"]:
@@ -103,20 +118,58 @@ class OrderBalance:
             if part.is_free and part.first < last.get(part.line_id, 0):
                 yield f"line {part.line_id}: {data['dispute_id']} passes by piece {part.first}, which is free"
 
-    def _gives_back(self, data: Mapping[str, Any], all_of_it: bool, say: Callable[[int], str]) -> Iterator[str]:
-        """Of lines that are held (R64), the highest-numbered pieces first."""
+    def _ships(self, data: Mapping[str, Any]) -> Iterator[str]:
+        """What is named, the lowest-numbered pieces first; where nothing is, all that there was to ship (R66)."""
+        parcel, named = data.get("parcel_id", FIRST_PARCEL), data.get("lines")
+        if parcel in self.parcels:
+            yield f"the parcel {parcel} is sent again"
+        self.parcels.add(parcel)
+        sent = self.lines.unshipped() if named is None else [part for one in named for part in self.lines.named(one)]
+        for line in named or ():
+            parts, quantity = self.lines.named(line), line["quantity"]
+            if not all(part.is_unshipped for part in parts) or quantity != sum(part.pieces for part in parts):
+                yield f"line {name_of(line)}: {quantity} pieces cannot be shipped"
+        for part in sent:
+            if part.is_unshipped:
+                self.unshipped -= part.left
+                self.held += part.left
+            part.shipped = True
+        last = {part.line_id: part.first for part in sent}
+        for part in self.lines.unshipped():
+            if part.first < last.get(part.line_id, 0):
+                yield f"line {part.line_id}: the parcel {parcel} passes by piece {part.first}, which is not shipped"
+
+    def _cancels(self, data: Mapping[str, Any], say: Callable[[int], str]) -> Iterator[str]:
+        """All that is left of what is not shipped (R64, R66)."""
         for line in data["lines"]:
-            name, minor, held = line["line_id"], line["refund_minor"], self.lines.held(line["line_id"])
-            left = sum(part.left for part in held)
-            if not held:
+            parts, minor, name = self.lines.named(line), line["refund_minor"], name_of(line)
+            worth = sum(part.left for part in parts)
+            if not parts or not all(part.is_unshipped for part in parts):
+                yield f"line {name} over {say(minor)} is cancelled, but was shipped or gone"
+            if minor != worth:
+                yield f"of line {name} {say(worth)} are left, and {say(minor)} go back"
+            self.unshipped -= minor
+            for part in parts:
+                part.final = True
+        self.refunded += data["refund_minor"]
+
+    def _gives_back(self, data: Mapping[str, Any], say: Callable[[int], str]) -> Iterator[str]:
+        """Of lines in escrow (R64), the highest-numbered pieces first."""
+        for line in data["lines"]:
+            name, minor, escrow = line["line_id"], line["refund_minor"], self.lines.escrow(line["line_id"])
+            left = sum(part.left for part in escrow)
+            if not escrow:
                 yield f"line {name} gives back {say(minor)}, but is not held"
-            if minor > left or (all_of_it and minor < left):
+            if minor > left:
                 yield f"of line {name} {say(left)} are left, and {say(minor)} go back"
-            self.held -= minor
-            for part in held:
-                part.final = all_of_it
-                back = 0 if all_of_it else min(part.left, minor)
+                self.held -= minor - left
+            for part in escrow:
+                back = min(part.left, minor)
                 part.left, minor = part.left - back, minor - back
+                if part.shipped:
+                    self.held -= back
+                else:
+                    self.unshipped -= back
         self.refunded += data["refund_minor"]
 
     def _thaws(self, name: str, dispute_id: str) -> Iterator[str]:
@@ -135,6 +188,8 @@ class OrderBalance:
             worth = sum(part.left for part in parts if not part.settlement_id)
             if any(part.final for part in parts):
                 yield f"line {name} over {say(minor)} is released, but was settled"
+            if not all(part.shipped for part in parts):
+                yield f"line {name} over {say(minor)} is released, but was never shipped"
             if not parts or minor != worth:
                 yield f"line {name} is worth {say(worth)} and releases {say(minor)}"
             if any(part.dispute_id for part in parts):

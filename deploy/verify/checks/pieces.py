@@ -1,4 +1,4 @@
-"""The lines of one order by the order service's events, piece by piece where these come apart (R65).
+"""The lines of one order by the order service's events, piece by piece where these come apart (R65, R66).
 
 Told by the rule book, not by the service's code: what a piece is worth, and of which pieces money is given back.
 """
@@ -17,6 +17,8 @@ class Part:
     last: int
     left: int
     """Of their worth, in minor units: less what was given back (R64)."""
+    shipped: bool = False
+    """They were in a parcel."""
     dispute_id: str = ""
     """Which froze them."""
     settlement_id: str = ""
@@ -25,8 +27,16 @@ class Part:
     """They can never be disputed again."""
 
     @property
+    def pieces(self) -> int:
+        return self.last - self.first + 1
+
+    @property
+    def is_unshipped(self) -> bool:
+        return not self.shipped and not self.final
+
+    @property
     def is_free(self) -> bool:
-        return not self.final and not self.dispute_id
+        return self.shipped and not self.final and not self.dispute_id
 
     @property
     def is_held(self) -> bool:
@@ -61,9 +71,12 @@ class Lines:
     def frozen(self, name: str, dispute_id: str) -> list[Part]:
         return [part for part in self._of(name) if part.dispute_id == dispute_id]
 
-    def held(self, name: str) -> list[Part]:
+    def escrow(self, name: str) -> list[Part]:
         """The highest-numbered first: of these money is given back first."""
-        return [part for part in reversed(list(self._of(name))) if part.is_held]
+        return [part for part in reversed(list(self._of(name))) if part.is_held or part.is_unshipped]
+
+    def unshipped(self) -> list[Part]:
+        return [part for part in self.parts if part.is_unshipped]
 
     def owner(self, name: str) -> str:
         """A dispute that froze something of it."""
