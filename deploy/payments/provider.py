@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from deploy.payments.script import PLAIN, Script, Step, script
-from schemas.payments.commands import QueryPayment
+from schemas.payments.commands import ConfirmPayment, QueryPayment
 from schemas.payments.events import PaymentFailed, PaymentReversed, PaymentSettled
 from services.refund.gateway import Paid, PaymentCommand, PaymentReply, answer, paid_by
 
@@ -67,9 +67,9 @@ class Provider:
                 return [Answer(_failed(command, "account_closed", retryable=False), call_id)]
             case "unknown":
                 return [Answer(_failed(command, "unknown_key", retryable=True), call_id)]
-        said = self._obey(command)
+        said = self._obey(_another_amount(step, command))
         match step:
-            case "answer":
+            case "answer" | "short" | "over":
                 return [Answer(said, call_id)]
             case "slow":
                 return [Answer(said, call_id, SLOW)]
@@ -110,6 +110,14 @@ class Provider:
             gone = PaymentReversed(**about, provider_reference=f"back-{said.provider_reference}")
         self.returned.append(gone)
         yield Answer(gone, call_id, SLOW)
+
+
+def _another_amount(step: Step, command: PaymentCommand) -> PaymentCommand:
+    """What the bank makes of it. What the buyer paid is what it is."""
+    if step not in ("short", "over") or isinstance(command, QueryPayment | ConfirmPayment):
+        return command
+    third = command.amount_minor // 3
+    return command.model_copy(update={"amount_minor": command.amount_minor + (third if step == "over" else -third)})
 
 
 def _failed(command: PaymentCommand, code: str, retryable: bool) -> PaymentFailed:

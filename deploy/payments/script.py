@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple, get_args
 from schemas.payments.commands import ChargeBack, ConfirmPayment, PayBack, PaymentCommand, PayOut
 
 Step = Literal[
-    "answer", "slow", "twice", "late", "silent", "lost", "fail", "refuse", "misquote", "unknown", "returned", "recanted"
+    "answer", "slow", "twice", "late", "silent", "lost", "fail", "refuse", "misquote", "short", "over", "unknown",
+    "returned", "recanted",
 ]  # fmt: skip
 """What becomes of one call:
 
@@ -27,6 +28,8 @@ lost      never arrives: neither obeyed nor answered
 fail      not obeyed: the bank is down, try again
 refuse    not obeyed, for good: the account is closed
 misquote  obeyed, and answered with another amount than was moved
+short     a third less moves than was asked for, and that is answered
+over      a third more moves, and that is answered
 unknown   not obeyed: this key was never heard of, even if it was
 returned  obeyed and answered, and three seconds later the money comes back
 recanted  the same, but it is said that the movement failed, and nothing of a return

@@ -86,5 +86,6 @@ def _count(history: OrderHistory, report: Report) -> None:
             "paid_out": "seller",
             "paid_back": "buyer",
             "commission": "platform",
+            "excess": "excess",
         }.items():
             sums[name] += books[kind]

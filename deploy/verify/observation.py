@@ -52,7 +52,16 @@ DEAD_LETTER = "dead-letter"
 FIELDS = frozenset(
     {
         *("status", "currency", "total_minor", "payment", "lines", "final", "actor", "code", "details", "visible_to"),
-        *("settlement_id", "leg", "amount_minor", "refund_minor", "release_minor", "payout_minor", "chargeback_minor"),
+        *(
+            "settlement_id",
+            "leg",
+            "amount_minor",
+            "rest_minor",
+            "refund_minor",
+            "release_minor",
+            "payout_minor",
+            "chargeback_minor",
+        ),
         *("commission_bps", "commission_minor", "commission_returned_minor"),
         *("held_minor", "disputed_minor", "dispute_id", "buyer_id", "seller_id", "provider_reference", "note"),
         *("claimed_minor", "offer_id", "offers", "received", "terms", "by", "round", "outcome", "cause"),

@@ -31,6 +31,7 @@ ORDERS = ("unshipped", "held", "disputed", "released", "refunded")
 Excuse = Literal["", "in flight", "parked for a fix", "with an operator", "expired"]
 """Why a violation is none: what is missing may come, or is past its retention."""
 BOOKS = {"escrow": "in escrow", "paid_out": "paid out", "paid_back": "paid back", "commission": "commission"}
+EXCESS = "advanced (too much moved)"
 
 
 def money(minor: int, currency: str) -> str:
@@ -58,8 +59,8 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     """orders, events, repeats, commands, movements, entries."""
     money: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    """Currency -> captured, unshipped, held, disputed, released, refunded by the orders; escrow, paid_out, paid_back by
-    the ledger; in minor units."""
+    """Currency -> captured, unshipped, held, disputed, released, refunded by the orders; the rest of BOOKS and the
+    excess by the ledger; in minor units."""
     checked: Counter[str] = field(default_factory=Counter)
     given_up: Counter[str] = field(default_factory=Counter)
     """Letters and webhooks that will not be sent any more, by what they failed of."""
@@ -101,7 +102,8 @@ class Report:
         for currency, sums in sorted(self.money.items()):
             places = " + ".join(f"{name} {money(sums[name], currency)}" for name in ORDERS)
             yield f"  by the orders: captured {money(sums['captured'], currency)} = {places}"
-            places = " + ".join(f"{words} {money(sums[name], currency)}" for name, words in BOOKS.items())
+            books = BOOKS | ({"excess": EXCESS} if sums["excess"] else {})
+            places = " + ".join(f"{words} {money(sums[name], currency)}" for name, words in books.items())
             yield f"  by the ledger: captured {money(sums['booked'], currency)} = {places}"
         if expired := self.excused["expired"]["S4"]:
             yield f"  {expired:,} numbers lay in command topics and are past their retention"

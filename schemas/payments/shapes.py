@@ -12,6 +12,6 @@ PaymentKey = Annotated[
     Label,
     Field(
         description="`<settlement_id>/<leg>`: the movement's idempotency key, for ever; `…~2` is another movement, of "
-        "what had come back (R62)"
+        "what had come back, or of the rest where less had moved (R62)"
     ),
 ]

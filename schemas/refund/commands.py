@@ -7,7 +7,7 @@ from pydantic import Field
 from schemas.common import SettlementId
 from schemas.example import OPERATOR, fields
 from schemas.refund.shapes import ReviewedLeg
-from schemas.wire import Command, Label, Resume, Text
+from schemas.wire import Command, Label, PositiveMinor, Resume, Text
 
 
 class RefundCommand(Command):
@@ -28,10 +28,11 @@ class RetryRefund(RefundCommand):
 
 
 class ResolveRefund(RefundCommand):
-    """The money was moved by other means: the movement is done. The note becomes part of the order's history. Refused
-    while the provider was called and has not answered, unless it says so (`although_unknown`). Answered by
-    `refund.settled`, `refund.paid_out` or `refund.charged_back`; before it by `refund.reversed`, where only this says
-    that the money came back."""
+    """The money was moved by other means, or by the provider over another amount: the movement is done with what really
+    moved, and of less than was to be moved the rest goes on, as a movement of its own (R62). The note becomes part of
+    the order's history. Refused while the provider was called and has not answered, unless it says so
+    (`although_unknown`). Answered by `refund.settled`, `refund.paid_out` or `refund.charged_back`, of a part by
+    `refund.moved_in_part`; before it by `refund.reversed`, where only this says that the money came back."""
 
     type = "refund.resolve.v1"
     by = frozenset({"operator"})
@@ -40,13 +41,21 @@ class ResolveRefund(RefundCommand):
         provider_reference="bank-20260414-0093",
         note="Paid by bank transfer.",
         although_unknown=False,
+        amount_minor=None,
     )
 
     outcome: Literal["settled"] = Field(description="what is true of the movement now")
-    provider_reference: Label = Field(description="by which the other movement can be found")
+    provider_reference: Label = Field(
+        description="by which the movement can be found; of more than was to be moved the provider's own counts"
+    )
     note: Text = Field(description="how the money moved, for people")
     although_unknown: bool = Field(
         default=False, description="it may still move by the call that was not answered, and then twice: he knows that"
+    )
+    amount_minor: PositiveMinor | None = Field(
+        default=None,
+        description="what really moved, in minor units of the order's currency; null: all that was to be moved. More "
+        "than that only if the provider has said so under this payment key, else `amount_exceeds`",
     )
 
 

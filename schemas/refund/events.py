@@ -144,7 +144,7 @@ class ReviewNeeded(PendingEvent):
         description="after `no_answer` and `mismatch` nobody knows whether the money moved; `settled_again`: perhaps "
         "twice; `reversed`: it came back; `failed_after_settlement`: the provider says so of what it had settled; "
         "`wrong_reference`: what is said to have come back is not what was moved; `unasked`: nobody asked for it; "
-        "`bank_chargeback`: the buyer's bank took his payment back"
+        "`bank_chargeback`: the buyer's bank took his payment back; `moved_too_much`: more moved than was to be moved"
     )
     payment_key: PaymentKey | None = Field(default=None, description="of which the provider spoke; null: of none")
     payment_id: Id | None = Field(default=None, description="or of which of the buyer's payments; null: of none")
@@ -178,6 +178,74 @@ class RefundReversed(PendingEvent):
     provider_reference: ProviderReference = Field(description="of the reversal; for `failed` of the movement")
     party_id: PersonId = Field(description="who has it no more, or has it again: the buyer or the seller")
     repeats_at: Instant = Field(description="when it is called overdue, if it is not done by then")
+
+
+class MovedInPart(PendingEvent):
+    """An operator says that less has moved than was to be moved. It is booked under its key; the rest is owed as a
+    movement of its own, under the next key, and `refund.submitted` follows, at once unless the money is on hold (R62).
+    """
+
+    type = "refund.moved_in_part.v1"
+    example = fields(
+        actor=OPERATOR,
+        stage="requested",
+        amount_minor=850,
+        rest_minor=50,
+        payment_key="A-1001.s1/refund",
+        provider_reference="bank-20260414-0093",
+        note="The bank kept its fee.",
+        although_unknown=False,
+        party_id="bea",
+    )
+
+    amount_minor: PositiveMinor = Field(description="that moved, in minor units of the order's currency")
+    rest_minor: PositiveMinor = Field(description="that is still to be moved")
+    payment_key: PaymentKey
+    provider_reference: ProviderReference
+    note: Text = Field(description="an operator's: how it went")
+    although_unknown: bool = Field(default=False, description="by whom nobody knew whether the provider moves it, too")
+    party_id: PersonId = Field(description="who has it, or has it no more: the buyer or the seller")
+
+
+class MovedTooMuch(RefundEvent):
+    """More has moved than was to be moved, as the provider said and an operator confirms. The movement itself was told
+    just before; this much more is nobody's due, and booked as an advance of the platform's (R62).
+    `refund.review_needed` follows."""
+
+    type = "refund.moved_too_much.v1"
+    example = fields(
+        actor=OPERATOR,
+        stage="settled",
+        amount_minor=100,
+        payment_key="A-1001.s1/refund",
+        provider_reference="bank-20260414-0093",
+        note="The bank paid its bonus out with it.",
+        party_id="bea",
+    )
+
+    amount_minor: PositiveMinor = Field(description="that moved beyond what was to be moved, in minor units")
+    payment_key: PaymentKey
+    provider_reference: ProviderReference
+    note: Text = Field(description="an operator's: how it went")
+    party_id: PersonId = Field(description="who has too much, or too little: the buyer or the seller")
+
+
+class ExcessReturned(RefundEvent):
+    """Of what had moved too much this has come back, and is booked so; nothing is owed anew for it (R62)."""
+
+    type = "refund.excess_returned.v1"
+    example = fields(
+        stage="settled",
+        amount_minor=100,
+        payment_key="A-1001.s1/refund",
+        provider_reference="bank-20260502-0011",
+        party_id="bea",
+    )
+
+    amount_minor: PositiveMinor = Field(description="that came back, in minor units of the order's currency")
+    payment_key: PaymentKey
+    provider_reference: ProviderReference = Field(description="of the return")
+    party_id: PersonId = Field(description="who has it no more, or has it again: the buyer or the seller")
 
 
 class ReviewAcknowledged(RefundEvent):

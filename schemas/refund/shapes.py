@@ -36,6 +36,7 @@ ReviewReason = Literal[
     "wrong_reference",
     "unasked",
     "bank_chargeback",
+    "moved_too_much",
 ]
 """Why a person must look (N7, R62). After `no_answer` and `mismatch` nobody knows whether the money moved."""
 

@@ -15,9 +15,9 @@ from schemas.refund import events as refund
 from schemas.visibility import may_see
 from schemas.wire import Event
 
-Who = Literal["buyer", "seller", "mediator", "other side", "payee", "reminded"]
+Who = Literal["buyer", "seller", "mediator", "other side", "payee", "party", "reminded"]
 """`other side`: the party that did not do it. `payee`: whom the money belongs to that is late, or came back.
-`reminded`: whose time runs out."""
+`party`: to whom, or from whom, money moved. `reminded`: whose time runs out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,8 @@ TOLD: dict[type[Event], Told] = {
     refund.ChargedBack: Told(("seller",)),
     refund.RefundOverdue: Told(("payee",)),
     refund.RefundReversed: Told(("payee",)),
+    refund.MovedInPart: Told(("party",)),
+    refund.MovedTooMuch: Told(("party",)),
     refund.MoneyHeld: Told(BOTH),
     refund.MoneyUnheld: Told(BOTH),
 }
@@ -136,6 +138,8 @@ def _role(who: Who, event: Any) -> RecipientRole | None:
             return "seller" if event.by == "buyer" else "buyer"
         case "payee":
             return PAYEES[event.leg]
+        case "party":
+            return "buyer" if event.leg == "refund" else "seller"
         case "reminded":
             return "buyer" if event.to == "buyer" else "seller"
         case _:

@@ -36,7 +36,7 @@ def next_call(capture: RefundCaptured, leg: Pending, asking: bool, time: datetim
 
 
 def call_by_hand(capture: RefundCaptured, leg: Pending, time: datetime) -> list[Output]:
-    """An operator's retry: all attempts anew; while nobody knows whether the money moved it begins with a question."""
+    """By an operator: all attempts anew; while nobody knows whether the money moved it begins with a question."""
     asking = isinstance(leg.at, InReview) and leg.at.outcome_unknown
     return _call(capture, leg.owed, leg.attempt + 1, leg.attempt + ATTEMPTS_MAX, asking, time)
 

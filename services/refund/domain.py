@@ -8,16 +8,16 @@ from schemas.order.events import Cancelled, LinesCancelled, LinesRefunded, Lines
 from schemas.payments.events import PaymentCaptured, PaymentFailed, PaymentReversed, PaymentSettled
 from schemas.refund.commands import AcknowledgeReview, HoldMoney, RefundResume, ResolveRefund, RetryRefund, UnholdMoney
 from schemas.refund.events import RefundOverdue, RefundRejected, RefundRepeated, RefundResumed
-from services.refund.calling import UNANSWERED, NamedFailure, call_by_hand, done, failed, settled, time_is_up
+from services.refund.calling import UNANSWERED, NamedFailure, call_by_hand, failed, settled, time_is_up
 from services.refund.capturing import ask, captured, not_paid
 from services.refund.holding import ON_HOLD, obey, taken_back, takes_the_payment_back
 from services.refund.movement import CaptureAwaited, Movement, MovementsNoted, leg_key
 from services.refund.requesting import book, capture, commission, movements, request
+from services.refund.resolving import resolved
 from services.refund.reviewing import NOBODY_ASKED, acknowledged, doubted, reversed_, unasked
 from services.refund.states import (
     Called,
     Done,
-    InReview,
     Order,
     Pending,
     RefundDeadline,
@@ -71,8 +71,8 @@ def _move(
         back = doubted(order, leg, now, policies)
         if isinstance(back, Refusal):
             return [back]
-        reopened = reopen(leg, back)
-        said, leg = [back], reopened
+        excess, returned = back
+        said, leg = [*excess, returned], reopen(leg, returned)
     match command:
         case RetryRefund() if isinstance(leg.at, Called):
             return [UNANSWERED]
@@ -80,18 +80,9 @@ def _move(
             return [ON_HOLD]
         case RetryRefund():
             return [*said, *call_by_hand(order.capture, leg, now)]
-        case ResolveRefund() if leg.movement.leg == "capture":
-            return [Refusal("wrong_state", "Only the payment service says that a payment is captured.")]
-        case ResolveRefund(although_unknown=False) if _may_still_move(leg):
-            return [UNANSWERED]
         case ResolveRefund():
-            reference, unknown = command.provider_reference, command.although_unknown
-            return [*said, done(order.capture, leg.owed, reference, command.note, unknown and _may_still_move(leg))]
-
-
-def _may_still_move(leg: Pending) -> bool:
-    """The provider was called and has not answered."""
-    return isinstance(leg.at, Called) or leg.at == InReview("no_answer")
+            answer = resolved(order, leg, command, now)
+            return answer if isinstance(answer[0], Refusal) else [*said, *answer]
 
 
 def identify(found: Input) -> Any:

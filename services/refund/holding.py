@@ -5,7 +5,7 @@ from datetime import datetime
 from schemas.payments.events import PaymentReversed
 from schemas.refund.commands import HoldMoney, UnholdMoney
 from schemas.refund.events import MoneyHeld, MoneyUnheld, ReviewNeeded
-from services.refund.calling import first_call
+from services.refund.calling import call_by_hand
 from services.refund.reviewing import facts, word
 from services.refund.states import Order, Pending, Requested
 from shared.kernel.decider import Output, Refusal
@@ -26,7 +26,7 @@ def obey(order: Order, command: HoldMoney | UnholdMoney, now: datetime) -> list[
             return [Refusal("wrong_state", "The money of this order is not on hold.")]
         case UnholdMoney():
             waiting = [leg for leg in order.legs.values() if isinstance(leg, Pending) and leg.at == Requested()]
-            calls = [said for leg in waiting for said in first_call(order.capture, leg.movement, now)]
+            calls = [said for leg in waiting for said in call_by_hand(order.capture, leg, now)]
             return [MoneyUnheld(reason=command.reason), *calls]
 
 

@@ -5,7 +5,15 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from schemas.instants import from_ms
-from schemas.refund.events import DoneEvent, RefundEvent, RefundSubmitted, ReviewAcknowledged, ReviewNeeded
+from schemas.refund.events import (
+    DoneEvent,
+    ExcessReturned,
+    MovedInPart,
+    RefundEvent,
+    RefundSubmitted,
+    ReviewAcknowledged,
+    ReviewNeeded,
+)
 from services.refund.ledger import BookedEntry, entry
 from shared.kernel.ports import Input, StoredEvent
 
@@ -95,10 +103,14 @@ class ReviewQueue:
 
 
 def _ends_a_review(event: RefundEvent) -> bool:
-    """Of calls only an operator's leads out of it."""
-    return isinstance(event, DoneEvent | ReviewAcknowledged) or (
-        isinstance(event, RefundSubmitted) and bool(event.actor)
-    )
+    """Of calls only an operator's leads out of it, of what came back only the last of what was too much."""
+    match event:
+        case ExcessReturned():
+            return event.stage == "settled"
+        case RefundSubmitted():
+            return event.actor is not None
+        case _:
+            return isinstance(event, DoneEvent | MovedInPart | ReviewAcknowledged)
 
 
 def _review(place: ReviewPlace, said: ReviewNeeded, since: datetime) -> Review:

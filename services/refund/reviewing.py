@@ -9,9 +9,9 @@ from typing import Any
 
 from schemas.payments.events import PaymentCaptured, PaymentFailed, PaymentReversed, PaymentSettled
 from schemas.refund.commands import AcknowledgeReview
-from schemas.refund.events import RefundReversed, ReviewAcknowledged, ReviewNeeded
+from schemas.refund.events import ExcessReturned, RefundReversed, ReviewAcknowledged, ReviewNeeded
 from schemas.refund.shapes import ReviewReason
-from services.refund.movement import generation_of
+from services.refund.movement import Movement, generation_of
 from services.refund.states import Done, Doubt, InReview, Order, Pending, State, Unasked, UnplacedOrder, Word
 from shared.kernel.decider import Output, Refusal
 from shared.kernel.policies import Policies
@@ -104,27 +104,62 @@ def reversed_(order: Order, event: PaymentReversed, now: datetime, policies: Pol
     if event.payment_key is None or isinstance(leg, Unasked | None):
         return unasked(order, event, now)
     generation, moved = generation_of(event.payment_key), leg.movement
-    same = generation == moved.generation and event.currency == order.capture.currency
+    ours = event.currency == order.capture.currency
+    same = ours and generation == moved.generation
+    stands = ours and event.amount_minor <= leg.standing.get(event.payment_key, 0)
     match leg:
-        case Done() if same and event.amount_minor <= moved.amount_minor and not leg.by_hand:
+        case Done() if same and event.amount_minor <= leg.excess_minor:
+            return [_excess_returned(order, leg, event.amount_minor, event.provider_reference)]
+        case Done() if same and event.amount_minor <= moved.amount_minor + leg.excess_minor and not leg.by_hand:
             if _has_moved_twice(order, leg):
                 return [review(leg, "reversed", event)]
-            back = came_back(order, leg, event.amount_minor, event.cause, event.provider_reference, now, policies)
+            returned, minor = _excess_first(order, leg, event.amount_minor, event.provider_reference)
+            back = came_back(order, leg, minor, event.cause, event.provider_reference, now, policies)
+            return [*returned, back, review(leg, "reversed", event)]
+        case Done() if stands and not same:  # of a movement before this one, all of which did not come back then
+            back = came_back(
+                order, leg, event.amount_minor, event.cause, event.provider_reference, now, policies, event.payment_key
+            )
             return [back, review(leg, "reversed", event)]
         case Done() if generation == moved.generation:
             return [review(leg, "wrong_reference", event, cause=None)]
-        case Pending() if same and 0 < leg.returned_minor <= moved.amount_minor - event.amount_minor:
-            back = came_back(order, leg, event.amount_minor, event.cause, event.provider_reference, now, policies)
+        case Pending() if stands and leg.returned_minor:
+            back = came_back(
+                order, leg, event.amount_minor, event.cause, event.provider_reference, now, policies, event.payment_key
+            )
             return [back, review(leg, "reversed", event)]
         case Pending() if same and event.amount_minor == moved.amount_minor and not leg.spent:
             return [review(leg, "reversed", event)]
     return unasked(order, event, now, "unasked" if generation is None else "wrong_reference")
 
 
+def party(order: Order, movement: Movement) -> str:
+    """To whom, or from whom, it moves."""
+    return order.capture.buyer_id if movement.leg == "refund" else order.capture.seller_id
+
+
 def _has_moved_twice(order: Order, leg: Done) -> bool:
     """By the provider's word: which of them came back?"""
     key, booked = leg.movement.payment_key, leg.provider_reference
     return any(one.said == "settled" and one.of == key and one.name != booked for one in order.heard)
+
+
+def _excess_first(order: Order, leg: Done, amount_minor: int, reference: str) -> tuple[list[ExcessReturned], int]:
+    """Of what came back the part that was nobody's due, and how much of it is owed again."""
+    excess_minor = min(leg.excess_minor, amount_minor)
+    returned = [_excess_returned(order, leg, excess_minor, reference)] if excess_minor else []
+    return returned, amount_minor - excess_minor
+
+
+def _excess_returned(order: Order, leg: Done, amount_minor: int, reference: str) -> ExcessReturned:
+    return ExcessReturned(
+        settlement_id=leg.movement.settlement_id,
+        leg=leg.movement.leg,
+        amount_minor=amount_minor,
+        payment_key=leg.movement.payment_key,
+        provider_reference=reference,
+        party_id=party(order, leg.movement),
+    )
 
 
 def came_back(
@@ -135,21 +170,25 @@ def came_back(
     reference: str,
     now: datetime,
     policies: Policies,
+    payment_key: str | None = None,
 ) -> RefundReversed:
-    policy, capture = policies.of(order.capture.policy), order.capture
+    """`payment_key`: of a movement before the leg's newest."""
+    policy = policies.of(order.capture.policy)
     return RefundReversed(
         settlement_id=leg.movement.settlement_id,
         leg=leg.movement.leg,
         amount_minor=amount_minor,
-        payment_key=leg.movement.payment_key,
+        payment_key=payment_key or leg.movement.payment_key,
         cause=cause,
         provider_reference=reference,
-        party_id=capture.buyer_id if leg.movement.leg == "refund" else capture.seller_id,
+        party_id=party(order, leg.movement),
         repeats_at=max(leg.due_by, after(now, policy.refund_due, policy)),
     )
 
 
-def doubted(order: Order, leg: Done, now: datetime, policies: Policies) -> RefundReversed | Refusal:
+def doubted(
+    order: Order, leg: Done, now: datetime, policies: Policies
+) -> tuple[list[ExcessReturned], RefundReversed] | Refusal:
     """An operator takes it that what the provider said came back did: now it is booked."""
     match leg.doubt:
         case None:
@@ -158,7 +197,8 @@ def doubted(order: Order, leg: Done, now: datetime, policies: Policies) -> Refun
             return AS_BOOKED
         case Doubt() as doubt:
             reference = doubt.reference or leg.provider_reference
-            return came_back(order, leg, doubt.returned_minor, doubt.cause, reference, now, policies)
+            returned, minor = _excess_first(order, leg, doubt.returned_minor, reference)
+            return returned, came_back(order, leg, minor, doubt.cause, reference, now, policies)
 
 
 def acknowledged(leg: Pending | Done | Unasked, command: AcknowledgeReview) -> Output:

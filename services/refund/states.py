@@ -8,8 +8,11 @@ from typing import Any, Literal, NamedTuple
 
 from schemas.refund.events import (
     DoneEvent,
+    ExcessReturned,
     MoneyHeld,
     MoneyUnheld,
+    MovedInPart,
+    MovedTooMuch,
     PendingEvent,
     RefundCaptured,
     RefundEvent,
@@ -93,7 +96,9 @@ class Pending:
     attempts_max: int
     at: Requested | Called | Failed | InReview
     returned_minor: int = 0
-    """Above 0: the movement was done, and so much of it came back (R62)."""
+    """Above 0: all that was owed had moved, and so much of it came back (R62)."""
+    standing: Mapping[str, int] = field(default_factory=dict)
+    """Payment key -> what has moved under it and did not come back."""
 
     @property
     def spent(self) -> bool:
@@ -105,11 +110,19 @@ class Pending:
         """What is still to be moved: the movement itself, or a new one, of what came back."""
         if not self.spent:
             return self.movement
-        return after_return(self.movement, self.returned_minor or self.movement.amount_minor)
+        return anew(self.movement, self.returned_minor or self.movement.amount_minor)
 
 
-def after_return(movement: Movement, returned_minor: int) -> Movement:
-    return movement.model_copy(update={"amount_minor": returned_minor, "generation": movement.generation + 1})
+def anew(movement: Movement, amount_minor: int) -> Movement:
+    """So much of it, under the next key."""
+    return movement.model_copy(update={"amount_minor": amount_minor, "generation": movement.generation + 1})
+
+
+def rest_of(leg: Pending, moved_minor: int) -> Pending:
+    """What is left to be moved once so much of what was owed has moved. Nobody is called for it yet."""
+    movement = anew(leg.owed, leg.owed.amount_minor - moved_minor)
+    standing = {**leg.standing, leg.owed.payment_key: moved_minor}
+    return replace(leg, movement=movement, at=Requested(), returned_minor=0, standing=standing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +148,10 @@ class Done:
     by_hand: bool
     """An operator said so: it went by other means."""
     doubt: Doubt | None = None
+    excess_minor: int = 0
+    """So much more than this has moved, and has not come back."""
+    standing: Mapping[str, int] = field(default_factory=dict)
+    """Payment key -> what has moved under it, this movement and those before it, and did not come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +229,8 @@ def evolve(state: State | None, event: Event) -> State | None:
             key = leg_key(event.settlement_id, event.leg)
             leg = _evolve_leg(state.legs.get(key), event)
             heard = state.heard | _words(state, leg, event)
+            if isinstance(event, MovedTooMuch):  # as much as is booked he never said
+                heard -= {one for one in heard if one[:2] == ("settled", event.payment_key) and _is_booked(leg, one)}
             return replace(state, legs={**state.legs, key: leg} if leg else state.legs, heard=heard)
         case UnplacedOrder() | None, ReviewNeeded() | ReviewAcknowledged():
             state = state or UnplacedOrder()
@@ -239,10 +258,14 @@ def _evolve_leg(leg: AnyLeg | None, event: RefundEvent) -> AnyLeg | None:
         case Pending(), ReviewNeeded():
             return replace(leg, at=InReview(event.reason))
         case Pending(), RefundReversed():
-            return replace(leg, returned_minor=leg.returned_minor + event.amount_minor)
+            returned_minor = leg.returned_minor + event.amount_minor
+            return replace(leg, returned_minor=returned_minor, standing=_less(leg.standing, event))
+        case Pending(), MovedInPart():
+            return rest_of(leg, event.amount_minor)
         case Pending(), DoneEvent():
             reference, by_hand = event.provider_reference, event.note is not None
-            return Done(leg.owed, leg.due_by, leg.attempt, leg.attempts_max, reference, by_hand)
+            standing = {**leg.standing, leg.owed.payment_key: leg.owed.amount_minor}
+            return Done(leg.owed, leg.due_by, leg.attempt, leg.attempts_max, reference, by_hand, standing=standing)
         case Done(), _:
             return _evolve_done(leg, event)
         case Unasked() | None, ReviewNeeded() | ReviewAcknowledged():
@@ -254,8 +277,18 @@ def _evolve_done(leg: Done, event: RefundEvent) -> Pending | Done:
     match event:
         case RefundReversed():
             return reopen(leg, event)
+        case MovedTooMuch():
+            return replace(leg, excess_minor=event.amount_minor)
+        case ExcessReturned():
+            excess_minor = leg.excess_minor - event.amount_minor
+            is_over = not excess_minor and leg.doubt is not None and leg.doubt.reason == "moved_too_much"
+            return replace(leg, excess_minor=excess_minor, doubt=None if is_over else leg.doubt)
         case ReviewNeeded():
-            returned = 0 if event.cause is None else event.provider_amount_minor or leg.movement.amount_minor
+            returned = (
+                0
+                if event.cause is None
+                else event.provider_amount_minor or leg.movement.amount_minor + leg.excess_minor
+            )
             doubt = Doubt(event.reason, returned, event.cause or "failed", event.provider_reference or "")
             if leg.doubt is not None and not returned:
                 doubt = replace(leg.doubt, reason=event.reason)
@@ -267,8 +300,20 @@ def _evolve_done(leg: Done, event: RefundEvent) -> Pending | Done:
 
 def reopen(leg: Done, event: RefundReversed) -> Pending:
     """What came back is still to be moved."""
-    at = InReview("reversed")
-    return Pending(leg.movement, leg.due_by, event.repeats_at, leg.attempt, leg.attempts_max, at, event.amount_minor)
+    return Pending(
+        leg.movement,
+        leg.due_by,
+        event.repeats_at,
+        leg.attempt,
+        leg.attempts_max,
+        InReview("reversed"),
+        event.amount_minor,
+        _less(leg.standing, event),
+    )
+
+
+def _less(standing: Mapping[str, int], event: RefundReversed) -> Mapping[str, int]:
+    return {**standing, event.payment_key: standing.get(event.payment_key, 0) - event.amount_minor}
 
 
 def _evolve_unasked(leg: Unasked | None, event: ReviewNeeded | ReviewAcknowledged) -> Unasked | None:
@@ -280,6 +325,10 @@ def _evolve_unasked(leg: Unasked | None, event: ReviewNeeded | ReviewAcknowledge
     return leg
 
 
+def _is_booked(leg: AnyLeg | None, word: Word) -> bool:
+    return isinstance(leg, Done) and word.amount_minor == leg.movement.amount_minor
+
+
 def _words(state: State, leg: AnyLeg | None, event: RefundEvent) -> set[Word]:
     """What the provider said that this event tells."""
     match event:
@@ -287,9 +336,12 @@ def _words(state: State, leg: AnyLeg | None, event: RefundEvent) -> set[Word]:
             of = event.payment_key or event.payment_id or ""
             name = event.provider_reference or ""
             return {Word(said, of, event.provider_amount_minor or 0, event.provider_currency or "", event.code or name)}
-        case RefundReversed() if isinstance(state, Order) and event.cause != "failed":
+        case RefundReversed(cause="failed"):
+            return set()
+        case RefundReversed() | ExcessReturned() | MovedInPart() if isinstance(state, Order):
+            said = "settled" if isinstance(event, MovedInPart) else "reversed"
             currency, name = state.capture.currency, event.provider_reference
-            return {Word("reversed", event.payment_key, event.amount_minor, currency, name)}
+            return {Word(said, event.payment_key, event.amount_minor, currency, name)}
         case DoneEvent() if isinstance(state, Order) and isinstance(leg, Done):
             movement, currency = leg.movement, state.capture.currency
             return {Word("settled", movement.payment_key, movement.amount_minor, currency, event.provider_reference)}
@@ -340,7 +392,7 @@ def stamp(state: State | None, event: Event) -> Mapping[str, Any]:
     stamped: dict[str, Any] = {"currency": state.capture.currency, "stage": stage(leg, state.on_hold)}
     if isinstance(event, PendingEvent):
         stamped |= {"due_by": leg.due_by}
-        if not isinstance(event, RefundReversed):
+        if not isinstance(event, RefundReversed | MovedInPart):  # these say themselves how much
             stamped |= {
                 "amount_minor": leg.owed.amount_minor if isinstance(leg, Pending) else leg.movement.amount_minor
             }

@@ -78,6 +78,9 @@ refund.failed.v1                  bsmo
 refund.overdue.v1                 bsmo
 refund.review_needed.v1           bsmo
 refund.reversed.v1                bsmo
+refund.moved_in_part.v1           bsmo
+refund.moved_too_much.v1          bsmo
+refund.excess_returned.v1         bsmo
 refund.acknowledged.v1            bsmo
 refund.held.v1                    bsmo
 refund.unheld.v1                  bsmo
@@ -262,6 +265,13 @@ refund.review_needed                        -       -       -
 refund.reversed[refund]                     yes     -       -
 refund.reversed[payout]                     -       yes     -
 refund.reversed[chargeback]                 -       -       -
+refund.moved_in_part[refund]                yes     -       -
+refund.moved_in_part[payout]                -       yes     -
+refund.moved_in_part[chargeback]            -       yes     -
+refund.moved_too_much[refund]               yes     -       -
+refund.moved_too_much[payout]               -       yes     -
+refund.moved_too_much[chargeback]           -       yes     -
+refund.excess_returned                      -       -       -
 refund.acknowledged                         -       -       -
 refund.held[operator]                       yes     yes     -
 refund.held[bank_chargeback]                yes     yes     -

@@ -210,6 +210,25 @@ def came_back(leg: Any) -> Event:
     )
 
 
+def in_part(leg: Any) -> Event:
+    """Of 5.00 the bank moved 4.85."""
+    event = pending(
+        refund.MovedInPart,
+        leg,
+        rest_minor=15,
+        payment_key=f"s1/{leg}",
+        note="The bank kept its fee.",
+        party_id="bea" if leg == "refund" else "sam",
+        **MOVED,
+    )
+    return event.model_copy(update={"amount_minor": 485})
+
+
+def too_much(model: type[refund.MovedTooMuch | refund.ExcessReturned], leg: str, **fields: Any) -> Event:
+    party_id = "bea" if leg == "refund" else "sam"
+    return of_refund(model, leg=leg, amount_minor=15, payment_key=f"s1/{leg}", party_id=party_id, **MOVED, **fields)
+
+
 def pending(model: type[refund.PendingEvent], leg: str, **fields: Any) -> Event:
     return of_refund(model, leg=leg, amount_minor=500, due_by=in_days(14), **fields)
 
@@ -555,6 +574,12 @@ SAMPLES: dict[str, Event] = {
     "refund.overdue[payout]": pending(refund.RefundOverdue, "payout", repeats_at=in_days(28)),
     "refund.overdue[chargeback]": pending(refund.RefundOverdue, "chargeback", repeats_at=in_days(28)),
     **{f"refund.reversed[{leg}]": came_back(leg) for leg in ("refund", "payout", "chargeback")},
+    **{f"refund.moved_in_part[{leg}]": in_part(leg) for leg in ("refund", "payout", "chargeback")},
+    **{
+        f"refund.moved_too_much[{leg}]": too_much(refund.MovedTooMuch, leg, note="The bank rounded up.")
+        for leg in ("refund", "payout", "chargeback")
+    },
+    "refund.excess_returned": too_much(refund.ExcessReturned, "refund"),
     "refund.held[operator]": refund.MoneyHeld(order_id=ORDER, cause="operator", reason="Looked into"),
     "refund.held[bank_chargeback]": refund.MoneyHeld(order_id=ORDER, cause="bank_chargeback", reason="Taken back"),
     "refund.review_needed": pending(refund.ReviewNeeded, "refund", reason="no_answer"),

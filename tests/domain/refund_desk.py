@@ -224,6 +224,28 @@ def mismatch(desk: RefundDesk) -> None:
     desk.paid(amount_minor=999)
 
 
+def paid_more(desk: RefundDesk) -> None:
+    submitted(desk)
+    desk.paid(amount_minor=1_001)
+
+
+def in_part(desk: RefundDesk) -> None:
+    """0.01 of it is on its way again."""
+    mismatch(desk)
+    desk.resolve(reference="bank-1", amount_minor=999)
+
+
+def in_part_on_hold(desk: RefundDesk) -> None:
+    mismatch(desk)
+    desk.hold()
+    desk.resolve(reference="bank-1", amount_minor=999)
+
+
+def too_much(desk: RefundDesk) -> None:
+    paid_more(desk)
+    desk.resolve(reference="bank-1", amount_minor=1_001)
+
+
 def settled(desk: RefundDesk) -> None:
     submitted(desk)
     desk.paid()
@@ -306,6 +328,10 @@ STATES: dict[str, Callable[[RefundDesk], None]] = {
         used_up,
         no_answer,
         mismatch,
+        paid_more,
+        in_part,
+        in_part_on_hold,
+        too_much,
         settled,
         by_hand,
         settled_again,

@@ -49,6 +49,7 @@ HEARD: dict[str, Any] = {
     "unknown_key": lambda desk: desk.failed("unknown_key"),
     "came_back": lambda desk: desk.reversed(),
     "came_back_in_part": lambda desk: desk.reversed(400, reference="back-2"),
+    "came_back_by_one": lambda desk: desk.reversed(1, reference="back-3"),
     "came_back_yen": lambda desk: desk.reversed(currency="JPY", reference="back-2"),
     "taken_back": lambda desk: desk.reversed(5_000, key=None, payment_id="pay-1", cause="bank_chargeback"),
     "hold": lambda desk: desk.hold(),
@@ -57,6 +58,8 @@ HEARD: dict[str, Any] = {
     "retry": lambda desk: desk.retry(),
     "resolve": lambda desk: desk.resolve(),
     "resolve_unknown": lambda desk: desk.resolve(although_unknown=True),
+    "resolve_less": lambda desk: desk.resolve(amount_minor=999),
+    "resolve_more": lambda desk: desk.resolve(amount_minor=1_001),
     "acknowledge": lambda desk: desk.acknowledge(**UNASKED if "unasked-1/unasked" in legs_of(desk) else {}),
 }
 
@@ -76,6 +79,10 @@ final_failure     -                                    -                        
 used_up           -                                    -                           -
 no_answer         -                                    -                           -
 mismatch          -                                    -                           -
+paid_more         -                                    -                           -
+in_part           -                                    -                           -
+in_part_on_hold   -                                    -                           -
+too_much          -                                    -                           -
 settled           -                                    -                           -
 by_hand           -                                    -                           -
 settled_again     -                                    -                           -
@@ -106,6 +113,10 @@ final_failure     settled        review_needed  review_needed  -                
 used_up           settled        review_needed  review_needed  -                     -                     -
 no_answer         settled        review_needed  review_needed  -                     -                     -
 mismatch          settled        -              review_needed  -                     -                     -
+paid_more         settled        review_needed  review_needed  -                     -                     -
+in_part           review_needed  -              review_needed  -                     -                     -
+in_part_on_hold   review_needed  -              review_needed  -                     -                     -
+too_much          review_needed review_needed  review_needed  -                     review_needed         -
 settled           -              review_needed  review_needed  -                     review_needed         -
 by_hand           review_needed  review_needed  review_needed  -                     -                     -
 settled_again     -              review_needed  review_needed  -                     review_needed         -
@@ -136,6 +147,10 @@ final_failure     -                                    review_needed  review_nee
 used_up           -                                    review_needed  review_needed
 no_answer         -                                    review_needed  review_needed
 mismatch          -                                    review_needed  review_needed
+paid_more         -                                    review_needed  review_needed
+in_part           -                                    review_needed  review_needed
+in_part_on_hold   -                                    review_needed  review_needed
+too_much          -                                    review_needed  review_needed
 settled           -                                    review_needed  review_needed
 by_hand           -                                    review_needed  review_needed
 settled_again     -                                    review_needed  review_needed
@@ -152,33 +167,37 @@ lapsed            captured+requested+submitted+refund  review_needed  review_nee
 """
 
 WHAT_COMES_BACK = """
-                  came_back               came_back_in_part       came_back_yen
-nothing           review_needed           review_needed           review_needed
-noted             review_needed           review_needed           review_needed
-placed            review_needed           review_needed           review_needed
-submitted         review_needed           review_needed           review_needed
-asking            review_needed           review_needed           review_needed
-backing_off       review_needed           review_needed           review_needed
-retrying          review_needed           review_needed           review_needed
-last_attempt      review_needed           review_needed           review_needed
-last_question     review_needed           review_needed           review_needed
-final_failure     review_needed           review_needed           review_needed
-used_up           review_needed           review_needed           review_needed
-no_answer         review_needed           review_needed           review_needed
-mismatch          review_needed           review_needed           review_needed
-settled           reversed+review_needed  reversed+review_needed  review_needed
-by_hand           review_needed           review_needed           review_needed
-settled_again     review_needed           review_needed           review_needed
-came_back         -                       review_needed           review_needed
-paid_anew         -                       review_needed           review_needed
-came_back_unpaid  -                       review_needed           review_needed
-failed_after_all  reversed+review_needed  reversed+review_needed  review_needed
-unasked           review_needed           review_needed           review_needed
-on_hold           review_needed           review_needed           review_needed
-failed_on_hold    review_needed           review_needed           review_needed
-asking_on_hold    review_needed           review_needed           review_needed
-awaiting_capture  review_needed           review_needed           review_needed
-lapsed            review_needed           review_needed           review_needed
+                  came_back                               came_back_in_part                       came_back_by_one        came_back_yen
+nothing           review_needed                           review_needed                           review_needed           review_needed
+noted             review_needed                           review_needed                           review_needed           review_needed
+placed            review_needed                           review_needed                           review_needed           review_needed
+submitted         review_needed                           review_needed                           review_needed           review_needed
+asking            review_needed                           review_needed                           review_needed           review_needed
+backing_off       review_needed                           review_needed                           review_needed           review_needed
+retrying          review_needed                           review_needed                           review_needed           review_needed
+last_attempt      review_needed                           review_needed                           review_needed           review_needed
+last_question     review_needed                           review_needed                           review_needed           review_needed
+final_failure     review_needed                           review_needed                           review_needed           review_needed
+used_up           review_needed                           review_needed                           review_needed           review_needed
+no_answer         review_needed                           review_needed                           review_needed           review_needed
+mismatch          review_needed                           review_needed                           review_needed           review_needed
+paid_more         review_needed                           review_needed                           review_needed           review_needed
+in_part           review_needed                           review_needed                           review_needed           review_needed
+in_part_on_hold   review_needed                           review_needed                           review_needed           review_needed
+too_much          excess_returned+reversed+review_needed  excess_returned+reversed+review_needed  excess_returned         review_needed
+settled           reversed+review_needed                  reversed+review_needed                  reversed+review_needed  review_needed
+by_hand           review_needed                           review_needed                           review_needed           review_needed
+settled_again     review_needed                           review_needed                           review_needed           review_needed
+came_back         -                                       review_needed                           review_needed           review_needed
+paid_anew         -                                       review_needed                           review_needed           review_needed
+came_back_unpaid  -                                       review_needed                           review_needed           review_needed
+failed_after_all  reversed+review_needed                  reversed+review_needed                  reversed+review_needed  review_needed
+unasked           review_needed                           review_needed                           review_needed           review_needed
+on_hold           review_needed                           review_needed                           review_needed           review_needed
+failed_on_hold    review_needed                           review_needed                           review_needed           review_needed
+asking_on_hold    review_needed                           review_needed                           review_needed           review_needed
+awaiting_capture  review_needed                           review_needed                           review_needed           review_needed
+lapsed            review_needed                           review_needed                           review_needed           review_needed
 """
 
 WHAT_HOLDS_IT = """
@@ -196,6 +215,10 @@ final_failure     held+review_needed  held         wrong_state
 used_up           held+review_needed  held         wrong_state
 no_answer         held+review_needed  held         wrong_state
 mismatch          held+review_needed  held         wrong_state
+paid_more         held+review_needed  held         wrong_state
+in_part           held+review_needed  held         wrong_state
+in_part_on_hold   review_needed       wrong_state  unheld+submitted+refund
+too_much          held+review_needed  held         wrong_state
 settled           held+review_needed  held         wrong_state
 by_hand           held+review_needed  held         wrong_state
 settled_again     held+review_needed  held         wrong_state
@@ -226,6 +249,10 @@ final_failure     -                 submitted+refund           settled          
 used_up           -                 submitted+refund           settled           settled           wrong_state
 no_answer         -                 submitted+query            wrong_state       settled           wrong_state
 mismatch          -                 submitted+query            settled           settled           wrong_state
+paid_more         -                 submitted+query            settled           settled           wrong_state
+in_part           submitted+query   wrong_state                wrong_state       settled           wrong_state
+in_part_on_hold   -                 wrong_state                settled           settled           wrong_state
+too_much          -                 wrong_state                wrong_state       wrong_state       acknowledged
 settled           -                 wrong_state                wrong_state       wrong_state       wrong_state
 by_hand           -                 wrong_state                wrong_state       wrong_state       wrong_state
 settled_again     -                 wrong_state                wrong_state       wrong_state       acknowledged
@@ -241,6 +268,40 @@ awaiting_capture  submitted+query   not_found                  not_found        
 lapsed            -                 not_found                  not_found         not_found         not_found
 """
 
+WHAT_REALLY_MOVED = """
+                  resolve_less                             resolve_more
+nothing           not_found                                not_found
+noted             not_found                                not_found
+placed            not_found                                not_found
+submitted         wrong_state                              wrong_state
+asking            wrong_state                              wrong_state
+backing_off       moved_in_part+submitted+refund           amount_exceeds
+retrying          wrong_state                              wrong_state
+last_attempt      wrong_state                              wrong_state
+last_question     wrong_state                              wrong_state
+final_failure     moved_in_part+submitted+refund           amount_exceeds
+used_up           moved_in_part+submitted+refund           amount_exceeds
+no_answer         wrong_state                              wrong_state
+mismatch          moved_in_part+submitted+refund           amount_exceeds
+paid_more         moved_in_part+submitted+refund           settled+moved_too_much+review_needed
+in_part           wrong_state                              wrong_state
+in_part_on_hold   amount_exceeds                           amount_exceeds
+too_much          wrong_state                              wrong_state
+settled           wrong_state                              wrong_state
+by_hand           wrong_state                              wrong_state
+settled_again     wrong_state                              wrong_state
+came_back         moved_in_part+submitted+refund           amount_exceeds
+paid_anew         wrong_state                              wrong_state
+came_back_unpaid  moved_in_part+submitted+refund           amount_exceeds
+failed_after_all  reversed+moved_in_part+submitted+refund  amount_exceeds
+unasked           not_found                                not_found
+on_hold           moved_in_part                            amount_exceeds
+failed_on_hold    moved_in_part                            amount_exceeds
+asking_on_hold    wrong_state                              wrong_state
+awaiting_capture  not_found                                not_found
+lapsed            not_found                                not_found
+"""
+
 
 @pytest.mark.parametrize(
     "table",
@@ -251,6 +312,7 @@ lapsed            -                 not_found                  not_found        
         WHAT_COMES_BACK,
         WHAT_HOLDS_IT,
         WHAT_TIME_AND_THE_OPERATOR_DO,
+        WHAT_REALLY_MOVED,
     ],
 )
 def test_the_tables_leave_out_no_state(table: str) -> None:
@@ -266,6 +328,7 @@ def test_the_tables_leave_out_no_state(table: str) -> None:
         *cells(WHAT_COMES_BACK),
         *cells(WHAT_HOLDS_IT),
         *cells(WHAT_TIME_AND_THE_OPERATOR_DO),
+        *cells(WHAT_REALLY_MOVED),
     ],
 )
 @pytest.mark.rule("N7")
@@ -291,6 +354,10 @@ final_failure  manual_review
 used_up        manual_review
 no_answer      manual_review
 mismatch       manual_review
+paid_more      manual_review
+in_part        retrying
+in_part_on_hold  on_hold
+too_much       manual_review
 settled        settled
 by_hand        settled
 settled_again  manual_review
@@ -590,13 +657,15 @@ def test_an_alarm_is_set_for_whatever_is_pending(state: str) -> None:
     desk = in_state(state)
     names = {deadline.name for deadline in deadlines(desk.state)}
     moves = {"submitted", "asking", "backing_off", "retrying", "last_attempt", "last_question"}
-    moves |= {"paid_anew", "asking_on_hold"}
+    moves |= {"paid_anew", "asking_on_hold", "in_part"}
     asks = {"awaiting_capture"}  # and nobody is late: the order's own clock ends it
     queued = {
         "final_failure",
         "used_up",
         "no_answer",
         "mismatch",
+        "paid_more",
+        "in_part_on_hold",
         "came_back",
         "came_back_unpaid",
         "on_hold",

@@ -71,6 +71,23 @@ def test_of_what_came_back_in_part_only_that_is_paid_again() -> None:
     assert (call.payment_key, call.amount_minor) == ("s1/refund~3", 700)
 
 
+def test_what_comes_back_of_an_earlier_movement_is_owed_again() -> None:
+    """4.00 of 10.00 came back and were paid anew; then the other 6.00 did."""
+    desk = in_state("settled")
+    desk.reversed(400, reference="back-1")
+    desk.retry()
+    assert outcome(desk.reversed(600, reference="back-2")) == "review_needed", "while another is on its way: a person"
+    desk.paid(400, key="s1/refund~2", reference="bank-2")
+
+    assert outcome(desk.reversed(601, reference="back-3")) == "review_needed", "more than stands"
+    (back,) = events(desk.reversed(600, reference="back-4"), RefundReversed)
+    assert (back.payment_key, back.amount_minor) == ("s1/refund", 600)
+    assert outcome(desk.reversed(400, key="s1/refund~2", reference="back-5")) == "reversed+review_needed"
+    assert outcome(desk.reversed(1, reference="back-6")) == "review_needed", "nothing stands any more"
+    (call,) = events(desk.retry(), PayBack)
+    assert (call.payment_key, call.amount_minor) == ("s1/refund~3", 1_000)
+
+
 def test_one_failure_told_twice_is_one_failure() -> None:
     """The provider called again, and the old no came again: it is no answer to the new call, and nobody pays by hand
     while that may still be answered."""
@@ -173,6 +190,8 @@ REASONS = {
     "used_up": "attempts_used_up",
     "no_answer": "no_answer",
     "mismatch": "mismatch",
+    "paid_more": "mismatch",
+    "too_much": "moved_too_much",
     "settled_again": "settled_again",
     "came_back": "reversed",
     "came_back_unpaid": "reversed",

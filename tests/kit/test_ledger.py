@@ -8,7 +8,15 @@ import asyncpg
 import pytest
 
 from schemas.common import PolicyRef
-from schemas.refund.events import ChargedBack, PaidOut, RefundCaptured, RefundFailed, RefundSettled
+from schemas.refund.events import (
+    ChargedBack,
+    ExcessReturned,
+    MovedTooMuch,
+    PaidOut,
+    RefundCaptured,
+    RefundFailed,
+    RefundSettled,
+)
 from schemas.wire import Event
 from services import refund
 from services.refund.movement import CommissionReturned, CommissionTaken
@@ -72,6 +80,20 @@ def commission(model: type[CommissionTaken | CommissionReturned], amount_minor: 
     return model(order_id="order-1", settlement_id="s1", currency="EUR", amount_minor=amount_minor)
 
 
+def excess(model: type[MovedTooMuch | ExcessReturned], amount_minor: int, **fields: Any) -> Event:
+    return model(
+        order_id="order-1",
+        settlement_id="s1",
+        leg="refund",
+        currency="EUR",
+        amount_minor=amount_minor,
+        payment_key="s1/refund",
+        provider_reference="reference",
+        party_id="anna",
+        **fields,
+    )
+
+
 async def write(connection: Any, events: Sequence[Event], first: int = 1) -> None:
     stored = [stored_event(event, position=position) for position, event in enumerate(events, first)]
     async with connection.transaction():
@@ -85,12 +107,14 @@ async def postings(connection: Any) -> list[tuple[str, str, int]]:
 
 async def test_the_money_of_an_order_is_found_where_it_is(database: Any) -> None:
     told = [
-        (captured(1000), (1000, 1000, 0, 0, 0)),
-        (to_or_from_seller(PaidOut, 600), (1000, 400, 0, 600, 0)),
-        (commission(CommissionTaken, 60), (1000, 340, 0, 600, 60)),
-        (refunded(900), (1000, -560, 900, 600, 60)),  # before the charge-back that will fill the escrow again
-        (commission(CommissionReturned, 50), (1000, -510, 900, 600, 10)),
-        (to_or_from_seller(ChargedBack, 510), (1000, 0, 900, 90, 10)),
+        (captured(1000), (1000, 1000, 0, 0, 0, 0)),
+        (to_or_from_seller(PaidOut, 600), (1000, 400, 0, 600, 0, 0)),
+        (commission(CommissionTaken, 60), (1000, 340, 0, 600, 60, 0)),
+        (refunded(900), (1000, -560, 900, 600, 60, 0)),  # before the charge-back that will fill the escrow again
+        (commission(CommissionReturned, 50), (1000, -510, 900, 600, 10, 0)),
+        (to_or_from_seller(ChargedBack, 510), (1000, 0, 900, 90, 10, 0)),
+        (excess(MovedTooMuch, 30, note="Seen."), (1000, 0, 930, 90, 10, -30)),
+        (excess(ExcessReturned, 20), (1000, 0, 910, 90, 10, -10)),
     ]
     for position, (event, where) in enumerate(told, 1):
         await write(database, [event], first=position)

@@ -639,7 +639,7 @@ def test_all_is_well(market: Written) -> None:
     assert report.checked["E3"] == 2
     assert dict(report.money["EUR"]) == {
         "captured": 340_00, "unshipped": 0, "held": 70_00, "disputed": 50_00, "released": 115_00, "refunded": 105_00,
-        "booked": 340_00, "escrow": 120_00, "paid_out": 115_00, "paid_back": 105_00, "commission": 0,
+        "booked": 340_00, "escrow": 120_00, "paid_out": 115_00, "paid_back": 105_00, "commission": 0, "excess": 0,
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from deploy.verify.checks import money as money_check
 from services import order, refund
 from services.order import disputing, lines, pieces
 from services.order import domain as order_domain
-from services.refund import calling
+from services.refund import calling, ledger, resolving, reviewing, states
 from tests.mutants.changes import change, drop, flip
 from tests.mutants.mutant import Mutant
 
@@ -186,10 +186,66 @@ MUTANTS = (
     Mutant(
         "an operator may pay by hand while the provider may still answer",
         lambda: refund,
+        change("__a and not __.although_unknown", "False"),
+    ),
+    Mutant(
+        "of what moved in part all of it is owed again",
+        lambda: states.rest_of,
+        change("__a(__b.owed, __b.owed.amount_minor - __c)", "__a(__b.owed, __b.owed.amount_minor)"),
+    ),
+    Mutant(
+        "the rest of what moved in part is sent under the key that has moved",
+        lambda: states.rest_of,
+        change("__a(__b.owed, __c)", "__b.owed.model_copy(update={'amount_minor': __c})"),
+    ),
+    Mutant(
+        "the rest of what moved in part is sent while the money is on hold",
+        lambda: resolving,
+        change("[] if __.on_hold else __a", "__a"),
+    ),
+    Mutant(
+        "an operator may book more than the payment service has said",
+        lambda: resolving._said,
+        change("sorted(__a.name for __a in __ if __a[:4] == __w)", "['by hand']"),
+    ),
+    Mutant(
+        "what moved too much is taken from the escrow",
+        lambda: ledger,
+        change("f'escrow:{__a}' if isinstance(__b, MovedInPart | RefundReversed) else __c", "f'escrow:{__a}'"),
+    ),
+    Mutant(
+        "what comes back is owed anew, whatever had moved too much",
+        lambda: reviewing,
+        change("min(__.excess_minor, __a)", "0"),
+    ),
+    Mutant(
+        "what comes back of an earlier movement may be more than has moved",
+        lambda: reviewing,
+        change("__a and __b.amount_minor <= __.standing.get(__, 0)", "__a"),
+    ),
+    Mutant(
+        "an operator looks for ever after what moved too much, though it is back",
+        lambda: states,
+        change("not __a and __b is not None and __b.reason == 'moved_too_much'", "False"),
+    ),
+    Mutant(
+        "a failure after all leaves what moved too much where it was",
+        lambda: states,
         change(
-            "case ResolveRefund(although_unknown=False) if __a: ...",
-            "case ResolveRefund(although_unknown=False) if False: ...",
+            "__a.provider_amount_minor or __b.movement.amount_minor + __b.excess_minor", "__b.movement.amount_minor"
         ),
+    ),
+    Mutant(
+        "the rest of what moved in part may be anything",
+        lambda: money_check,
+        change("__a is None or __b + __c != __a.minor", "__a is None"),
+        ("tests/kit/test_verify_another_amount.py",),
+    ),
+    Mutant(
+        "what moved too much is believed without the payment service",
+        lambda: money_check,
+        change("__a in __b and __b[__a].minor + __c not in __d", "False"),
+        ("tests/kit/test_verify_another_amount.py",),
     ),
     Mutant(
         "what waits in the operator's queue is never overdue",

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from deploy.verify.checks import letters
-from deploy.verify.checks.movements import DONE, key_of, leg_of
+from deploy.verify.checks.movements import DONE, IN_PART, key_of, leg_of
 from deploy.verify.checks.rights import NEVER_FOR_SELLERS
 from schemas.topics import SERVICES
 from schemas.visibility import Viewer, may_see, view
@@ -78,9 +78,9 @@ def the_provider_moved_what_is_booked(played: "Played") -> Iterator[str]:
             minor = 0  # it was never paid
         by_ledger = booked[order_id, "buyer"] + minor, booked[order_id, "seller"]
         really = moved[order_id, "buyer"], moved[order_id, "seller"]
-        commission = booked[order_id, "platform"]
-        if by_ledger != really or sum(really) + commission != minor:
-            got = f"{by_ledger} by the ledger, and really {really}; commission is {commission}"
+        platform = booked[order_id, "platform"]  # its commission, less what it has advanced
+        if by_ledger != really or sum(really) + platform != minor:
+            got = f"{by_ledger} by the ledger, and really {really}; the platform has {platform}"
             yield f"{order_id}: of {minor} buyer and seller got {got}"
 
 
@@ -94,10 +94,10 @@ def _moved(played: "Played") -> Iterator[tuple[str, str, int]]:
     by_hand = {
         one.id: one
         for one in played.world.observed.records()
-        if one.type in DONE and one.data["provider_reference"].startswith("by hand ")
+        if one.type in (*DONE, IN_PART) and one.data["provider_reference"].startswith("by hand ")
     }
     for one in by_hand.values():
-        yield one.order_id, key_of(one), one.data[DONE[one.type]]
+        yield one.order_id, key_of(one), one.data[DONE.get(one.type, "amount_minor")]
 
 
 def every_input_is_handled_once(played: "Played") -> Iterator[str]:

@@ -54,6 +54,8 @@ class Order:
     """(settlement_id, leg) of money on its way."""
     in_review: dict[tuple[str, str], str] = field(default_factory=dict)
     """(settlement_id, leg) of what waits for an operator -> why."""
+    owed: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(settlement_id, leg) -> what was still to be moved, in minor units, when it came before an operator last."""
     on_hold: bool = False
     """Its money is."""
     generations: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -108,7 +110,8 @@ class Order:
                     self.generations[key] = data["payment_key"]
                 if type_ == "refund.review_needed.v1":
                     self.in_review[key] = data["reason"]
-                elif type_ not in ("refund.overdue.v1", "refund.reversed.v1"):
+                    self.owed[key] = data["amount_minor"]
+                elif data["stage"] != "manual_review":
                     self.in_review.pop(key, None)
 
     def _ships(self, type_: str, data: dict[str, Any]) -> None:

@@ -74,6 +74,9 @@ SCRIPTS = (
 )  # fmt: skip
 """How the payment provider treats the calls of a movement (deploy/payments/script.py)."""
 
+ANOTHER_AMOUNT = ("short.answer", "over", "short", "silent.short.answer", "over.returned.answer", "short-2.over.answer")
+"""How it treats them where it moves another amount than it is asked to."""
+
 CAPTURES = ("",) * 8 + (
     "slow",
     "twice",
@@ -207,6 +210,7 @@ def draw(seed: int) -> Plan:
     day = 10.0 if policy == "demo" else 24 * 3600.0
     others = [policy] if policy == "demo" else [name for name in POLICIES if name != "demo"]
     deals = tuple(_deal(chance, policy if number == 0 else chance.choice(others)) for number in range(_few(chance)))
+    deals = _in_another_amount(Random(f"another amount of {seed}"), deals)
     moments = {moment: often * chance.choice((0, 1, 1, 1, 5)) for moment, often in OFTEN.items()}
     turns = tuple(_turn(chance, len(deals), moments) for _ in range(chance.randint(6, 26)))
     usual = [kind for kind in KINDS if kind not in DISASTERS]
@@ -226,6 +230,18 @@ def draw(seed: int) -> Plan:
         deals=deals,
         turns=turns,
         faults=(*faults, *_disasters(Random(f"disasters of {seed}"), len(turns), day)),
+    )
+
+
+def _in_another_amount(chance: Random, deals: tuple[Deal, ...]) -> tuple[Deal, ...]:
+    """In every fifth history; drawn for itself, so that all others are what they would be without."""
+    if chance.random() >= 0.2:
+        return deals
+    return tuple(
+        replace(deal, refund_script=chance.choice(ANOTHER_AMOUNT))
+        if chance.random() < 0.6
+        else replace(deal, payout_script=chance.choice(ANOTHER_AMOUNT))
+        for deal in deals
     )
 
 

@@ -262,7 +262,7 @@ class Stage:
     async def _operate(self, chance: Random, order: Order) -> None:
         """He lets what is parked go on, whether it is mended or not. Before he pays by hand he makes sure that the
         provider neither has paid nor still will."""
-        moved = {said.payment_key: said.provider_reference for said in self.payments.provider.moved}
+        moved = {said.payment_key: said for said in self.payments.provider.moved}
         returned = {said.payment_key or "" for said in self.payments.provider.returned}
         for service in self._parked(order.id):
             await self._say(order.id, Wish(f"{service}.resume", "operator", "olga", {}))

@@ -3,13 +3,13 @@ and never under another key or for something else (M4)."""
 
 from collections.abc import Iterator
 
-from deploy.verify.checks.movements import DONE, REVERSED, REVIEW, key_of
+from deploy.verify.checks.movements import DONE, IN_PART, REVERSED, REVIEW, key_of
 from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
 from deploy.verify.report import Violation
 
 CALL, FAILED = "refund.submitted.v1", "refund.failed.v1"
-TOLD = (*DONE, "refund.requested.v1", CALL, FAILED, REVIEW, REVERSED)
+TOLD = (*DONE, IN_PART, "refund.requested.v1", CALL, FAILED, REVIEW, REVERSED)
 PAYMENTS = ("payment.refund.v1", "payment.payout.v1", "payment.charge.v1")
 NOBODY_KNOWS = ("no_answer", "mismatch")
 """Whether the money moved: why the operator was called."""
@@ -60,7 +60,11 @@ def _who_does_not_know_asks(history: OrderHistory) -> Iterator[Violation]:
             if last is not None and last.type == FAILED and not last.data["retryable"]:
                 yield history.violated("M2", f"{key} is sent again by {one}, after a no that was final", one)
         elif (
-            one.type in DONE and by_hand and last is not None and last.type == CALL and not one.data["although_unknown"]
+            one.type in (*DONE, IN_PART)
+            and by_hand
+            and last is not None
+            and last.type == CALL
+            and not one.data["although_unknown"]
         ):
             sentence = f"{key} is paid by hand, by {one}, while the provider may still answer {last}"
             yield history.violated("M2", sentence, one)

@@ -3,17 +3,26 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from deploy.verify.checks.movements import CAPTURED, DONE, REVERSED, totals_by_leg
+from deploy.verify.checks.movements import (
+    CAPTURED,
+    DONE,
+    EXCESS_BACK,
+    IN_PART,
+    REVERSED,
+    TOO_MUCH,
+    totals_by_leg,
+)
 from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
 from deploy.verify.report import Violation
 
-COMMISSION = "platform:commission"
+COMMISSION, EXCESS = "platform:commission", "platform:excess"
 TAKEN, RETURNED = "refund.commission_taken.v1", "refund.commission_returned.v1"
 BY_THE_ORDER = (CAPTURED, TAKEN, RETURNED)
 """Entries that are compared with what the order service said: commission is told by no event of the refund service, and
 a capture of an earlier version was not."""
-BOOKED = DONE | {REVERSED: "amount_minor"}
+BACK = (REVERSED, EXCESS_BACK)
+BOOKED = DONE | dict.fromkeys((IN_PART, TOO_MUCH, *BACK), "amount_minor")
 
 Postings = set[tuple[int, str, int]]
 """(side, account, amount in minor units)"""
@@ -38,13 +47,14 @@ def check(history: OrderHistory) -> Iterator[Violation]:
 
 
 def _pair(one: Observation, minor: int) -> Postings:
-    escrow, data = f"escrow:{one.order_id}", one.data
-    if one.type == REVERSED:
+    data = one.data
+    ours = EXCESS if one.type in (TOO_MUCH, EXCESS_BACK) else f"escrow:{one.order_id}"
+    if "party_id" in data:
         person = f"{'buyer' if data['leg'] == 'refund' else 'seller'}:{data['party_id']}"
     else:
         person = f"buyer:{data['buyer_id']}" if "buyer_id" in data else f"seller:{data['seller_id']}"
-    comes_in = (data["leg"] == "chargeback") != (one.type == REVERSED)
-    from_, to = (person, escrow) if comes_in else (escrow, person)
+    comes_in = (data["leg"] == "chargeback") != (one.type in BACK)
+    from_, to = (person, ours) if comes_in else (ours, person)
     return {(-1, from_, -minor), (1, to, minor)}
 
 
@@ -113,14 +123,15 @@ def _shown(history: OrderHistory, entry: Observation) -> str:
 
 
 def sums(history: OrderHistory) -> Counter[str]:
-    """What is booked, in escrow, with buyers and with sellers, in minor units."""
+    """What is booked, in escrow, with buyers and with sellers, the platform's commission and what it has advanced, in
+    minor units."""
     sums: Counter[str] = Counter()
     for entry in history.entries.values():
         for side, account, minor in entry.data["postings"]:
             if entry.type == CAPTURED and side == -1 and account.startswith("buyer:"):
                 sums["booked"] -= minor
             else:
-                sums[account.partition(":")[0]] += minor
+                sums["excess" if account == EXCESS else account.partition(":")[0]] += minor
     return sums
 
 
@@ -135,6 +146,8 @@ def _adds_up(history: OrderHistory) -> Iterator[Violation]:
     under_way = totals_by_leg({key: one for key, one in movements.asked.items() if movements.end_of(key) is None})
     under_way.update(movements.returned)
     under_way.subtract(totals_by_leg(anew))
+    ended = {turn for key in movements.asked if movements.end_of(key) for turn in movements.turns_of(key)}
+    under_way.subtract(totals_by_leg({key: one for key, one in movements.in_part.items() if key not in ended}))
     places = {
         "unshipped": history.balance.unshipped,
         "held": history.balance.held,

@@ -7,7 +7,7 @@ amount, and once: order.events -> refund.events, and beside it payments.events.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from deploy.verify.checks.movements import CAPTURED, DONE, REVERSED, REVIEW, key_of, totals_by_leg
+from deploy.verify.checks.movements import CAPTURED, DONE, EXCESS_BACK, REVERSED, REVIEW, key_of, totals_by_leg
 from deploy.verify.checks.order_balance import OrderBalance
 from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
@@ -20,7 +20,9 @@ DIFFERS = ("mismatch", "settled_again")
 def check(history: OrderHistory) -> Iterator[Violation]:
     yield from _adds_up(history)
     for step, moved in zip(
-        ("is asked for twice", "is requested twice", "left twice"), history.movements[:3], strict=True
+        ("is asked for twice", "is requested twice", "left twice", "left in part twice", "left too much twice"),
+        history.movements[:5],
+        strict=True,
     ):
         for key, moving in moved.items():
             for minor, told in moving.again:
@@ -98,7 +100,8 @@ def _done(history: OrderHistory) -> Iterator[Violation]:
         elif minor != requested[key].minor:
             wanted = history.money(requested[key].minor)
             yield history.violated("M2", f"{key}: {history.money(minor)} left, {wanted} was requested", told)
-    totals = totals_by_leg(done)
+    yield from _done_otherwise(history)
+    totals = movements.left
     totals.subtract(movements.returned)
     left = totals["refund"] + totals["payout"]
     coming = totals_by_leg(movements.under_way)["chargeback"] + movements.owed["chargeback"]
@@ -110,6 +113,26 @@ def _done(history: OrderHistory) -> Iterator[Violation]:
         yield history.violated("M2", sentence)
 
 
+def _done_otherwise(history: OrderHistory) -> Iterator[Violation]:
+    """With less the rest is still to be moved; with more, that much more is said so, and no more of it comes back."""
+    movements = history.movements
+    for key, (minor, told, _) in movements.in_part.items():
+        wanted, rest = movements.requested.get(key), told.data["rest_minor"]
+        if wanted is None or minor + rest != wanted.minor:
+            requested = history.money(wanted.minor if wanted else 0)
+            sentence = f"{key}: {history.money(minor)} left and {history.money(rest)} is to follow"
+            yield history.violated("M2", f"{sentence}, {requested} was requested", told)
+    for key, (minor, told, _) in movements.excess.items():
+        if key not in movements.done:
+            sentence = f"{key}: {history.money(minor)} too much left of what never left"
+            yield history.violated("M2", f"{sentence}, by {told}", told)
+    for key, minor in movements.excess_returned.items():
+        most = movements.excess[key].minor if key in movements.excess else 0
+        if minor > most:
+            sentence = f"{key}: {history.money(minor)} came back of {history.money(most)} too much"
+            yield history.violated("M2", sentence)
+
+
 def _provided(history: OrderHistory) -> Iterator[Violation]:
     """M4, by the provider's own word; and M2 where he says that he moved something under two references. Where he says
     something else than was asked, a person must have been told."""
@@ -117,7 +140,9 @@ def _provided(history: OrderHistory) -> Iterator[Violation]:
     reviews = [one for one in history.said_by("refund") if one.type == REVIEW]
     reviewed = {key_of(one) for one in reviews if one.data["reason"] in DIFFERS}
     reviewed |= {one.data["payment_key"] for one in reviews if one.data.get("payment_key")}
-    kept = {one.data.get("provider_reference") for one in history.said_by("refund") if one.type in (REVIEW, REVERSED)}
+    in_part, excess = history.movements.in_part, history.movements.excess
+    back = (REVIEW, REVERSED, EXCESS_BACK)
+    kept = {one.data.get("provider_reference") for one in history.said_by("refund") if one.type in back}
 
     def differs(promise: str, key: str, sentence: str, at: Observation) -> Violation:
         found = history.missing(promise, at, sentence, "refund")
@@ -135,14 +160,16 @@ def _provided(history: OrderHistory) -> Iterator[Violation]:
         key, minor, reference = one.data["payment_key"], one.data["amount_minor"], one.data["provider_reference"]
         if one.type == "payment.reversed.v1":
             if reference not in kept:
-                back = f"the provider says that {money(minor, one.data['currency'])} of {key} came back as {reference}"
-                yield history.missing("M4", one, f"{back}, and nobody was told", "refund")
+                came = f"the provider says that {money(minor, one.data['currency'])} of {key} came back as {reference}"
+                yield history.missing("M4", one, f"{came}, and nobody was told", "refund")
             continue
         said[key].add((minor, one.data["currency"], reference))
         references[key].setdefault(reference, one)
         moved = f"the provider moved {money(minor, one.data['currency'])} for {key}"
         if key not in requested:
             yield _unasked(history, one, f"{moved}, which nobody requested")
+        elif one.data["currency"] == currency and minor == _booked(history, key):
+            pass
         elif (minor, one.data["currency"]) != (requested[key].minor, currency):
             wanted = history.money(requested[key].minor)
             yield differs("M4", key, f"{moved}, requested was {wanted}, and nobody was told", one)
@@ -150,15 +177,32 @@ def _provided(history: OrderHistory) -> Iterator[Violation]:
             yield differs("M4", key, f"{moved}, the books know nothing of it", one)
     for key, (minor, told, _) in done.items():
         reference, by_hand = told.data["provider_reference"], bool(told.data.get("note"))
-        if not by_hand and (minor, currency, reference) not in said[key]:
+        moved_minor = minor + (excess[key].minor if key in excess else 0)
+        if not by_hand and (moved_minor, currency, reference) not in said[key]:
             left = f"{key}: {history.money(minor)} left as {reference}"
             yield history.missing("M4", told, f"{left}, but the provider says nothing of it")
         references[key].setdefault(reference, told)
+    for key, (_, told, _) in in_part.items():
+        references[key].setdefault(told.data["provider_reference"], told)
+    for key, (minor, told, _) in excess.items():
+        amounts = {amount for amount, of, _ in said[key] if of == currency}
+        if key in requested and requested[key].minor + minor not in amounts:
+            sentence = f"{key}: {history.money(minor)} too much left, but the provider says nothing of it"
+            yield history.missing("M4", told, sentence)
     for key, known in references.items():
         if len(known) > 1:
             newest = max(known.values(), key=lambda one: one.at)
             again = history.money(newest.data[DONE.get(newest.type, "amount_minor")])
             yield differs("M2", key, f"{key} left twice: {again} again, as {' and as '.join(known)}", newest)
+
+
+def _booked(history: OrderHistory, key: str) -> int | None:
+    """What the books say that left under it, with what was too much; None: nothing."""
+    movements = history.movements
+    moved = movements.in_part.get(key) or movements.done.get(key)
+    if moved is None:
+        return None
+    return moved.minor + (movements.excess[key].minor if key in movements.excess else 0)
 
 
 def _unasked(history: OrderHistory, answer: Observation, sentence: str) -> Violation:

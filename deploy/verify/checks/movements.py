@@ -25,6 +25,10 @@ DONE = {
     "refund.paid_out.v1": "amount_minor",
     "refund.charged_back.v1": "amount_minor",
 }
+IN_PART = "refund.moved_in_part.v1"
+"""Less moved than was to be moved; the rest moves under the next key (R62)."""
+TOO_MUCH, EXCESS_BACK = "refund.moved_too_much.v1", "refund.excess_returned.v1"
+"""More did, and what came back of that: nobody's due, and no part of the movement."""
 CAPTURED = "refund.captured.v1"
 REVIEW, REVERSED = "refund.review_needed.v1", "refund.reversed.v1"
 
@@ -44,12 +48,19 @@ class Movements(NamedTuple):
     asked: Mapping[str, Moving]
     requested: Mapping[str, Moving]
     done: Mapping[str, Moving]
+    in_part: Mapping[str, Moving]
+    """What moved of those that ended with less; another one took their place, over the rest."""
+    excess: Mapping[str, Moving]
+    """What moved beyond them."""
+    excess_returned: Counter[str]
+    """Key -> what came back of that."""
     returned: Counter[str]
     """Leg -> what came back of it, by what is booked (R62)."""
     owed: Counter[str]
     """Leg -> what of that is still to be moved anew, and nobody is called for yet."""
     replaced: Mapping[str, str]
-    """Key -> the one that took its place: of a movement that came back before it was said to be done."""
+    """Key -> the one that took its place: of a movement that moved in part, or came back before it was said to be
+    done."""
 
     @property
     def under_way(self) -> Mapping[str, Moving]:
@@ -57,9 +68,18 @@ class Movements(NamedTuple):
 
     def end_of(self, key: str) -> Moving | None:
         """As it was done; None: not yet."""
+        return self.done.get(list(self.turns_of(key))[-1])
+
+    def turns_of(self, key: str) -> Iterator[str]:
+        """It, and what took its place, one after another."""
+        yield key
         while key in self.replaced:
-            key = self.replaced[key]
-        return self.done.get(key)
+            yield (key := self.replaced[key])
+
+    @property
+    def left(self) -> Counter[str]:
+        """Leg -> what moved of what was to be moved, in all."""
+        return totals_by_leg(self.done) + totals_by_leg(self.in_part)
 
     @staticmethod
     def of(order: Sequence[Observation], refund: Sequence[Observation]) -> "Movements":
@@ -81,6 +101,9 @@ class Movements(NamedTuple):
             _by_key(asked),
             _by_key(step for leg in legs.values() for step in leg.requested),
             _by_key(step for leg in legs.values() for step in leg.done),
+            _by_key(step for leg in legs.values() for step in leg.in_part),
+            _by_key(step for leg in legs.values() for step in leg.excess),
+            sum((leg.excess_returned for leg in legs.values()), Counter()),
             returned,
             owed,
             {key: then for leg in legs.values() for key, then in leg.replaced.items()},
@@ -112,6 +135,9 @@ class _Leg:
     generation: int = 1
     requested: list[tuple[str, Observation, int]] = field(default_factory=list)
     done: list[tuple[str, Observation, int]] = field(default_factory=list)
+    in_part: list[tuple[str, Observation, int]] = field(default_factory=list)
+    excess: list[tuple[str, Observation, int]] = field(default_factory=list)
+    excess_returned: Counter[str] = field(default_factory=Counter)
     replaced: dict[str, str] = field(default_factory=dict)
 
     def follow(self, key: str, one: Observation) -> None:
@@ -121,15 +147,34 @@ class _Leg:
         elif one.type == REVERSED:
             self.owed += one.data["amount_minor"]
             self.returned += one.data["amount_minor"]
+        elif one.type == IN_PART:
+            self._moves_in_part(key, one)
+        elif one.type == TOO_MUCH:
+            self.excess.append((one.data["payment_key"], one, one.data["amount_minor"]))
+        elif one.type == EXCESS_BACK:
+            self.excess_returned[one.data["payment_key"]] += one.data["amount_minor"]
         elif called is not None and called not in (key, self.key):
-            before = self.key or key
-            if str(called).startswith(f"{key}~") and not any(done == before for done, _, _ in self.done):
-                self.replaced[before] = str(called)
-            self._begins(str(called), one, one.data["amount_minor"])
+            self._takes_the_place(key, str(called), one, one.data["amount_minor"])
         elif one.type in DONE:
             if self.owed:  # by hand: nobody was called
                 self._begins(f"{key}~{self.generation + 1}", one, self.owed)
             self.done.append((self.key or key, one, one.data[DONE[one.type]]))
+
+    def _moves_in_part(self, key: str, one: Observation) -> None:
+        """What is left of what was to be moved is what the next is about, whatever is said of it."""
+        wanted = self.owed or (self.requested[-1][2] if self.requested else 0)
+        name, moved = str(one.data["payment_key"]), one.data["amount_minor"]
+        if name != (self.key or key):  # by hand: nobody was called
+            self._takes_the_place(key, name, one, wanted)
+        self.in_part.append((name, one, moved))
+        self.replaced[name] = f"{key}~{self.generation + 1}"
+        self._begins(self.replaced[name], one, wanted - moved)
+
+    def _takes_the_place(self, key: str, name: str, one: Observation, minor: int) -> None:
+        before = self.key or key
+        if name.startswith(f"{key}~") and not any(done == before for done, _, _ in self.done):
+            self.replaced[before] = name
+        self._begins(name, one, minor)
 
     def _begins(self, key: str, one: Observation, minor: int) -> None:
         self.requested.append((key, one, self.owed or minor))
