@@ -65,8 +65,8 @@ test-asyncapi: venv ## schemas/asyncapi.json as AsyncAPI's own parser reads it, 
 	@$(INSTALL) tests/contract/asyncapi/requirements.lock
 	RECOURSE_TESTS_REQUIRED=1 $(PYTHON) -m pytest -q tests/contract/test_asyncapi_parser.py
 
-demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; PROVIDER=sandbox; STACK=compose)
-	@$(PYTHON) -m deploy.local.demo $(STORY) $(if $(POLICY),--policy $(POLICY)) $(if $(PROVIDER),--provider $(PROVIDER)) \
+demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; AGAINST=name.version; PROVIDER=sandbox; STACK=compose)
+	@$(PYTHON) -m deploy.local.demo $(STORY) $(if $(POLICY),--policy $(POLICY)) $(if $(AGAINST),--against $(AGAINST)) $(if $(PROVIDER),--provider $(PROVIDER)) \
 	    $(if $(STACK),--stack $(STACK))
 
 run: venv ## Kafka, PostgreSQL and all services in the foreground, data kept in .recourse/

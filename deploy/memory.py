@@ -19,9 +19,12 @@ from shared.rules import policies
 from shared.runtime.memory import MemoryBus, World
 
 
-async def whole_system(bus_partitions: int = 3, webhooks: WebhookEndpoint | None = None) -> tuple[World, MailServer]:
-    """All six services, a payment provider and a mail server; with an endpoint, it is told what people are told."""
-    world = World(policies.load(), bus_partitions)
+async def whole_system(
+    bus_partitions: int = 3, webhooks: WebhookEndpoint | None = None, known: Policies | None = None
+) -> tuple[World, MailServer]:
+    """All six services, a payment provider and a mail server; with an endpoint, it is told what people are told.
+    `known`: the policies in force, if not all that are published."""
+    world = World(known or policies.load(), bus_partitions)
     mails = MailServer()
     await compose(world, [mails.channel(), *([webhooks.channel()] if webhooks is not None else [])])
     world.external_systems.append(MemoryPaymentService(world.bus))
@@ -108,9 +111,19 @@ class MemoryStage:
                 self._read[topic, partition] = len(log)
 
 
-async def open_stage(policy: str, webhooks: WebhookEndpoint | None = None) -> tuple[MemoryStage, MailServer]:
-    """A stage with mediators on duty."""
-    world, mails = await whole_system(webhooks=webhooks)
+async def open_stage(
+    policy: str, webhooks: WebhookEndpoint | None = None, version: int | None = None
+) -> tuple[MemoryStage, MailServer]:
+    """A stage with mediators on duty. `version`: of the policy, as it was when no later one was published."""
+    world, mails = await whole_system(webhooks=webhooks, known=_when_newest(policy, version))
     stage = MemoryStage(world, policy)
     await hire_mediators(stage, "memory")
     return stage, mails
+
+
+def _when_newest(name: str, version: int | None) -> Policies:
+    """An order gets the newest version there is."""
+    known = policies.load()
+    if version is None:
+        return known
+    return Policies({ref: one for ref, one in known.by_ref.items() if ref.name != name or ref.version <= version})

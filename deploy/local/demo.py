@@ -2,8 +2,8 @@
 
 The stack is one of its own, made and removed, or (`STACK=compose`) the one that `make up` has brought up.
 
-With a policy of one's choice they are played by its rules, a day a second long, and beside it stands what they come to
-under `aliexpress`.
+With a policy of one's choice (`aliexpress`, its newest version, or `aliexpress.1`) they are played by its rules, a day
+a second long, and beside it stands what they come to under another (deploy/stories/versions.py says which).
 """
 
 import argparse
@@ -31,14 +31,12 @@ from deploy.stories.live import LiveStage
 from deploy.stories.scaled import published, scaled
 from deploy.stories.seen import day_of
 from deploy.stories.telling import money, told
+from deploy.stories.versions import CannotCompare, called, chosen, compared_with
 from deploy.verify import addresses
 from deploy.verify.collect import CannotVerify, VerifySettings, verify
 from schemas.policy import Policy
 from schemas.topics import SERVICES
 from shared.rules import policies
-
-USUAL = "aliexpress"
-"""The policy that another one is compared with."""
 
 LEDGER = """
 SELECT count(*), sum(captured_minor)::bigint, sum(refunded_minor)::bigint, sum(paid_out_minor)::bigint,
@@ -63,7 +61,7 @@ class Venue:
 
 
 @asynccontextmanager
-async def made_for_it(console: Console, provider: str, chosen: Policy | None) -> AsyncIterator[Venue]:
+async def made_for_it(console: Console, provider: str, policy: Policy | None) -> AsyncIterator[Venue]:
     """A stack of our own; each service a process."""
     async with Stack(say=console.print) as stack:
         began = time.monotonic()
@@ -71,7 +69,7 @@ async def made_for_it(console: Console, provider: str, chosen: Policy | None) ->
         folder.mkdir()
         system = VerifySettings(kafka_bootstrap_servers=stack.bootstrap_servers, database_url=stack.database_url)
         venue = Venue(system, folder, stack.embedded, payments_follow_scripts=provider == "topic")
-        _publish(chosen, venue)
+        _publish(policy, venue)
         env = {"RECOURSE_POLICIES_FOLDER": str(folder), "RECOURSE_REFUND_PROVIDER": provider}
         await stack.start_services([*SERVICES, "payments"] if provider == "topic" else SERVICES, env)
         payments = " and a payment service" if provider == "topic" else ""
@@ -80,7 +78,7 @@ async def made_for_it(console: Console, provider: str, chosen: Policy | None) ->
 
 
 @asynccontextmanager
-async def composed(console: Console, provider: str, chosen: Policy | None) -> AsyncIterator[Venue]:
+async def composed(console: Console, provider: str, policy: Policy | None) -> AsyncIterator[Venue]:
     """What `make up` has brought up. Its provider is the stand-in payment service, whatever is asked for."""
     venue = Venue(addresses.composed(), REPO / ".recourse" / "policies", fresh=False, payments_follow_scripts=True)
     try:
@@ -89,7 +87,7 @@ async def composed(console: Console, provider: str, chosen: Policy | None) -> As
         raise LocalStackError(
             f"The stack of docker compose is not there ({error}). Bring it up first: make up"
         ) from None
-    _publish(chosen, venue)
+    _publish(policy, venue)
     console.print("Six services, each in a container: the stack of docker compose.")
     yield venue
 
@@ -101,14 +99,16 @@ async def play(
     stories: Sequence[Story],
     console: Console,
     provider: str = "topic",
-    policy: str | None = None,
+    policy: Policy | None = None,
+    other: Policy | None = None,
     stack: str = "embedded",
 ) -> bool:
-    """True if every story went as it is told and every penny is where it should be."""
-    chosen = _chosen(policy) if policy else None
-    name = chosen.name if chosen else "demo"
+    """True if every story went as it is told and every penny is where it should be. `other`: what the policy is
+    compared with, if with any."""
+    faster = _scaled(policy) if policy else None
+    name = faster.name if faster else "demo"
     async with (
-        VENUES[stack](console, provider, chosen) as venue,
+        VENUES[stack](console, provider, faster) as venue,
         LiveStage(
             venue.system.kafka_bootstrap_servers,
             name,
@@ -125,29 +125,28 @@ async def play(
             _tell(scene, story, endings.get(story), failures.get(story), console)
         balanced = await _total(venue.system.refund_url, list(scenes.values()), stage.seen, console)
         verified = await _verified(venue.system, console)
-    if chosen:
-        usual = {story: await _in_memory(story) for story in endings}
-        console.print(compared(name, endings, USUAL, usual), highlight=False)
+    if policy and other:
+        theirs = {story: await in_memory(story, other) for story in endings}
+        console.print(compared(called(policy), endings, called(other), theirs), highlight=False)
     return not failures and balanced and verified
 
 
-def _publish(chosen: Policy | None, venue: Venue) -> None:
-    if chosen:
-        file, content = published(chosen)
+def _publish(policy: Policy | None, venue: Venue) -> None:
+    if policy:
+        file, content = published(policy)
         (venue.policies_folder / file).write_bytes(content)
 
 
-def _chosen(name: str) -> Policy:
+def _scaled(policy: Policy) -> Policy:
     """Its days as seconds. Raises BrokenPolicy if that contradicts itself."""
-    newest = policies.load().newest(name)
-    assert newest is not None, name
-    chosen = scaled(newest[1])
-    policies.read(*published(chosen))
-    return chosen
+    faster = scaled(policy)
+    policies.read(*published(faster))
+    return faster
 
 
-async def _in_memory(story: Story) -> Ending:
-    stage, _ = await open_stage(USUAL)
+async def in_memory(story: Story, policy: Policy) -> Ending:
+    """How it ends under this very version."""
+    stage, _ = await open_stage(policy.name, version=policy.version)
     return await ending(story, Scene(stage, f"story-{story.number}"))
 
 
@@ -228,24 +227,38 @@ async def _verified(system: VerifySettings, console: Console) -> bool:
     return report.holds
 
 
+def _asked(policy: str | None, against: str | None) -> tuple[Policy | None, Policy | None]:
+    """What is played, and what that is compared with. Raises CannotCompare."""
+    known = policies.load()
+    if policy is not None:
+        return chosen(policy, known), compared_with(policy, against, known)
+    if against is not None:
+        raise CannotCompare(f"What is to be compared with {against}? Say it, too (POLICY=name).")
+    return None, None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("story", nargs="?", type=int, choices=sorted(STORIES), help="play only this one")
     own = "sandbox: the refund service's own"
     parser.add_argument("--provider", choices=("sandbox", "topic"), default="topic", help=own)
-    names = sorted({ref.name for ref in policies.load().by_ref})
-    parser.add_argument("--policy", choices=names, help="play by its rules, with its days as seconds")
+    parser.add_argument("--policy", help="play by its rules, with its days as seconds: a name, or name.version")
+    parser.add_argument("--against", help="compare it with this one: a name, or name.version")
     parser.add_argument(
         "--stack", choices=sorted(VENUES), default="embedded", help="compose: what `make up` brought up"
     )
     asked = parser.parse_args()
+    try:
+        policy, other = _asked(asked.policy, asked.against)
+    except CannotCompare as reason:
+        raise SystemExit(str(reason)) from None
     number = asked.story
     stories = [STORIES[number]] if number else [STORIES[number] for number in sorted(STORIES)]
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # its clients retry, and say so at length
     console = Console(width=None if sys.stdout.isatty() else 200)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # both end as Ctrl-C does
     try:
-        good = asyncio.run(play(stories, console, asked.provider, asked.policy, asked.stack))
+        good = asyncio.run(play(stories, console, asked.provider, policy, other, asked.stack))
     except KeyboardInterrupt:
         raise SystemExit("Stopped; nothing is left running.") from None
     except (LocalStackError, StoryFailed, CannotVerify, policies.BrokenPolicy) as failure:

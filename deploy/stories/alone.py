@@ -70,7 +70,7 @@ async def never_shipped(s: Scene) -> None:
     await impatient.ends(buyer=25_00, seller=0)
     await waiting.seller.says("order.extend_processing", days=2)
     unshipped = s.lasts("processing") + 2
-    await waiting.hears("order.cancelled", after=unshipped, since="order.placed", cause="not_shipped")
+    await waiting.hears("order.cancelled", after=unshipped, since=s.paid, cause="not_shipped")
     await waiting.ends(buyer=35_00, seller=0)
 
 

@@ -228,9 +228,16 @@ class Scene:
     by_people: bool = False
     """Where somebody is reached is said on `people`, and the orders do not know."""
 
-    async def order(self, paid_as: str = "", commission_bps: int = 0, **lines: "int | Pieces") -> PlayedOrder:
-        """An order is placed: paid, and not yet shipped. A line is one piece, or so many, for so much money.
-        `paid_as`: how the payment service confirms it, where it is asked (deploy/payments/script.py)."""
+    async def order(self, commission_bps: int = 0, **lines: "int | Pieces") -> PlayedOrder:
+        """An order is placed and paid, and not yet shipped. A line is one piece, or so many, for so much money."""
+        case = await self.placed_order("", commission_bps, **lines)
+        if self.rules.capture == "confirmed":
+            await case.hears(self.paid)
+        return case
+
+    async def placed_order(self, paid_as: str = "", commission_bps: int = 0, **lines: "int | Pieces") -> PlayedOrder:
+        """Whether it is paid is open. `paid_as`: how the payment service confirms it, where it is asked
+        (deploy/payments/script.py)."""
         wares = {name: line if isinstance(line, Pieces) else Pieces(1, line) for name, line in lines.items()}
         captured = sum(line.minor for line in wares.values())
         case = PlayedOrder(self.stage, f"{self.name}-{len(self.cases) + 1}", captured, self.rules)
@@ -255,7 +262,7 @@ class Scene:
         return case
 
     async def shipped_order(self, **lines: "int | Pieces") -> PlayedOrder:
-        case = await self.order("", 0, **lines)
+        case = await self.order(0, **lines)
         await case.seller.says("order.ship", carrier="Cainiao", tracking_number=f"LP-{case.order_id}")
         return case
 
@@ -264,6 +271,11 @@ class Scene:
         case = await self.shipped_order(**lines)
         await case.days(self.lasts("open_from"))
         return case
+
+    @property
+    def paid(self) -> str:
+        """The event with which the seller's time begins (R61)."""
+        return "order.paid" if self.rules.capture == "confirmed" else "order.placed"
 
     @property
     def rules(self) -> Policy:

@@ -14,7 +14,7 @@ from schemas.policy import Duration
 async def paid_late(s: Scene) -> None:
     s.needs(s.stage.payments_follow_scripts, "the sandbox is never late")
     s = await s.under(capture="confirmed", payment_window=Duration(n=1, unit="seconds"))
-    case = await s.order(paid_as="::slow", chair=80_00)
+    case = await s.placed_order(paid_as="::slow", chair=80_00)
     await case.hears("order.cancelled", after="payment_window", since="order.placed", cause="not_paid")
     await case.seller.says("order.ship", refused="wrong_state", carrier="Cainiao", tracking_number="LP-late")
     await case.days(4)

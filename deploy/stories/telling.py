@@ -6,10 +6,12 @@ from typing import Any
 
 from deploy.stories.dialogue import PlayedOrder
 from deploy.stories.seen import Seen
+from shared.rules.policy_lint import LONGEST_DAYS
 
 SILENT = ("timer.", "notification.")
 """The machine's own bookkeeping is no part of a story."""
 PENDING = {
+    "payment_by": "unpaid it is cancelled",
     "processing_ends_at": "unshipped it is cancelled",
     "rest_ships_by": "what is in no parcel is cancelled",
     "reminder_at": "both are reminded",
@@ -75,14 +77,15 @@ def phrase(event: Seen) -> str:
 
 
 def _pending(event: Seen, start: datetime, day: timedelta) -> str:
-    """The earliest instant the event names, and what it will bring."""
+    """The earliest instant the event names, and what it will bring; where days are seconds, what is no end to wait for
+    (a day to be paid in) is not told."""
     named = {text: event.data[name] for name, text in PENDING.items() if event.data.get(name)}
     if event.type in PROTECTION:
         named["held money goes to the seller"] = event.data["protection_ends_at"]
     upcoming = [(datetime.fromisoformat(instant), text) for text, instant in named.items()]
-    if not upcoming:
+    at, text = min(upcoming, key=lambda one: one[0], default=(start, ""))
+    if not text or at - start > day * LONGEST_DAYS:
         return ""
-    at, text = min(upcoming, key=lambda one: one[0])
     return f"[day {_days(at - start, day):.1f}: {text}]"
 
 

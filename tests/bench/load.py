@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from tests.support.believing import BELIEVING
 from tests.support.commands import Given, command, headers
 
 OVERLAP = 500
@@ -14,7 +15,7 @@ OVERLAP = 500
 
 def commands(orders: int, name: str) -> Iterator[Given]:
     """Three for each of `orders` orders, called `name`-0, `name`-1 … Each has exactly one event in answer, on
-    order.events."""
+    order.events; the order service runs alone, so nobody else is asked whether they are paid."""
     for i in range(orders + 2 * OVERLAP):
         if i < orders:
             yield given("order.place.v1", f"{name}-{i}", "platform", "checkout", basket(f"{name}-{i}", i))
@@ -51,4 +52,5 @@ def basket(order_id: str, number: int) -> dict[str, Any]:
         "currency": "EUR",
         "lines": [dict(zip(("line_id", "title", "quantity", "amount_minor"), line, strict=True)) for line in chosen],
         "payment": {"payment_id": f"payment-{order_id}", "amount_minor": sum(line[3] for line in chosen)},
+        "policy": f"{BELIEVING}aliexpress",
     }

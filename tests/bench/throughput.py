@@ -25,6 +25,7 @@ from schemas.topics import all_topics
 from shared.runtime.kafka.reading import LogReader
 from tests.bench import ceiling
 from tests.bench.load import commands
+from tests.support.believing import folder_of
 from tests.support.topics import producer
 
 ORDERS = 12_000
@@ -99,6 +100,7 @@ class Throughput:
         database_url = await self._empty_database(name)
         answered = await self._count(ANSWERS)
         env = {"RECOURSE_DATABASE_URL": database_url, "RECOURSE_BATCH_RECORDS_MAX": str(BATCH_MAX)}
+        env |= folder_of(self.stack.folder / "policies")
         await self.stack.start_services([f"order#{name}"], env)
         process = self.stack.services[f"order#{name}"]
         yield await self._measure(process, ANSWERS, answered, database_url, '"order".event')

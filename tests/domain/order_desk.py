@@ -15,6 +15,7 @@ from schemas.refund.events import RefundCaptured, RefundSettled
 from schemas.wire import Actor, Message
 from services.order.domain import DECIDER
 from services.order.lines import Money, money_of
+from services.order.states import AwaitingPayment
 from shared.kernel.policies import Policies
 from tests.domain import table
 from tests.domain.table import Desk, outcome
@@ -45,7 +46,8 @@ class OrderDesk(Desk):
         role = next(role for role in default if role in command.by)
         return self.send(command(order_id=self.stream.id, actor=actor or default[role], **data))
 
-    def place(self, *lines: OrderLine, **changes: Any) -> list[Message]:
+    def place(self, *lines: OrderLine, paid: bool = True, **changes: Any) -> list[Message]:
+        """Where the policy waits for the capture, that follows at once if it is `paid`; what is returned is the answer."""
         lines = lines or (SHIRTS, HAT)
         total = sum(line.amount_minor for line in lines)
         data: dict[str, Any] = {
@@ -55,7 +57,10 @@ class OrderDesk(Desk):
             "lines": lines,
             "payment": Payment(payment_id="pay-1", amount_minor=total),
         }
-        return self.say(commands.Place, **(data | changes))
+        said = self.say(commands.Place, **(data | changes))
+        if paid and isinstance(self.state, AwaitingPayment):
+            self.captured(total_minor=total)
+        return said
 
     def ship(self, actor: Actor | None = None) -> list[Message]:
         return self.parcel(actor=actor)
@@ -122,13 +127,13 @@ class OrderDesk(Desk):
             )
         )
 
-    def captured(self, captured_at: datetime | None = None) -> list[Message]:
+    def captured(self, captured_at: datetime | None = None, total_minor: int = 1_500) -> list[Message]:
         """By the refund service's word."""
         return self.hear(
             RefundCaptured(
                 order_id=self.stream.id,
                 payment_id="pay-1",
-                amount_minor=1_500,
+                amount_minor=total_minor,
                 currency="EUR",
                 buyer_id="bea",
                 seller_id="sam",
@@ -159,7 +164,7 @@ def unpaid(desk: OrderDesk) -> None:
     confirmed_first = Policies({reference: policy.model_copy(update={"capture": "confirmed"})})
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(table, "POLICIES", confirmed_first)
-        desk.place()
+        desk.place(paid=False)
 
 
 def not_paid(desk: OrderDesk) -> None:
@@ -301,4 +306,5 @@ def columns(*tables: str) -> list[tuple[str, str, str]]:
 def under(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     """Orders placed from here on live under changed rules."""
     reference, policy = table.newest()
-    monkeypatch.setattr(table, "POLICIES", Policies({reference: policy.model_copy(update=changes)}))
+    changed = {**table.POLICIES.by_ref, reference: policy.model_copy(update=changes)}
+    monkeypatch.setattr(table, "POLICIES", Policies(changed))

@@ -13,15 +13,20 @@ from schemas.policy import Policy
 from schemas.timer.commands import Schedule
 from schemas.wire import Command, Message, PrivateEvent, Rejected
 from shared.kernel.decider import Deadline, Decider, WakeUp
+from shared.kernel.policies import Policies
 from shared.kernel.ports import Input
 from shared.kernel.stream import Answers, Stream, handle, refold
 from shared.rules import policies
 
-POLICIES = policies.load()
+POLICIES = Policies({ref: policy for ref, policy in policies.load().by_ref.items() if ref.version == 1})
+"""The presets as they were first published, for which the tables were written: there an order is shippable as soon as
+it is placed, a line is frozen whole and nobody is reminded, so each table shows its own rule and no other. A test of a
+key that later versions set changes that key, and runs under what they say too."""
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 def newest(name: str = "aliexpress") -> tuple[PolicyRef, Policy]:
+    """Of `POLICIES`."""
     found = POLICIES.newest(name)
     assert found is not None
     return found

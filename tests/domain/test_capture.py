@@ -14,7 +14,7 @@ from tests.domain import order_desk, refund_desk
 from tests.domain.table import NOON, outcome
 from tests.domain.test_refund import UNASKED, events
 
-pytestmark = pytest.mark.rule("R61")
+pytestmark = [pytest.mark.rule("R61"), pytest.mark.usefixtures("either_version")]
 KEY = "order-1/capture"
 DAY = timedelta(days=1)
 

@@ -9,6 +9,7 @@ from tests.domain.dispute_desk import BUYER, SELLER, desk_in, rejection
 from tests.domain.table import NOON, outcome
 
 DAY = timedelta(days=1)
+pytestmark = pytest.mark.usefixtures("either_version")
 
 
 @pytest.mark.rule("R72")
@@ -32,7 +33,7 @@ def test_who_has_written_enough_for_a_day_waits_and_the_other_party_does_not() -
 
 @pytest.mark.rule("R72")
 def test_a_policy_without_a_limit_counts_nothing() -> None:
-    desk = desk_in("negotiating")
+    desk = desk_in("negotiating", messages_per_day=None)
     for _ in range(150):
         (sent,) = desk.write()
         assert sent.number_of_day is None  # type: ignore[attr-defined]

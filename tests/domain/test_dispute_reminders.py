@@ -25,7 +25,7 @@ from tests.domain.dispute_desk import (
 )
 from tests.domain.table import NOON, cells, outcome
 
-pytestmark = pytest.mark.rule("R68")
+pytestmark = [pytest.mark.rule("R68"), pytest.mark.usefixtures("either_version")]
 
 DAY, MILLISECOND = timedelta(days=1), timedelta(milliseconds=1)
 END = {
@@ -126,8 +126,8 @@ def test_where_nobody_is_waited_for_nobody_is_reminded(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", END)
-def test_under_the_old_rules_nobody_is_reminded(state: str) -> None:
-    desk = desk_in(state)
+def test_where_the_policy_has_no_reminders_nobody_is_reminded(state: str) -> None:
+    desk = desk_in(state, reminders=False)
     assert not held(desk)
     assert {getattr(one, "remind_at", None) for one in desk.history} == {None}
 

@@ -1,5 +1,7 @@
 """Lines that are worth nothing: part of an order, but all that can be asked for them is a replacement (R76)."""
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -36,7 +38,7 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> OrderDesk:
 def test_an_order_cannot_be_a_gift() -> None:
     with pytest.raises(ValidationError):
         Payment(payment_id="pay-1", amount_minor=0)
-    lines = {"lines": (SOCKS,), "payment": Payment(payment_id="pay-1", amount_minor=1)}
+    lines: dict[str, Any] = {"lines": (SOCKS,), "payment": Payment(payment_id="pay-1", amount_minor=1)}
     assert answer(OrderDesk().place(**lines)) == "invalid"
 
 

@@ -22,7 +22,7 @@ Parts = list[tuple[str, int, int, int]]
 
 
 @pytest.fixture(autouse=True)
-def _named_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def _named_pieces(either_version: None, monkeypatch: pytest.MonkeyPatch) -> None:
     under(monkeypatch, disputed_pieces="named")
 
 

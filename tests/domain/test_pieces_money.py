@@ -23,7 +23,7 @@ pytestmark = pytest.mark.rule("R65")
 
 
 @pytest.fixture(autouse=True)
-def _named_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def _named_pieces(either_version: None, monkeypatch: pytest.MonkeyPatch) -> None:
     under(monkeypatch, disputed_pieces="named")
 
 

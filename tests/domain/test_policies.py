@@ -86,8 +86,9 @@ def test_an_older_version_stays_for_the_orders_that_live_under_it(tmp_path: Path
 def test_a_version_is_known_by_its_content_too() -> None:
     ref, _ = newest()
 
-    assert ref == PolicyRef(name="aliexpress", version=1, hash=hashlib.sha256(CONTENT).hexdigest())
-    with pytest.raises(PolicyMissing, match="aliexpress version 1"):
+    content = (PUBLISHED / "aliexpress.2.yaml").read_bytes()
+    assert ref == PolicyRef(name="aliexpress", version=2, hash=hashlib.sha256(content).hexdigest())
+    with pytest.raises(PolicyMissing, match="aliexpress version 2"):
         KNOWN.of(ref.model_copy(update={"hash": "0" * 64}))
     with pytest.raises(PolicyMissing, match="aliexpress version 7"):
         KNOWN.of(ref.model_copy(update={"version": 7}))
@@ -118,14 +119,32 @@ def test_presets_differ_from_the_marketplaces_own_rules_in_what_they_say() -> No
     }
 
 
+@pytest.mark.parametrize("name", sorted({ref.name for ref in KNOWN.by_ref}))
+def test_the_second_version_of_each_preset_differs_from_the_first_in_these_keys(name: str) -> None:
+    first, second = (
+        next(policy.model_dump() for ref, policy in KNOWN.by_ref.items() if (ref.name, ref.version) == (name, version))
+        for version in (1, 2)
+    )
+
+    assert {key: (first[key], second[key]) for key in second if second[key] != first[key]} == {
+        "version": (1, 2),
+        "capture": ("trusted", "confirmed"),
+        "disputed_pieces": ("whole_line", "named"),
+        "messages_per_day": (None, 100),
+        "free_day_counts_from": ("its_instant", "its_end"),
+        "reminders": (False, True),
+    }
+    assert (second["payment_window"], second["release_after_delivery"]) == (days(1), None)
+
+
 def test_the_demo_is_the_marketplaces_own_rules_with_days_as_seconds() -> None:
+    """But for the time to be paid in, which nobody waits for."""
     usual, demo = newest()[1], newest("demo")[1]
 
-    assert scaled(usual).name == "aliexpress-scaled"
-    # A key that came after the published file has its default there.
-    kept = {"name": "demo", "payment_window": demo.payment_window}
-    assert scaled(usual).model_copy(update=kept) == demo
-    assert scaled(demo).model_copy(update=kept) == demo
+    assert scaled(usual).name == "aliexpress-2-scaled"
+    assert scaled(usual).model_copy(update={"name": "demo"}) == demo
+    assert scaled(demo).model_copy(update={"name": "demo"}) == demo
+    assert scaled(usual).payment_window == Duration(n=1, unit="days")
 
 
 @pytest.mark.parametrize(("hours", "seconds"), [(0, 0), (1, 1), (24, 1), (25, 2), (72, 3)])
@@ -213,7 +232,8 @@ async def test_a_running_service_takes_up_what_is_published_unless_it_is_broken(
 
 
 def ends(start: datetime, n: int, unit: str, **changes: str) -> datetime:
-    rules = newest()[1].model_copy(update=changes)
+    """Business days from a free day count from its instant, unless other rules are asked for."""
+    rules = newest()[1].model_copy(update={"free_day_counts_from": "its_instant"} | changes)
     return calendar.after(start, Duration.model_validate(days(n, unit)), rules)
 
 

@@ -19,7 +19,7 @@ from tests.domain.order_desk import under as order_under
 from tests.domain.table import NOON, newest, outcome
 from tests.domain.test_notification_letters import letters
 
-pytestmark = pytest.mark.rule("R68")
+pytestmark = [pytest.mark.rule("R68"), pytest.mark.usefixtures("either_version")]
 
 HOUR, DAY, MILLISECOND = timedelta(hours=1), timedelta(days=1), timedelta(milliseconds=1)
 REMINDING = newest()[1].model_copy(update={"reminders": True})
@@ -39,14 +39,14 @@ REMINDING = newest()[1].model_copy(update={"reminders": True})
 )
 def test_at_three_quarters_or_48_hours_before_the_end(lasts: timedelta, after: timedelta) -> None:
     assert remind_at(NOON, NOON + lasts, REMINDING) == NOON + after
-    assert remind_at(NOON, NOON + lasts, newest()[1]) is None
+    assert remind_at(NOON, NOON + lasts, REMINDING.model_copy(update={"reminders": False})) is None
 
 
 # -- to ship in time ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> OrderDesk:
+def desk(either_version: None, monkeypatch: pytest.MonkeyPatch) -> OrderDesk:
     order_under(monkeypatch, reminders=True)
     return OrderDesk()
 
@@ -79,7 +79,8 @@ def test_the_seller_is_reminded_to_ship_and_of_all_that_goes_back(desk: OrderDes
     assert cancelled.refund_minor == one.refund_minor
 
 
-def test_under_the_old_rules_he_is_not() -> None:
+def test_without_reminders_he_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    order_under(monkeypatch, reminders=False)
     desk = OrderDesk()
     desk.place()
     assert due(desk) is None
@@ -123,7 +124,7 @@ def test_an_extension_moves_it_and_who_was_reminded_is_told_the_new_end(desk: Or
 def test_his_time_begins_with_the_capture_and_so_does_the_reminder(monkeypatch: pytest.MonkeyPatch) -> None:
     order_under(monkeypatch, reminders=True, capture="confirmed")
     desk = OrderDesk()
-    (placed,) = (one for one in desk.place() if isinstance(one, events.Placed))
+    (placed,) = (one for one in desk.place(paid=False) if isinstance(one, events.Placed))
     assert placed.remind_at is None
     assert due(desk) is None
     desk.wait(hours=3)

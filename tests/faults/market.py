@@ -77,6 +77,7 @@ class Order:
     # -- what people say ---------------------------------------------------------------------------------------------
 
     async def place(self) -> None:
+        """And it is paid, where the policy waits for that."""
         email = {
             role: {"id": f"{role}-{self.id}", "email": f"{role}-{self.id}@example.com"} for role in ("buyer", "seller")
         }
@@ -89,6 +90,8 @@ class Order:
             payment={"payment_id": f"payment-{self.id}", "amount_minor": PAID},
             policy=self.policy,
         )
+        if any(seen.data.get("status") == "awaiting_payment" for seen in self.heard):
+            await self.hears_of("order.paid")
 
     async def ship(self) -> None:
         await self.place()

@@ -80,6 +80,7 @@ async def test_a_header_without_a_value_is_kept_in_the_dead_letter() -> None:
 async def test_an_instant_at_the_edge_of_the_calendar(instant: str) -> None:
     world, _ = await whole_system()
     say(world, "order.place", **PLACE)
+    await world.settle()  # and it is paid
     say(world, "order.ship", role="seller", carrier="c", tracking_number="t")
     await answers(world, "order", say(world, "order.report_tracking", status="delivered", at=instant))
     later = say(world, "order.report_tracking", status="delivered", at=rfc3339(world.bus.now))

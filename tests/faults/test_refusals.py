@@ -16,6 +16,7 @@ from deploy.setup.broker import answers, connect
 from deploy.setup.topics import create_topics
 from shared.runtime.partitions import partition_of
 from tests.faults.market import Market
+from tests.support.believing import BELIEVING, folder_of
 from tests.support.topics import header, how_many, producer, read_all
 from tests.support.waiting import until
 
@@ -30,7 +31,7 @@ class Shop:
     def __init__(self, stack: Stack, market: Market, admin: AdminClient, health: str) -> None:
         self.stack, self.market, self.admin, self.health = stack, market, admin, health
         names = {partition_of(f"order-{number}".encode(), PARTITIONS): f"order-{number}" for number in range(40)}
-        self.orders = [market.order(names[partition], "aliexpress") for partition in range(PARTITIONS)]
+        self.orders = [market.order(names[partition], f"{BELIEVING}aliexpress") for partition in range(PARTITIONS)]
 
     async def everybody(self, name: str, role: str, expected: str, **data: Any) -> None:
         said = await asyncio.gather(*(order.says(name, role, **data) for order in self.orders))
@@ -84,7 +85,8 @@ class Shop:
 async def test_a_topic_that_takes_no_records_holds_up_nothing_else_and_all_goes_out_once_it_is_back() -> None:
     port = free_port()
     async with Stack(own_servers=True, partitions=PARTITIONS) as stack:
-        await stack.start_services(["order"], {"RECOURSE_PARTITIONS": str(PARTITIONS), "RECOURSE_HTTP_PORT": str(port)})
+        settings = {"RECOURSE_PARTITIONS": str(PARTITIONS), "RECOURSE_HTTP_PORT": str(port)}
+        await stack.start_services(["order"], settings | folder_of(stack.folder / "policies"))
         admin = await connect({"bootstrap.servers": stack.bootstrap_servers}, seconds=10)
         async with Market(stack.bootstrap_servers) as market:
             shop = Shop(stack, market, admin, f"http://127.0.0.1:{port}/health")

@@ -80,6 +80,8 @@ async def placed(stage: Stage, order_id: str, payment: str = "answer", seller: s
         payment={"payment_id": f"payment:{payment}", "amount_minor": CAPTURED},
         policy=stage.rules.name,
     )
+    if stage.rules.capture == "confirmed":
+        await case.hears("order.paid")
     return case
 
 

@@ -72,6 +72,8 @@ def everything(value: Any) -> Iterator[Any]:
 def untrue(told: Told) -> Iterator[str]:
     ours = re.sub(r"^> .*$", "", told.text, flags=re.MULTILINE)
     values = list(everything(told.data))
+    if "rest_minor" in told.data:
+        values.append(told.data["amount_minor"] + told.data["rest_minor"])  # what was to be moved
     for major, minor in AMOUNT.findall(ours):
         if int(major + minor) not in values:
             yield f"the amount {major}.{minor} is not the event's"
@@ -111,6 +113,11 @@ def _nothing_left(told: Told) -> bool:
     return until is None or until <= rfc3339(told.queued.event_at)
 
 
+def _agreed(told: Told) -> bool:
+    """Of what is closed its outcome says so, of goods that are to move first the basis."""
+    return bool((told.data.get("outcome") or told.data["basis"]) == "offer_accepted")
+
+
 CLAIMS: dict[str, Callable[[Told], bool]] = {
     r"It goes the way you paid": lambda told: _moved_by_the_provider(told) and not _by_hand(told),
     r"by other means": _by_hand,
@@ -127,7 +134,7 @@ CLAIMS: dict[str, Callable[[Told], bool]] = {
     r"You cannot dispute again: that is open": lambda told: told.data["reopenable_until"] is None,
     r"No appeal is possible": lambda told: told.data.get("appeal_until") is None,
     r"you can appeal by": lambda told: told.data.get("appeal_until") is not None,
-    r"You have agreed": lambda told: told.data["outcome"] == "offer_accepted",
+    r"You have agreed": _agreed,
     r"The buyer did not answer the mediator in time, so the dispute": lambda told: (
         told.data["outcome"] == "buyer_silent"
     ),

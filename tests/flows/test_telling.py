@@ -59,7 +59,7 @@ async def test_while_the_mail_server_is_away_webhooks_go_out_and_letters_follow(
 
     await Scene(stage, "away").order(lamp=40_00)
 
-    assert (roles(by_letter(mails)), roles(by_webhook(hooks))) == ([], ["buyer", "seller"])
+    assert (roles(by_letter(mails)), roles(by_webhook(hooks))) == ([], ["buyer", "buyer", "seller", "seller"])
     mails.answer = MailServer().answer
     await stage.sleep(RETRY_AFTER[0] - timedelta(milliseconds=1))
     assert by_letter(mails) == []
@@ -78,4 +78,4 @@ async def test_an_endpoint_that_is_gone_is_given_up_and_says_so() -> None:
 
     assert (given_up["http_status"], given_up["attempts"]) == (410, 1)
     assert hooks.taken == []
-    assert len(mails.taken) == 2
+    assert len(mails.taken) == 4, "to each that it is placed and that it is paid"

@@ -234,6 +234,21 @@ async def test_bells_that_come_early_by_a_clock_that_is_ahead_come_more_and_more
     assert clockwork.rung.count("a") == len(rung) + 1
 
 
+async def test_what_is_set_after_a_clock_was_ahead_rings_in_time_behind_what_rang_then(clockwork: Clockwork) -> None:
+    clockwork.loop.clock = lambda: clockwork.bus.now + timedelta(hours=1)
+    await clockwork.arm(("a", 3_600))
+    await clockwork.settle()
+    clockwork.bus.now = at(1)
+    await clockwork.settle()
+    assert clockwork.rung == ["a"]
+    clockwork.loop.clock = lambda: clockwork.bus.now  # now it is right
+    await clockwork.arm(("b", 3_590))
+    await clockwork.wait(3_580)
+    await clockwork.start()
+    await clockwork.wait(3_590.1)
+    assert clockwork.rung == ["a", "b"]
+
+
 async def test_after_a_bell_in_time_the_pause_is_a_second_again(clockwork: Clockwork) -> None:
     asked = [(0, 10, 10), (10.5, 5, 11), (12, 5, 13), (14, 100, 100), (100.5, 50, 101)]
     for rung, (asked_at, due_at, rings_at) in enumerate(asked):

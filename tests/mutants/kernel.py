@@ -1,5 +1,7 @@
 """Bugs of the kernel, the shard loop, the codec and what stands in for the servers."""
 
+from deploy import memory as played
+from deploy.stories import scaled, versions
 from shared import kernel, rules, runtime
 from shared.kernel import codec, entries, envelope, stream
 from shared.kernel import policies as kernel_policies
@@ -341,6 +343,30 @@ MUTANTS = (
         "an order is placed under the oldest version of its policy",
         lambda: kernel_policies.Policies.newest,
         change("max(...)", "min(...)"),
+    ),
+    Mutant(
+        "where days are seconds an order has a second to be paid in",
+        lambda: scaled.scaled,
+        change("__a - {KEPT}", "__a"),
+        ("tests/domain/test_policies.py",),
+    ),
+    Mutant(
+        "stories of an old version are played under the newest",
+        lambda: played._when_newest,
+        change("__a.version <= version", "True"),
+        ("tests/flows/test_versions.py",),
+    ),
+    Mutant(
+        "a policy is compared with itself",
+        lambda: versions.compared_with,
+        change("__a == ours", "False"),
+        ("tests/flows/test_versions.py",),
+    ),
+    Mutant(
+        "a version is compared with the first one and not with the one before it",
+        lambda: versions._before,
+        change("max(...)", "min(...)"),
+        ("tests/flows/test_versions.py",),
     ),
     Mutant(
         "a party may supersede the other's evidence",

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import zip_longest
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from deploy.memory import MemoryPaymentService
@@ -28,7 +30,8 @@ from shared.kernel.codec import header
 from shared.kernel.ports import Record
 from shared.rules import policies
 from shared.runtime.memory import World
-from tests.overload.mix import ORDERS, WAYS, way_of
+from tests.overload.mix import HURRIED, ORDERS, WAYS, way_of
+from tests.support.believing import folder_of
 
 COMMANDS = (ORDERS, "dispute.commands")
 EVENTS = ("order.events", "dispute.events", "refund.events")
@@ -99,7 +102,9 @@ class Heard:
 async def played(commands: Sequence[Record], until: datetime) -> Heard:
     """The same at the same times, where nothing takes time."""
     inputs = sorted(commands, key=lambda record: (record.timestamp, record.topic, record.partition, record.offset))
-    world = World(policies.load(), PARTITIONS, _at(inputs[0].timestamp))
+    with TemporaryDirectory() as folder:
+        folder_of(Path(folder))
+        world = World(policies.load(Path(folder), policies.load()), PARTITIONS, _at(inputs[0].timestamp))
     await compose(world)
     world.external_systems.append(MemoryPaymentService(world.bus))
     for record in inputs:
@@ -175,7 +180,7 @@ def judged(here: Heard, window: timedelta) -> InTime:
     placed: dict[str, int] = {}
     for record in here.commands:
         order_id, type_ = (record.key or b"").decode(), header(record.headers, "ce_type")
-        if WAYS[way_of(order_id)].policy != "demo":
+        if WAYS[way_of(order_id)].policy != HURRIED:
             continue
         if type_ == "order.place.v1":
             placed[order_id] = record.timestamp

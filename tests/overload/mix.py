@@ -8,13 +8,17 @@ from typing import Any
 from deploy.stories.claims import BROKEN
 from deploy.stories.dialogue import refund
 from tests.bench.load import basket, given
+from tests.support.believing import BELIEVING
 from tests.support.commands import Given
 
 ORDERS = "order.commands"
+UNHURRIED, HURRIED = f"{BELIEVING}aliexpress", f"{BELIEVING}demo"
+"""Under rules that believe the platform nothing the order service hears of others changes what it says, and so its
+inbox alone says how each command is to be judged."""
 LATE = 8.0
-"""Seconds after the order is placed; under `demo` it must be shipped within 7."""
+"""Seconds after the order is placed; where it is hurried it must be shipped within 7."""
 SILENCE = 17.0
-"""Seconds; under `demo` the seller must answer within 15 of the opening of a dispute."""
+"""Seconds; where it is hurried the seller must answer within 15 of the opening of a dispute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +71,16 @@ NEWS = Step(0.4, "order.correct_tracking.v1", "seller", PARCEL)
 WITHDRAW = Step(0, "dispute.cancel.v1", "buyer", {**DISPUTE, "expect": "reopenable"})
 
 WAYS: Mapping[str, Way] = {
-    "bought": Way("aliexpress", (PLACE, _ship(0.2), NEWS, _confirm(0.6))),
-    "cancelled": Way("aliexpress", (PLACE, Step(0.3, "order.cancel.v1", "buyer", {}))),
-    "impatient": Way("aliexpress", (PLACE, _ship(0.2), _dispute(0.4), *_agree(0.5)), one_inbox=False),
-    "prompt": Way("demo", (PLACE, _ship(0.3), _confirm(0.6))),
-    "dawdled": Way("demo", (PLACE, _ship(LATE), _confirm(LATE + 0.3))),
-    "claimed": Way("aliexpress", (_dispute(0),), before=(PLACE, _ship(0))),
-    "agreed": Way("aliexpress", _agree(0), before=(PLACE, _ship(0), _dispute(0))),
-    "withdrawn": Way("aliexpress", (WITHDRAW,), before=(PLACE, _ship(0), _dispute(0))),
-    "answered": Way("demo", _agree(0), before=(PLACE, _ship(0), _dispute(0))),
-    "unanswered": Way("demo", _agree(SILENCE), before=(PLACE, _ship(0), _dispute(0))),
+    "bought": Way(UNHURRIED, (PLACE, _ship(0.2), NEWS, _confirm(0.6))),
+    "cancelled": Way(UNHURRIED, (PLACE, Step(0.3, "order.cancel.v1", "buyer", {}))),
+    "impatient": Way(UNHURRIED, (PLACE, _ship(0.2), _dispute(0.4), *_agree(0.5)), one_inbox=False),
+    "prompt": Way(HURRIED, (PLACE, _ship(0.3), _confirm(0.6))),
+    "dawdled": Way(HURRIED, (PLACE, _ship(LATE), _confirm(LATE + 0.3))),
+    "claimed": Way(UNHURRIED, (_dispute(0),), before=(PLACE, _ship(0))),
+    "agreed": Way(UNHURRIED, _agree(0), before=(PLACE, _ship(0), _dispute(0))),
+    "withdrawn": Way(UNHURRIED, (WITHDRAW,), before=(PLACE, _ship(0), _dispute(0))),
+    "answered": Way(HURRIED, _agree(0), before=(PLACE, _ship(0), _dispute(0))),
+    "unanswered": Way(HURRIED, _agree(SILENCE), before=(PLACE, _ship(0), _dispute(0))),
 }
 SHARES = (
     *("bought", "bought", "cancelled", "bought", "prompt", "impatient", "bought", "cancelled", "dawdled", "bought"),

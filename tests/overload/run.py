@@ -18,11 +18,12 @@ from deploy.verify.report import Report
 from schemas.instants import EPOCH
 from schemas.topics import SERVICES
 from shared.kernel.ports import Record
-from shared.rules import calendar, policies
+from shared.rules import calendar
 from tests.faults import aftermath
 from tests.overload import again, mix
 from tests.overload.sampler import Phase, Sampler
 from tests.overload.sender import Sent, send
+from tests.support.believing import believing, folder_of
 from tests.support.commands import Given
 from tests.support.topics import how_many, reader
 
@@ -86,7 +87,7 @@ class Overload:
 
     async def _start(self) -> None:
         """Without mail: its server's pace is another matter, and letters wait in a table."""
-        env = {"RECOURSE_SMTP_HOST": ""}
+        env = {"RECOURSE_SMTP_HOST": ""} | folder_of(self.stack.folder / "policies")
         starts = [
             self.stack.start_services([name], env | {"RECOURSE_HTTP_PORT": str(port)})
             for name, port in self.ports.items()
@@ -224,10 +225,9 @@ def _sampled(key: bytes | None, every: int) -> bool:
 
 def _looked_at(key: bytes | None, every: int) -> bool:
     way = mix.WAYS.get(mix.way_of((key or b"").decode()))
-    return way is not None and (way.policy == "demo" or _sampled(key, every))
+    return way is not None and (way.policy == mix.HURRIED or _sampled(key, every))
 
 
 def window_to_ship() -> timedelta:
-    newest = policies.load().newest("demo")
-    assert newest is not None
-    return calendar.after(EPOCH, newest[1].processing, newest[1]) - EPOCH
+    rules = believing("demo")
+    return calendar.after(EPOCH, rules.processing, rules) - EPOCH

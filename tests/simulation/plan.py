@@ -77,7 +77,7 @@ SCRIPTS = (
 ANOTHER_AMOUNT = ("short.answer", "over", "short", "silent.short.answer", "over.returned.answer", "short-2.over.answer")
 """How it treats them where it moves another amount than it is asked to."""
 
-CAPTURES = ("",) * 8 + (
+CAPTURES = ("",) * 24 + (
     "slow",
     "twice",
     "late.answer",
@@ -91,17 +91,21 @@ CAPTURES = ("",) * 8 + (
 
 
 def rules() -> Policies:
-    """Every preset, and one that differs wherever they agree."""
+    """Every preset, of which an order gets the newest version, and one that differs wherever they agree."""
     presets = policies.load()
-    ref, usual = next((ref, policy) for ref, policy in presets.by_ref.items() if ref.name == "aliexpress")
+    newest = presets.newest("aliexpress")
+    assert newest is not None
+    ref, usual = newest
     contrary = usual.model_copy(
         update={
             "name": "contrary",
             "replacement": True,
-            "capture": "confirmed",
-            "disputed_pieces": "named",
+            "capture": "trusted",
+            "disputed_pieces": "whole_line",
             "max_reopens": 1,
-            "reminders": True,
+            "messages_per_day": 2,
+            "free_day_counts_from": "its_instant",
+            "reminders": False,
             "appeals": 0,
             "post_expiry_window": usual.post_receipt_window,
             "open_from": usual.protection_reminder,
@@ -114,6 +118,9 @@ def rules() -> Policies:
     generous = contrary.model_copy(
         update={
             "name": "generous",
+            "capture": "confirmed",
+            "disputed_pieces": "named",
+            "reminders": True,
             "appeals": 1,
             "open_from": usual.post_expiry_window,
             "cancel_arbitration": "allowed",
@@ -127,7 +134,7 @@ def rules() -> Policies:
 
 
 RULES = rules()
-POLICIES = tuple(sorted(ref.name for ref in RULES.by_ref))
+POLICIES = tuple(sorted({ref.name for ref in RULES.by_ref}))
 
 
 @dataclass(frozen=True, slots=True)
