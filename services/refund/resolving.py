@@ -11,17 +11,21 @@ from services.refund.reviewing import party
 from services.refund.states import Called, InReview, Order, Pending, rest_of
 from shared.kernel.decider import Output, Refusal
 
+IN_WHICH_AMOUNT = Refusal("invalid", "What moved under this reference was another currency: say amount_minor.")
+
 
 def resolved(order: Order, leg: Pending, command: ResolveRefund, now: datetime) -> list[Output]:
     """Of less than was to be moved the rest goes on under the next key. What is more than that is no part of the
     movement: it is nobody's due, and waits for a person."""
+    owed = leg.owed
+    moved_minor = _moved_minor(order, owed, command)
+    if moved_minor is None:
+        return [IN_WHICH_AMOUNT]
     if leg.movement.leg == "capture":
         return [Refusal("wrong_state", "Only the payment service says that a payment is captured.")]
     may_still_move = isinstance(leg.at, Called) or leg.at == InReview("no_answer")
     if may_still_move and not command.although_unknown:
         return [UNANSWERED]
-    owed = leg.owed
-    moved_minor = command.amount_minor or owed.amount_minor
     if moved_minor < owed.amount_minor:
         return _in_part(order, leg, moved_minor, command, may_still_move, now)
     if moved_minor == owed.amount_minor:
@@ -37,6 +41,19 @@ def resolved(order: Order, leg: Pending, command: ResolveRefund, now: datetime) 
     reference = command.provider_reference if command.provider_reference in references else references[0]
     settled = done(order.capture, owed, reference, although_unknown=may_still_move)  # by no other means
     return [settled, *_too_much(order, owed, moved_minor - owed.amount_minor, reference, command.note)]
+
+
+def _moved_minor(order: Order, movement: Movement, command: ResolveRefund) -> int | None:
+    """As the operator says; else as the provider says of the movement that he names; else all of it. None: that one was
+    in another currency."""
+    if command.amount_minor is not None:
+        return command.amount_minor
+    named = "settled", movement.payment_key, command.provider_reference
+    moved = {one[2:4] for one in order.heard if (*one[:2], one.name) == named}
+    amounts = [minor for minor, currency in moved if currency == order.capture.currency]
+    if len(amounts) == 1:
+        return amounts[0]
+    return None if moved else movement.amount_minor
 
 
 def _said(order: Order, movement: Movement, amount_minor: int) -> list[str]:

@@ -242,3 +242,32 @@ def test_an_amount_is_money(amount_minor: Any) -> None:
     with pytest.raises(ValueError, match="amount_minor"):
         ResolveRefund(**about, amount_minor=amount_minor)
     assert ResolveRefund(**about).amount_minor is None
+
+
+@pytest.mark.parametrize(("minor", "booked_minor"), [(4_850, 4_850), (5_000, 5_000)])
+def test_without_an_amount_what_the_provider_says_of_the_movement_that_is_named_has_moved(
+    minor: int, booked_minor: int
+) -> None:
+    desk = in_state("placed")
+    desk.cancel(5_000)
+    desk.paid(minor, reference="bank-7")
+    if minor != 5_000:
+        desk.resolve(reference="bank-7")
+    assert booked(desk) == [Entry("EUR", ESCROW, BEA, booked_minor)]
+
+
+def test_without_an_amount_and_by_other_means_all_of_it_has_moved() -> None:
+    desk = in_state("placed")
+    desk.cancel(5_000)
+    desk.paid(4_850, reference="bank-7")
+    desk.resolve(reference="by-hand-1")
+    assert booked(desk) == [Entry("EUR", ESCROW, BEA, 5_000)]
+
+
+def test_of_what_moved_in_another_currency_the_amount_must_be_said() -> None:
+    desk = in_state("placed")
+    desk.cancel(5_000)
+    desk.paid(5_395, currency="USD", reference="bank-7")
+    assert outcome(desk.resolve(reference="bank-7")) == "invalid"
+    desk.resolve(reference="bank-7", amount_minor=5_000)
+    assert booked(desk) == [Entry("EUR", ESCROW, BEA, 5_000)]
