@@ -54,8 +54,8 @@ class ResolveRefund(RefundCommand):
     )
     amount_minor: PositiveMinor | None = Field(
         default=None,
-        description="what really moved, in minor units of the order's currency; null: what the provider says under this "
-        "reference, else all that was to be moved. More than that only if the provider has said so under this payment "
+        description="what really moved, in minor units of the order's currency; null: what the provider says under "
+        "this reference, else all that was to be moved. More only if the provider has said so under this payment "
         "key, else `amount_exceeds`",
     )
 

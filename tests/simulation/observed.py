@@ -1,7 +1,8 @@
 """What the verifier finds of a simulated world: its records, its ledger, its pending alarms."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from itertools import groupby
 from operator import attrgetter
@@ -14,6 +15,7 @@ from deploy.verify.observation import ALARMS, LEDGER, PLACED, Observation, Reade
 from deploy.verify.report import Report
 from schemas.instants import to_ms
 from services.refund.ledger import BookedEntry
+from shared.kernel.ports import Place
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -33,11 +35,22 @@ class Observed:
         """The records that were there at the last look, in the order in which they came."""
         self.rested_at = 0
         """So many records there were at the last quiet moment."""
+        self._ends: dict[Place, int] = {}
+        """Of each log the last offset, counted on where it began anew."""
+        self._begins: Counter[Place] = Counter()
 
     def records(self) -> list[Observation]:
-        new = self.world.bus.heard[len(self.seen) :]
-        self.seen += map(reader(self.world.bus.partitions).observation, new)
+        observe = reader(self.world.bus.partitions).observation
+        self.seen += [self._placed(observe(record)) for record in self.world.bus.heard[len(self.seen) :]]
         return self.seen
+
+    def _placed(self, one: Observation) -> Observation:
+        """Of a log that was made anew, or lost its tail, whatever lies there since comes behind what lay there before."""
+        log = one.topic, one.partition
+        if one.offset + self._begins[log] <= self._ends.get(log, -1):
+            self._begins[log] = self._ends[log] + 1 - one.offset
+        self._ends[log] = one.offset + self._begins[log]
+        return replace(one, offset=self._ends[log]) if self._begins[log] else one
 
     def verified(self) -> Report:
         """Where the broker's clock went back, nothing can be told by its times; while something goes wrong, alarms may
