@@ -8,7 +8,7 @@ from schemas.order import commands, events, shapes
 from schemas.policy import Policy
 from services.order import pieces
 from services.order.disputing import NO_LINE
-from services.order.lines import Unshipped
+from services.order.lines import Line, Unshipped
 from services.order.policy import CLOCK_GRACE, disputable_until, notice_at
 from services.order.states import AwaitingShipment, Order, Parcel, ShippedOrder, unshipped
 from shared.kernel.decider import Output, Refusal
@@ -41,11 +41,9 @@ def misnamed(
 
 def ship(order: AwaitingShipment | ShippedOrder, wish: commands.Ship, time: datetime, policy: Policy) -> Output:
     """Protection begins, or begins anew for all that is held; nobody loses any that he had (R9, R66)."""
-    left = {line.line_id: line for line in unshipped(order)}
-    wanted = {line.line_id: line.quantity for line in wish.lines or ()} or dict.fromkeys(left)
-    if not wanted or any(name not in left or (wanted[name] or 1) > left[name].quantity for name in wanted):
+    sent = _sent(order, wish)
+    if not sent:
         return Refusal("wrong_state", "Not so much is left to ship: it was shipped or cancelled before.")
-    sent = [pieces.cut(line, wanted[name] or line.quantity)[0] for name, line in left.items() if name in wanted]
     contents = tuple(
         shapes.ShippedLine(line_id=line.line_id, quantity=line.quantity, pieces=line.numbers) for line in sent
     )
@@ -72,6 +70,15 @@ def ship(order: AwaitingShipment | ShippedOrder, wish: commands.Ship, time: date
         lines=contents if rest or parcels else None,
         rest_ships_by=order.processing.ends_at if rest else None,
     )
+
+
+def _sent(order: AwaitingShipment | ShippedOrder, wish: commands.Ship) -> list[Line]:
+    """What goes into the parcel, of each line the lowest-numbered pieces; nothing, where not so much is left."""
+    left = {line.line_id: line for line in unshipped(order)}
+    wanted = {line.line_id: line.quantity for line in wish.lines or ()} or dict.fromkeys(left)
+    if any(name not in left or (quantity or 1) > left[name].quantity for name, quantity in wanted.items()):
+        return []
+    return [pieces.cut(line, wanted[name] or line.quantity)[0] for name, line in left.items() if name in wanted]
 
 
 def _next_number(parcels: Mapping[str, Parcel]) -> str:
