@@ -5,7 +5,7 @@ from services.order import disputing, giving_back, pieces, shipping, states
 from tests.mutants.changes import change, drop
 from tests.mutants.mutant import Mutant
 
-NEAREST = ("tests/domain/test_parcels*.py",)
+NEAREST = tuple(f"tests/domain/test_parcels{part}.py" for part in ("", "_disputed", "_unshipped"))
 VERIFIER = ("tests/kit/test_verify_parcels.py",)
 
 MUTANTS = (
