@@ -45,7 +45,7 @@ class Observed:
         return self.seen
 
     def _placed(self, one: Observation) -> Observation:
-        """Of a log that was made anew, or lost its tail, whatever lies there since comes behind what lay there before."""
+        """Of a log that was made anew, or lost its tail: what lies there since comes behind what lay there before."""
         log = one.topic, one.partition
         if one.offset + self._begins[log] <= self._ends.get(log, -1):
             self._begins[log] = self._ends[log] + 1 - one.offset
