@@ -23,7 +23,7 @@ from faststream.kafka import KafkaBroker
 from shared.kernel.codec import Decoder
 from shared.kernel.decider import Decider
 from shared.kernel.policies import Policies
-from shared.kernel.ports import Fenced, Outage
+from shared.kernel.ports import Fenced, Outage, Unstorable
 from shared.rules import policies
 from shared.runtime import database_check, logs, topic_check, web
 from shared.runtime.health import Health, routes
@@ -249,7 +249,7 @@ class _Process:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
             try:
                 await self.loop.look()
-            except (Outage, Fenced) as error:
+            except (Outage, Unstorable, Fenced) as error:  # whoever only looks is refused while tables are put back
                 log.info("not compared with the logs: %s: %s", type(error).__name__, error)
 
     async def _ready(self) -> None:

@@ -88,9 +88,9 @@ class Shop:
 
     async def put_back(self) -> None:
         database = urlsplit(self.database_url).path[1:]
-        await self.sql(
-            f"DROP DATABASE {database} WITH (FORCE)", f"ALTER DATABASE {database}_backup RENAME TO {database}"
-        )
+        await self.sql(f"DROP DATABASE {database} WITH (FORCE)")
+        await asyncio.sleep(2)  # who asks meanwhile is told that there is no such database
+        await self.sql(f"ALTER DATABASE {database}_backup RENAME TO {database}")
 
 
 @pytest.fixture

@@ -23,9 +23,10 @@ ERRORS = (
 RULES = "SELECT set_config(name, setting, false) FROM unnest($1::text[], $2::text[]) AS rule (name, setting)"
 
 
-OUTAGES = ("08", "40", "53", "57", "25P03", "55P03")
-"""SQLSTATEs, or their classes, that say nothing of the rows: connection, serialization, resources, shutdown, a session
-that was idle for too long, a lock (PostgreSQL, appendix A)."""
+OUTAGES = ("08", "28", "3D", "40", "53", "57", "25P03", "55P03")
+"""SQLSTATEs, or their classes, that say nothing of the rows: connection, who may log in, a database that is not there
+(while another is put in its place), serialization, resources, shutdown, a session that was idle for too long, a lock
+(PostgreSQL, appendix A)."""
 
 
 @contextmanager
