@@ -91,8 +91,9 @@ verify: venv ## Prove on a running system's topics and ledger that no penny is l
 history: venv ## An order's history from a running system, as somebody sees it (ORDER=id, AS=buyer seller mediator operator)
 	@$(PYTHON) -m deploy.local.history $(ORDER) $(if $(filter-out as,$(AS)),--as $(AS))
 
-foresee: venv ## What becomes of an order if nobody acts, and who may do what until when (ORDER=id, AS=buyer seller mediator operator)
-	@$(PYTHON) -m deploy.local.foresee $(ORDER) $(if $(filter-out as,$(AS)),--as $(AS))
+foresee: venv ## What becomes of an order if nobody acts, or he says TRY=command DATA='{...}', and who may do what (ORDER=id, AS=role)
+	@$(PYTHON) -m deploy.local.foresee $(ORDER) $(if $(filter-out as,$(AS)),--as $(AS)) $(if $(TRY),--try $(TRY)) \
+	    $(if $(DATA),--data '$(DATA)')
 
 simulate: venv ## The whole system against crashes, delays and lies in virtual time (SEED=n, SECONDS=n, CELLS=1: what was not met, CORES=n)
 	@$(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \

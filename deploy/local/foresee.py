@@ -1,24 +1,30 @@
-"""`make foresee ORDER=… AS=buyer`: what becomes of an order if nobody acts, and who may do what until when; read from a
-running system's topics, asked of the services' own rules. Nothing is sent and nothing changes."""
+"""`make foresee ORDER=… AS=buyer`: what becomes of an order if nobody acts, and who may do what until when; with
+`TRY=dispute.cancel DATA='{…}'` what becomes of it if he says that now. Read from a running system's topics, asked of
+the services' own rules. Nothing is sent and nothing changes."""
 
 import argparse
 import asyncio
+import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
+
+from pydantic import ValidationError
 
 from deploy.local.history import address, read, seen_by
 from deploy.stories.seen import EVENT_TOPICS, Seen
 from deploy.stories.telling import phrase
 from schemas.catalogue import CONTRACT
 from schemas.visibility import Viewer, may_see, view
-from schemas.wire import MEDIATORS_KEY, Actor, Event
+from schemas.wire import MEDIATORS_KEY, Actor, Command, Event, Rejected
 from services.casefile.acts import Act, Acts
-from services.casefile.oracle import Outlook, remembered
+from services.casefile.oracle import Foreseen, Outlook, remembered
 from services.casefile.remembered import in_order
 from shared.kernel import codec
+from shared.kernel.envelope import explained
 from shared.kernel.policies import Policies, PolicyMissing
 from shared.kernel.ports import Record
 from shared.rules import policies
@@ -29,20 +35,55 @@ OF_THE_ORDER = (*EVENT_TOPICS, "payments.events", "mediation.roster")
 OF_THE_ROSTER = ("mediation.events", "mediation.roster")
 
 
-def lines(outlook: Outlook, acts: Acts, actors: Sequence[Actor], viewer: Viewer) -> Iterator[str]:
-    yield f"  As it stands on {_at(outlook.now)}. If nobody acts:"
-    ahead = [one for one in outlook.fork().nobody_acts() if may_see(one.event, viewer)]
-    for one in ahead:
-        seen = Seen(one.at, one.event.type.rpartition(".")[0], view(one.event, viewer).data, "", "/")
-        yield f"    {_at(one.at)}  {phrase(seen)}"
-    if not ahead:
-        yield "    nothing more happens"
-    for actor in actors:
+@dataclass(frozen=True)
+class Known:
+    """What the topics say of an order, and who looks at it."""
+
+    outlook: Outlook
+    said: Sequence[Event]
+    viewer: Viewer
+
+    @property
+    def actors(self) -> list[Actor]:
+        """Those of whom the viewer is shown what they may do: he himself, and for an operator everybody."""
+        people: dict[str, Actor] = {"operator": Actor(role="operator", id="operator")}
+        for event in self.said:
+            for role in ("buyer", "seller", "mediator"):
+                if (person := getattr(event, role, None)) is not None:
+                    people[role] = Actor(role=role, id=person.id)
+        return [actor for role, actor in people.items() if self.viewer in (role, "operator")]
+
+
+def if_nobody_acts(known: Known, acts: Acts) -> Iterator[str]:
+    """And who may do what."""
+    yield f"  As it stands on {_at(known.outlook.now)}. If nobody acts:"
+    yield from _told(known.outlook.fork().nobody_acts(), known.viewer)
+    for actor in known.actors:
         may = [act for act in acts.of(actor) if act.verdict.obeyed or act.from_]
         yield f"  What the {actor.role} may do:"
         yield from (f"    {_act(act)}" for act in may)
         if not may:
             yield "    nothing"
+
+
+def if_he_says(known: Known, command: Command) -> Iterator[str]:
+    """What follows at once, and then if nobody acts."""
+    tried = known.outlook.fork()
+    yield f"  If the {command.actor.role} says {command.type.removesuffix('.v1')} on {_at(tried.now)}:"
+    answer = tried.say(command)
+    yield from _told(answer, known.viewer)
+    if not any(isinstance(one.event, Rejected) for one in answer):
+        yield "  And then, if nobody acts:"
+        yield from _told(tried.nobody_acts(), known.viewer)
+
+
+def _told(ahead: Sequence[Foreseen], viewer: Viewer) -> Iterator[str]:
+    shown = [one for one in ahead if may_see(one.event, viewer)]
+    for one in shown:
+        seen = Seen(one.at, one.event.type.rpartition(".")[0], view(one.event, viewer).data, "", "/")
+        yield f"    {_at(one.at)}  {phrase(seen)}"
+    if not shown:
+        yield "    nothing more happens"
 
 
 def _act(act: Act) -> str:
@@ -58,27 +99,38 @@ def _at(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M:%S}"
 
 
-def actors(said: Iterable[Event], viewer: Viewer) -> list[Actor]:
-    """Those of whom the viewer is shown what they may do: he himself, and for an operator everybody."""
-    people: dict[str, Actor] = {"operator": Actor(role="operator", id="operator")}
-    for event in said:
-        for role in ("buyer", "seller", "mediator"):
-            if (person := getattr(event, role, None)) is not None:
-                people[role] = Actor(role=role, id=person.id)
-    return [actor for role, actor in people.items() if viewer in (role, "operator")]
-
-
-def foreseen(
-    order_id: str, records: Sequence[Record], roster: Sequence[Record], known: Policies, viewer: Viewer, now: datetime
-) -> Iterator[str]:
+def looked_at(
+    order_id: str,
+    records: Sequence[Record],
+    roster: Sequence[Record],
+    policies: Policies,
+    viewer: Viewer,
+    now: datetime,
+) -> Known:
     said = [
         CONTRACT[type_].read(record.value or b"")
         for record in records
         if (type_ := codec.header(record.headers, "ce_type") or "") in CONTRACT and record.topic in EVENT_TOPICS
     ]
     events = [event for event in said if isinstance(event, Event)]
-    outlook = remembered(order_id, records, roster, known, now)
-    return lines(outlook, Acts(outlook, order_id, events), actors(events, viewer), viewer)
+    return Known(remembered(order_id, records, roster, policies, now), events, viewer)
+
+
+def wish(known: Known, order_id: str, name: str, data: str) -> Command:
+    """The viewer's own. Raises ValueError, in a sentence."""
+    model = CONTRACT.get(f"{name}.v1")
+    if model is None or not issubclass(model, Command):
+        raise ValueError(f"There is no command {name}.")
+    actor = next((one for one in known.actors if one.role == known.viewer), None)
+    if actor is None:
+        raise ValueError(f"The order has no {known.viewer} yet.")
+    try:
+        said = json.dumps(json.loads(data) | {"order_id": order_id, "actor": actor.model_dump()})
+        return model.model_validate_json(said)
+    except ValidationError as error:
+        raise ValueError(f"{name} cannot be said so: {explained(error)}") from None
+    except (ValueError, TypeError):
+        raise ValueError("DATA is no JSON object.") from None
 
 
 async def _both(servers: str, prefix: str, order_id: str) -> tuple[list[Any], list[Any]]:
@@ -91,20 +143,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.local.foresee", description=__doc__)
     parser.add_argument("order", help="the order's id")
     parser.add_argument("--as", dest="viewer", choices=get_args(Viewer), default="operator", help="who looks at it")
+    parser.add_argument("--try", dest="name", metavar="COMMAND", help="what becomes of it if he says this now")
+    parser.add_argument("--data", default="{}", help="what the command says, as JSON, without order_id and actor")
     asked = parser.parse_args()
     servers, prefix = address()
     try:
         internals.install()
-        found = asyncio.run(_both(servers, prefix, asked.order))
+        lain = asyncio.run(_both(servers, prefix, asked.order))
     except CLIENT_ERRORS as error:
         raise SystemExit(f"Nobody to ask at {servers}: {error}") from None
-    if not seen_by(found[0], asked.viewer):
+    if not seen_by(lain[0], asked.viewer):
         raise SystemExit(f"There is nothing about the order {asked.order} to be seen as {asked.viewer}.")
-    records, roster = (list(in_order(_named(one, prefix) for one in half)) for half in found)
+    records, roster = (list(in_order(_named(one, prefix) for one in half)) for half in lain)
     folder = os.environ.get("RECOURSE_POLICIES_FOLDER")
     known = policies.load(Path(folder), policies.load()) if folder else policies.load()
     try:
-        print(*foreseen(asked.order, records, roster, known, asked.viewer, datetime.now(UTC)), sep="\n")
+        found = looked_at(asked.order, records, roster, known, asked.viewer, datetime.now(UTC))
+        if asked.name:
+            print(*if_he_says(found, wish(found, asked.order, asked.name, asked.data)), sep="\n")
+        else:
+            print(*if_nobody_acts(found, Acts(found.outlook, asked.order, found.said)), sep="\n")
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     except PolicyMissing as missing:
         raise SystemExit(
             f"The order lives under {missing}: say in RECOURSE_POLICIES_FOLDER where its file is."
