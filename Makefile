@@ -43,7 +43,7 @@ lint-policies: venv ## Every policy file as a service reads it, and what is wron
 	@$(PYTHON) -m deploy.lint_policies $(FOLDER)
 
 test: venv ## All tests but the house's, on a real Kafka and PostgreSQL where they need one, in containers where an engine answers
-	$(PYTHON) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/house --ignore=tests/e2e --ignore=tests/docs
+	$(PYTHON) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/house --ignore=tests/e2e --ignore=tests/docs
 	$(PYTHON) -m pytest -q tests/e2e tests/docs
 
 test-e2e: venv ## The whole system in containers: its stories, and what only containers can be put through

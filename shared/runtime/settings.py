@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     """A member that was not seen for so long is given up; a killed one is noticed at once."""
     look_seconds: float = Field(default=1.0, gt=0)
     """Members look so often who else is there, and whenever one says that something has changed."""
+    topics_look_seconds: float = Field(default=60.0, gt=0)
+    """Whether the topics are still what a service counts on is looked at so often."""
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=0, ge=0, le=65_535)
     """Of /alive, /health, /metrics and /asyncapi; 0: any free port. Which it is, is said in the log (`listening`)."""

@@ -1,4 +1,4 @@
-"""Are a service's topics what it counts on? Before it starts, and every minute while it runs."""
+"""Are a service's topics what it counts on? Before it starts, and again and again while it runs."""
 
 import asyncio
 import logging
@@ -16,7 +16,6 @@ from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 60.0
 KIND = "topic "
 """How the places of problems begin that are told here."""
 TIME_TYPE = {"message.timestamp.type": "LogAppendTime"}
@@ -54,7 +53,7 @@ async def keep_looking(settings: Settings, service: str, problems: Problems) -> 
             for place, one in found.items():
                 problems.begin(place, one.sentence, one.recipe)
             problems.keep(KIND, found.keys())
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(settings.topics_look_seconds)
 
 
 async def differences(settings: Settings, service: str) -> dict[str, Difference]:

@@ -96,11 +96,15 @@ class Running:
 
 
 @pytest.fixture
-async def running(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
-    monkeypatch.setattr(topic_check, "LOOK_SECONDS", 0.1)
+async def running(stack: Stack) -> AsyncIterator[Running]:
     prefix = f"running-{uuid4().hex[:8]}."
     await create_topics(stack.bootstrap_servers, all_topics(prefix, PARTITIONS))
-    settings = Settings(kafka_bootstrap_servers=stack.bootstrap_servers, topic_prefix=prefix, partitions=PARTITIONS)
+    settings = Settings(
+        kafka_bootstrap_servers=stack.bootstrap_servers,
+        topic_prefix=prefix,
+        partitions=PARTITIONS,
+        topics_look_seconds=0.1,
+    )
     problems = Problems()
     admin = await connect({"bootstrap.servers": stack.bootstrap_servers}, seconds=10)
     looking = asyncio.create_task(topic_check.keep_looking(settings, "refund", problems))
