@@ -7,7 +7,7 @@ from itertools import islice
 
 from deploy.payments.provider import Answer, Provider
 from deploy.payments.records import answers, written
-from deploy.recipients import MailServer, WebhookEndpoint
+from deploy.recipients import MailServer, OwnEndpoints, WebhookEndpoint
 from deploy.stories.dialogue import PlayedOrder, hire_mediators
 from deploy.stories.seen import EVENT_TOPICS, Seen
 from schemas.payments.commands import PaymentCommand
@@ -20,13 +20,16 @@ from shared.runtime.memory import MemoryBus, World
 
 
 async def whole_system(
-    bus_partitions: int = 3, webhooks: WebhookEndpoint | None = None, known: Policies | None = None
+    bus_partitions: int = 3,
+    webhooks: WebhookEndpoint | None = None,
+    known: Policies | None = None,
+    own: OwnEndpoints | None = None,
 ) -> tuple[World, MailServer]:
-    """All six services, a payment provider and a mail server; with an endpoint, it is told what people are told.
-    `known`: the policies in force, if not all that are published."""
+    """All six services, a payment provider and a mail server; with an endpoint, it is told what people are told, and
+    people's own what their owners are. `known`: the policies in force, if not all that are published."""
     world = World(known or policies.load(), bus_partitions)
     mails = MailServer()
-    await compose(world, [mails.channel(), *([webhooks.channel()] if webhooks is not None else [])])
+    await compose(world, [mails.channel(), *(one.channel() for one in (webhooks, own) if one is not None)])
     world.external_systems.append(MemoryPaymentService(world.bus))
     return world, mails
 
@@ -112,10 +115,13 @@ class MemoryStage:
 
 
 async def open_stage(
-    policy: str, webhooks: WebhookEndpoint | None = None, version: int | None = None
+    policy: str,
+    webhooks: WebhookEndpoint | None = None,
+    version: int | None = None,
+    own: OwnEndpoints | None = None,
 ) -> tuple[MemoryStage, MailServer]:
     """A stage with mediators on duty. `version`: of the policy, as it was when no later one was published."""
-    world, mails = await whole_system(webhooks=webhooks, known=_when_newest(policy, version))
+    world, mails = await whole_system(webhooks=webhooks, known=_when_newest(policy, version), own=own)
     stage = MemoryStage(world, policy)
     await hire_mediators(stage, "memory")
     return stage, mails

@@ -1,5 +1,5 @@
-"""Who is told, in memory: a mail server and the platform's endpoint for webhooks. They keep what they took, and take
-everything unless `answer` says otherwise: that they are away, or refuse."""
+"""Who is told, in memory: a mail server, the platform's endpoint for webhooks, and people's own. They keep what they
+took, and take everything unless `answer` says otherwise: that they are away, or refuse."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from typing import get_args
 from schemas.notification.events import Queued, WebhookQueued
 from schemas.notification.shapes import RecipientRole
 from services.notification.letters import Letter, letter
-from services.notification.projection import TAKEN, Channel, SendResult, webhooks_about
+from services.notification.people import AddressedWebhook
+from services.notification.projection import OWN_QUEUES, TAKEN, Channel, SendResult, webhooks_about
 from services.notification.webhooks import body
 
 AT_ONCE = 4
@@ -53,6 +54,23 @@ class WebhookEndpoint:
         result = self.answer(queued)
         if result == TAKEN:
             self.taken.append(said)
+        return result
+
+
+class OwnEndpoints:
+    """Of everybody, wherever they are."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[AddressedWebhook], SendResult] = lambda webhook: TAKEN
+        self.taken: list[AddressedWebhook] = []
+
+    def channel(self) -> Channel[AddressedWebhook]:
+        return Channel(OWN_QUEUES, self._send, _nothing_to_close, AT_ONCE)
+
+    async def _send(self, webhook: AddressedWebhook, now: datetime) -> SendResult:
+        result = self.answer(webhook)
+        if result == TAKEN:
+            self.taken.append(webhook)
         return result
 
 

@@ -1,8 +1,10 @@
 """Shapes that several services share."""
 
+from ipaddress import ip_address
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from schemas.instants import Instant
 from schemas.wire import Id, Label, Minor, PersonId, PositiveMinor, Role, Shape, Text
@@ -33,6 +35,32 @@ LetterTimeZone = Annotated[
     TimeZone | None,
     Field(description="of the times in his letters, such as `Europe/Berlin`; null, or unknown: UTC"),
 ]
+
+
+def _reachable(url: str) -> str:
+    """Raises ValueError for what no webhook may go to, without repeating it."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if not (host and url.isascii() and url.isprintable() and " " not in url):
+        raise ValueError("an endpoint is an absolute URL in ASCII")
+    if parts.username is not None or parts.fragment:
+        raise ValueError("a URL with a user or a fragment is no endpoint")
+    if parts.port == 0:
+        raise ValueError("there is no port 0")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_this_machine(host)):
+        raise ValueError("an endpoint is reached by https; http is for this very machine")
+    return url
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+WebhookUrl = Annotated[str, Field(max_length=2_000), AfterValidator(_reachable)]
+"""Of an endpoint, the platform's or a person's own."""
 
 EVIDENCE_BYTES_MAX = 10 * 1024 * 1024
 EVIDENCE_FILES_MAX = 20

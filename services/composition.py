@@ -31,7 +31,7 @@ async def compose(world: World, channels: Sequence[Channel[Any]] = ()) -> None:
     await world.add(REFUND, [Ledger(MemoryLedgerTable()), ReviewQueue(MemoryReviewTable())])
     queues = {queue for channel in channels for queue in channel.queues}
     roles = [role for role in get_args(RecipientRole) if webhooks_about(role) in queues]
-    told = notification(mail="email" in queues, webhooks=roles)
+    told = notification(mail="email" in queues, webhooks=roles, own_webhooks="own_webhook" in queues)
     people = MemoryPeopleTable()
     deliveries = Deliveries(MemoryDeliveryTable(), people, channels, world.bus.clock)
     await world.add(told, [People(people), deliveries], [deliveries], deliveries.settled)

@@ -73,6 +73,8 @@ FIELDS = frozenset(
 )
 PEOPLE = ("buyer", "seller", "mediator")
 """Of whom an event may have an address, too: their ids are kept, and of the address a digest."""
+ADDRESSES = ("email", "url")
+"""By which people are reached: their letters, and the webhooks of their own."""
 OF_THE_ROSTER = (MediatorRegistered.type, AssignMediator.type)
 """Whose address is the platform's choice."""
 
@@ -194,22 +196,23 @@ def _event(record: Record, headers: Mapping[str, str]) -> Observation:
     data |= {name: content[name].get("id") for name in PEOPLE if isinstance(content.get(name), dict)}
     if record.topic == "refund.events" and "reason" in content:  # elsewhere people's own words
         data["reason"] = content["reason"]
-    if b'"email"' in value and record.topic not in OUTSIDERS_WRITE and model.type not in OF_THE_ROSTER:
+    reaches = any(b'"%s"' % name.encode() in value for name in ADDRESSES)
+    if reaches and record.topic not in OUTSIDERS_WRITE and model.type not in OF_THE_ROSTER:
         data["addresses"] = sorted({digest_of(address).hex() for address in _addresses(content)})
     return _observation(record, headers, digest=digest, data=data)
 
 
 def _person(record: Record) -> Observation:
     """What the platform says of somebody, under his id."""
-    type_, digest = ERASED, b""
-    if record.value:
-        try:
-            person = Person.read(record.value)
-        except ValidationError:
-            type_ = UNREADABLE
-        else:
-            type_, digest = PERSON, digest_of(person.email) if person.email else b""
-    return _observation(record, {}, type=type_, digest=digest)
+    if not record.value:
+        return _observation(record, {}, type=ERASED)
+    try:
+        person = Person.read(record.value)
+    except ValidationError:
+        return _observation(record, {}, type=UNREADABLE)
+    addresses = [*([person.email] if person.email else []), *(one.url for one in person.webhooks)]
+    data = {"addresses": [digest_of(one).hex() for one in addresses]} if addresses else {}
+    return _observation(record, {}, type=PERSON, data=data)
 
 
 def digest_of(address: str) -> bytes:
@@ -221,7 +224,7 @@ def _addresses(content: Any) -> Iterator[str]:
     match content:
         case dict():
             for name, part in content.items():
-                if name == "email" and isinstance(part, str):
+                if name in ADDRESSES and isinstance(part, str):
                     yield part
                 elif name != "mediator":
                     yield from _addresses(part)

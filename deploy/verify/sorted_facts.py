@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from itertools import groupby
 from operator import attrgetter, itemgetter
-from typing import Self
+from typing import Any, Self
 
 from pydantic_core import from_json, to_json
 
@@ -46,15 +46,14 @@ class SortedFacts:
     def by_order(self) -> Iterator[tuple[str, list[Observation]]]:
         """All of one order after the other, each log's in its order."""
         rows = self._file.execute(f"SELECT * FROM observation ORDER BY order_id, {PLACE}")
-        found = (Observation(*(*row[:-1], from_json(row[-1]) if row[-1] else {})) for row in rows)
-        for order_id, of_one in groupby(found, attrgetter("order_id")):
+        for order_id, of_one in groupby(map(_whole, rows), attrgetter("order_id")):
             yield order_id, list(of_one)
 
     def by_person(self) -> Iterator[tuple[str, Iterator[Observation]]]:
-        """What was said of each on `people`, in order; without its data."""
+        """What was said of each on `people`, in order."""
         of_people = f"FROM observation WHERE topic = '{Person.topic}' ORDER BY order_id, {PLACE}"
-        rows = self._file.execute(f"SELECT {COLUMNS} {of_people}")
-        yield from groupby((Observation(*row) for row in rows), attrgetter("order_id"))
+        rows = self._file.execute(f"SELECT * {of_people}")
+        yield from groupby(map(_whole, rows), attrgetter("order_id"))
 
     def by_payment(self) -> Iterator[tuple[str, Iterator[Observation]]]:
         """The orders placed on each payment, as far as each is known; without their data."""
@@ -72,3 +71,9 @@ class SortedFacts:
             f"SELECT {COLUMNS} FROM observation WHERE sequence IS NOT NULL ORDER BY source, sequence, {PLACE}"
         )
         yield from groupby((Observation(*row) for row in rows), attrgetter("source"))
+
+
+def _whole(row: tuple[Any, ...]) -> Observation:
+    """Of all columns."""
+    columns: tuple[Any, ...] = (*row[:-1], from_json(row[-1]) if row[-1] else {})
+    return Observation(*columns)

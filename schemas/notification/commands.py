@@ -26,7 +26,9 @@ class NotificationResend(Command):
 
     delivery_id: Id | None = Field(default=None, description="this one alone")
     endpoint: Annotated[str, Field(min_length=1, max_length=2_000)] | None = Field(
-        default=None, description="only webhooks, and only those that this URL of the settings is told by now"
+        default=None,
+        description="only webhooks: those that this URL of the settings is told by now, or those to the endpoint of "
+        "this `endpoint_id` among the recipient's own",
     )
     since: Instant | None = Field(default=None, description="only of events of this instant and later")
 

@@ -12,10 +12,19 @@ from schemas.notification.shapes import Attempts, Channel, Problem, Purchase, Re
 from schemas.wire import Event, Id, Minor, PrivateEvent, Rejected, Repeated, Resumed, Role
 
 AttemptsBefore = Field(ge=0, description="made before it was given up and begun anew: they are counted on")
+OwnEndpointId = Annotated[
+    Id | None,
+    Field(
+        description="of the channel `webhook`: which of the recipient's own (`people`, R74); none said: the platform's",
+        exclude_if=lambda endpoint_id: endpoint_id is None,
+    ),
+]
+"""Said only of people's own webhooks: of all others is said what always was."""
 
 
 class NotificationEvent(Event):
-    """`delivery_id` is the same for the same event, recipient and channel; `visible_to` the recipient and operators."""
+    """`delivery_id` is the same for the same event, recipient and channel, or endpoint of his own; `visible_to` the
+    recipient and operators."""
 
     topic = "notification.events"
     example = fields(
@@ -27,6 +36,7 @@ class NotificationEvent(Event):
         template="dispute.opened",
         attempts=1,
         visible_to=["buyer", "operator"],
+        endpoint_id=None,
     )
 
     delivery_id: Id = Field(description="a webhook carries it as `webhook-id`, an e-mail in its `Message-ID`")
@@ -37,6 +47,7 @@ class NotificationEvent(Event):
     template: str = Field(description="which letter it is")
     attempts: Attempts
     visible_to: tuple[Role, ...] = Field(description="nobody else is shown this event")
+    endpoint_id: OwnEndpointId = None
 
 
 class NotificationSent(NotificationEvent):
@@ -201,7 +212,7 @@ class Queued(PrivateEvent):
 
 class WebhookQueued(PrivateEvent):
     """A webhook to be sent. Also a row of the queue. Where to, and signed with what, is said by the settings of the
-    moment it is sent, so no secret is stored."""
+    moment it is sent, and of the recipient's own by `people`: so neither secrets nor people's addresses are stored."""
 
     type = "notification.webhook_queued.v1"
     example = fields(
@@ -212,6 +223,7 @@ class WebhookQueued(PrivateEvent):
         template="dispute.opened",
         facts={"status": "awaiting_seller", "claimed_minor": 1_250, "seller_silence": "refund"},
         attempts=0,
+        endpoint_id=None,
     )
 
     delivery_id: Id
@@ -219,8 +231,46 @@ class WebhookQueued(PrivateEvent):
     event_at: Instant
     recipient: Recipient
     template: str
-    facts: dict[str, Any] = Field(description="as in a letter: addresses left out")
+    facts: dict[str, Any] = Field(
+        description="as in a letter: addresses left out; of the recipient's own what he may see of the event"
+    )
     attempts: Annotated[int, AttemptsBefore] = 0
+    endpoint_id: OwnEndpointId = None
+
+
+class LookupQueued(PrivateEvent):
+    """Which webhooks of his own the recipient has is to be looked up in `people` (R74): each of them is told this. Also
+    a row of the queue."""
+
+    type = "notification.lookup_queued.v1"
+    example = fields(
+        delivery_id="51d0a9b7c3e84f62a0b1c2d3e4f50617",
+        event_type="dispute.opened.v1",
+        event_at="2026-03-20T18:45:10.250Z",
+        recipient={"role": "buyer", "id": "bea"},
+        template="dispute.opened",
+        facts={"dispute_id": "A-1001.d1", "status": "awaiting_seller", "buyer": {"id": "bea"}},
+        attempts=0,
+    )
+
+    delivery_id: Id
+    event_type: str
+    event_at: Instant
+    recipient: Recipient
+    template: str
+    facts: dict[str, Any] = Field(description="what the recipient may see of the event, addresses left out")
+    attempts: Annotated[int, AttemptsBefore] = 0
+
+
+class LookedUp(PrivateEvent):
+    """What was to be looked up was, and each endpoint that was found has a delivery of its own from here on. Of a
+    webhook to an endpoint which is there no more: it ends, for nobody is owed it."""
+
+    type = "notification.looked_up.v1"
+    example = fields(delivery_id="51d0a9b7c3e84f62a0b1c2d3e4f50617", endpoint_ids=["shelf"])
+
+    delivery_id: Id
+    endpoint_ids: tuple[Id, ...] = Field(description="the recipient's own; none: he has none, or nobody knows him")
 
 
 class Hastened(PrivateEvent):

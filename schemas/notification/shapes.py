@@ -7,8 +7,8 @@ from pydantic import Field
 from schemas.wire import Currency, Label, PersonId, Shape
 
 Channel = Literal["email", "webhook", "topic"]
-"""`webhook`: the platform's own systems are told what the recipient is told. `topic`: the published event itself is how
-the recipient is reached, by whoever reads it."""
+"""`webhook`: the platform's own systems are told what the recipient is told, or an endpoint of his own is (R74).
+`topic`: the published event itself is how the recipient is reached, by whoever reads it."""
 
 RecipientRole = Literal["buyer", "seller", "mediator"]
 

@@ -22,7 +22,12 @@ class NotificationSettings(MailSettings, WebhookSettings):
 
 
 def _decider(settings: NotificationSettings) -> Decider[Any, Any, Any]:
-    return decider(mail=settings.smtp_host is not None, webhooks=settings.webhook_roles, endpoints=settings.endpoints)
+    return decider(
+        mail=settings.smtp_host is not None,
+        webhooks=settings.webhook_roles,
+        endpoints=settings.endpoints,
+        own_webhooks=bool(settings.person_webhook_secrets),
+    )
 
 
 def _parts(settings: NotificationSettings, pool: asyncpg.Pool) -> Parts:

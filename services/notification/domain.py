@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from schemas.common import Party
 from schemas.dispute.events import MessageSent
@@ -20,6 +20,8 @@ from schemas.notification.events import (
     Hastened,
     HeldEvent,
     Introduced,
+    LookedUp,
+    LookupQueued,
     NotificationFailed,
     NotificationRejected,
     NotificationRepeated,
@@ -30,12 +32,13 @@ from schemas.notification.events import (
     Queued,
     WebhookQueued,
 )
-from schemas.notification.shapes import Channel, Problem, Purchase, Recipient, RecipientRole
+from schemas.notification.shapes import Problem, Purchase, Recipient, RecipientRole
 from schemas.order.events import Placed
 from schemas.people import Person
+from schemas.visibility import view
 from schemas.wire import Event, Message
 from services.notification.policy import ATTEMPTS_MAX, BETWEEN_LETTERS_ABOUT_MESSAGES, LOOKED_UP_MAX, RETRY_AFTER
-from services.notification.states import Known, PendingDelivery, State, Unplaced, evolve, learnt
+from services.notification.states import AnyQueued, Known, PendingDelivery, State, Unplaced, evolve, learnt
 from services.notification.subscriptions import SUBSCRIPTIONS, recipients
 from shared.kernel.decider import Decider, Output, Refusal
 from shared.kernel.policies import Policies
@@ -50,12 +53,13 @@ ADDRESSES = {"buyer", "seller", "mediator"}
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """By what people are reached, besides the topic: mail, and webhooks about these roles."""
+    """By what people are reached, besides the topic: mail, webhooks about these roles, and webhooks of their own."""
 
     mail: bool
     webhooks: frozenset[RecipientRole] = frozenset()
     endpoints: Mapping[str, frozenset[RecipientRole]] = field(default_factory=dict)
     """URL -> about whom it is told."""
+    own_webhooks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ class Attempted:
     smtp_status: int | None = None
     final: bool = False
     http_status: int | None = None
+    endpoint_ids: tuple[str, ...] = ()
+    """Of a look-up: the recipient's own, as `people` says."""
 
 
 def decide(
@@ -88,7 +94,7 @@ def decide(
 ) -> Sequence[Output]:
     if refusal := who_may(command, {}):
         return [refusal]
-    if command.endpoint is not None and command.endpoint not in channels.endpoints:
+    if not (command.endpoint is None or command.endpoint in channels.endpoints or channels.own_webhooks):
         return [Refusal("not_found", "No webhook endpoint of the settings has this URL.")]
     if not isinstance(state, Known):
         return [Refusal("not_found", "Nobody is known to be told of this order.")]
@@ -109,7 +115,11 @@ def _asked_for(one: PendingDelivery, command: NotificationResend, channels: Chan
         return False
     if command.endpoint is None:
         return True
-    return isinstance(queued, WebhookQueued) and queued.recipient.role in channels.endpoints[command.endpoint]
+    if not isinstance(queued, WebhookQueued):
+        return False
+    if queued.endpoint_id is not None:
+        return queued.endpoint_id == command.endpoint
+    return queued.recipient.role in channels.endpoints.get(command.endpoint, ())
 
 
 def react(
@@ -191,7 +201,7 @@ def _deliveries(
     person: Party | Mediator,
     facts: dict[str, Any],
     channels: Channels,
-) -> Iterator[NotificationSent | Queued | WebhookQueued]:
+) -> Iterator[NotificationSent | AnyQueued]:
     about: dict[str, Any] = {
         "event_type": payload.event.type,
         "event_at": at,
@@ -222,6 +232,8 @@ def _deliveries(
         )
     if role in channels.webhooks:
         yield WebhookQueued(delivery_id=_delivery_id(payload, role, "webhook"), facts=facts, **about)
+    if channels.own_webhooks:
+        yield LookupQueued(delivery_id=_delivery_id(payload, role, "own"), facts=_seen(payload.event, role), **about)
 
 
 def _about_messages(state: Known, message: MessageSent, letter: Queued) -> Iterator[Queued]:
@@ -243,10 +255,17 @@ def _person(state: Known, role: RecipientRole, event: Any) -> Party | Mediator |
     return state.buyer if role == "buyer" else state.seller
 
 
-def _delivery_id(payload: IdentifiedEvent, role: RecipientRole, channel: Channel) -> str:
+def _delivery_id(
+    payload: IdentifiedEvent, role: RecipientRole, channel: Literal["email", "topic", "webhook", "own"]
+) -> str:
     """One delivery per (event, recipient, channel), the same however late it is sent: a mail that goes out again after
     a crash carries the same Message-ID, a webhook the same webhook-id."""
     return blake2b(f"{payload.id}|{role}|{channel}".encode(), digest_size=16).hexdigest()
+
+
+def own_delivery_id(lookup_id: str, endpoint_id: str) -> str:
+    """One delivery per (event, recipient, endpoint of his own): whichever others he has by then, and in which order."""
+    return blake2b(f"{lookup_id}|{endpoint_id}".encode(), digest_size=16).hexdigest()
 
 
 def _facts(state: Known, event: Event, policies: Policies) -> dict[str, Any]:
@@ -255,11 +274,23 @@ def _facts(state: Known, event: Event, policies: Policies) -> dict[str, Any]:
     return rules | {"claim_reason": state.reasons.get(facts.get("dispute_id", ""))} | facts
 
 
+def _seen(event: Event, role: RecipientRole) -> dict[str, Any]:
+    """What he may see of it. Of whom it names only the ids are kept, of himself too: no address waits anywhere."""
+    seen = view(event, role).data
+    return seen | {who: {"id": seen[who]["id"]} for who in ADDRESSES if isinstance(seen.get(who), dict)}
+
+
 def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Output]:
     pending = state.pending.get(attempt.delivery_id)
     if pending is None or attempt.attempt != pending.attempts + 1:
         return []  # an attempt of a process that had lost the order by then
     queued = pending.queued
+    if isinstance(queued, LookupQueued) and attempt.problem is None:
+        begun = [_to_own(queued, endpoint_id) for endpoint_id in attempt.endpoint_ids]
+        return [
+            LookedUp(delivery_id=queued.delivery_id, endpoint_ids=attempt.endpoint_ids),
+            *(one for one in begun if one.delivery_id not in state.ended_before),
+        ]
     about: dict[str, Any] = {
         "delivery_id": queued.delivery_id,
         "event_type": queued.event_type,
@@ -269,6 +300,7 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Out
         "template": queued.template,
         "attempts": attempt.attempt,
         "visible_to": (queued.recipient.role, "operator"),
+        "endpoint_id": queued.endpoint_id if isinstance(queued, WebhookQueued) else None,
     }
     if attempt.problem is None:
         return [NotificationSent(**about)]
@@ -276,6 +308,8 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Out
     if attempt.problem == "no_address" and queued.recipient.role == "mediator" and not attempt.final:
         return [NotificationSent(**about | {"channel": "topic"})]  # as ever: he reads it there
     if attempt.final or tried >= (LOOKED_UP_MAX if attempt.problem == "no_address" else ATTEMPTS_MAX):
+        if attempt.problem == "no_address" and not isinstance(queued, Queued):
+            return [LookedUp(delivery_id=queued.delivery_id, endpoint_ids=())]  # he wants no webhooks: none is owed
         status: dict[str, Any] = {"smtp_status": attempt.smtp_status, "http_status": attempt.http_status}
         return [NotificationFailed(**about, problem=attempt.problem, **status)]
     return [
@@ -290,13 +324,20 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Out
     ]
 
 
+def _to_own(lookup: LookupQueued, endpoint_id: str) -> WebhookQueued:
+    same = lookup.model_dump(include={"event_type", "event_at", "recipient", "template", "facts"})
+    delivery_id = own_delivery_id(lookup.delivery_id, endpoint_id)
+    return WebhookQueued(delivery_id=delivery_id, endpoint_id=endpoint_id, **same)
+
+
 def decider(
     *,
     mail: bool,
     webhooks: Collection[RecipientRole] = (),
     endpoints: Mapping[str, frozenset[RecipientRole]] | None = None,
+    own_webhooks: bool = False,
 ) -> Decider[State, NotificationResend, IdentifiedEvent | Attempted]:
-    channels = Channels(mail, frozenset(webhooks), endpoints or {})
+    channels = Channels(mail, frozenset(webhooks), endpoints or {}, own_webhooks)
     return Decider(
         service="notification",
         commands=(NotificationResend,),

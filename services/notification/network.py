@@ -1,7 +1,10 @@
 """Which machines may be spoken to. A name that somebody set can come to mean another machine: one of ours."""
 
 import asyncio
+import socket
 from collections.abc import Iterable
+from concurrent.futures import Executor
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -38,11 +41,12 @@ class NotPublic(Exception):
 
 
 class Network(httpcore.AsyncNetworkBackend):
-    """Connects to the very address that was looked at: a second look-up could answer differently."""
+    """Connects to the very address that was looked at: a second look-up could answer differently. `names`: the threads
+    in which names are looked up; without them those that all share."""
 
-    def __init__(self, allow_private: bool) -> None:
+    def __init__(self, allow_private: bool, names: Executor | None = None) -> None:
         self._backend = httpcore.AnyIOBackend()
-        self._allow_private = allow_private
+        self._allow_private, self._names = allow_private, names
 
     async def connect_tcp(
         self,
@@ -52,7 +56,11 @@ class Network(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._names, look_up)
+        except UnicodeError:
+            raise NotPublic from None  # no name of the public net has an empty or an overlong part
         addresses = list(dict.fromkeys(str(where[0]) for *_, where in found))
         if not self._allow_private and not all(map(is_public, addresses)):
             raise NotPublic

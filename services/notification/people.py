@@ -1,9 +1,11 @@
-"""Where a letter goes: what `people` says at the moment it is sent, kept in a table that every shard reads (R74)."""
+"""Where letters and people's own webhooks go: what `people` says at the moment they are sent, kept in a table that
+every shard reads (R74)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from schemas.notification.events import Queued
+from schemas.notification.events import Queued, WebhookQueued
 from schemas.people import Person
 from shared.kernel.ports import Input, StoredEvent
 
@@ -33,11 +35,32 @@ class People:
             await self.table.write(transaction, list(latest.values()))
 
 
-def addressed(queued: Queued, person: Person | None) -> Queued:
-    """The letter as it goes out now. What was given at placing counts only where nobody is known."""
-    if person is None:
-        return queued
-    return queued.model_copy(update={"email": person.email, "locale": person.locale, "time_zone": person.time_zone})
+@dataclass(frozen=True, slots=True)
+class AddressedWebhook:
+    """A webhook of the recipient's own as it goes out now. Its URL is stored nowhere else than in the table."""
+
+    queued: WebhookQueued
+    url: str
+
+    @property
+    def template(self) -> str:
+        return self.queued.template
+
+
+def addressed(queued: Queued | WebhookQueued, person: Person | None) -> Queued | AddressedWebhook | None:
+    """How it goes out now; None: nowhere. What was given at placing counts only where nobody is known."""
+    if isinstance(queued, WebhookQueued):
+        found = [one.url for one in person.webhooks if one.endpoint_id == queued.endpoint_id] if person else []
+        return AddressedWebhook(queued, found[0]) if found else None
+    if person is not None:
+        known = {"email": person.email, "locale": person.locale, "time_zone": person.time_zone}
+        queued = queued.model_copy(update=known)
+    return queued if queued.email is not None else None
+
+
+def endpoint_ids(person: Person | None) -> tuple[str, ...]:
+    """Of his own webhooks."""
+    return tuple(one.endpoint_id for one in person.webhooks) if person else ()
 
 
 class MemoryPeopleTable:

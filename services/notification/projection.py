@@ -11,17 +11,27 @@ then: the shard loop by a real clock, a world in memory by its own.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from schemas.instants import from_ms
-from schemas.notification.events import Hastened, NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
+from schemas.notification.events import (
+    Hastened,
+    LookedUp,
+    LookupQueued,
+    NotificationFailed,
+    NotificationSent,
+    Postponed,
+    Queued,
+    WebhookQueued,
+)
 from schemas.notification.shapes import Problem, RecipientRole
 from services.notification.domain import ATTEMPTED, Attempted
-from services.notification.people import PeopleTable, addressed
+from services.notification.people import AddressedWebhook, PeopleTable, addressed, endpoint_ids
+from services.notification.states import AnyQueued
 from shared.kernel.ports import Clock, Input, StoredEvent
 
 log = logging.getLogger(__name__)
@@ -31,9 +41,11 @@ AFTER_OUTAGE = timedelta(seconds=1)
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
 NEVER = datetime.max.replace(tzinfo=UTC)
 
-QueueName = Literal["email", "webhook/buyer", "webhook/seller", "webhook/mediator"]
-"""What waits for servers of its own. A role has one endpoint at a time, so the trouble of one is not another's."""
-Q = TypeVar("Q", bound=Queued | WebhookQueued)
+QueueName = Literal["email", "webhook/buyer", "webhook/seller", "webhook/mediator", "lookup", "own_webhook"]
+"""What waits for servers of its own. A role has one endpoint at a time, so the trouble of one is not another's. Of
+people's own, which are as many as people like, one webhook at a time goes to each."""
+OWN_QUEUES: tuple[QueueName, ...] = ("lookup", "own_webhook")
+Q = TypeVar("Q", bound=Queued | WebhookQueued | AddressedWebhook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,8 @@ class SendResult:
     smtp_status: int | None = None
     final: bool = False
     http_status: int | None = None
+    endpoint_ids: tuple[str, ...] = ()
+    """Of a look-up: the recipient's own."""
 
 
 TAKEN = SendResult()
@@ -52,7 +66,7 @@ UNWRITABLE = SendResult("unwritable")
 NO_ADDRESS = SendResult("no_address")
 """Nobody has said anything of him yet."""
 NOT_WRITTEN_TO = SendResult("no_address", final=True)
-"""He is erased, or wants no letters."""
+"""He is erased, or wants none."""
 
 
 def webhooks_about(role: RecipientRole) -> QueueName:
@@ -73,7 +87,7 @@ class Delivery:
     attempts: int
     next_attempt_at: datetime
     correlation_id: str
-    queued: Queued | WebhookQueued
+    queued: AnyQueued
 
     @property
     def id(self) -> str:
@@ -81,11 +95,28 @@ class Delivery:
 
     @property
     def queue(self) -> QueueName:
-        return "email" if isinstance(self.queued, Queued) else webhooks_about(self.queued.recipient.role)
+        match self.queued:
+            case Queued():
+                return "email"
+            case LookupQueued():
+                return "lookup"
+            case WebhookQueued(endpoint_id=None):
+                return webhooks_about(self.queued.recipient.role)
+            case WebhookQueued():
+                return "own_webhook"
+
+    @property
+    def endpoint(self) -> str:
+        """Which of all people's own it goes to; empty: none of them."""
+        queued = self.queued
+        if isinstance(queued, WebhookQueued) and queued.endpoint_id is not None:
+            return f"{queued.recipient.id}/{queued.endpoint_id}"
+        return ""
 
     def outcome(self, result: SendResult, now: datetime) -> Input:
         attempt = self.attempts + 1
-        attempted = Attempted(self.id, attempt, result.problem, result.smtp_status, result.final, result.http_status)
+        status = result.smtp_status, result.final, result.http_status
+        attempted = Attempted(self.id, attempt, result.problem, *status, result.endpoint_ids)
         order_id, id_ = self.queued.order_id, f"{self.id}/{attempt}"
         return Input(attempted, ATTEMPTED, order_id, id_, now, self.correlation_id)
 
@@ -107,9 +138,10 @@ class DeliveryTable(Protocol):
     """The durable side; its writes are part of the commit that `transaction` belongs to."""
 
     async def next(
-        self, queues: Sequence[QueueName], shards: Sequence[int], but: Sequence[str], limit: int
+        self, queues: Sequence[QueueName], shards: Sequence[int], but: Sequence[str], limit: int, busy: Collection[str]
     ) -> list[Delivery]:
-        """The earliest first, due or not, without those that are held; `but`: ids of others that are left out."""
+        """The earliest first, due or not, without those that are held; left out are these ids (`but`), and all to these
+        endpoints of people's own."""
         ...
 
     async def write(self, transaction: Any, change: DeliveryChange) -> None: ...
@@ -131,6 +163,8 @@ class Channel(Generic[Q]):
         self.sending: dict[str, asyncio.Task[None]] = {}
         self.full = False
         """More may be due than was taken. Room is made when outcomes are handed out."""
+        self.busy: set[str] = set()
+        """People's own endpoints that are spoken to: one that is slow delays what goes to it alone."""
         self._send = send
 
     async def send(self, queued: Any, now: datetime) -> SendResult:
@@ -175,7 +209,7 @@ class Deliveries:
                 change.held.append((shard, found.payload.delivery_id))
         for event in events:
             match event.message:
-                case Queued() | WebhookQueued() as queued:
+                case Queued() | WebhookQueued() | LookupQueued() as queued:
                     not_before = queued.not_before if isinstance(queued, Queued) else None
                     at, story = not_before or from_ms(event.time), event.correlation_id or ""
                     change.queued.append(Delivery(event.shard, queued.attempts, at, story, queued))
@@ -183,20 +217,21 @@ class Deliveries:
                     change.hastened.append((event.shard, hastened.delivery_id, hastened.next_attempt_at))
                 case Postponed() as postponed:
                     change.postponed.append((event.shard, postponed))
-                case NotificationSent() | NotificationFailed() as ended:  # of what only the topic tells there is no row
+                case NotificationSent() | NotificationFailed() | LookedUp() as ended:
+                    # of what only the topic tells there is no row
                     change.ended.append((event.shard, ended.delivery_id))
         await self.table.write(transaction, change)
 
     def committed(self, events: Sequence[StoredEvent]) -> None:
         for event in events:
             match event.message:
-                case Queued() | WebhookQueued() | Hastened():
+                case Queued() | WebhookQueued() | LookupQueued() | Hastened():
                     self._look()
                 case Postponed(delivery_id=delivery_id):
                     self._handed_out[event.shard].discard(delivery_id)
                     self._look()
-                case NotificationSent(delivery_id=delivery_id) | NotificationFailed(delivery_id=delivery_id):
-                    self._handed_out[event.shard].discard(delivery_id)
+                case NotificationSent() | NotificationFailed() | LookedUp() as ended:
+                    self._handed_out[event.shard].discard(ended.delivery_id)
 
     def due(self, now: datetime, shard: int) -> Sequence[Input]:
         self._look_if_due(now)
@@ -264,11 +299,15 @@ class Deliveries:
             return None
         handed_out = [id_ for some in self._handed_out.values() for id_ in some]
         open_before = dict(self._open)
-        waiting = await self.table.next(channel.queues, list(open_before), taken + handed_out, room)
+        busy = frozenset(channel.busy)
+        waiting = await self.table.next(channel.queues, list(open_before), taken + handed_out, room, busy)
         now = self.clock()
         for delivery in waiting:
             if delivery.next_attempt_at > now:
                 return delivery.next_attempt_at
+            if delivery.endpoint in channel.busy:
+                self._look_again = True  # behind it may be others, to whom nobody speaks yet
+                continue
             self._begin(channel, delivery, open_before[delivery.shard])
         channel.full = len(waiting) == room
         return None
@@ -276,11 +315,15 @@ class Deliveries:
     def _begin(self, channel: Channel[Any], delivery: Delivery, ownership: object) -> None:
         def ended(_: object) -> None:
             del channel.sending[delivery.id]
-            if not self._owned(delivery, ownership):
-                self._look()  # it waits in the table still, and was left alone as long as this went on
+            channel.busy.discard(delivery.endpoint)
+            if delivery.endpoint or not self._owned(delivery, ownership):
+                # What goes to the same endpoint, or it itself, may wait in the table and was left alone meanwhile.
+                self._look()
 
         task = asyncio.create_task(self._send(channel, delivery, ownership))
         channel.sending[delivery.id] = task
+        if delivery.endpoint:
+            channel.busy.add(delivery.endpoint)
         task.add_done_callback(ended)
 
     async def _send(self, channel: Channel[Any], delivery: Delivery, ownership: object) -> None:
@@ -291,17 +334,18 @@ class Deliveries:
         if self._owned(delivery, ownership):
             self._tried[delivery.shard].append((delivery, result))
 
-    async def _hand_over(self, channel: Channel[Any], queued: Queued | WebhookQueued) -> SendResult:
-        if isinstance(queued, Queued):
-            try:
-                person = await self.people.find(queued.recipient.id)
-            except Exception as error:  # an outage, most likely
-                log.warning("nobody can be looked up", extra={"error": type(error).__name__})
-                return UNREACHABLE
-            queued = addressed(queued, person)
-            if queued.email is None:
-                return NO_ADDRESS if person is None else NOT_WRITTEN_TO
-        return await channel.send(queued, self.clock())
+    async def _hand_over(self, channel: Channel[Any], queued: AnyQueued) -> SendResult:
+        if isinstance(queued, WebhookQueued) and queued.endpoint_id is None:
+            return await channel.send(queued, self.clock())  # the platform's, which is nobody of `people`
+        try:
+            person = await self.people.find(queued.recipient.id)
+        except Exception as error:  # an outage, most likely
+            log.warning("nobody can be looked up", extra={"error": type(error).__name__})
+            return UNREACHABLE
+        told = endpoint_ids(person) if isinstance(queued, LookupQueued) else addressed(queued, person)
+        if not told:
+            return NO_ADDRESS if person is None else NOT_WRITTEN_TO
+        return SendResult(endpoint_ids=told) if isinstance(told, tuple) else await channel.send(told, self.clock())
 
     def _owned(self, delivery: Delivery, ownership: object) -> bool:
         return self._open.get(delivery.shard) is ownership
@@ -314,13 +358,14 @@ class MemoryDeliveryTable:
         self.deliveries: dict[tuple[int, str], Delivery] = {}
 
     async def next(
-        self, queues: Sequence[QueueName], shards: Sequence[int], but: Sequence[str], limit: int
+        self, queues: Sequence[QueueName], shards: Sequence[int], but: Sequence[str], limit: int, busy: Collection[str]
     ) -> list[Delivery]:
         left_out = set(but)
         waiting = [
             one
             for one in self.deliveries.values()
             if one.queue in queues and one.shard in shards and one.id not in left_out and one.next_attempt_at < NEVER
+            if one.endpoint not in busy
         ]
         return nsmallest(limit, waiting, key=lambda one: one.next_attempt_at)
 

@@ -18,6 +18,8 @@ from schemas.notification.events import (
     Hastened,
     HeldEvent,
     Introduced,
+    LookedUp,
+    LookupQueued,
     MediatorIntroduced,
     NotificationFailed,
     NotificationSent,
@@ -29,12 +31,14 @@ from schemas.notification.shapes import Purchase
 from schemas.order.events import Completed
 from schemas.wire import Event
 
+AnyQueued = Queued | WebhookQueued | LookupQueued
+
 
 @dataclass(frozen=True, slots=True)
 class PendingDelivery:
     """A delivery in the queue."""
 
-    queued: Queued | WebhookQueued
+    queued: AnyQueued
     attempts: int
     next_attempt_at: datetime
 
@@ -61,6 +65,9 @@ class Known:
     """Dispute and role -> when his newest letter about messages goes out, or went."""
     given_up: Mapping[str, PendingDelivery] = field(default_factory=dict)
     """What nobody has been told: an operator can have it sent again (R80)."""
+    ended_before: frozenset[str] = frozenset()
+    """Deliveries to endpoints of people's own of whose end it heard before it knew of them, since its database was put
+    back: whoever is looked up anew is not told again."""
 
 
 State = Unplaced | Known
@@ -91,7 +98,7 @@ def evolve(state: State | None, event: Event) -> State | None:
             return replace(state, completed=event)
         case Known(reasons=reasons), ClaimHeard():
             return replace(state, reasons={**reasons, event.dispute_id: event.reason})
-        case Known(pending=pending), Queued() | WebhookQueued():
+        case Known(pending=pending), Queued() | WebhookQueued() | LookupQueued():
             not_before = event.not_before if isinstance(event, Queued) else None
             begun = PendingDelivery(event, event.attempts, not_before or event.event_at)
             return replace(
@@ -113,13 +120,17 @@ def evolve(state: State | None, event: Event) -> State | None:
                 pending=_without(pending, event.delivery_id),
                 given_up={**given_up, event.delivery_id: ended},
             )
-        case Known(pending=pending), NotificationSent():
+        case Known(pending=pending), NotificationSent(endpoint_id=str()) | NotificationFailed(endpoint_id=str()) if (
+            event.delivery_id not in pending
+        ):
+            return replace(state, ended_before=state.ended_before | {event.delivery_id})
+        case Known(pending=pending), NotificationSent() | LookedUp():
             return replace(state, pending=_without(pending, event.delivery_id))
     return state
 
 
 def _letters_about_messages(
-    known: Mapping[tuple[str, str], datetime], queued: Queued | WebhookQueued
+    known: Mapping[tuple[str, str], datetime], queued: AnyQueued
 ) -> Mapping[tuple[str, str], datetime]:
     if not isinstance(queued, Queued) or queued.event_type != MessageSent.type or queued.attempts:
         return known

@@ -1,13 +1,15 @@
 """The queue of letters and webhooks, and how people are reached, in PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import asyncpg
+from pydantic import TypeAdapter
 
-from schemas.notification.events import Queued, WebhookQueued
-from schemas.people import Person
+from schemas.notification.events import LookupQueued, Queued, WebhookQueued
+from schemas.people import OwnWebhook, Person
 from services.notification.projection import Delivery, DeliveryChange, QueueName
+from services.notification.states import AnyQueued
 
 QUEUE = """
 INSERT INTO delivery (shard, delivery_id, channel, attempts, next_attempt_at, correlation_id, letter)
@@ -36,18 +38,25 @@ NEXT = """
 SELECT next.* FROM unnest($1::int[]) AS mine (shard) CROSS JOIN unnest($2::text[]) AS ours (queue) CROSS JOIN LATERAL (
     SELECT shard, attempts, next_attempt_at, correlation_id, channel, letter FROM delivery
     WHERE delivery.shard = mine.shard AND delivery.queue = ours.queue AND delivery_id != ALL ($3::text[])
-        AND next_attempt_at < 'infinity'
+        AND next_attempt_at < 'infinity' AND delivery.endpoint != ALL ($5::text[])
     ORDER BY next_attempt_at LIMIT $4
 ) AS next ORDER BY next_attempt_at LIMIT $4
 """
-FIND = "SELECT person_id, email, locale, time_zone FROM person WHERE person_id = $1"
+FIND = "SELECT person_id, email, locale, time_zone, webhooks FROM person WHERE person_id = $1"
 KEEP = """
-INSERT INTO person (person_id, email, locale, time_zone)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+INSERT INTO person (person_id, email, locale, time_zone, webhooks)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::json[])
 ON CONFLICT (person_id) DO UPDATE
-SET email = EXCLUDED.email, locale = EXCLUDED.locale, time_zone = EXCLUDED.time_zone
+SET email = EXCLUDED.email, locale = EXCLUDED.locale, time_zone = EXCLUDED.time_zone, webhooks = EXCLUDED.webhooks
 """
-MODELS: dict[str, type[Queued | WebhookQueued]] = {"email": Queued, "webhook": WebhookQueued}
+MODELS: dict[str, type[AnyQueued]] = {
+    "email": Queued,
+    "webhook": WebhookQueued,
+    "own_webhook": WebhookQueued,
+    "lookup": LookupQueued,
+}
+"""By the column `channel`: the queue, but for what is about a role."""
+WEBHOOKS = TypeAdapter(tuple[OwnWebhook, ...])
 
 
 class PostgresDeliveryTable:
@@ -55,9 +64,9 @@ class PostgresDeliveryTable:
         self.pool = pool
 
     async def next(
-        self, queues: Sequence[QueueName], shards: Sequence[int], but: Sequence[str], limit: int
+        self, queues: Sequence[QueueName], shards: Sequence[int], but: Sequence[str], limit: int, busy: Collection[str]
     ) -> list[Delivery]:
-        rows = await self.pool.fetch(NEXT, shards, queues, but, limit)
+        rows = await self.pool.fetch(NEXT, shards, queues, but, limit, list(busy))
         return [
             Delivery(shard, attempts, at, story, MODELS[channel].read(text))
             for shard, attempts, at, story, channel, text in rows
@@ -66,7 +75,7 @@ class PostgresDeliveryTable:
     async def write(self, transaction: Any, change: DeliveryChange) -> None:
         queued = [
             (
-                *(one.shard, one.id, "email" if one.queue == "email" else "webhook"),
+                *(one.shard, one.id, one.queue.partition("/")[0]),
                 *(one.attempts, one.next_attempt_at),
                 *(one.correlation_id, one.queued.model_dump_json()),
             )
@@ -90,8 +99,13 @@ class PostgresPeopleTable:
 
     async def find(self, person_id: str) -> Person | None:
         row = await self.pool.fetchrow(FIND, person_id)
-        return Person.model_construct(**dict(row)) if row else None
+        return (
+            Person.model_construct(**dict(row) | {"webhooks": WEBHOOKS.validate_json(row["webhooks"])}) if row else None
+        )
 
     async def write(self, transaction: Any, people: Sequence[Person]) -> None:
-        rows = [(one.person_id, one.email, one.locale, one.time_zone) for one in people]
+        rows = [
+            (one.person_id, one.email, one.locale, one.time_zone, WEBHOOKS.dump_json(one.webhooks).decode())
+            for one in people
+        ]
         await transaction.execute(KEEP, *map(list, zip(*rows, strict=True)))

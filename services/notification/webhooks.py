@@ -12,20 +12,29 @@ import ssl
 from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
-from ipaddress import ip_address
-from typing import Annotated, Self, get_args
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Self, get_args
 
 import httpcore
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from schemas.common import WebhookUrl
 from schemas.instants import rfc3339
 from schemas.notification.events import WebhookQueued
 from schemas.notification.shapes import RecipientRole
 from services.notification.network import Network, NotPublic
-from services.notification.projection import TAKEN, UNREACHABLE, Channel, SendResult, webhooks_about
+from services.notification.people import AddressedWebhook
+from services.notification.projection import (
+    OWN_QUEUES,
+    TAKEN,
+    TAKEN_MAX,
+    UNREACHABLE,
+    Channel,
+    SendResult,
+    webhooks_about,
+)
 from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,6 +43,9 @@ SECRET_PREFIX = "whsec_"
 SECRET_BYTES = range(24, 65)
 RESPONSE_BYTES_MAX = 16_384
 """Of an answer's body, which is read only so that the connection can be used again."""
+NAMES_AT_ONCE = 32
+"""Names of people's own endpoints are looked up so many at a time, in threads of their own: one of which nobody answers
+holds up neither mail nor the platform's webhooks."""
 GONE = 410
 """The one answer that is for ever; any other no passes while an endpoint is put up, moved, or given its keys."""
 FORBIDDEN = SendResult("bad_address")
@@ -46,27 +58,6 @@ TROUBLE = (
     httpcore.ProtocolError,
     httpcore.UnsupportedProtocol,
 )
-
-
-def _url(url: str) -> str:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if not (host and url.isascii() and url.isprintable() and " " not in url):
-        raise ValueError("an endpoint is an absolute URL in ASCII")
-    if parts.username is not None or parts.fragment:
-        raise ValueError("a URL with a user or a fragment is no endpoint")
-    if parts.port == 0:
-        raise ValueError("there is no port 0")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(host)):
-        raise ValueError("an endpoint is reached by https; http is for this very machine")
-    return url
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _secret(secret: SecretStr) -> SecretStr:
@@ -86,18 +77,29 @@ def key_of(secret: SecretStr) -> bytes:
     return key
 
 
+def own_secret(secret: SecretStr, person_id: str, endpoint_id: str) -> SecretStr:
+    """With which what goes to this endpoint of this person's own is signed, from a secret of the installation (R74).
+    Whoever has that can tell him his; none is stored. Neither id can have a line feed in it."""
+    derived = hmac.digest(key_of(secret), f"{person_id}\n{endpoint_id}".encode(), "sha256")
+    return SecretStr(SECRET_PREFIX + b64encode(derived).decode())
+
+
+Secrets = tuple[Annotated[SecretStr, AfterValidator(_secret)], ...]
+SECRETS_MAX = 4
+
+
 class Endpoint(BaseModel):
     """Where the webhooks about these roles go. Several secrets while one takes over from the other: each signs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    url: Annotated[str, AfterValidator(_url)]
-    secrets: Annotated[tuple[Annotated[SecretStr, AfterValidator(_secret)], ...], Field(min_length=1, max_length=4)]
+    url: WebhookUrl
+    secrets: Annotated[Secrets, Field(min_length=1, max_length=SECRETS_MAX)]
     roles: Annotated[frozenset[RecipientRole], Field(min_length=1)] = frozenset(("buyer", "seller", "mediator"))
 
 
 class WebhookSettings(Settings):
-    """Without endpoints there are no webhooks."""
+    """Without endpoints there are no webhooks of the platform's, without secrets none of people's own."""
 
     model_config = SettingsConfigDict(hide_input_in_errors=True)
 
@@ -109,6 +111,8 @@ class WebhookSettings(Settings):
     """To each endpoint."""
     webhook_allow_private: bool = False
     """Also to addresses of private networks and of this machine."""
+    person_webhook_secrets: Annotated[Secrets, Field(max_length=SECRETS_MAX)] = ()
+    """As JSON: `["whsec_…"]`. From these those of people's own webhooks follow; several while one takes over."""
 
     @model_validator(mode="after")
     def _one_for_each(self) -> Self:
@@ -179,34 +183,46 @@ class Webhooks:
         self._patience = {"timeout": {"connect": settings.webhook_timeout_seconds / 4}}
         trusting = _trusting()
         self._pools = {
-            one.url: httpcore.AsyncConnectionPool(
-                ssl_context=trusting,
-                max_connections=settings.webhook_connections_max,
-                keepalive_expiry=30.0,
-                network_backend=Network(settings.webhook_allow_private),
-            )
-            for one in settings.webhook_endpoints
+            one.url: _pool(trusting, settings, settings.webhook_connections_max) for one in settings.webhook_endpoints
         }
+        self._names = ThreadPoolExecutor(NAMES_AT_ONCE, "names")
+        self._own_pool = _pool(trusting, settings, TAKEN_MAX, self._names)
 
     async def send(self, queued: WebhookQueued, at: datetime) -> SendResult:
         """Hands one webhook over. Never raises for what an endpoint or an address does."""
         endpoint = self._endpoints.get(queued.recipient.role)
         if endpoint is None:
             return UNREACHABLE  # what was queued while there was one
+        return await self._post(self._pools[endpoint.url], endpoint.url, endpoint.secrets, queued, at)
+
+    async def send_own(self, webhook: AddressedWebhook, at: datetime) -> SendResult:
+        """Likewise, to an endpoint of the recipient's own."""
+        person_id, endpoint_id = webhook.queued.recipient.id, webhook.queued.endpoint_id or ""
+        secrets = [own_secret(one, person_id, endpoint_id) for one in self.settings.person_webhook_secrets]
+        if not secrets:
+            return UNREACHABLE  # what was queued while there were some
+        return await self._post(self._own_pool, webhook.url, secrets, webhook.queued, at)
+
+    async def _post(
+        self,
+        pool: httpcore.AsyncConnectionPool,
+        url: str,
+        secrets: Iterable[SecretStr],
+        queued: WebhookQueued,
+        at: datetime,
+    ) -> SendResult:
         content = body(queued)
-        signed = headers(endpoint.secrets, queued.delivery_id, at, content)
+        signed = headers(secrets, queued.delivery_id, at, content)
         status: int | None = None
         try:
             async with (
                 asyncio.timeout(self._timeout_seconds),
-                self._pools[endpoint.url].stream(
-                    "POST", endpoint.url, headers=signed, content=content, extensions=self._patience
-                ) as response,
+                pool.stream("POST", url, headers=signed, content=content, extensions=self._patience) as response,
             ):
                 status = response.status
                 await _read(response)
         except NotPublic:
-            log.error("a webhook's address is not public", extra={"roles": sorted(endpoint.roles)})
+            log.error("a webhook's address is not public", extra={"role": queued.recipient.role})
             return FORBIDDEN
         except TROUBLE as trouble:
             if status is None:  # else it has answered, and how the rest arrives does not matter
@@ -216,8 +232,20 @@ class Webhooks:
         return meaning(status)
 
     async def close(self) -> None:
-        for pool in self._pools.values():
+        for pool in (*self._pools.values(), self._own_pool):
             await pool.aclose()
+        self._names.shutdown(wait=False, cancel_futures=True)
+
+
+def _pool(
+    trusting: ssl.SSLContext, settings: WebhookSettings, connections_max: int, names: Executor | None = None
+) -> httpcore.AsyncConnectionPool:
+    return httpcore.AsyncConnectionPool(
+        ssl_context=trusting,
+        max_connections=connections_max,
+        keepalive_expiry=30.0,
+        network_backend=Network(settings.webhook_allow_private, names),
+    )
 
 
 def _trusting() -> ssl.SSLContext:
@@ -236,11 +264,12 @@ async def _read(response: httpcore.Response) -> None:
             return
 
 
-def webhook_channels(gateway: Webhooks) -> list[Channel[WebhookQueued]]:
-    """One for each endpoint, and one for what was queued for roles that have none now."""
+def webhook_channels(gateway: Webhooks) -> list[Channel[Any]]:
+    """One for each endpoint, one for what was queued for roles that have none now, and one for people's own: of these
+    each has its place, so that none waits for another's answer."""
     settings = gateway.settings
     nowhere = frozenset(get_args(RecipientRole)) - settings.webhook_roles
-    return [
+    about_roles: list[Channel[Any]] = [
         Channel(
             tuple(webhooks_about(role) for role in sorted(roles)),
             gateway.send,
@@ -250,3 +279,4 @@ def webhook_channels(gateway: Webhooks) -> list[Channel[WebhookQueued]]:
         for roles in (*(one.roles for one in settings.webhook_endpoints), nowhere)
         if roles
     ]
+    return [*about_roles, Channel(OWN_QUEUES, gateway.send_own, gateway.close, TAKEN_MAX)]

@@ -14,14 +14,24 @@ from deploy.local.stack import Stack
 from schemas.common import Party
 from schemas.mediation.shapes import Mediator
 from schemas.notification.commands import NotificationResend
-from schemas.notification.events import NotificationFailed, NotificationSent, Postponed, Queued, WebhookQueued
-from schemas.notification.shapes import RecipientRole
+from schemas.notification.events import (
+    LookupQueued,
+    NotificationFailed,
+    NotificationSent,
+    Postponed,
+    Queued,
+    WebhookQueued,
+)
+from schemas.notification.shapes import Recipient, RecipientRole
+from schemas.people import OwnWebhook, Person
 from schemas.wire import Actor
 from services import notification
 from services.notification.domain import decider
+from services.notification.people import AddressedWebhook
 from services.notification.policy import RETRY_AFTER
 from services.notification.projection import (
     AFTER_OUTAGE,
+    OWN_QUEUES,
     TAKEN,
     TAKEN_MAX,
     UNREACHABLE,
@@ -44,6 +54,7 @@ from tests.kit.shop import Rows, Shop
 from tests.kit.stored_events import NOON
 from tests.support.waiting import until_true
 
+OWN = decider(mail=False, own_webhooks=True)
 ABOUT_ALL: tuple[QueueName, ...] = ("webhook/buyer", "webhook/seller", "webhook/mediator")
 BUSY = SendResult("refused", smtp_status=451)
 GONE = SendResult("refused", smtp_status=550, final=True)
@@ -128,11 +139,9 @@ def looks(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     looks: list[tuple[str, ...]] = []
     following = rows.table.next
 
-    async def watched(
-        queues: Sequence[QueueName], shards: Sequence[int], but: Sequence[str], limit: int
-    ) -> list[Delivery]:
+    async def watched(queues: Sequence[QueueName], shards: Sequence[int], but: Sequence[str], *page: Any) -> Any:
         looks.append(tuple(but))
-        return await following(queues, shards, but, limit)
+        return await following(queues, shards, but, *page)
 
     monkeypatch.setattr(rows.table, "next", watched)
     return looks
@@ -155,13 +164,13 @@ async def change(rows: Rows, **what: Any) -> None:
 
 
 async def ids(rows: Rows, but: tuple[str, ...] = (), limit: int = 100, shards: tuple[int, ...] = (0, 1)) -> list[str]:
-    return [one.id for one in await rows.table.next(("email",), shards, but, limit)]
+    return [one.id for one in await rows.table.next(("email",), shards, but, limit, ())]
 
 
 async def test_what_is_queued_comes_back_as_it_was_the_earliest_first(rows: Rows) -> None:
     kept = [letter(1, 3), letter(2, 1, shard=1), letter(3, 2)]
     await change(rows, queued=kept)
-    assert await rows.table.next(("email",), (0, 1), (), 100) == [kept[1], kept[2], kept[0]]
+    assert await rows.table.next(("email",), (0, 1), (), 100, ()) == [kept[1], kept[2], kept[0]]
     assert await ids(rows, limit=2) == ["d2", "d3"]
 
 
@@ -170,7 +179,7 @@ async def test_only_what_is_asked_for_is_found(rows: Rows) -> None:
     await change(rows, queued=[letter(2), letter(3, 1), letter(4, shard=1), told])
     assert await ids(rows, but=("d3", "d9"), shards=(0,)) == ["d2"]
     assert await ids(rows, shards=()) == []
-    assert await rows.table.next(ABOUT_ALL, (0, 1), (), 100) == [told]
+    assert await rows.table.next(ABOUT_ALL, (0, 1), (), 100, ()) == [told]
 
 
 async def test_what_is_postponed_comes_later_and_what_has_ended_is_gone(rows: Rows) -> None:
@@ -180,7 +189,7 @@ async def test_what_is_postponed_comes_later_and_what_has_ended_is_gone(rows: Ro
         order_id="order-1", delivery_id="d1", attempts=2, next_attempt_at=at, problem="unreachable", smtp_status=None
     )
     await change(rows, postponed=[(0, later)], ended=[(0, "d2"), (1, "d2")])
-    elsewhere, postponed = await rows.table.next(("email",), (0, 1), (), 100)
+    elsewhere, postponed = await rows.table.next(("email",), (0, 1), (), 100, ())
     assert (elsewhere.shard, elsewhere.attempts, elsewhere.next_attempt_at) == (1, 0, NOON)
     assert (postponed.shard, postponed.attempts, postponed.next_attempt_at) == (0, 2, at)
 
@@ -484,8 +493,123 @@ async def test_the_queues_of_a_channel_are_emptied_together_the_earliest_first(r
         told[ABOUT_ALL[number]] = Delivery(0, 0, NOON - timedelta(minutes=number), "story", queued)
     await change(rows, queued=[*told.values(), letter(1, -9)])
     assert {one.queue: one for one in told.values()} == told
-    found = await rows.table.next(("webhook/buyer", "webhook/mediator"), (0, 1), (), 100)
+    found = await rows.table.next(("webhook/buyer", "webhook/mediator"), (0, 1), (), 100, ())
     assert [one.id for one in found] == ["mediator", "buyer"]
+
+
+# -- people's own webhooks ---------------------------------------------------------------------------------------------
+
+
+def own(number: int, endpoint_id: str = "a", minutes: float = 0, shard: int = 0) -> Delivery:
+    queued = webhook().model_copy(update={"delivery_id": f"o{number}", "endpoint_id": endpoint_id})
+    return Delivery(shard, 0, NOON + timedelta(minutes=minutes), "story", queued)
+
+
+def lookup(number: int, minutes: float = 0) -> Delivery:
+    told = webhook().model_dump(exclude={"delivery_id", "endpoint_id"})
+    queued = LookupQueued.model_validate({**told, "delivery_id": f"l{number}"})
+    return Delivery(0, 0, NOON + timedelta(minutes=minutes), "story", queued)
+
+
+@pytest.mark.rule("R74")
+async def test_what_goes_to_peoples_own_waits_by_itself_and_comes_back_as_it_was(rows: Rows) -> None:
+    kept = [own(1, "b", 2), lookup(2, 1), own(3, "a", shard=1)]
+    await change(rows, queued=[letter(9), Delivery(0, 0, NOON, "story", webhook()), *kept])
+    assert await rows.table.next(OWN_QUEUES, (0, 1), (), 100, ()) == [kept[2], kept[1], kept[0]]
+    assert await ids(rows) == ["d9"]
+    assert [one.id for one in await rows.table.next(ABOUT_ALL, (0, 1), (), 100, ())] == ["d1"]
+
+
+@pytest.mark.rule("R80")
+async def test_what_goes_to_an_endpoint_that_is_spoken_to_is_left_out(rows: Rows) -> None:
+    seller = webhook("seller").model_copy(update={"delivery_id": "o4", "endpoint_id": "a"})
+    seller = seller.model_copy(update={"recipient": Recipient(role="seller", id="a/bea")})
+    await change(
+        rows, queued=[own(1), own(2, "b", 1), lookup(3, 2), Delivery(0, 0, NOON + timedelta(hours=1), "story", seller)]
+    )
+
+    async def found(*busy: str) -> list[str]:
+        return [one.id for one in await rows.table.next(OWN_QUEUES, (0, 1), (), 100, busy)]
+
+    assert await found() == ["o1", "o2", "l3", "o4"]
+    assert await found("bea/a") == ["o2", "l3", "o4"]
+    assert await found("bea/b", "a/bea/a") == ["o1", "l3"]
+
+
+class OwnServers:
+    """Of people's own endpoints. One that hangs answers nobody."""
+
+    def __init__(self, hangs: str = "") -> None:
+        self.hangs, self.open = hangs, asyncio.Event()
+        self.tried: list[tuple[str, str]] = []
+        self.waiting: Counter[str] = Counter()
+        self.waiting_max: Counter[str] = Counter()
+
+    def channel(self) -> Channel[Any]:
+        return Channel(OWN_QUEUES, self._send, self._close, TAKEN_MAX)
+
+    async def _send(self, webhook: AddressedWebhook, _: object) -> SendResult:
+        self.waiting[webhook.url] += 1
+        self.waiting_max |= self.waiting
+        await asyncio.sleep(0)
+        if self.hangs and webhook.url.endswith(self.hangs):
+            await self.open.wait()
+        self.waiting[webhook.url] -= 1
+        self.tried.append((webhook.url, webhook.queued.delivery_id))
+        return TAKEN
+
+    async def _close(self) -> None: ...
+
+
+def person(person_id: str, *endpoint_ids: str) -> Person:
+    webhooks = [OwnWebhook(endpoint_id=one, url=f"https://{person_id}.example/{one}") for one in endpoint_ids]
+    return Person(person_id=person_id, webhooks=tuple(webhooks))
+
+
+@pytest.mark.rule("R74")
+async def test_each_endpoint_of_a_person_is_told_once_and_who_has_none_is_told_nothing(rows: Rows) -> None:
+    servers = OwnServers()
+    shop = await opened(Shop(rows, servers.channel(), decider=OWN))
+    await shop.people.write(None, [person("bea", "a", "b"), person("sam")])
+    await shop.order()
+    await shop.settle()
+
+    assert sorted(url for url, _ in servers.tried) == ["https://bea.example/a", "https://bea.example/b"]
+    sent = [one for one in shop.of(NotificationSent) if one.channel == "webhook"]
+    assert sorted((one.recipient.id, one.endpoint_id or "") for one in sent) == [("bea", "a"), ("bea", "b")]
+    assert {id_ for _, id_ in servers.tried} == {one.delivery_id for one in sent}
+    assert shop.pending() == {}
+    assert await rows.table.next(OWN_QUEUES, (0,), (), 100, ()) == []
+    await shop.queue.stop()
+
+
+@pytest.mark.rule("R80")
+async def test_an_endpoint_of_somebodys_own_that_hangs_delays_itself_alone(rows: Rows) -> None:
+    servers = OwnServers(hangs="/slow")
+    shop = await opened(Shop(rows, servers.channel(), decider=OWN))
+    await shop.people.write(None, [person("bea", "slow", "quick"), person("sam", "quick")])
+    orders = TAKEN_MAX + 10  # more than are taken from the queue at once
+    for number in range(orders):
+        await shop.order(f"order-{number}")
+
+    def told() -> int:
+        return len(servers.tried)
+
+    while told() < 2 * orders:
+        await until_true(lambda: told() == 2 * orders or shop.queue.next_due() is not None)
+        for outcome in shop.queue.due(shop.now, 0):
+            await shop.hear(outcome)
+    assert servers.waiting["https://bea.example/slow"] == 1
+    servers.open.set()
+    await shop.settle()
+    assert Counter(url for url, _ in servers.tried) == {
+        "https://bea.example/slow": orders,
+        "https://bea.example/quick": orders,
+        "https://sam.example/quick": orders,
+    }
+    assert set(servers.waiting_max.values()) == {1}, "one at a time to each"
+    assert len({id_ for _, id_ in servers.tried}) == 3 * orders
+    await shop.queue.stop()
 
 
 # -- again -------------------------------------------------------------------------------------------------------------
@@ -509,7 +633,7 @@ async def test_what_was_given_up_goes_out_again_under_its_id_when_an_operator_sa
     await resent(shop)
     await shop.settle()
     assert [one.attempts for one in shop.of(Postponed)] == [2, 2], "ids of attempts are never used twice"
-    assert [one.attempts for one in await rows.table.next(("email",), (0,), (), 9)] == [2, 2]
+    assert [one.attempts for one in await rows.table.next(("email",), (0,), (), 9, ())] == [2, 2]
     mail.result = TAKEN
     shop.wait(seconds=RETRY_AFTER[0].total_seconds())
     await shop.settle()

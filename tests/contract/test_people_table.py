@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from deploy.local.stack import Stack
-from schemas.people import Person
+from schemas.people import OwnWebhook, Person
 from services import notification
 from services.notification.people import MemoryPeopleTable, PeopleTable
 from services.notification.store import PostgresPeopleTable
@@ -19,7 +19,14 @@ from shared.runtime.postgres.migrate import migrate
 pytestmark = pytest.mark.rule("R74")
 
 BEA = Person(person_id="bea", email="bea@example.org", locale="de", time_zone="Europe/Berlin")
-SAM = Person(person_id="auth0|sam", email="sam@example.org")
+SAM = Person(
+    person_id="auth0|sam",
+    email="sam@example.org",
+    webhooks=(
+        OwnWebhook(endpoint_id="b", url="https://sam.example.org/hooks?of=sam"),
+        OwnWebhook(endpoint_id="a", url="https://sam.example.net"),
+    ),
+)
 
 
 @dataclass
@@ -71,7 +78,16 @@ async def test_what_is_said_anew_stands_instead(registry: Registry) -> None:
 
 
 async def test_of_who_is_erased_his_id_alone_is_left(registry: Registry) -> None:
-    await registry.write(BEA)
-    await registry.write(Person(person_id="bea"))
+    await registry.write(BEA, SAM)
+    await registry.write(Person(person_id="bea"), Person(person_id="auth0|sam"))
 
     assert await registry.table.find("bea") == Person(person_id="bea", email=None, locale=None, time_zone=None)
+    assert await registry.table.find("auth0|sam") == Person(person_id="auth0|sam", webhooks=())
+
+
+async def test_webhooks_that_are_said_anew_stand_instead(registry: Registry) -> None:
+    await registry.write(SAM)
+    fewer = SAM.model_copy(update={"webhooks": SAM.webhooks[1:]})
+    await registry.write(fewer)
+
+    assert await registry.table.find("auth0|sam") == fewer

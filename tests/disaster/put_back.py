@@ -29,7 +29,7 @@ from tests.simulation.play import Played, Stage
 
 RECORDS_PER_TURN = 10
 """Or more, mostly."""
-QUEUED = "notification.queued.v1", "notification.webhook_queued.v1"
+QUEUED = "notification.queued.v1", "notification.webhook_queued.v1", "notification.lookup_queued.v1"
 ACTS_BY_ITSELF: tuple[Service, ...] = ("notification", "timer")
 
 

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.rule("R74")
 PARTITIONS = 3
 ADDRESS = "bea@example.org"
 BEA: dict[str, Any] = {"person_id": "bea", "email": ADDRESS, "locale": "de", "time_zone": "Europe/Berlin"}
+HOOK = {"endpoint_id": "shelf", "url": "https://bea.example.org/hooks"}
 
 
 def record(key: bytes | None, value: bytes | None, partition: int | None = None, *headers: tuple[str, bytes]) -> Record:
@@ -72,6 +73,16 @@ UNREADABLE = {
     "no address": (record(b"bea", said(email=["bea", ADDRESS])), "unreadable_entry"),
     "a field that is an address": (record(b"bea", json.dumps({ADDRESS: BEA}).encode()), "unreadable_entry"),
     "a field of an address": (record(b"bea", said(locale={ADDRESS: ADDRESS})), "unreadable_entry"),
+    "a webhook in the open": (
+        record(b"bea", said(webhooks=[HOOK | {"url": "http://bea.example.org"}])),
+        "unreadable_entry",
+    ),
+    "a webhook with a secret": (record(b"bea", said(webhooks=[HOOK | {"bea": ADDRESS}])), "unreadable_entry"),
+    "six webhooks": (
+        record(b"bea", said(webhooks=[HOOK | {"endpoint_id": f"e{number}"} for number in range(6)])),
+        "unreadable_entry",
+    ),
+    "one endpoint twice": (record(b"bea", said(webhooks=[HOOK, HOOK])), "unreadable_entry"),
     "erased, who is nobody": (record("bëa".encode(), None), "unreadable_entry"),
     "too long": (record(b"bea", said(locale="x" * COMMAND_BYTES_MAX)), "too_long"),
 }
@@ -88,9 +99,9 @@ def test_what_cannot_be_read_is_told_by_a_code_and_never_repeated(one: Record, c
 
 
 def test_which_fields_are_wrong_is_said() -> None:
-    letter = decoded(record(b"bea", said(email=1, time_zone=2, phone="+49 …")))
+    letter = decoded(record(b"bea", said(email=1, time_zone=2, phone="+49 …", webhooks=[HOOK, HOOK])))
 
-    assert letter == DeadLetter("unreadable_entry: email, time_zone, a field that nobody knows")
+    assert letter == DeadLetter("unreadable_entry: email, time_zone, webhooks, a field that nobody knows")
 
 
 class Notification:

@@ -46,6 +46,7 @@ MINUTE = 60_000
 
 
 GONE_FROM = "gone@example.net"
+GONE_TO = "https://gone.example.net/hooks"
 
 
 @dataclass(frozen=True)
@@ -161,10 +162,13 @@ async def market() -> Written:
         await party.says("dispute.waive_appeal", dispute_id="d1")
     await waived.ends(buyer=5_00, seller=5_00)
     gone = PlayedOrder(stage, "o-8", 0, stage.rules).buyer
-    for email in ("Old@example.net", GONE_FROM, None):
+    for email in ("Old@example.net", GONE_FROM):
         await gone.is_reached_at(email)
-    for email in (agreed.buyer.address, None):  # who has it in his order, too, for the platform chose so
-        await agreed.buyer.is_reached_at(email)
+    hooked = {"person_id": gone.id, "webhooks": [{"endpoint_id": "hooks", "url": GONE_TO}]}
+    await stage.say("people", gone.id, [], json.dumps(hooked).encode())
+    await gone.is_reached_at(None)
+    for address in (agreed.buyer.address, None):  # who has it in his order, too, for the platform chose so
+        await agreed.buyer.is_reached_at(address)
     await stage.say("people", "somebody", [], b"not JSON")
     await stage.sleep(timedelta(minutes=1))
     return written(stage)
@@ -615,6 +619,7 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
     ),
     ("E3", "o-1", changed("notification.sent.v1", "o-1", to=[{"email": GONE_FROM}]), "tells the address of buyer-o-8"),
     ("E3", "o-1", changed("dispute.opened.v1", "o-1", seller={"id": "s", "email": GONE_FROM}), "who is erased"),
+    ("E3", "o-1", changed("notification.sent.v1", "o-1", endpoint={"url": GONE_TO}), "the address of buyer-o-8, who"),
     ("E3", "bea", repeating(key=b"bea"), "repeats what lay on `people`"),
     ("E3", "", repeating(value=b"gone@example.net"), "dead-letter people/2@"),
     ("E3", "", repeating(headers=[("x", b"gone@example.net")]), "dead-letter people/"),

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import logging
+import socket
 import ssl
+import threading
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +17,7 @@ import pytest
 
 from schemas.notification.events import NotificationFailed, Postponed
 from services.notification.domain import decider
+from services.notification.people import AddressedWebhook
 from services.notification.projection import TAKEN, UNREACHABLE, MemoryDeliveryTable, SendResult
 from services.notification.webhooks import (
     FORBIDDEN,
@@ -22,6 +25,7 @@ from services.notification.webhooks import (
     Endpoint,
     Webhooks,
     WebhookSettings,
+    own_secret,
     webhook_channels,
 )
 from tests.domain.test_notification_webhooks import ALL, OLDER, SECRET, queued, verified
@@ -198,10 +202,10 @@ async def test_this_very_machine_gets_one_only_where_that_is_allowed(server: Ser
 async def test_a_name_with_one_private_address_among_public_ones_gets_none(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def both(host: str, port: int, **_: Any) -> list[Any]:
+    def both(host: str, port: int, **_: Any) -> list[Any]:
         return [(2, 1, 6, "", ("93.184.216.34", port)), (2, 1, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
+    monkeypatch.setattr(socket, "getaddrinfo", both)
     webhooks = webhooks_to(f"https://hooks.example:{server.port}", webhook_allow_private=False)
     assert await webhooks.send(queued(), AT) == FORBIDDEN
     assert server.connections == 0
@@ -213,15 +217,102 @@ async def test_the_address_that_was_looked_at_is_the_one_connected_to(
 ) -> None:
     asked = []
 
-    async def first_here(host: str, port: int, **_: Any) -> list[Any]:
+    def first_here(host: str, port: int, **_: Any) -> list[Any]:
         asked.append(host)
         return [(2, 1, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", first_here)
+    monkeypatch.setattr(socket, "getaddrinfo", first_here)
     webhooks = webhooks_to(f"http://localhost:{server.port}")
     assert await webhooks.send(queued(), AT) == TAKEN
     assert asked == ["localhost"]
     assert server.requests[0].headers["host"] == f"localhost:{server.port}"
+    await webhooks.close()
+
+
+async def test_a_name_that_is_none_is_a_bad_address_and_no_bug_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    webhooks = webhooks_to(f"https://{64 * 'a'}..example")
+    assert await webhooks.send(queued(), AT) == FORBIDDEN
+    await webhooks.close()
+
+
+# -- to people's own endpoints -----------------------------------------------------------------------------------------
+
+
+def own_webhooks(**settings: Any) -> Webhooks:
+    default = {"webhook_allow_private": True, "webhook_timeout_seconds": 2.0, "person_webhook_secrets": (SECRET, OLDER)}
+    return Webhooks(WebhookSettings(**{**default, **settings}))
+
+
+def to_own(url: str) -> AddressedWebhook:
+    return AddressedWebhook(queued(endpoint_id="shelf"), url)
+
+
+@pytest.mark.rule("R74")
+async def test_a_webhook_of_ones_own_arrives_signed_by_what_follows_from_each_secret(server: Server) -> None:
+    webhooks = own_webhooks()
+    url = f"http://127.0.0.1:{server.port}/mine"
+    for minutes in (0, 2):
+        assert await webhooks.send_own(to_own(url), AT + timedelta(minutes=minutes)) == TAKEN
+    first, again = server.requests
+    for secret in (SECRET, OLDER):
+        assert verified(own_secret(secret, "bea", "shelf").get_secret_value(), first.headers, first.body)
+        assert not verified(own_secret(secret, "bea", "other").get_secret_value(), first.headers, first.body)
+        assert not verified(secret.get_secret_value(), first.headers, first.body)
+    assert (first.target, first.headers["webhook-id"], again.headers["webhook-id"]) == ("/mine", "d1", "d1")
+    assert first.body == again.body
+    await webhooks.close()
+
+
+@pytest.mark.rule("R74")
+@pytest.mark.parametrize("url", [*PRIVATE, "https://localhost"])
+async def test_none_of_ones_own_goes_to_a_private_address(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    webhooks = own_webhooks(webhook_allow_private=False)
+    assert await webhooks.send_own(to_own(url), AT) == FORBIDDEN
+    logged = str([vars(record) for record in caplog.records])
+    assert "not public" in logged
+    assert url not in logged
+    assert "bea" not in logged
+    await webhooks.close()
+
+
+@pytest.mark.rule("R74")
+async def test_without_a_secret_what_was_queued_before_is_not_sent(server: Server) -> None:
+    webhooks = own_webhooks(person_webhook_secrets=())
+    assert await webhooks.send_own(to_own(f"http://127.0.0.1:{server.port}"), AT) == UNREACHABLE
+    assert server.requests == []
+    await webhooks.close()
+
+
+@pytest.mark.rule("R80")
+async def test_names_of_peoples_own_that_nobody_answers_for_hold_up_no_others(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, here = threading.Event(), socket.getaddrinfo
+
+    def look_up(host: str, *about: Any, **more: Any) -> Any:
+        if host == "slow.example":
+            answered.wait(5)
+        return here("127.0.0.1", *about, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    own = own_webhooks(webhook_timeout_seconds=1.0)
+    webhooks = webhooks_to(f"http://localhost:{server.port}", webhook_timeout_seconds=1.0)
+    hanging = [asyncio.create_task(own.send_own(to_own("https://slow.example"), AT)) for _ in range(64)]
+    await asyncio.sleep(0.05)
+    assert await webhooks.send(queued(), AT) == TAKEN
+    answered.set()
+    assert set(await asyncio.gather(*hanging)) == {UNREACHABLE}
+    await webhooks.close()
+    await own.close()
+
+
+@pytest.mark.rule("R80")
+async def test_of_ones_own_too_only_410_is_for_ever(server: Server) -> None:
+    webhooks = own_webhooks()
+    for line in ("410 Gone", "404 Not Found", "307 There"):
+        server.answer = status(line)
+        answer = await webhooks.send_own(to_own(f"http://127.0.0.1:{server.port}"), AT)
+        assert (answer.final, answer.http_status) == (line == "410 Gone", int(line[:3]))
     await webhooks.close()
 
 

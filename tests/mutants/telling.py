@@ -2,9 +2,10 @@
 
 import schemas
 from schemas import instants, visibility, wire
+from schemas import people as contact
 from schemas.dispute import commands as dispute_commands
 from services import notification, timer
-from services.notification import letters, network, people, projection, smtp, webhooks
+from services.notification import app, domain, letters, network, people, projection, smtp, webhooks
 from tests.mutants.changes import change, drop, flip, negate, words
 from tests.mutants.mutant import Mutant
 
@@ -45,8 +46,8 @@ MUTANTS = (
     ),
     Mutant(
         "what was given at placing is used although people know better",
-        lambda: people,
-        negate("__ is None"),
+        lambda: people.addressed,
+        drop("if __ is not None: ..."),
         ("tests/flows/test_people.py",),
     ),
     Mutant(
@@ -58,7 +59,7 @@ MUTANTS = (
     Mutant(
         "what only the topic tells in the end waits in the queue for ever",
         lambda: projection.Deliveries.apply,
-        drop("case NotificationSent() | NotificationFailed() as ended: ..."),
+        drop("case NotificationSent() | NotificationFailed() | LookedUp() as ended: ..."),
     ),
     Mutant("a title may break the line of a subject", lambda: notification, change("' '.join(__a.split())", "__a")),
     Mutant(
@@ -122,6 +123,82 @@ MUTANTS = (
         "two events of one content and instant share a letter",
         lambda: notification,
         change("f'{__h.id}|{__a}|{__b}'", "f'{__h.event.model_dump_json()}|{__a}|{__b}'"),
+    ),
+    Mutant(
+        "people have webhooks of their own where the installation has no secret for them",
+        lambda: app,
+        change("bool(__a.person_webhook_secrets)", "True"),
+        ("tests/domain/test_notification_own_webhooks.py",),
+    ),
+    Mutant(
+        "all endpoints of a person share one delivery id",
+        lambda: domain.own_delivery_id,
+        change("f'{__a}|{__b}'", "__a"),
+        ("tests/domain/test_notification_own_webhooks.py",),
+    ),
+    Mutant(
+        "an endpoint of somebody's own is told what is not for his eyes",
+        lambda: domain._seen,
+        change("view(__a, __b).data", "__a.model_dump(mode='json')"),
+        ("tests/domain/test_notification_own_webhooks.py",),
+    ),
+    Mutant(
+        "a webhook of somebody's own waits with the address that was given at placing",
+        lambda: domain._seen,
+        change("__s | __f", "__s"),
+        ("tests/domain/test_notification_own_webhooks.py",),
+    ),
+    Mutant(
+        "of an endpoint that is gone operators are told",
+        lambda: domain._attempted,
+        change("not isinstance(__q, Queued)", "isinstance(__q, LookupQueued)"),
+        ("tests/domain/test_notification_own_webhooks.py",),
+    ),
+    Mutant(
+        "what ended before a database was put back is told again",
+        lambda: domain._attempted,
+        change("__a.delivery_id not in __b.ended_before", "True"),
+        ("tests/domain/test_notification_own_webhooks.py",),
+    ),
+    Mutant(
+        "a resend to one endpoint of a person's goes to all of them",
+        lambda: domain._asked_for,
+        change("__a.endpoint_id == __b.endpoint", "True"),
+        ("tests/domain/test_notification_own_webhooks.py",),
+    ),
+    Mutant(
+        "an endpoint of somebody's own that hangs holds up all others",
+        lambda: projection,
+        drop("__.busy.add(__)"),
+        (
+            "tests/contract/test_deliveries.py::test_an_endpoint_of_somebodys_own_that_hangs_delays_itself_alone[memory]",
+        ),
+    ),
+    Mutant(
+        "what was left out for an endpoint that was spoken to is never looked for again",
+        lambda: projection.Deliveries._begin,
+        change("__d.endpoint or __a", "__a"),
+        (
+            "tests/contract/test_deliveries.py::test_an_endpoint_of_somebodys_own_that_hangs_delays_itself_alone[memory]",
+        ),
+    ),
+    Mutant(
+        "all endpoints of a person are signed to by one secret",
+        lambda: webhooks.own_secret,
+        change("f'{__a}\\n{__b}'", "__a"),
+        ("tests/domain/test_notification_own_webhooks.py",),
+    ),
+    Mutant(
+        "names of people's own endpoints are looked up where all others are",
+        lambda: webhooks,
+        change("_pool(__a, __b, TAKEN_MAX, ...)", "_pool(__a, __b, TAKEN_MAX)"),
+        ("tests/kit/test_webhooks.py",),
+    ),
+    Mutant(
+        "an endpoint may be there twice",
+        lambda: contact._once_each,
+        drop("if __: ..."),
+        ("tests/domain/test_notification_own_webhooks.py",),
     ),
     # -- timer ---------------------------------------------------------------------------------------------------------
     Mutant(

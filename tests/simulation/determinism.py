@@ -80,8 +80,8 @@ def the_same_inputs_give_the_same_rows(played: Played) -> Iterator[str]:
             latest = EPOCH
             for found, _ in inputs:
                 before = stream.state
-                said = handle(DECIDERS[service], stream, found, RULES, answers)
-                wrong = [*_unlawful(DECIDERS[service], before, found, said)]
+                said = handle(group.rules, stream, found, RULES, answers)
+                wrong = [*_unlawful(group.rules, before, found, said)]
                 if found.own and found.time < latest:
                     wrong.append(f"after one at {latest}")
                 for sentence in wrong:

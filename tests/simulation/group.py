@@ -13,9 +13,12 @@ from schemas.people import Person
 from schemas.topics import SERVICES_WRITE, written_by
 from schemas.wire import Service
 from services.composition import DECIDERS
-from services.notification.people import MemoryPeopleTable, People
+from services.notification.domain import decider as notification
+from services.notification.people import AddressedWebhook, MemoryPeopleTable, People
 from services.notification.projection import (
+    OWN_QUEUES,
     TAKEN,
+    TAKEN_MAX,
     UNREACHABLE,
     Channel,
     Deliveries,
@@ -63,6 +66,18 @@ class Mail(MemoryDeliveryTable):
             if self.world.now() < self.world.mail_down_until:
                 return UNREACHABLE
             self.world.mails.append(queued)
+            await self.process.crosses("mailed")
+            return TAKEN
+
+    async def send_own(self, webhook: AddressedWebhook, now: datetime) -> SendResult:
+        """To an endpoint of somebody's own: away when the mail server is, and some are gone for good."""
+        with self.news():
+            await self.process.crosses("mail")
+            if self.world.now() < self.world.mail_down_until:
+                return UNREACHABLE
+            if webhook.url.endswith("/2"):
+                return SendResult("refused", final=True, http_status=410)
+            self.world.webhooks.append(webhook)
             await self.process.crosses("mailed")
             return TAKEN
 
@@ -180,7 +195,10 @@ class Group:
         the database that was put back knew how it came."""
         self.stopped = False
         """An operator is at work: no process runs, and none is started but by him."""
-        self.decider = world.visited.watch(DECIDERS[service])
+        self.rules = DECIDERS[service]
+        if service == "notification" and world.plan.own_webhooks:
+            self.rules = notification(mail=True, own_webhooks=True)
+        self.decider = world.visited.watch(self.rules)
         self.topics = Decoder(self.decider, home_among(world.bus.partitions)).topics
 
     def parts(self, process: Process) -> Parts:
@@ -190,8 +208,10 @@ class Group:
                 return Parts([timers], [timers])
             case "notification":
                 mail = Mail(process)
-                channel = Channel(("email",), mail.send, mail.close, AT_ONCE)
-                deliveries = Deliveries(mail, Lookup(mail, self.people), [channel], process.clock)
+                channels: list[Channel[Any]] = [Channel(("email",), mail.send, mail.close, AT_ONCE)]
+                if self.world.plan.own_webhooks:
+                    channels.append(Channel(OWN_QUEUES, mail.send_own, mail.close, TAKEN_MAX))
+                deliveries = Deliveries(mail, Lookup(mail, self.people), channels, process.clock)
                 return Parts([People(self.people), deliveries], [deliveries])
             case "refund":
                 return Parts([Ledger(LedgerTable(self.world)), ReviewQueue(self.reviews)])

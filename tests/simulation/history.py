@@ -63,7 +63,7 @@ def fingerprint(played: Played) -> str:
         for shard in sorted(group.shards):
             digest.update(repr([(row, group.shards[shard].claim.epoch) for row in group.rows(shard)]).encode())
     digest.update(repr(played.world.ledger).encode())
-    digest.update(repr(played.world.mails).encode())
+    digest.update(repr([*played.world.mails, *played.world.webhooks]).encode())
     return digest.hexdigest()
 
 

@@ -210,6 +210,32 @@ def letters_are_sent_once(played: "Played") -> Iterator[str]:
             yield f"{person} was told {times} times of {type_} at {at}"
 
 
+def webhooks_of_ones_own_are_told_once(played: "Played") -> Iterator[str]:
+    """E1, R74: each endpoint has what it took under one id, and of what stood there all the time it is said."""
+    records = played.world.observed.records()
+    sent = {one.data["delivery_id"] for one in records if one.type == letters.SENT}
+    lacking: defaultdict[str, list[set[str]]] = defaultdict(list)
+    for record in played.world.bus.heard:
+        if record.topic == "people":
+            said = json.loads(record.value or b"{}")
+            lacking[(record.key or b"").decode()].append({one["endpoint_id"] for one in said.get("webhooks", ())})
+    ids: defaultdict[tuple[Any, ...], set[str]] = defaultdict(set)
+    words = []
+    for webhook in played.world.webhooks:
+        one = webhook.queued
+        ids[one.order_id, one.event_type, one.event_at, one.recipient, one.endpoint_id, str(one.facts)].add(
+            one.delivery_id
+        )
+        stood = all(one.endpoint_id in said for said in lacking[one.recipient.id])
+        if stood or one.delivery_id in sent:  # else it may have gone before anybody noted that it took it
+            words.append((one.delivery_id, one.model_dump_json(exclude={"attempts"})))
+        if f"/{one.recipient.role}-" not in webhook.url or "@" in str(one.facts):
+            yield f"{webhook.url} is told {one.facts} of the {one.recipient.role}"
+    yield from (f"{place[:5]} is told under {found}" for place, found in ids.items() if len(found) > 1)
+    for wrong in letters.check_received("webhook", records, words):
+        yield wrong.sentence
+
+
 def nobody_sees_what_he_may_not(played: "Played") -> Iterator[str]:
     """D2, by the projection of the history (schemas/visibility.py) and by letter. Looks only at what holds an address,
     a refusal, or names who may see it: all else is for everybody."""
@@ -238,24 +264,27 @@ def nobody_sees_what_he_may_not(played: "Played") -> Iterator[str]:
 def who_is_erased_is_forgotten(played: "Played") -> Iterator[str]:
     """R74: the table of people says what the topic does, and of who is erased nothing is left anywhere else."""
     group = played.world.groups["notification"]
-    newest: dict[str, str | None] = {}
+    newest: dict[str, list[str]] = {}
     known: defaultdict[str, set[str]] = defaultdict(set)
     for record in played.world.bus.heard:
         if record.topic == "people":
             person_id, said = (record.key or b"").decode(), json.loads(record.value or b"{}")
-            newest[person_id] = said.get("email")
-            known[person_id] |= {said["email"]} if said else set()
-    kept = {person_id: person.email for person_id, person in group.people.people.items()}
+            newest[person_id] = [said["email"], *(one["url"] for one in said.get("webhooks", ()))] if said else []
+            known[person_id] |= {*newest[person_id]}
+    kept = {
+        person_id: [*([person.email] if person.email else []), *(one.url for one in person.webhooks)]
+        for person_id, person in group.people.people.items()
+    }
     if kept != newest:
         yield f"the table of people says {kept}, the topic {newest}"
-    erased = {email for person_id, emails in known.items() if newest[person_id] is None for email in emails}
+    erased = {address for person_id, addresses in known.items() if not newest[person_id] for address in addresses}
     if not erased:
         return
     logs = {f"{topic}/{number}": log for (topic, number), log in played.world.bus.logs.items() if topic != "people"}
     rows = {f"the rows of {service}": one.shards for service, one in played.world.groups.items()}
     for where, what in (logs | rows).items():
         text = repr(what)
-        yield from (f"{email} is erased, and in {where}" for email in erased if email in text)
+        yield from (f"{address} is erased, and in {where}" for address in erased if address in text)
 
 
 def _shown_wrongly(event: Event) -> Iterator[str]:
@@ -305,6 +334,7 @@ CHECKS: tuple[Callable[["Played"], Iterator[str]], ...] = (
     what_follows_belongs_to_its_story,
     nothing_was_set_aside,
     letters_are_sent_once,
+    webhooks_of_ones_own_are_told_once,
     nobody_sees_what_he_may_not,
     who_is_erased_is_forgotten,
 )

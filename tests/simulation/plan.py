@@ -198,6 +198,11 @@ class Plan:
     """In their order."""
     faults: tuple[Fault, ...]
 
+    @property
+    def own_webhooks(self) -> bool:
+        """Whether people have webhooks of their own."""
+        return self.seed % 6 == 4
+
     def without(self, turns: frozenset[int], faults: frozenset[int]) -> "Plan":
         """Less of it: a turn taken out becomes nobody's, so that the others keep their numbers."""
         return replace(

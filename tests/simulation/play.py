@@ -151,8 +151,18 @@ class Stage:
         world = self.world
         await asyncio.sleep(max(0.0, world.broker_down_until - world.now()))
         world.tells(f"platform: {person_id} is {'reached elsewhere' if email else 'erased'}")
-        contact = None if email is None else json.dumps({"person_id": person_id, "email": email}).encode()
+        contact = None if email is None else json.dumps(self._contact(person_id, email)).encode()
         world.bus.append("people", person_id.encode(), contact)
+
+    def _contact(self, person_id: str, email: str) -> dict[str, Any]:
+        contact = {"person_id": person_id, "email": email}
+        if not self.plan.own_webhooks:
+            return contact
+        base = f"https://hooks.example.com/{email.partition('@')[0]}"
+        webhooks = [
+            {"endpoint_id": f"e{number}", "url": f"{base}/{number}"} for number in range(sum(email.encode()) % 4)
+        ]
+        return contact | {"webhooks": webhooks}
 
     async def _wait(self, chance: Random, order: Order, turn: Turn) -> None:
         match turn.moment:

@@ -10,6 +10,7 @@ from random import Random
 
 from schemas.notification.events import Queued
 from schemas.topics import SERVICES
+from services.notification.people import AddressedWebhook
 from services.refund.ledger import BookedEntry
 from shared.kernel.ports import Record
 from shared.runtime.clocks import AHEAD_MAX
@@ -83,6 +84,8 @@ class World:
         """Topic -> how long it takes no records."""
         self.calm = self.clock_went_back = False
         self.mails: list[Queued] = []
+        self.webhooks: list[AddressedWebhook] = []
+        """What endpoints of people's own took."""
         self.ledger: dict[str, BookedEntry] = {}
         self.observed = Observed(self)
         self.findings: list[str] = []

@@ -1,8 +1,8 @@
 """Of who is erased no address is left (E3): not in what our services say, nor in what they set aside.
 
-Addresses are known by their digests alone, and those of who is erased only as long as compaction has not come: what it
-took is nowhere, or it would have been found before. What the platform gave at placing, or for the roster, is its own
-choice and stays; what people typed is theirs.
+Addresses, of letters and of webhooks, are known by their digests alone, and those of who is erased only as long as
+compaction has not come: what it took is nowhere, or it would have been found before. What the platform gave at placing,
+or for the roster, is its own choice and stays; what people typed is theirs.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ def erased(people: Iterable[tuple[str, Iterable[Observation]]]) -> dict[str, str
     for person_id, observations in people:
         *before, last = observations
         if last.type == ERASED:
-            found |= {one.digest.hex(): person_id for one in before if one.digest}
+            found |= {address: person_id for one in before for address in one.data.get("addresses", ())}
     return found
 
 
