@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from deploy.repair.standing import Outcome
+from schemas.notification.events import LookedUp, WebhookQueued
 from schemas.people import Person
 from schemas.wire import Service
 from services.notification.people import MemoryPeopleTable, People
@@ -30,6 +31,7 @@ from tests.simulation.play import Played, Stage
 RECORDS_PER_TURN = 10
 """Or more, mostly."""
 QUEUED = "notification.queued.v1", "notification.webhook_queued.v1", "notification.lookup_queued.v1"
+UNTOLD = "notification.postponed.v1", LookedUp.type
 ACTS_BY_ITSELF: tuple[Service, ...] = ("notification", "timer")
 
 
@@ -85,6 +87,7 @@ class PutBack:
     def __init__(self, history: Played, service: Service, snapshot: Snapshot) -> None:
         self.history, self.service = history, service
         self.bus: MemoryBus = history.world.bus
+        self.decider = history.world.groups[service].rules
         self.home = home_among(self.bus.partitions)
         self.letters, self.timers, self.ledger = MemoryDeliveryTable(), snapshot.timers, MemoryLedgerTable()
         self.letters.deliveries = snapshot.letters
@@ -188,13 +191,17 @@ class PutBack:
 
 
 def _streams(rows: Sequence[StoredEvent]) -> dict[str, list[StoredEvent]]:
-    """Without attempts that failed: nobody was told of them."""
+    """Without attempts that failed, and without what `people` said when somebody was looked up: nobody heard it."""
     streams: dict[str, list[StoredEvent]] = {}
     for row in rows:
-        if row.type != "notification.postponed.v1":
+        if row.type not in UNTOLD and not (row.type == WebhookQueued.type and _is_own(row)):
             headers = None if row.headers is None else list(row.headers)
             streams.setdefault(row.stream_id or "", []).append(replace(row, position=0, headers=headers))
     return streams
+
+
+def _is_own(queued: StoredEvent) -> bool:
+    return WebhookQueued.read(queued.data or b"").endpoint_id is not None
 
 
 def _letters(rows: Sequence[StoredEvent]) -> list[Any]:

@@ -65,13 +65,13 @@ def test_streams_are_what_they_were_and_nothing_is_said_anew(seed: int) -> None:
     for service in SERVICES:
         put_back = PutBack(history, service, snapshots[service])
         known = {number(record) for record in put_back.outputs()}
-        outcomes = virtual_time.run(put_back.replay(DECIDERS[service]))
+        outcomes = virtual_time.run(put_back.replay(put_back.decider))
         withheld = {stream: why for one in outcomes for stream, why in one.withheld.items()}
         parked = parked_once(history, service)
         assert not withheld.keys() - parked, withheld
         assert not [one.missing for one in outcomes if one.missing]
         if not parked:
-            again = virtual_time.run(put_back.go_on(DECIDERS[service]))
+            again = virtual_time.run(put_back.go_on(put_back.decider))
             assert not {number(record) for record in again} - known, f"{service} says something anew"
             assert put_back.differences() == []
 
@@ -92,10 +92,10 @@ def test_what_was_not_published_when_all_stopped_is_published_then(seed: int) ->
         lost = [one for one in mine if one.topic == gone]
         left = put_back.before_it_heard(lost, [one for one in mine[::-1] if one.topic != gone])
         put_back.bus = put_back.bus_of([*heard[: end - len(mine)], *left])
-        outcomes = virtual_time.run(put_back.replay(DECIDERS[service]))
+        outcomes = virtual_time.run(put_back.replay(put_back.decider))
         assert not {stream: why for one in outcomes for stream, why in one.withheld.items()}
         assert not [one.missing for one in outcomes if one.missing]
-        virtual_time.run(put_back.go_on(DECIDERS[service]))
+        virtual_time.run(put_back.go_on(put_back.decider))
         for shard in range(put_back.bus.partitions):
             said = {number(one)[1:] for one in put_back.outputs() if number(one)[0] == put_back.source(shard)}
             assert sorted(int(one or 0) for one, _ in said) == [*range(1, len(said) + 1)], "one number, one message"
