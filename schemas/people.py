@@ -12,7 +12,7 @@ OWN_WEBHOOKS_MAX = 5
 
 
 class OwnWebhook(Shape):
-    """An endpoint of a person's own. By what is signed follows from his id and this one's (docs/RULES.md §7), so no
+    """An endpoint of a person's own. What it is signed by follows from his id and this one's (docs/RULES.md §7): no
     secret lies here."""
 
     endpoint_id: Id = Field(description="names it among his; what was told there is known by it")

@@ -75,5 +75,4 @@ class SortedFacts:
 
 def _whole(row: tuple[Any, ...]) -> Observation:
     """Of all columns."""
-    columns: tuple[Any, ...] = (*row[:-1], from_json(row[-1]) if row[-1] else {})
-    return Observation(*columns)
+    return Observation(*(*row[:-1], from_json(row[-1]) if row[-1] else {}))
