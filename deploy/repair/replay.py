@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from deploy.repair.standing import COMMIT_EVENTS, KnownStream, Outcome, Standing, Step, published
-from deploy.repair.tail import Said, Unread, UnreadLog, as_heard, by_id
+from deploy.repair.tail import Said, Unread, UnreadLog, alarm, as_heard, by_id
+from schemas.timer.commands import Schedule
 from shared.kernel.envelope import DeadLetter
 from shared.kernel.ports import Input
 from shared.kernel.stream import OutgoingMessage
@@ -38,6 +39,10 @@ class Replay:
         self.said, self.numbers = now.said, {one.id: number for number, one in now.said.items() if one.id}
         as_heard(self.logs, now.said.values())
         self._causes = by_id(self.logs)
+        alarms = ((alarm(one.record.value), number) for number, one in now.said.items() if one.type == Schedule.type)
+        followed = self.numbers | dict(sorted(alarms, reverse=True))  # of one asked for twice, the first
+        for one_log in self.logs.values():
+            one_log.follows(followed)
         for one in now.said.values():
             log, entry = self._cause(one)
             if log is not None and entry is not None and one.sequence > now.claim.sequence:
@@ -138,7 +143,12 @@ class Replay:
             yield sorted(some, key=lambda place: place[0] is own)
 
     def _by_time(self, stream_id: str) -> list[tuple[UnreadLog, Unread]]:
-        reachable = [(log, entry) for log in self.logs.values() for entry in log.reachable(stream_id)]
+        reachable = [
+            (log, entry)
+            for log in self.logs.values()
+            for entry in log.reachable(stream_id)
+            if log.behind[entry.number] <= self.now.claim.sequence
+        ]
         return sorted(reachable, key=lambda place: place[1].record.timestamp)
 
     def _path(

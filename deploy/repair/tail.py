@@ -4,8 +4,12 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import accumulate
+
+from pydantic_core import from_json
 
 from schemas.instants import from_ms, to_ms
+from schemas.timer.events import Elapsed
 from schemas.topics import OUTSIDERS_WRITE
 from schemas.wire import Command, Message
 from shared.kernel import codec
@@ -171,11 +175,19 @@ class UnreadLog:
     speaking: list[int] = field(default_factory=list)
     """Places of those that are known to have said something that is still to come."""
     by_stream: dict[str, list[int]] = field(default_factory=dict)
+    behind: list[int] = field(default_factory=list)
+    """By place: the highest of our own numbers upon which something followed that lies there, or before it. Until that
+    is said it was not heard, whatever its append time says."""
 
     def __post_init__(self) -> None:
         for entry in self.entries:
             if entry.stream_id is not None:
                 self.by_stream.setdefault(entry.stream_id, []).append(entry.number)
+
+    def follows(self, numbers: Mapping[str, int]) -> None:
+        """`numbers`: of what we have said, by its id, and of an alarm by what it will ring as (`alarm`)."""
+        causes = (_cause(entry.record) for entry in self.entries)
+        self.behind = list(accumulate((numbers.get(cause, 0) for cause in causes), max))
 
     def speaks(self, entry: Unread) -> None:
         """It said something that is still to come: who comes behind it waits until then."""
@@ -188,6 +200,23 @@ class UnreadLog:
         end = next((n for n in waiting if self.entries[n].stream_id != stream_id), len(self.entries))
         mine = self.by_stream.get(stream_id, [])
         return [self.entries[n] for n in mine[bisect_left(mine, self.taken) : bisect_left(mine, end)]]
+
+
+def alarm(asked_or_rung: bytes | None) -> str:
+    """By what a bell is known to be that of an alarm: the timer, and the instant that was asked for. Anybody may write
+    bells: one that cannot be read is none's."""
+    try:
+        about = from_json(asked_or_rung or b"")
+    except ValueError:
+        return ""
+    return f"{about.get('timer_id')}@{about.get('due_at')}" if isinstance(about, dict) else ""
+
+
+def _cause(record: Record) -> str:
+    """As it says itself; of a bell, which names none of ours, the alarm."""
+    if codec.header(record.headers, "ce_type") == Elapsed.type:
+        return alarm(record.value)
+    return codec.header(record.headers, "ce_causationid") or ""
 
 
 def by_id(logs: Mapping[str, UnreadLog]) -> dict[str, list[tuple[UnreadLog, Unread]]]:

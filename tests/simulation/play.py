@@ -29,6 +29,8 @@ STRANGE = "o9"
 DAYS_OF_PATIENCE = 2
 """How long anybody waits for things to calm down before he acts all the same."""
 DAYS_UNTIL_THE_END = 800
+FAR_DAYS = 400
+"""Nobody aims at what is farther: under `demo` the time to be paid in lasts a day of life, thousands of its own."""
 NOWHERE = logging.NullHandler()
 MILLISECOND = timedelta(milliseconds=1)
 OFFSETS = (-MILLISECOND, timedelta(0), MILLISECOND, timedelta(seconds=1))
@@ -186,7 +188,8 @@ class Stage:
                 return
         await self._quiet()
         now = self.world.bus.clock()
-        coming = sorted(instant for instant in order.instants if instant > now)[:3]
+        far = now + timedelta(seconds=FAR_DAYS * self.plan.day)
+        coming = sorted(instant for instant in order.instants if now < instant < far)[:3]
         if coming:
             aim = chance.choice(coming) + chance.choice((*OFFSETS, timedelta(seconds=self.plan.day / 24)))
             await asyncio.sleep(max(0.0, (aim - now).total_seconds() + 0.0001))
