@@ -1,6 +1,6 @@
 """Bugs of who puts right what was lost."""
 
-from deploy.repair import standing, tail
+from deploy.repair import replay, standing, tail
 from services.timer import projection as timers
 from shared.kernel import stream
 from tests.mutants.changes import change, drop
@@ -37,6 +37,12 @@ MUTANTS = (
         "what was never published is taken for published",
         lambda: standing.Standing.commit,
         change("not self.outcome.unsent", "True"),
+        REPLAY,
+    ),
+    Mutant(
+        "a replay goes by times alone",
+        lambda: replay.Replay._by_time,
+        change("__l.behind[__n] <= __s", "True"),
         REPLAY,
     ),
 )
