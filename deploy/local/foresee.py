@@ -36,7 +36,7 @@ OF_THE_ROSTER = ("mediation.events", "mediation.roster")
 
 
 @dataclass(frozen=True)
-class Known:
+class LookedAt:
     """What the topics say of an order, and who looks at it."""
 
     outlook: Outlook
@@ -54,7 +54,7 @@ class Known:
         return [actor for role, actor in people.items() if self.viewer in (role, "operator")]
 
 
-def if_nobody_acts(known: Known, acts: Acts) -> Iterator[str]:
+def if_nobody_acts(known: LookedAt, acts: Acts) -> Iterator[str]:
     """And who may do what."""
     yield f"  As it stands on {_at(known.outlook.now)}. If nobody acts:"
     yield from _told(known.outlook.fork().nobody_acts(), known.viewer)
@@ -66,7 +66,7 @@ def if_nobody_acts(known: Known, acts: Acts) -> Iterator[str]:
             yield "    nothing"
 
 
-def if_he_says(known: Known, command: Command) -> Iterator[str]:
+def if_he_says(known: LookedAt, command: Command) -> Iterator[str]:
     """What follows at once, and then if nobody acts."""
     tried = known.outlook.fork()
     yield f"  If the {command.actor.role} says {command.type.removesuffix('.v1')} on {_at(tried.now)}:"
@@ -106,17 +106,17 @@ def looked_at(
     policies: Policies,
     viewer: Viewer,
     now: datetime,
-) -> Known:
+) -> LookedAt:
     said = [
         CONTRACT[type_].read(record.value or b"")
         for record in records
         if (type_ := codec.header(record.headers, "ce_type") or "") in CONTRACT and record.topic in EVENT_TOPICS
     ]
     events = [event for event in said if isinstance(event, Event)]
-    return Known(remembered(order_id, records, roster, policies, now), events, viewer)
+    return LookedAt(remembered(order_id, records, roster, policies, now), events, viewer)
 
 
-def wish(known: Known, order_id: str, name: str, data: str) -> Command:
+def wish(known: LookedAt, order_id: str, name: str, data: str) -> Command:
     """The viewer's own. Raises ValueError, in a sentence."""
     model = CONTRACT.get(f"{name}.v1")
     if model is None or not issubclass(model, Command):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from deploy.local.foresee import OF_THE_ORDER, OF_THE_ROSTER, Known, if_he_says, if_nobody_acts, looked_at, wish
+from deploy.local.foresee import OF_THE_ORDER, OF_THE_ROSTER, LookedAt, if_he_says, if_nobody_acts, looked_at, wish
 from deploy.memory import MemoryStage, open_stage
 from deploy.stories.claims import disputed
 from deploy.stories.dialogue import PlayedOrder, Scene
@@ -21,7 +21,7 @@ def lying(stage: MemoryStage, key: str, topics: tuple[str, ...]) -> list[Record]
     return list(in_order(one for place, log in logs if place[0] in topics for one in log if one.key == key.encode()))
 
 
-def look(stage: MemoryStage, case: PlayedOrder, viewer: Viewer) -> Known:
+def look(stage: MemoryStage, case: PlayedOrder, viewer: Viewer) -> LookedAt:
     records, roster = lying(stage, case.order_id, OF_THE_ORDER), lying(stage, MEDIATORS_KEY, OF_THE_ROSTER)
     return looked_at(case.order_id, records, roster, stage.world.policies, viewer, stage.world.bus.now)
 
