@@ -30,7 +30,7 @@ SEARCHED_MAX = 60
 HISTORIES = int(os.environ.get("RECOURSE_TEST_HISTORIES") or 8)
 PUBLISHED_AGAIN, AGAIN = 4, "dispute.events"
 BY_CAUSES = 31, 107
-"""Histories in which the broker's clock goes back between what a shard says and what follows on it: a refund, a bell."""
+"""Histories in which the broker's clock goes back between what a shard says and what follows: a refund, a bell."""
 LOGS_LOST = "log lost its tail", "topic made anew"
 UNSENT = 19, 32, 84
 """A history in which what was committed and is nowhere on the bus ends a shard's numbers: few do."""
