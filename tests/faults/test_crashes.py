@@ -38,7 +38,7 @@ full = pytest.mark.skipif(not os.environ.get("RECOURSE_TEST_CRASHES"), reason="t
 
 PATIENCE = timedelta(minutes=20)
 """For an answer, and for a step to come, with all services dying at the same time."""
-PATIENCE_SHORT = timedelta(minutes=4)
+PATIENCE_SHORT = timedelta(minutes=9)
 """With two deaths a service: what was waited for in vain is told before pytest's own time is over."""
 UNDER_WAY_MAX = 8
 """Orders of each kind: enough for every step to come."""
