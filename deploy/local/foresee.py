@@ -21,7 +21,7 @@ from schemas.catalogue import CONTRACT
 from schemas.visibility import Viewer, may_see, view
 from schemas.wire import MEDIATORS_KEY, Actor, Command, Event, Rejected
 from services.casefile.acts import Act, Acts
-from services.casefile.oracle import Foreseen, Outlook, remembered
+from services.casefile.oracle import TAKEN, Foreseen, Outlook, remembered
 from services.casefile.remembered import in_order
 from shared.kernel import codec
 from shared.kernel.envelope import explained
@@ -59,7 +59,7 @@ def if_nobody_acts(known: LookedAt, acts: Acts) -> Iterator[str]:
     yield f"  As it stands on {_at(known.outlook.now)}. If nobody acts:"
     yield from _told(known.outlook.fork().nobody_acts(), known.viewer)
     for actor in known.actors:
-        may = [act for act in acts.of(actor) if act.verdict.obeyed or act.from_]
+        may = [act for act in acts.of(actor) if act.refusal is None or act.from_]
         yield f"  What the {actor.role} may do:"
         yield from (f"    {_act(act)}" for act in may)
         if not may:
@@ -119,8 +119,8 @@ def looked_at(
 def wish(known: LookedAt, order_id: str, name: str, data: str) -> Command:
     """The viewer's own. Raises ValueError, in a sentence."""
     model = CONTRACT.get(f"{name}.v1")
-    if model is None or not issubclass(model, Command):
-        raise ValueError(f"There is no command {name}.")
+    if model is None or not issubclass(model, Command) or model.type not in TAKEN:
+        raise ValueError(f"There is no command {name} about an order.")
     actor = next((one for one in known.actors if one.role == known.viewer), None)
     if actor is None:
         raise ValueError(f"The order has no {known.viewer} yet.")
@@ -154,7 +154,7 @@ def main() -> None:
         raise SystemExit(f"Nobody to ask at {servers}: {error}") from None
     if not seen_by(lain[0], asked.viewer):
         raise SystemExit(f"There is nothing about the order {asked.order} to be seen as {asked.viewer}.")
-    records, roster = (list(in_order(_named(one, prefix) for one in half)) for half in lain)
+    records, roster = (in_order(_named(one, prefix) for one in half) for half in lain)
     folder = os.environ.get("RECOURSE_POLICIES_FOLDER")
     known = policies.load(Path(folder), policies.load()) if folder else policies.load()
     try:

@@ -15,6 +15,7 @@ from schemas.example import PHOTO, example
 from schemas.instants import rfc3339
 from schemas.wire import Actor, Command, Event, Rejected, Resume
 from services.casefile.oracle import JUDGES, Outlook, only_late
+from shared.kernel.decider import Refusal
 
 FAR = timedelta(days=3_650)
 STEPS_MAX = 24
@@ -32,25 +33,12 @@ NOT_OF_ONE_ORDER = ("order.place.v1", "mediation.register_mediator.v1", "mediati
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Of one command at one instant. `code` None: it is obeyed."""
-
-    code: str | None = None
-    message: str = ""
-    details: Mapping[str, Any] | None = None
-
-    @property
-    def obeyed(self) -> bool:
-        return self.code is None
-
-
-@dataclass(frozen=True, slots=True)
 class Act:
     """A command and what would become of it if nobody else acts."""
 
     command: Command
-    verdict: Verdict
-    """If it came now."""
+    refusal: Refusal | None
+    """If it came now; None: it is obeyed."""
     from_: datetime | None
     """When it becomes possible; None: it is, or never does."""
     until: datetime | None
@@ -75,10 +63,10 @@ class Acts:
                     yield from self.subjects.tries(model, self.order_id, actor, self.steps[0].now)
 
     def _act(self, command: Command) -> Act:
-        first = verdict(self.steps[0], command, self.steps[0].now)
-        if first.obeyed:
+        first = refusal(self.steps[0], command, self.steps[0].now)
+        if first is None:
             return Act(command, first, None, self._until(command, 0))
-        opens = (number for number, step in enumerate(self.steps) if verdict(step, command, step.now).obeyed)
+        opens = (number for number, step in enumerate(self.steps) if refusal(step, command, step.now) is None)
         if available_at := _instant(first, "available_at"):
             within = [number for number, step in enumerate(self.steps) if step.now <= available_at]
             return Act(command, first, available_at, self._until(command, within[-1], available_at))
@@ -91,11 +79,11 @@ class Acts:
         for step, following in zip(self.steps[number:], [*self.steps[number + 1 :], None], strict=True):
             ends_at = step.next_change() if following else step.now + FAR
             assert ends_at is not None
-            at_the_end = verdict(step, command, max(ends_at, at or ends_at))
-            if not at_the_end.obeyed or following is None:
+            at_the_end = refusal(step, command, max(ends_at, at or ends_at))
+            if at_the_end is not None or following is None:
                 return _instant(at_the_end, "lost_at")
-            afterwards = verdict(following, command, following.now)
-            if not afterwards.obeyed:
+            afterwards = refusal(following, command, following.now)
+            if afterwards is not None:
                 return _instant(afterwards, "lost_at") or ends_at
         return None
 
@@ -109,16 +97,17 @@ def _steps(outlook: Outlook) -> list[Outlook]:
     return steps
 
 
-def verdict(outlook: Outlook, command: Command, at: datetime) -> Verdict:
+def refusal(outlook: Outlook, command: Command, at: datetime) -> Refusal | None:
+    """Of one command at one instant; None: it is obeyed."""
     for one in outlook.fork(at).say(command):
         event: Any = one.event
         if isinstance(event, Rejected) or event.type == FINAL_NO:
-            return Verdict(event.code, event.message, event.details)
-    return Verdict()
+            return Refusal(event.code, event.message, event.details)
+    return None
 
 
-def _instant(said: Verdict, name: str) -> datetime | None:
-    found = (said.details or {}).get(name)
+def _instant(said: Refusal | None, name: str) -> datetime | None:
+    found = ((said and said.details) or {}).get(name)
     return None if found is None else datetime.fromisoformat(found)
 
 

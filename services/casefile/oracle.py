@@ -6,7 +6,7 @@ as it is asked, at once.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +30,7 @@ JUDGES: Mapping[str, Decider[Any, Any, Any]] = {name: one for name, one in DECID
 ROSTERS = "mediation"
 """Whose stream the roster of mediators is."""
 _HEARD = {name: Decoder(decider, anywhere).heard for name, decider in JUDGES.items()}
-_TAKEN = {model.type: name for name, decider in JUDGES.items() for model in decider.inbox}
+TAKEN = {model.type: name for name, decider in JUDGES.items() for model in decider.inbox}
 A_MOMENT = timedelta(milliseconds=1)
 """Nothing happens at the last instant of a right, but behind it (R0)."""
 BELLS_MAX = 1_000
@@ -75,16 +75,10 @@ def obedient(call: PaymentCommand) -> Message | None:
 class Outlook:
     """One order from an instant on. What is tried on it stays with it: for another trial take another one."""
 
-    def __init__(
-        self,
-        streams: Iterable[tuple[str, Stream[Any]]],
-        policies: Policies,
-        now: datetime,
-        pays: Callable[[PaymentCommand], Message | None] = obedient,
-    ) -> None:
+    def __init__(self, streams: Iterable[tuple[str, Stream[Any]]], policies: Policies, now: datetime) -> None:
         """`streams`: (service, what it knows), of the order and of the roster of mediators."""
         self.streams = {(service, stream.id): replace(stream) for service, stream in streams}
-        self.policies, self.pays = policies, pays
+        self.policies = policies
         self.now = from_ms(to_ms(now))  # as the broker writes it
         self.foreseen: list[Foreseen] = []
         self._waiting: deque[tuple[str, Input]] = deque()
@@ -93,11 +87,11 @@ class Outlook:
     def fork(self, at: datetime | None = None) -> "Outlook":
         """To try something that is to leave no trace here; `at`: a later instant, before which nothing runs out."""
         streams = ((service, stream) for (service, _), stream in self.streams.items())
-        return Outlook(streams, self.policies, at or self.now, self.pays)
+        return Outlook(streams, self.policies, at or self.now)
 
     def say(self, command: Command) -> list[Foreseen]:
         """What follows at once: the answer first, then what other services make of it."""
-        self._put(_TAKEN[command.type], command, own=True, digest=b"tried")
+        self._put(TAKEN[command.type], command, own=True, digest=b"tried")
         return self._settle()
 
     def next_change(self) -> datetime | None:
@@ -148,7 +142,7 @@ class Outlook:
         if topic is None or isinstance(message, Schedule):
             return
         if isinstance(message, PaymentCommand):
-            if (answer := self.pays(message)) is not None:
+            if (answer := obedient(message)) is not None:
                 self._put("refund", answer, causation_id=said.id, digest=said.id.encode())
             return
         if isinstance(message, Event):
@@ -166,18 +160,17 @@ class Outlook:
 
 
 def remembered(
-    order_id: str, records: Iterable[Record], roster: Iterable[Record], policies: Policies, now: datetime
+    order_id: str, records: Sequence[Record], roster: Sequence[Record], policies: Policies, now: datetime
 ) -> Outlook:
     """`records`: all that lies in the topics of the order, and of the roster, in order (`in_order`)."""
     found = []
-    taken, kept = list(records), list(roster)
     for name, decider in JUDGES.items():
         mine = Remembered(decider, order_id, policies)
-        for record in taken:
+        for record in records:
             mine.take(record)
         found.append((name, mine.until(now)))
     theirs = Remembered(JUDGES[ROSTERS], MEDIATORS_KEY, policies)
-    for record in kept:
+    for record in roster:
         theirs.take(record)
     found.append((ROSTERS, theirs.until(now)))
     return Outlook(found, policies, now)

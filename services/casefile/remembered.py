@@ -6,7 +6,7 @@ lies there, what it kept to itself is decided anew.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,13 +24,13 @@ def anywhere(key: bytes) -> int:
     return 0
 
 
-def in_order(records: Iterable[Record]) -> Iterator[Record]:
+def in_order(records: Iterable[Record]) -> list[Record]:
     """As they were said, each once: every topic in its own order, and nothing before what brought it about."""
     logs: dict[str, deque[Record]] = {}
     for record in sorted(records, key=lambda one: (one.topic, one.partition, one.offset)):
         logs.setdefault(record.topic, deque()).append(record)
     to_come = Counter(header(record.headers, "ce_id") for log in logs.values() for record in log)
-    seen = set[str | None]()
+    ordered: dict[str | None, Record] = {}
     while logs:
         heads = sorted(logs, key=lambda topic: (logs[topic][0].timestamp, topic))
         ready = (topic for topic in heads if not to_come[header(logs[topic][0].headers, "ce_causationid")])
@@ -40,9 +40,8 @@ def in_order(records: Iterable[Record]) -> Iterator[Record]:
             del logs[topic]
         id_ = header(record.headers, "ce_id")
         to_come[id_] -= 1
-        if id_ not in seen:
-            seen.add(id_)
-            yield record
+        ordered.setdefault(id_, record)
+    return list(ordered.values())
 
 
 class Remembered:

@@ -18,7 +18,7 @@ from shared.kernel.ports import Record
 
 def lying(stage: MemoryStage, key: str, topics: tuple[str, ...]) -> list[Record]:
     logs = stage.world.bus.logs.items()
-    return list(in_order(one for place, log in logs if place[0] in topics for one in log if one.key == key.encode()))
+    return in_order(one for place, log in logs if place[0] in topics for one in log if one.key == key.encode())
 
 
 def look(stage: MemoryStage, case: PlayedOrder, viewer: Viewer) -> LookedAt:
@@ -101,7 +101,8 @@ async def test_a_mediator_sees_what_his_decision_comes_to_before_he_makes_it(sta
 @pytest.mark.parametrize(
     ("name", "data", "why"),
     [
-        ("order.explode", "{}", "There is no command order.explode."),
+        ("order.explode", "{}", "There is no command order.explode about an order."),
+        ("timer.schedule", "{}", "There is no command timer.schedule about an order."),
         ("order.cancel", "[", "DATA is no JSON object."),
         ("order.cancel", "[]", "DATA is no JSON object."),
         ("order.cancel", '{"lines": 7}', "order.cancel cannot be said so: lines: "),

@@ -80,7 +80,7 @@ class ForeseeingStage(Stage):
             if record.topic in LAIN:
                 lain[(record.key or b"").decode()].append(record)
         now = self.world.bus.clock()
-        return remembered(order_id, list(in_order(lain[order_id])), list(in_order(lain[MEDIATORS_KEY])), RULES, now)
+        return remembered(order_id, in_order(lain[order_id]), in_order(lain[MEDIATORS_KEY]), RULES, now)
 
     async def _say(self, order_id: str, wish: Wish, command_id: str = "") -> str:
         command = None if order_id == MEDIATORS_KEY or command_id else self._command(order_id, wish)
