@@ -2,19 +2,17 @@
 `TRY=dispute.cancel DATA='{…}'` what becomes of it if he says that now. Read from a running system's topics, asked of
 the services' own rules. Nothing is sent and nothing changes."""
 
-import argparse
-import asyncio
 import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
-from deploy.local.history import address, read, seen_by
+from deploy.local.history import address, asked_of, of_one_order, read, seen_by
 from deploy.stories.seen import EVENT_TOPICS, Seen
 from deploy.stories.telling import phrase
 from schemas.catalogue import CONTRACT
@@ -28,8 +26,6 @@ from shared.kernel.envelope import explained
 from shared.kernel.policies import Policies, PolicyMissing
 from shared.kernel.ports import Record
 from shared.rules import policies
-from shared.runtime.kafka import internals
-from shared.runtime.kafka.connection import CLIENT_ERRORS
 
 OF_THE_ORDER = (*EVENT_TOPICS, "payments.events", "mediation.roster")
 OF_THE_ROSTER = ("mediation.events", "mediation.roster")
@@ -140,18 +136,12 @@ async def _both(servers: str, prefix: str, order_id: str) -> tuple[list[Any], li
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m deploy.local.foresee", description=__doc__)
-    parser.add_argument("order", help="the order's id")
-    parser.add_argument("--as", dest="viewer", choices=get_args(Viewer), default="operator", help="who looks at it")
+    parser = of_one_order("deploy.local.foresee", __doc__)
     parser.add_argument("--try", dest="name", metavar="COMMAND", help="what becomes of it if he says this now")
     parser.add_argument("--data", default="{}", help="what the command says, as JSON, without order_id and actor")
     asked = parser.parse_args()
     servers, prefix = address()
-    try:
-        internals.install()
-        lain = asyncio.run(_both(servers, prefix, asked.order))
-    except CLIENT_ERRORS as error:
-        raise SystemExit(f"Nobody to ask at {servers}: {error}") from None
+    lain = asked_of(servers, _both(servers, prefix, asked.order))
     if not seen_by(lain[0], asked.viewer):
         raise SystemExit(f"There is nothing about the order {asked.order} to be seen as {asked.viewer}.")
     records, roster = (in_order(_named(one, prefix) for one in half) for half in lain)

@@ -4,10 +4,10 @@ import argparse
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from deploy.stories.seen import EVENT_TOPICS, Seen, day_of
 from deploy.stories.telling import retold
@@ -21,6 +21,8 @@ from shared.runtime.kafka import internals
 from shared.runtime.kafka.connection import CLIENT_ERRORS
 from shared.runtime.kafka.reading import LogReader
 from shared.runtime.partitions import partition_of
+
+_Read = TypeVar("_Read")
 
 
 async def read(bootstrap_servers: str, prefix: str, order_id: str, of: Sequence[str] = EVENT_TOPICS) -> list[Any]:
@@ -75,17 +77,26 @@ def address() -> tuple[str, str]:
     return servers, os.environ.get("RECOURSE_TOPIC_PREFIX", "")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m deploy.local.history", description=__doc__)
+def of_one_order(name: str, description: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m {name}", description=description)
     parser.add_argument("order", help="the order's id")
     parser.add_argument("--as", dest="viewer", choices=get_args(Viewer), default="operator", help="who looks at it")
-    asked = parser.parse_args()
-    servers, prefix = address()
+    return parser
+
+
+def asked_of(servers: str, reading: Coroutine[Any, Any, _Read]) -> _Read:
+    """What is read from there. Raises SystemExit where nobody answers."""
     try:
         internals.install()
-        records = asyncio.run(read(servers, prefix, asked.order))
+        return asyncio.run(reading)
     except CLIENT_ERRORS as error:
         raise SystemExit(f"Nobody to ask at {servers}: {error}") from None
+
+
+def main() -> None:
+    asked = of_one_order("deploy.local.history", __doc__).parse_args()
+    servers, prefix = address()
+    records = asked_of(servers, read(servers, prefix, asked.order))
     seen = seen_by(records, asked.viewer)
     if not seen:
         raise SystemExit(f"There is nothing about the order {asked.order} to be seen as {asked.viewer}.")
