@@ -129,6 +129,8 @@ lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
 	    --no-annotate --group fuzz -o tests/fuzz/requirements.lock
 	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate --group asyncapi -o tests/contract/asyncapi/requirements.lock
+	uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate -c requirements.lock --group pages -o tests/pages/requirements.lock pyproject.toml
 
 clean: ## Remove what can be made again; data in .recourse/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

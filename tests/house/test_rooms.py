@@ -17,6 +17,7 @@ ROOMS = {
     *("projection", "store", "gateway"),  # what it keeps and does by itself, its SQL, whom it calls outside
 }
 ROOMS_BESIDE = {
+    "services.casefile.shapes",  # what the case file answers
     "services.casefile.remembered",  # what each service knows of an order, from the topics alone
     "services.casefile.oracle",  # what would be
     "services.casefile.acts",  # who may do what
