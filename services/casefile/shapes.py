@@ -138,7 +138,7 @@ class EndShown(Shown):
     held_minor: int = Field(description="still held")
 
 
-class Consequence(Shown):
+class OutcomeShown(Shown):
     """What a command would come to."""
 
     answer: str = Field(description="type of the first answer, without its version")
@@ -154,7 +154,7 @@ class Option(Shown):
     name: str = Field(description="nothing, half, all: how much of the claim goes to the buyer; with or without return")
     type: str
     data: dict[str, Any] = Field(description="of the command, without order_id and actor")
-    outcome: Consequence
+    outcome: OutcomeShown
 
 
 class EventShown(Shown):
