@@ -20,7 +20,8 @@ class Found:
     roster: Sequence[Record]
     """Of the mediators' own stream, from its last snapshot on, in order."""
     commands: Sequence[Record]
-    """That were sent about it, without what they say: headers, and instead of a value the actor as JSON."""
+    """That were sent about it, as they came, but for the addresses in them, which are left out (R74); oldest first.
+    Those of before the topics' retention may be missing."""
     as_of: AsOf
     dead_letters: Sequence[Record] = ()
     """Of its commands: headers alone."""
