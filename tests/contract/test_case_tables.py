@@ -14,7 +14,7 @@ import pytest
 from deploy.local.stack import Stack
 from deploy.stories.claims import disputed
 from deploy.stories.dialogue import Scene
-from schemas.instants import from_ms
+from schemas.instants import from_ms, to_ms
 from schemas.topics import FOLLOWED
 from services import casefile
 from services.casefile.domain import DECIDER
@@ -164,7 +164,8 @@ async def test_an_order_is_found_with_all_that_was_said(archive: Archive) -> Non
         assert [_place(one) for one in found.records] == [_place(one) for one in wanted.records]
         assert [_place(one) for one in found.commands] == [_place(one) for one in wanted.commands]
         assert [_place(one) for one in found.roster] == [_place(one) for one in wanted.roster]
-        assert not any(b"@example" in (one.value or b"") for one in [*found.records, *found.commands])
+        if archive.pool is not None:  # in memory the topics themselves are looked into
+            assert not any(b"@" in (one.value or b"") for one in [*found.records, *found.commands])
     assert await archive.tables.find("nobody's") is None
     assert await archive.tables.find("mediators") is None, "which is no order"
 
@@ -219,7 +220,7 @@ async def test_what_nobody_can_read_is_kept_and_stops_nothing(stack: Stack) -> N
 @pytest.mark.stack
 async def test_it_is_as_fresh_as_its_oldest_shard(stack: Stack) -> None:
     async with filled(stack, []) as pool:
-        tables, now = PostgresCaseTables(pool, 2), datetime.now(UTC)
+        tables, now = PostgresCaseTables(pool, 2), from_ms(to_ms(datetime.now(UTC)))
         await tables.fresh({0: now})
         assert (await tables.as_of()).behind_seconds > 10**6, "of the other shard nothing is known"
         await tables.fresh({1: now - timedelta(minutes=1)})

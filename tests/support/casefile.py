@@ -55,7 +55,7 @@ class MemoryCaseTables:
         as_of = await self.as_of()
         self.asked.append(order_id)
         said = in_order(self._lying(order_id, SAID))
-        if not said:
+        if not said or order_id == MEDIATORS_KEY:
             return None
         sent = sorted(self._lying(order_id, (".commands",)), key=lambda one: (one.timestamp, one.topic, one.offset))
         commands = [_without_addresses(record) for record in sent]
@@ -189,7 +189,7 @@ def _cursor(key: list[str]) -> str:
 
 def _read(cursor: str) -> list[str]:
     key = json.loads(urlsafe_b64decode(cursor.encode()))
-    if not isinstance(key, list):
+    if not (isinstance(key, list) and len(key) in (2, 3) and all(isinstance(part, str) for part in key)):
         raise ValueError(cursor)
     return key
 
