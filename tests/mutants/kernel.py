@@ -108,6 +108,16 @@ MUTANTS = (
         lambda: batch.Unpublished,
         change("min(..., default=__a._last + 1)", "max(..., default=__a._last + 1)"),
     ),
+    Mutant(
+        "a bell goes out before it is on the bus that it rang",
+        lambda: batch.Unpublished,
+        change("if __ not in __._unproved: ...", "return events"),
+    ),
+    Mutant(
+        "what could not be sent to the dead letters keeps back every bell",
+        lambda: batch.Unpublished,
+        drop("not __[0].endswith('.dead-letters')"),
+    ),
     Mutant("a place that refuses is asked without a pause", lambda: outbox, change("min(2 * __a, __b)", "__a")),
     Mutant(
         "what a dead process committed and did not publish stays unsaid",
