@@ -10,7 +10,7 @@ from schemas.mediation.shapes import MediationDeadline
 from schemas.order.shapes import OrderDeadline
 from schemas.timer.commands import Schedule
 from schemas.visibility import Viewer, view
-from schemas.wire import Actor, Message
+from schemas.wire import Actor, Message, Service
 from services.composition import DECIDERS
 from tests.domain import dispute_desk, order_desk
 from tests.domain.dispute_desk import HAT, SHIRTS, DisputeDesk, desk_in, refund
@@ -113,7 +113,7 @@ def test_no_state_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("service", "published"), [("order", OrderDeadline), ("dispute", DisputeDeadline), ("mediation", MediationDeadline)]
 )
-def test_every_name_that_there_may_be_is_seen_somewhere(service: str, published: Any) -> None:
+def test_every_name_that_there_may_be_is_seen_somewhere(service: Service, published: Any) -> None:
     seen = {name for table in (ORDERS, DISPUTES, CASES) for _, running in rows(table) for name in running}
     assert set(get_args(published)) <= seen
     assert get_args(published) == DECIDERS[service].deadline_names
