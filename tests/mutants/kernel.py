@@ -38,7 +38,12 @@ MUTANTS = (
     Mutant(
         "of two deadlines of one instant the alphabet decides",
         lambda: kernel,
-        change("__.deadline_names.index(__a)", "__a"),
+        change("names.index(__a)", "__a"),
+    ),
+    Mutant(
+        "the clocks that run are told in any order",
+        lambda: kernel,
+        change("sorted(__a, key=lambda one: _turn(one, names))", "list(__a)"),
     ),
     Mutant("a repeat is answered like a conflict", lambda: kernel, drop("if __: __._repeat(...); return {}")),
     Mutant("who repeats himself is not told his answer", lambda: kernel, drop("__._repeat(__, __)")),
