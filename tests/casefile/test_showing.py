@@ -2,6 +2,7 @@
 how it was (N8), and what became of a command; and what somebody must not see, nobody can tell by it."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -73,7 +74,7 @@ async def test_each_is_shown_what_he_may_do_until_when_and_why_not(office: Offic
     assert contesting.why is not None
     assert contesting.why.code == "wrong_state"
     message = act(player(shown, "seller"), "dispute.send_message")
-    assert message.possible and not message.mandatory, "it is no answer (R24)"
+    assert (message.possible, message.mandatory) == (True, False), "it is no answer (R24)"
     theirs = act(player(shown, "buyer"), "dispute.escalate")
     assert theirs.from_ is not None
     assert theirs.why is None
@@ -284,9 +285,7 @@ async def test_what_became_of_a_command(office: Office) -> None:
 
     refused = show_command(known, last, he(case.seller), "de")
     answered = show_command(known, str(opened), he(case.buyer))
-    before = Found(
-        known.order_id, _before(known.records, b"dispute.opened.v1"), known.roster, known.commands, known.as_of
-    )
+    before = replace(known, records=_before(known.records, b"dispute.opened.v1"))
     pending = show_command(before, str(opened), he(case.buyer))
     unheard = Found(
         known.order_id, _before(known.records, b"dispute.rejected.v1"), known.roster, known.commands, known.as_of

@@ -11,7 +11,9 @@ import pytest
 
 from schemas.instants import MILLISECOND
 from schemas.visibility import ADDRESS, PARTIES, may_see
-from schemas.wire import Reply
+from schemas.wire import Actor, Rejected, Reply
+from services.casefile.acts import PENDING, refusal
+from services.casefile.looking import Look
 from services.casefile.oracle import JUDGES
 from services.casefile.reading import Asked
 from services.casefile.shapes import Shown
@@ -19,6 +21,7 @@ from services.casefile.showing import show_case, show_command, show_order
 from services.casefile.told import Told, as_it_was, told
 from services.casefile.whose import owners
 from shared.kernel.codec import header
+from shared.kernel.decider import Refusal
 from tests.simulation.foresight import calm
 from tests.simulation.moments import Moment, moments
 from tests.simulation.plan import RULES, draw
@@ -90,7 +93,8 @@ def test_nothing_hidden_is_in_any_field_of_any_answer() -> None:
                     assert not (isinstance(value, str) and value in secret), (asked, name, value)
                     if name in ADDRESS and value is not None and asked.role != "operator":
                         own = {"buyer": whose.buyer, "seller": whose.seller}.get(asked.role)
-                        assert own is not None and str(value).startswith(f"{asked.role}-"), (asked, name, value)
+                        assert own is not None, (asked, name, value)
+                        assert str(value).startswith(f"{asked.role}-"), (asked, name, value)
                     assert asked.role == "operator" or name != "name" or not str(value).endswith("reminder")
         for stranger in (Asked("buyer", "nobody"), Asked("seller", whose.buyer or ""), Asked("mediator", "nobody")):
             assert [*shown(moment, stranger)] == []
@@ -154,6 +158,27 @@ def test_a_case_is_shown_in_a_tenth_of_a_second() -> None:
                 took.append(process_time() - began)
     assert len(took) > 20
     assert quantiles(took, n=20)[-1] < SECONDS_P95_MAX
+
+
+@pytest.mark.timeout(120 + 60 * HISTORIES)
+def test_what_a_decider_says_of_a_trial_its_service_would_say() -> None:
+    """A trial asks the decider alone, which is sooner told: nothing else may come between."""
+    tried = refused = 0
+    for moment in looked_at():
+        look = Look(moment.found, RULES, Asked("operator", "olga"), moment.now, None, "en")
+        for actor in [Actor(role=one.role, id=one.id) for one in moment.everybody()]:
+            for act in look.acts.of(actor):
+                for at in {look.outlook.now, *(one for one in (act.from_, act.until) if one is not None)}:
+                    outlook = look.acts.at(at)
+                    event = outlook.answer(act.command, at)
+                    no = isinstance(event, Rejected)
+                    said = refusal(outlook, act.command, at)
+                    tried, refused = tried + 1, refused + no
+                    if event.type not in PENDING:
+                        assert (said is not None) == no
+                        assert said is None or said == Refusal(event.code, event.message, event.details)
+    assert tried - refused > 30 * HISTORIES
+    assert refused > 100 * HISTORIES
 
 
 def test_every_judge_is_asked() -> None:
