@@ -105,11 +105,16 @@ class Compared:
         return not (self.differs.is_open or self.differs.undecided)
 
 
-def cases(found: Iterable[Found], of: Draft, known: Policies) -> Iterator[Compared | NotPlayed]:
-    """One after the other: whoever has enough, or has to do something else, stops asking."""
+def cases(
+    found: Iterable[Found], of: Draft, known: Policies, under: str | None = None
+) -> Iterator[Compared | NotPlayed]:
+    """One after the other: whoever has enough, or has to do something else, stops asking. `under`: only orders that
+    lived under a policy of this name; the others are passed over."""
     for one in found:
         try:
-            yield _compared(recorded(one), of, known)
+            case = recorded(one)
+            if under in (None, case.policy.name):
+                yield _compared(case, of, known)
         except CannotPlay as reason:
             yield NotPlayed(order_id=one.order_id, why=str(reason))
 
@@ -361,11 +366,13 @@ class Tally:
         )
 
 
-def what_if(found: Iterable[Found], of: Draft, known: Policies, limit: int = CASES_MAX) -> WhatIf:
-    """Of the first cases that are given, at most `limit`; `next` is the last of them, if more may follow."""
-    tally, last, looked_at = Tally(of), None, 0
+def what_if(
+    found: Iterable[Found], of: Draft, known: Policies, under: str | None = None, limit: int = CASES_MAX
+) -> WhatIf:
+    """Of the first orders that are given, at most `limit`; `next` is the last of them, if more may follow."""
+    tally, last, given = Tally(of), None, 0
     for one in islice(found, min(limit, CASES_MAX)):
-        for case in cases((one,), of, known):
+        for case in cases((one,), of, known, under):
             tally.add(case)
-        last, looked_at = one.order_id, looked_at + 1
-    return tally.told(last if looked_at == min(limit, CASES_MAX) else None)
+        last, given = one.order_id, given + 1
+    return tally.told(last if given == min(limit, CASES_MAX) else None)

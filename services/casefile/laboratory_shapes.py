@@ -48,8 +48,8 @@ class AnsweredOtherwise(Shown):
     role: Role
     at: Instant
     names: dict[str, Any] = Field(
-        description="what it names by number or id (offer_id, settlement_id): under the draft that may be another thing, "
-        "or none"
+        description="what it names by number or id (offer_id, settlement_id): under the draft that may be another "
+        "thing, or none"
     )
     code: str = Field(description="why it is refused, there or here")
     message: str

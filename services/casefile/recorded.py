@@ -64,6 +64,8 @@ class Recorded:
     """Whom the roster gave the seat of a round."""
     said: Mapping[str, Sequence[Spoken]]
     """Service -> its events, in their order; no replies."""
+    read: Mapping[str, Sequence[tuple[str, datetime]]]
+    """Service -> (cause, its time) of all it said, replies too, in their order: so it read what brought that about."""
     refusals: Sequence[Rejected]
     forgotten: Sequence[str]
     """Acts that were refused then, or that nothing says enough of: by the names of their commands."""
@@ -87,9 +89,10 @@ def recorded(found: Found) -> Recorded:
     answers: dict[str, list[Spoken]] = defaultdict(list)
     for ones in said.values():
         for one in ones:
-            if one.event.actor is not None:
+            if one.event.actor is not None and not isinstance(one.event, Reply):
                 answers[one.cause].append(one)
-    refusals = [*_refusals(found.records)]
+    replies = [one.event for ones in said.values() for one in ones if isinstance(one.event, Rejected)]
+    refusals = [one for one in replies if one.code != "key_mismatch"]  # of what lay elsewhere nothing is played
     acts = [*_commands(found.commands, answers.keys() | {one.command_id for one in refusals})]
     seats, came = [*_heard(found.records, ROSTER, ROSTERS)], {one.input.id for one in acts}
     known = came | {one.input.id for one in seats}
@@ -104,6 +107,7 @@ def recorded(found: Found) -> Recorded:
         [*_heard(found.records, FACTS, "refund")],
         sorted([*seats, *filter(_is_the_rosters, again)], key=_time),
         {service: [one for one in ones if not isinstance(one.event, Reply)] for service, ones in said.items()},
+        {service: [(one.cause, one.at) for one in ones] for service, ones in said.items()},
         [one for one in refusals if one.command_id in came],
         forgotten,
     )
@@ -125,21 +129,9 @@ def _said(records: Sequence[Record], topic: str, service: str) -> Iterator[Spoke
         model = Message.MODELS.get(type_)
         if model is None or not issubclass(model, Event):
             raise CannotPlay(f"Nobody here knows {type_}, which a newer version said.")
-        if issubclass(model, Reply):
-            continue
         at = datetime.fromisoformat(header(record.headers, "ce_time") or "")
         id_, cause = header(record.headers, "ce_id") or "", header(record.headers, "ce_causationid") or ""
         yield Spoken(service, model.read(record.value or b""), id_, cause, at, from_ms(record.timestamp) - at)
-
-
-def _refusals(records: Sequence[Record]) -> Iterator[Rejected]:
-    """Of what lay where it did not belong nothing is played."""
-    for record in records:
-        model = Message.MODELS.get(header(record.headers, "ce_type") or "")
-        if record.topic in TOPICS and model is not None and issubclass(model, Rejected):
-            refusal = model.read(record.value or b"")
-            if refusal.code != "key_mismatch":
-                yield refusal
 
 
 def _heard(records: Sequence[Record], topic: str, service: str) -> Iterator[Heard]:

@@ -123,7 +123,7 @@ class Rehearsal:
         number: float = self._number
         if rank == ACTS:  # an inbox is read in its order
             read_at = self._read_at[one.service] = max(read_at, self._read_at[one.service])
-            self._acts[one.service, one.input.id] = number
+            self._acts.setdefault((one.service, one.input.id), number)
         elif rank == FOLLOWS and (
             behind := self._acts.get((one.service, self._behind.get((one.service, one.input.id), "")))
         ):
@@ -297,17 +297,16 @@ def _readings(recorded: Recorded) -> tuple[dict[tuple[str, str], timedelta], dic
     acts = {(act.service, act.input.id) for act in recorded.acts}
     waits: dict[tuple[str, str], timedelta] = {}
     behind: dict[tuple[str, str], str] = {}
-    for service, ones in recorded.said.items():
+    for service, read in recorded.read.items():
         latest, act = EPOCH, ""
         seen = set[str]()
-        for one in ones:
-            name = service, one.cause
-            latest, act = (one.at, "") if one.at > latest else (latest, act)
-            if one.cause not in seen and one.at < latest:
-                waits[name] = latest - one.at
-            if name in acts:
-                act = one.cause
-            elif act and one.cause not in seen:
-                behind[name] = act
-            seen.add(one.cause)
+        for cause, at in read:
+            latest, act = (at, "") if at > latest else (latest, act)
+            if cause not in seen and at < latest:
+                waits[service, cause] = latest - at
+            if (service, cause) in acts:
+                act = cause
+            elif act and cause not in seen:
+                behind[service, cause] = act
+            seen.add(cause)
     return waits, behind
