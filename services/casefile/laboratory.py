@@ -109,11 +109,11 @@ def cases(
     found: Iterable[Found], of: Draft, known: Policies, under: str | None = None
 ) -> Iterator[Compared | NotPlayed]:
     """One after the other: whoever has enough, or has to do something else, stops asking. `under`: only orders that
-    lived under a policy of this name; the others are passed over."""
+    lived under a policy of this name, or this `name.version`; the others are passed over."""
     for one in found:
         try:
             case = recorded(one)
-            if under in (None, case.policy.name):
+            if under in (None, case.policy.name, f"{case.policy.name}.{case.policy.version}"):
                 yield _compared(case, of, known)
         except CannotPlay as reason:
             yield NotPlayed(order_id=one.order_id, why=str(reason))

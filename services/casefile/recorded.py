@@ -32,6 +32,8 @@ class Heard:
 
     service: str
     input: Input
+    place: int = 0
+    """Of the first word that answered it, among all that was said of the order; 0: none did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +58,20 @@ class Recorded:
     currency: str
     until: datetime
     """All that was said by then is here."""
-    acts: Sequence[Heard]
-    """What people said, in the order in which it came."""
-    facts: Sequence[Heard]
-    """What the payment service said."""
-    seats: Sequence[Heard]
-    """Whom the roster gave the seat of a round."""
+    came: Sequence[Heard]
+    """What people said, what the payment service said, and whom the roster gave a seat, in the order in which it came:
+    of one instant as it was answered."""
     said: Mapping[str, Sequence[Spoken]]
     """Service -> its events, in their order; no replies."""
     read: Mapping[str, Sequence[tuple[str, datetime]]]
     """Service -> (cause, its time) of all it said, replies too, in their order: so it read what brought that about."""
     refusals: Sequence[Rejected]
     forgotten: Sequence[str]
-    """Acts that were refused then, or that nothing says enough of: by the names of their commands."""
+    """Acts that were refused then, by the names of their commands, or of whose answers nothing says enough."""
+
+    @property
+    def acts(self) -> list[Heard]:
+        return [one for one in self.came if one.input.own]
 
     @property
     def by_cause(self) -> dict[tuple[str, str, str], deque[Spoken]]:
@@ -97,15 +100,13 @@ def recorded(found: Found) -> Recorded:
     seats, came = [*_heard(found.records, ROSTER, ROSTERS)], {one.input.id for one in acts}
     known = came | {one.input.id for one in seats}
     again, forgotten = _again({cause: ones for cause, ones in answers.items() if cause not in known})
-    forgotten += [one.refused for one in refusals if one.command_id not in came]
+    forgotten += [one.refused.rpartition(".")[0] for one in refusals if one.command_id not in came]
     return Recorded(
         found.order_id,
         placed.policy,
         placed.currency,
         found.as_of.at,
-        sorted([*acts, *(one for one in again if not _is_the_rosters(one))], key=_time),
-        [*_heard(found.records, FACTS, "refund")],
-        sorted([*seats, *filter(_is_the_rosters, again)], key=_time),
+        _in_order([*acts, *again, *_heard(found.records, FACTS, "refund"), *seats], found.records),
         {service: [one for one in ones if not isinstance(one.event, Reply)] for service, ones in said.items()},
         {service: [(one.cause, one.at) for one in ones] for service, ones in said.items()},
         [one for one in refusals if one.command_id in came],
@@ -113,12 +114,19 @@ def recorded(found: Found) -> Recorded:
     )
 
 
-def _time(one: Heard) -> datetime:
-    return one.input.time
-
-
-def _is_the_rosters(one: Heard) -> bool:
-    return isinstance(one.input.payload, AssignMediator) and one.input.payload.actor.role == "platform"
+def _in_order(came: Sequence[Heard], records: Sequence[Record]) -> list[Heard]:
+    """As it came; what came in one instant as it was answered, and by each service in the order in which it lay."""
+    places: dict[str, int] = {}
+    for place, record in enumerate(records, 1):
+        places.setdefault(header(record.headers, "ce_causationid") or "", place)
+    latest: dict[str, tuple[datetime, int]] = {}
+    ordered = []
+    for one in sorted(came, key=lambda one: one.input.time):
+        key = one.input.time, places.get(one.input.id, 0)
+        if one.input.own:
+            key = latest[one.service] = max(key, latest.get(one.service, key))
+        ordered.append((key, replace(one, place=key[1])))
+    return [one for _, one in sorted(ordered, key=lambda pair: pair[0])]
 
 
 def _said(records: Sequence[Record], topic: str, service: str) -> Iterator[Spoken]:
@@ -162,7 +170,7 @@ def _again(answers: Mapping[str, Sequence[Spoken]]) -> tuple[list[Heard], list[s
     for cause, ones in answers.items():
         command = recalled([one.event for one in ones])
         if command is None:
-            forgotten.append(ones[0].event.type)
+            forgotten.append(f"whatever {ones[0].event.type.rpartition('.')[0]} answered")
         else:
             acts.append(Heard(ones[0].service, _as_input(command, cause, ones[0].at)))
     return acts, forgotten

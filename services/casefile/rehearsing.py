@@ -31,8 +31,8 @@ from shared.kernel.stream import Answers, OutgoingMessage, Stream, handle
 
 NOTHING = timedelta(0)
 FOLLOWS, ACTS, OUTSIDE = 0, 1, 2
-"""Of one instant: what follows from what was said before comes first, then what somebody says, then what the world
-outside makes of it."""
+"""Of one instant: what follows from what was said before comes first, then what came and was answered, in the order of
+the answers, then what the world outside said to nobody's answer."""
 Wanted = tuple[str, int, int]
 """A seat: (dispute, round, how often it was wanted in that round)."""
 
@@ -74,23 +74,23 @@ class Rehearsal:
         self._answers: dict[str, Answers] = {name: {} for name in JUDGES}
         self._deadlines: dict[str, dict[Deadline[str], datetime]] = {}
         """Service -> its deadlines, and when each of them rings."""
-        self._coming: list[tuple[datetime, int, float, Heard]] = []
+        self._coming: list[tuple[datetime, int, float, int, Heard]] = []
         self._number = 0
         self._told = recorded.by_cause
         self._rung = _expiries(recorded)
         self._waits, self._behind = _readings(recorded)
         self._read_at = defaultdict[str, datetime](lambda: EPOCH)
         self._acts: dict[tuple[str, str], float] = {}
+        self._awaited: dict[str, list[Heard]] = defaultdict(list)
+        """Call, or dispute whose seat is wanted -> the answers that there were, which have not come."""
         self._wanted: Counter[tuple[str, int]] = Counter()
         self._seat: dict[str, tuple[Wanted, datetime]] = {}
-        for act in recorded.acts:
-            self._comes(act, ACTS)
-        if before is None:
-            for one in (*recorded.facts, *recorded.seats):
-                self._comes(one, OUTSIDE)
-        else:
-            for fact in before.unasked:
-                self._comes(Heard("refund", fact), OUTSIDE)
+        self._from_outside = [one for one in recorded.came if not one.input.own]
+        for one in recorded.came:
+            if one.input.own or before is None or one.input in before.unasked:
+                self._comes(one, ACTS if one.input.own or one.place else OUTSIDE)
+            if before is None and not one.input.own:
+                self._awaited[_question(one.input)].append(one)
 
     def run(self) -> Rehearsed:
         """To its end: until nothing more would happen, or only that the same money is late again. Raises CannotPlay."""
@@ -121,14 +121,14 @@ class Rehearsal:
         self._number += 1
         read_at = one.input.time + self._waits.get((one.service, one.input.id), NOTHING)
         number: float = self._number
-        if rank == ACTS:  # an inbox is read in its order
+        if one.input.own:  # an inbox is read in its order
             read_at = self._read_at[one.service] = max(read_at, self._read_at[one.service])
             self._acts.setdefault((one.service, one.input.id), number)
         elif rank == FOLLOWS and (
             behind := self._acts.get((one.service, self._behind.get((one.service, one.input.id), "")))
         ):
             rank, number = ACTS, behind + 0.5
-        heappush(self._coming, (read_at, rank, number, one))
+        heappush(self._coming, (read_at, rank, number, self._number, one))
 
     def _bell(self, at: datetime) -> Input:
         self._number += 1
@@ -168,6 +168,11 @@ class Rehearsal:
         return max(at_once, self.recorded.until + A_MOMENT) if any(map(is_aloud, outputs)) else at_once
 
     def _happens(self, heard: Heard) -> bool:
+        if self.before is None and heard in self._from_outside:
+            answers = self._awaited[_question(heard.input)]
+            if heard not in answers:
+                return False  # it came as soon as it was asked for
+            answers.remove(heard)
         match heard.input.payload:
             case AssignMediator(dispute_id=dispute_id) if heard.input.digest is None:
                 wanted = self._seat.pop(dispute_id, None)
@@ -224,32 +229,40 @@ class Rehearsal:
         if not seat.wanted:
             return
         place = seat.dispute_id, seat.round
+        self._answers_come(seat.dispute_id, now, 1)
         wanted = (*place, self._wanted[place])
         self._wanted[place] += 1
         self._seat[seat.dispute_id] = wanted, now
         if self.before is not None and wanted in self.before.seats:
             after, given = self.before.seats[wanted]
-            self._comes(Heard("mediation", replace(given, time=now + after)), OUTSIDE)
+            self._comes(Heard("mediation", replace(given, time=now + after)), FOLLOWS)
 
     def _call(self, call: PaymentCommand, id_: str, now: datetime) -> None:
         """The same movement is answered as it was, if it was; any other at once."""
         self.done.outside.calls[id_] = now, call
+        self._answers_come(id_, now)
         if self.before is None:
             return
         if (known := self.before.calls.get(id_)) is not None and known[1] == call:
             for after, answer in self.before.answers.get(id_, ()):
-                self._comes(Heard("refund", replace(answer, time=now + after)), OUTSIDE)
+                self._comes(Heard("refund", replace(answer, time=now + after)), FOLLOWS)
         elif (said := obedient(call)) is not None:
             answer_id = f"{id_}/answer"
             found = Input(said, said.type, call.order_id, answer_id, now, answer_id, id_, digest=answer_id.encode())
-            self._comes(Heard("refund", found), OUTSIDE)
+            self._comes(Heard("refund", found), FOLLOWS)
+
+    def _answers_come(self, question: str, now: datetime, at_most: int | None = None) -> None:
+        """They follow from the question, and so come before what somebody says in the same instant."""
+        for one in self._awaited.get(question, [])[:at_most]:
+            if one.input.time >= now:
+                self._comes(one, FOLLOWS)
 
     # -- what is learnt ----------------------------------------------------------------------------------------------
 
     def _learn(self) -> None:
         """Which call each word of the payment service answered: the one it names, else the last of its movement."""
         world = self.done.outside
-        for fact in self.recorded.facts:
+        for fact in (one for one in self._from_outside if one.service == "refund"):
             call = fact.input.causation_id
             if call not in world.calls:
                 earlier = [id_ for id_ in _calls_of(world, fact.input) if world.calls[id_][0] <= fact.input.time]
@@ -259,6 +272,12 @@ class Rehearsal:
                 answers.append((fact.input.time - world.calls[call][0], fact.input))
             else:
                 world.unasked.append(fact.input)
+
+
+def _question(found: Input) -> str:
+    """What an answer of the world outside is to: the call that it names, or the dispute whose seat it fills."""
+    said = found.payload
+    return said.dispute_id if isinstance(said, AssignMediator) else found.causation_id
 
 
 def _calls_of(world: Outside, fact: Input) -> Iterator[str]:
