@@ -29,7 +29,7 @@ JUDGES: Mapping[str, Decider[Any, Any, Any]] = {name: one for name, one in DECID
 """Who decides about an order."""
 ROSTERS = "mediation"
 """Whose stream the roster of mediators is."""
-_HEARD = {name: decoder_of(decider).heard for name, decider in JUDGES.items()}
+DECODERS = {name: decoder_of(decider) for name, decider in JUDGES.items()}
 TAKEN = {model.type: name for name, decider in JUDGES.items() for model in decider.inbox}
 A_MOMENT = timedelta(milliseconds=1)
 """Nothing happens at the last instant of a right, but behind it (R0)."""
@@ -192,8 +192,8 @@ class Outlook:
             return
         if isinstance(message, Event):
             self.foreseen.append(Foreseen(self.now, message))
-        for service, heard in _HEARD.items():
-            if (topic, message.type) in heard:
+        for service, decoder in DECODERS.items():
+            if (topic, message.type) in decoder.heard:
                 self._put(service, message, id_=said.id, stream_id=message.key)
 
     def _put(self, service: str, payload: Any, stream_id: str = "", id_: str = "", **more: Any) -> None:

@@ -136,7 +136,7 @@ class Remembered:
         waiting: deque[Input] = deque()
         for found in self._heard:
             said = self._reaction(found) if found.time <= until else None
-            if said is None or any(_is_aloud(output) for output in said):
+            if said is None or any(is_aloud(output) for output in said):
                 waiting.append(found)
             else:
                 self._fold(said, found.time)
@@ -144,9 +144,9 @@ class Remembered:
 
     def _hear(self, found: Input) -> None:
         said = self._reaction(found)
-        if any(_is_aloud(output) for output in said):
+        if any(is_aloud(output) for output in said):
             self._following.clear()
-        self._fold((output for output in said if not _is_aloud(output)), found.time)
+        self._fold((output for output in said if not is_aloud(output)), found.time)
 
     def _pass_quietly(self, until: datetime) -> None:
         for _ in range(DEADLINES_AT_ONCE_MAX):
@@ -154,7 +154,7 @@ class Remembered:
             if deadline is None or deadline.due_at >= until:
                 return
             said = self._expiry(deadline, until)
-            if any(_is_aloud(output) for output in said):
+            if any(is_aloud(output) for output in said):
                 return
             self._fold(said, deadline.due_at)
 
@@ -174,7 +174,7 @@ class Remembered:
 
     def _fold_private(self) -> None:
         """Up to the next word that is said aloud, and to nothing where none follows."""
-        while self._following and not _is_aloud(self._following[0]):
+        while self._following and not is_aloud(self._following[0]):
             self._fold([self._following.popleft()], self._followed_at)
 
     def _fold(self, said: Iterable[Output], at: datetime) -> None:
@@ -185,5 +185,5 @@ class Remembered:
                 refold(self.decider, self.stream, event)
 
 
-def _is_aloud(output: Output) -> bool:
+def is_aloud(output: Output) -> bool:
     return isinstance(output, Event) and not isinstance(output, PrivateEvent | Reply)
