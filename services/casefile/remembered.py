@@ -7,6 +7,7 @@ lies there, what it kept to itself is decided anew.
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -74,12 +75,14 @@ class Remembered:
 
     def fork(self) -> "Remembered":
         """The same, of which what is taken further leaves no trace here."""
-        forked = Remembered(self.decider, self.stream.id, self.policies)
-        forked.stream = replace(self.stream)
-        forked.private = list(self.private)
-        forked._heard, forked._following = deque(self._heard), deque(self._following)
-        forked._followed_at, forked._spoke_at = self._followed_at, self._spoke_at
+        forked = copy(self)
+        forked.part()
         return forked
+
+    def part(self) -> None:
+        """Nothing that changes is shared with what it was copied from."""
+        self.stream, self.private = replace(self.stream), list(self.private)
+        self._heard, self._following = deque(self._heard), deque(self._following)
 
     def take(self, record: Record) -> None:
         """What concerns this service of it; the rest is passed over."""
