@@ -72,6 +72,9 @@ class CaseDiffers(Shown):
     undecided: list[str] = Field(
         description="disputes that would have waited for a decision which no mediator ever made: no sum has the case"
     )
+    not_asked_for: list[str] = Field(
+        description="movements of money that came back then, and that there would not have been: they do not come back"
+    )
     forgotten: list[str] = Field(description="acts that are not known any more, so that they were not tried")
 
 

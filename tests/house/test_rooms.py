@@ -51,6 +51,8 @@ ROOMS_BESIDE = {
     "services.casefile.recorded",  # an order taken apart, to be played again
     "services.casefile.recalled",  # its acts, where only their answers are left
     "services.casefile.rehearsing",  # the same order again, under a policy
+    "services.casefile.comparing",  # what two plays of it came to
+    "services.casefile.drafts",  # policies that are not published
     "services.casefile.laboratory",  # what a draft policy would have changed
     "services.casefile.laboratory_shapes",  # and the answer to that
     "services.notification.letters",  # how a queued letter reads; written when it is sent

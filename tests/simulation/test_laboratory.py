@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.casefile.laboratory import Compared, Draft, cases
+from services.casefile.drafts import Draft
+from services.casefile.laboratory import Compared, cases
 from services.casefile.laboratory_shapes import CaseDiffers, NotPlayed
 from services.casefile.reading import Found
 from tests.simulation.plan import RULES, Deal, Plan, draw
