@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-disaster test-docs test-asyncapi test-pages demo run up down ps logs verify history foresee simulate overload fuzz mutants bench schemas release asyncapi lock clean
+.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-disaster test-docs test-asyncapi test-pages demo run up down ps logs verify history foresee simulate overload fuzz mutants bench bench-casefile schemas release asyncapi lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
@@ -71,9 +71,9 @@ test-pages: venv ## The case file's pages in a browser, and its OpenAPI document
 	@$(INSTALL) tests/pages/requirements.lock
 	RECOURSE_TESTS_REQUIRED=1 $(PYTHON) -m pytest -q tests/pages
 
-demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; AGAINST=name.version; PROVIDER=sandbox; STACK=compose)
+demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; AGAINST=name.version; PROVIDER=sandbox; STACK=compose; KEEP=1: stays, to be looked at)
 	@$(PYTHON) -m deploy.local.demo $(STORY) $(if $(POLICY),--policy $(POLICY)) $(if $(AGAINST),--against $(AGAINST)) $(if $(PROVIDER),--provider $(PROVIDER)) \
-	    $(if $(STACK),--stack $(STACK))
+	    $(if $(STACK),--stack $(STACK)) $(if $(KEEP),--keep)
 
 run: venv ## Kafka, PostgreSQL and all services in the foreground, data kept in .recourse/
 	@$(PYTHON) -m deploy.local.run
@@ -117,6 +117,9 @@ mutants: venv ## Bugs put into the code, one at a time, and who notices: the tes
 
 bench: venv ## How many, how fast, at what cost
 	@$(PYTHON) -m tests.bench
+
+bench-casefile: venv ## How fast the case file is made from the topics, and looked into (ORDERS=n)
+	@$(PYTHON) -m tests.bench.casefile $(if $(ORDERS),--orders $(ORDERS))
 
 schemas: venv ## Publish JSON Schemas, golden samples and the AsyncAPI document from the message definitions; register policy files
 	$(PYTHON) -m deploy.publish

@@ -21,7 +21,6 @@ from schemas.wire import (
     Repeated,
     Resume,
     Resumed,
-    Service,
     TopicEntry,
 )
 from shared.kernel.policies import Policies
@@ -41,6 +40,15 @@ class Deadline(Generic[N_co]):
     subject: str
     """What it belongs to: the order, a dispute, a question, a movement of money."""
     due_at: datetime
+
+
+def in_order(deadlines: Iterable[Deadline[N_co]], names: Sequence[str]) -> list[Deadline[N_co]]:
+    """As they will happen, the earliest first; those of one instant as `names` has them."""
+    return sorted(deadlines, key=lambda one: _turn(one, names))
+
+
+def _turn(deadline: Deadline[str], names: Sequence[str]) -> tuple[datetime, int, str]:
+    return deadline.due_at, names.index(deadline.name), deadline.subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +120,12 @@ class Decider(Generic[S, C, E]):
     Raises TypeError where a state can yield a deadline that `deadline_names` lacks.
     """
 
-    service: Service
+    service: str
+    """By which its topics are named."""
     evolve: Callable[[S | None, Event], S | None]
     """(state, own event) -> next state. Never raises and never refuses: it has happened."""
-    rejected: type[Rejected]
+    rejected: type[Rejected] = Rejected
+    """What a refused command is told; as it stands for who takes none."""
     repeated: type[Repeated] | None = None
     """What a command that came before is told; None: nothing, or nobody knows that it did (a stateless service)."""
     commands: tuple[type[C], ...] = ()
@@ -129,6 +139,8 @@ class Decider(Generic[S, C, E]):
     there is believed; heard like an event of another service, not answered like a command."""
     entries: tuple[type[TopicEntry], ...] = ()
     """What its projections keep of compacted topics, which nothing is decided by."""
+    follows: tuple[str, ...] = ()
+    """Topics of which its projections are given every record as it lies (`Followed`)."""
     react: Callable[[S | None, E, datetime, Policies], Sequence[Output]] = never_asked
     """(state, what was heard, its time, policies) -> what is said, perhaps nothing."""
     identify: Callable[[Input], Any] = lambda found: found.payload
@@ -169,10 +181,7 @@ class Decider(Generic[S, C, E]):
 
     def earliest(self, state: S | None) -> Deadline[str] | None:
         """The deadline that happens first; of those at one instant the one the rule book names first."""
-        return min(self.deadlines(state), key=self._in_order, default=None)
-
-    def _in_order(self, deadline: Deadline[str]) -> tuple[datetime, int, str]:
-        return deadline.due_at, self.deadline_names.index(deadline.name), deadline.subject
+        return min(self.deadlines(state), key=lambda one: _turn(one, self.deadline_names), default=None)
 
 
 def _yielded(deadlines: Callable[..., Any]) -> set[str]:

@@ -137,7 +137,8 @@ async def test_ten_thousand_that_are_merely_there_keep_nobody_out(
 ) -> None:
     monkeypatch.setattr(bounds, "CONNECTIONS_MAX", 50)
     monkeypatch.setattr(bounds, "ARRIVE_SECONDS", 1.0)
-    async with served(looking.app) as door, contextlib.AsyncExitStack() as crowd:
+    async with served(looking.app) as port, contextlib.AsyncExitStack() as crowd:
+        door = Door(port)
         readers = [(await crowd.enter_async_context(door.open()))[0] for _ in range(200)]
         await until("somebody else is answered", lambda: serves(door))
         assert [await heard(reader) for reader in readers] == [b""] * len(readers)

@@ -5,17 +5,18 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from deploy.verify.observation import milliseconds
-from schemas.wire import MEDIATORS_KEY, Actor, Event, Message
+from schemas.wire import MEDIATORS_KEY, Actor, Command, Event, Message
 from services.casefile.acts import FINAL_NO, Act, Acts
 from services.casefile.oracle import JUDGES, Foreseen, Outlook, remembered
 from services.casefile.remembered import in_order
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
+from tests.domain.trials import STATUS
 from tests.simulation.actors import Wish
 from tests.simulation.coverage import Visited
 from tests.simulation.plan import RULES, Plan, draw
@@ -26,8 +27,18 @@ LAIN = (*EVENTS, "payments.events", "mediation.roster")
 NOT_FORESEEN = frozenset({"provider_reference", "command_id"})
 """Of the outside, and of how a command is called."""
 SLACK_MS = 1_000
+Edge = Literal["from", "until"]
 Said = tuple[str, str, dict[str, Any]]
 """(topic, type, data)"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A command, where what it is about stood (`UNTOLD`: that is told of nothing), and the answer, by type."""
+
+    command: Command
+    status: str | None
+    answer: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass
@@ -73,6 +84,7 @@ class ForeseeingStage(Stage):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan, Visited())
         self.compared: list[Compared] = []
+        self.asked: list[Asked] = []
 
     def outlook(self, order_id: str) -> Outlook:
         lain: dict[str, list[Record]] = defaultdict(list)
@@ -87,7 +99,13 @@ class ForeseeingStage(Stage):
         if command is None or not await self._quiet():
             return await super()._say(order_id, wish, command_id)
         outlook, heard = self.outlook(order_id), len(self.world.bus.heard)
+        asked_of = command.topic.partition(".")[0]
+        stream = outlook.streams.get((asked_of, command.key))
+        status, due_at = STATUS[asked_of](stream and stream.state, command), outlook.next_change()
         foreseen = told(as_said(one) for one in outlook.say(command))
+        if due_at is None or due_at >= outlook.now:  # else what is overdue happens first
+            answer = {type_: data for _, type_, data in foreseen.get(f"{asked_of}.events", ())}
+            self.asked.append(Asked(command, status, answer))
         said = await super()._say(order_id, wish, command_id)
         changes_at = outlook.next_change()
         await self._quiet()
@@ -117,8 +135,13 @@ class ForeseeingStage(Stage):
         ahead = {order_id: self.outlook(order_id).nobody_acts() for order_id in self.talk.orders}
         await super()._end()
         for order_id, foreseen in ahead.items():
-            end = told(as_said(one) for one in foreseen)
-            self.compared.append(Compared("nobody acts", end, told(self._since(heard, order_id))))
+            if not self._somebody_acted(heard, order_id):
+                end = told(as_said(one) for one in foreseen)
+                self.compared.append(Compared("nobody acts", end, told(self._since(heard, order_id))))
+
+    def _somebody_acted(self, heard: int, order_id: str) -> bool:
+        """An operator lets held money go in the end, for all must end."""
+        return any(data.get("actor") for _, _, data in self._since(heard, order_id))
 
 
 def as_said(one: Foreseen) -> Said:
@@ -134,23 +157,29 @@ def told(said: Iterator[Said]) -> Mapping[str, Sequence[Said]]:
     return dict(by_topic)
 
 
-class LastMomentStage(ForeseeingStage):
-    """In the midst of it all fall silent, but for one who comes so much after the last instant at which he may."""
+class EdgeStage(ForeseeingStage):
+    """In the midst of it all fall silent, but for one who comes so much after the first or the last instant at which he
+    may."""
 
-    def __init__(self, plan: Plan, after: timedelta) -> None:
+    def __init__(self, plan: Plan, edge: Edge, after: timedelta) -> None:
         super().__init__(replace(plan, turns=plan.turns[: plan.seed % 8]))
-        self.after = after
+        self.edge, self.after = edge, after
         self.came: Act | None = None
         """None: nobody had anything to do that has an end."""
-        self.refused = False
+        self.refused: str | None = None
+        """With which code."""
 
     async def _end(self) -> None:
         await self._quiet()
-        acts = [act for actor in self._everybody() for act in self.acts("o1").of(actor) if act.until is not None]
+        known = self.acts("o1")
+        acts = [act for actor in self._everybody() for act in known.of(actor) if self._at(act) is not None]
         if acts:
             self.came = Random(self.plan.seed).choice(acts)
             await self._comes(self.came)
         await Stage._end(self)
+
+    def _at(self, act: Act) -> datetime | None:
+        return act.until if self.edge == "until" else act.from_
 
     def acts(self, order_id: str) -> Acts:
         said = (
@@ -169,15 +198,18 @@ class LastMomentStage(ForeseeingStage):
                 yield Actor(role="mediator", id=dispute.mediator)
 
     async def _comes(self, act: Act) -> None:
-        assert act.until is not None
-        await asyncio.sleep((act.until + self.after - self.world.bus.clock()).total_seconds() + 0.0001)
+        edge = self._at(act)
+        assert edge is not None
+        await asyncio.sleep(max(0.0, (edge + self.after - self.world.bus.clock()).total_seconds() + 0.0001))
         heard, command = len(self.world.bus.heard), act.command
         data = command.model_dump(mode="json", exclude={"order_id", "actor"})
         id_ = await Stage._say(
             self, "o1", Wish(command.type.removesuffix(".v1"), command.actor.role, command.actor.id, data)
         )
         await self._quiet()
-        self.refused = any(
-            type_ in (FINAL_NO, f"{type_.partition('.')[0]}.rejected.v1") and data.get("command_id") == id_
+        no = [
+            data["code"]
             for _, type_, data in self._since(heard, "o1")
-        )
+            if type_ in (FINAL_NO, f"{type_.partition('.')[0]}.rejected.v1") and data.get("command_id") == id_
+        ]
+        self.refused = no[0] if no else None
