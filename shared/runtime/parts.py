@@ -1,9 +1,10 @@
 """What a service adds to the shard loop, besides its decider."""
 
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.kernel.ports import InputSource, Projection
 
@@ -23,3 +24,7 @@ class Parts:
     background: Sequence[BackgroundTask] = ()
     overdue: Callable[[datetime], int] = lambda before: 0
     """How many inputs that it gives itself should have been handed out before an instant, and were not."""
+    web: Any = None
+    """An ASGI application for all paths but those of every process; None: there is nothing else to be asked."""
+    begin_again: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set: the process gives all back and begins anew where it listens, perhaps in another schema."""

@@ -22,6 +22,7 @@ ROOMS_BESIDE = {
     "services.casefile.remembered",  # what each service knows of an order, from the topics alone
     "services.casefile.oracle",  # what would be
     "services.casefile.acts",  # who may do what
+    "services.casefile.rows",  # the rows of its lists, event by event
     "services.notification.letters",  # how a queued letter reads; written when it is sent
     "services.notification.people",  # where a letter goes, and by what table that is known
     "services.notification.network",  # which addresses may be spoken to
