@@ -18,7 +18,7 @@ from services.composition import DECIDERS
 from services.refund.ledger import entry
 from services.refund.movement import CaptureLapsed, CommissionReturned, CommissionTaken, leg_key
 from services.refund.requesting import capture, commission, movements
-from services.refund.states import Done, Order, Pending, State, evolve, stage
+from services.refund.states import Done, Order, Pending, State, deadlines, evolve, stage
 from shared.kernel.codec import header
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Input, Record
@@ -64,6 +64,8 @@ class MoneyMovement(NamedTuple):
     since: datetime
     """When the newest was said of it."""
     due_by: datetime
+    next_at: datetime | None
+    """When a clock of it runs out; None: none runs."""
     attempts: int
     payment_key: str | None
     provider_reference: str | None
@@ -247,6 +249,9 @@ class _Fold:
             track.review_since = track.review = None
 
     def _movements(self) -> Iterator[MoneyMovement]:
+        clocks: dict[str, datetime] = {}
+        for one in deadlines(self.state):
+            clocks[one.subject] = min(one.due_at, clocks.get(one.subject, one.due_at))
         for key, leg in (self.state.legs if self.state else {}).items():
             if (track := self._tracks.get(key)) is None:
                 continue
@@ -262,12 +267,13 @@ class _Fold:
                 requested_at=track.requested_at,
                 since=track.since,
                 due_by=leg.due_by if isinstance(leg, Pending | Done) else leg.heard_at,
+                next_at=clocks.get(key),
                 attempts=leg.attempt if isinstance(leg, Pending | Done) else 0,
                 payment_key=leg.movement.payment_key if isinstance(leg, Pending | Done) else None,
                 provider_reference=leg.provider_reference if isinstance(leg, Done) else None,
                 overdue_since=track.overdue_since if is_ours else None,
                 review_since=track.review_since,
-                review_reason=track.review and track.review.reason,
+                review_reason=track.review.reason if track.review else None,
                 review_says=track.review.model_dump(mode="json", include=SAID_BY_THE_PROVIDER) if track.review else {},
             )
 
