@@ -78,7 +78,7 @@ class CaseRow(Shown):
     waiting_for: list[str] = Field(description="whose turn it is: buyer, seller, mediator, operator, provider")
     due_at: Instant | None = Field(description="when the next clock runs out; null: none runs")
     due_what: str | None = Field(default=None, description="which one")
-    deadlines: list[ClockShown] = Field(default=[], description="all that run, reminders too, the earliest first")
+    deadlines: list[ClockShown] = Field(default=[], description="all that run, the earliest first")
     round: int = Field(description="0: it is not in mediation yet")
     reason: str
     currency: Currency

@@ -115,7 +115,8 @@ class Decider(Generic[S, C, E]):
     """By which its topics are named."""
     evolve: Callable[[S | None, Event], S | None]
     """(state, own event) -> next state. Never raises and never refuses: it has happened."""
-    rejected: type[Rejected]
+    rejected: type[Rejected] = Rejected
+    """What a refused command is told; as it stands for who takes none."""
     repeated: type[Repeated] | None = None
     """What a command that came before is told; None: nothing, or nobody knows that it did (a stateless service)."""
     commands: tuple[type[C], ...] = ()

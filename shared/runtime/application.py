@@ -8,7 +8,7 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ from shared.runtime.parts import Parts
 from shared.runtime.postgres import database
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from shared.runtime.postgres.store import PostgresStore
-from shared.runtime.progress import Progress
+from shared.runtime.progress import Progress, fresh
 from shared.runtime.settings import Settings
 from shared.runtime.shard_loop import ShardLoop
 
@@ -71,9 +71,12 @@ class Application(Generic[S]):
     settings: type[S]
     parts: Callable[[S, asyncpg.Pool], Parts] = _no_parts
     migrations: tuple[Path, ...] = ()
-    schema: Callable[[S], Coroutine[Any, Any, str]] | None = None
+    schema: Callable[[S], Awaitable[str]] | None = None
     """In which of the database its tables are; None: in the one that is called as the service. Raises database.ERRORS.
     """
+
+    again: bool = False
+    """Whether it begins again when a part says that it is over: where it listens now, perhaps in another schema."""
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT; gives its shards back first."""
@@ -88,13 +91,13 @@ class Application(Generic[S]):
         for gap in policies.gaps(known, datetime.now(UTC).date()):
             log.warning(gap)
         with web.listen(settings) as listening:
-            while await self._serve(listening, settings, decider, known):
+            while await self._serve(listening, settings, decider, known) and self.again:
                 log.info("begins again")
 
     async def _serve(
         self, listening: socket.socket, settings: S, decider: Decider[Any, Any, Any], known: Policies
     ) -> bool:
-        """Whether it is to begin again."""
+        """Whether it was over, and nobody ended it."""
         start, service = web.Start(), decider.service
         async with start.told(listening):
             schema = await _until_reachable("the database", lambda: self._database_ready(settings, service), start)
@@ -111,8 +114,8 @@ class Application(Generic[S]):
             logger=None,
         )
         whole = app if parts.web is None else web.Beside(app, {"/asyncapi", *(path for path, _ in own)}, parts.web)
-        await web.serve(listening, whole, parts.begin_again)
-        return parts.begin_again.is_set()
+        await web.serve(listening, whole, parts.over)
+        return parts.over.is_set()
 
     async def _database_ready(self, settings: S, service: str) -> str:
         """Name of the schema, which is as this version needs it."""
@@ -253,9 +256,14 @@ class _Process:
         heard_at = self.loop.clock()
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            asked_at = self.loop.clock()
             try:
                 reach = await self.source.reach(list(self.loop.cursors()))
                 self.progress.look(reach, self.loop.cursors())
+                if self.parts.fresh is not None:
+                    await self.parts.fresh(fresh(reach, self.loop.cursors(), asked_at))
+            except Outage as error:
+                log.info("it is not noted up to when all is handled: %s", error)
             except CLIENT_ERRORS as error:
                 log.info("the broker does not say how far there is to read: %s: %s", type(error).__name__, error)
                 if self.loop.clock() - heard_at > CUT_OFF_AFTER:

@@ -1,7 +1,7 @@
 """What a service adds to the shard loop, besides its decider."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -24,7 +24,9 @@ class Parts:
     background: Sequence[BackgroundTask] = ()
     overdue: Callable[[datetime], int] = lambda before: 0
     """How many inputs that it gives itself should have been handed out before an instant, and were not."""
+    fresh: Callable[[Mapping[int, datetime]], Awaitable[None]] | None = None
+    """Is told each second up to when all is handled that was said, by shard. May raise Outage."""
     web: Any = None
     """An ASGI application for all paths but those of every process; None: there is nothing else to be asked."""
-    begin_again: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set: the process gives all back and begins anew where it listens, perhaps in another schema."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by a part: the process gives all back, and ends or begins again (`Application.again`)."""

@@ -18,6 +18,7 @@ ROOMS = {
 }
 ROOMS_BESIDE = {
     "services.casefile.shapes",  # what the case file answers
+    "services.casefile.editions",  # which of its tables are shown, and how others are made beside them
     "services.casefile.reading",  # what is asked of its tables
     "services.casefile.remembered",  # what each service knows of an order, from the topics alone
     "services.casefile.oracle",  # what would be
