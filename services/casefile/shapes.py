@@ -150,6 +150,12 @@ class OutcomeShown(Shown):
     ends: EndShown
 
 
+class PreviewShown(OutcomeShown):
+    """The same, and by when it was worked out: what is said meanwhile may change it."""
+
+    as_of: AsOf
+
+
 class Option(Shown):
     """One of the ways in which a case can be decided, and what it comes to (N1)."""
 
