@@ -23,6 +23,8 @@ CaseKey = tuple[str, str]
 LISTED = ("order.events", "dispute.events", "mediation.events", "refund.events")
 """What the lists follow from."""
 FOLDED_AT_ONCE_MAX = 200
+_NAMED = {True: [b'"%s"' % name.encode() for name in ADDRESS], False: [b'"%s":"' % name.encode() for name in ADDRESS]}
+"""Where to look whether a record has an address: ours are written without blanks, and null is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,6 @@ class KeptRecord:
     id: str
     type: str
     attributes: Mapping[str, str]
-
-    @property
-    def is_ours(self) -> bool:
-        """Its headers follow from its attributes."""
-        return self.record.topic.endswith(".events") and self.record.topic not in OUTSIDERS_WRITE
-
 
 class RowTables(Protocol):
     """The durable side; what it is given is part of the commit that `transaction` belongs to."""
@@ -90,7 +86,7 @@ class KeptRecords:
 
 def kept_record(record: Record) -> KeptRecord:
     """As it is kept: without addresses, which stand in `people` (R74), and findable whatever its headers say."""
-    attributes = any_attributes(record)
+    attributes = _ours(record) if is_ours(record) else any_attributes(record)
     place = f"{record.topic}/{record.partition}/{record.offset}"
     order_id = _text(record.key.decode(errors="replace") if record.key else place)
     return KeptRecord(
@@ -102,10 +98,19 @@ def kept_record(record: Record) -> KeptRecord:
     )
 
 
+def is_ours(record: Record) -> bool:
+    """Its headers follow from its attributes."""
+    return record.topic.endswith(".events") and record.topic not in OUTSIDERS_WRITE
+
+
+def _ours(record: Record) -> dict[str, str]:
+    return {name[3:]: value.decode(errors="replace") for name, value in record.headers if value and name[:3] == "ce_"}
+
+
 def without_addresses(record: Record) -> Record:
     """Of what is no JSON, and of dead letters, nobody can say what is an address: nothing of it is kept."""
     value = None if record.topic.endswith(".dead-letters") else record.value
-    if value is not None and not any(b'"%s"' % name.encode() in value for name in ADDRESS):
+    if value is not None and not any(name in value for name in _NAMED[record.topic in OUTSIDERS_WRITE]):
         return record
     try:
         value = None if value is None else to_json(_without(from_json(value)))

@@ -10,7 +10,7 @@ import asyncpg
 
 from schemas.instants import EPOCH, rfc3339
 from schemas.wire import MEDIATORS_KEY
-from services.casefile.projection import CaseKey, KeptRecord
+from services.casefile.projection import CaseKey, KeptRecord, is_ours
 from services.casefile.reading import Asked, CaseFilter, Found, OrderFilter, Rows
 from services.casefile.remembered import in_order
 from services.casefile.shapes import AsOf, CaseRow, OrderRow
@@ -100,11 +100,12 @@ class PostgresRowTables:
 def _stored(kept: KeptRecord) -> tuple[Any, ...]:
     record, said = kept.record, kept.attributes
     sequence = said.get("sequence", "")
+    ours = is_ours(record)
     return (
         *(kept.order_id, record.topic, record.partition, record.offset, record.timestamp, kept.id, kept.type),
-        *((said.get("time"), said.get("source"), int(sequence) if sequence else None) if kept.is_ours else [None] * 3),
-        *((said.get("causationid"), said.get("correlationid")) if kept.is_ours else (None, None)),
-        None if kept.is_ours else codec.pack_headers(record.headers),
+        *((said.get("time"), said.get("source"), int(sequence) if sequence else None) if ours else [None] * 3),
+        *((said.get("causationid"), said.get("correlationid")) if ours else (None, None)),
+        None if ours else codec.pack_headers(record.headers),
         record.value,
     )
 
