@@ -44,7 +44,7 @@ AMOUNTS = (
 """With marks between thousands, and without."""
 IN_TWO_WAYS = re.compile(r"[+-]?[0-9]{1,3}[.,][0-9]{3}")
 """Thousands, or three decimals."""
-DIGITS_MAX = 12
+DIGITS_MAX = 13
 """Digits before the decimal point; or behind it; more is no amount of ours."""
 
 
@@ -188,10 +188,10 @@ def amount_of(said: str, currency: str | None) -> Decimal:
 
 
 def _from_minor(said: str, currency: str | None) -> Decimal:
-    if currency is None:
-        raise ValueError("Minor units are of a currency, and it names none.")
     if not re.fullmatch(r"[+-]?[0-9]{1,15}", said):
         raise ValueError("It has no amount.")
+    if currency is None:
+        raise ValueError("Minor units are of a currency, and it names none.")
     return Decimal(abs(int(said))).scaleb(-DIGITS.get(currency, 2))
 
 

@@ -37,6 +37,7 @@ class KeptRecord:
     type: str
     attributes: Mapping[str, str]
 
+
 class RowTables(Protocol):
     """The durable side; what it is given is part of the commit that `transaction` belongs to."""
 

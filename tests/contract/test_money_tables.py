@@ -183,14 +183,20 @@ def _class(account: str) -> str:
 
 
 async def test_what_is_open_is_told_by_its_age(kept: Kept) -> None:
-    await kept.pool.execute("UPDATE movement SET stage = 'submitted' WHERE leg = 'payout'")
-    rows = await kept.pool.fetch("SELECT requested_at, amount_minor FROM movement WHERE leg = 'payout'")
-    newest = max((row["requested_at"] for row in rows), default=None)
-    if newest is None:
-        pytest.skip("nothing was paid out in this history")
-    items = await kept.tables.open_items(newest + timedelta(hours=23))
-    payouts = [one for one in items if one.leg == "payout"]
-    assert sum(one.amount_minor for one in payouts) == sum(row["amount_minor"] for row in rows)
-    assert "under_1_day" in {one.age for one in payouts}
-    later = await kept.tables.open_items(newest + timedelta(days=30))
-    assert {one.age for one in later if one.leg == "payout"} == {"30_days_and_more"}
+    begins = datetime(2031, 1, 1, tzinfo=UTC)
+    await kept.pool.execute("DELETE FROM movement")
+    asked = [("payout", "submitted", 0, 7), ("payout", "submitted", 9, 11), ("refund", "manual_review", 9, 13)]
+    asked += [("refund", "settled", 9, 17), ("capture", "submitted", 9, 19), ("unasked", "manual_review", 40, 23)]
+    for leg, stage, days, minor in asked:
+        await kept.pool.execute(
+            """INSERT INTO movement (order_id, settlement_id, leg, stage, amount_minor, currency, requested_at, since,
+                due_by, attempts, review_says) VALUES ($1, 's1', $2, $3, $4, 'EUR', $5, $5, $5, 1, '{}')""",
+            *(uuid4().hex, leg, stage, minor, begins - timedelta(days=days)),
+        )
+    items = await kept.tables.open_items(begins + timedelta(hours=1))
+    assert [(one.leg, one.stage, one.age, one.count, one.amount_minor) for one in items] == [
+        ("payout", "submitted", "under_1_day", 1, 7),
+        ("payout", "submitted", "under_30_days", 1, 11),
+        ("refund", "manual_review", "under_30_days", 1, 13),
+        ("unasked", "manual_review", "30_days_and_more", 1, 23),
+    ]
