@@ -21,7 +21,7 @@ from services.casefile.money_store import MoneyOfOrders
 from services.casefile.projection import KeptRecords
 from services.casefile.shapes import AsOf
 from services.casefile.store import PostgresRowTables
-from shared.kernel.ports import Followed, Input, Record
+from shared.kernel.ports import Followed, Input, Projection, Record
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from tests.simulation.plan import RULES, draw
@@ -60,7 +60,7 @@ async def hear(pool: asyncpg.Pool, records: Sequence[Record], chance: Random) ->
     logs: Mapping[str, list[Record]] = defaultdict(list)
     for record in records:
         logs[record.topic].append(record)
-    projections = [KeptRecords(PostgresRowTables()), MoneyOfOrders(lambda: RULES)]
+    projections: list[Projection] = [KeptRecords(PostgresRowTables()), MoneyOfOrders(lambda: RULES)]
     while any(logs.values()):
         batch = []
         for topic in [topic for topic in logs if logs[topic] and chance.random() < 0.6]:
