@@ -1,5 +1,6 @@
 """The case file's tables in PostgreSQL: what the projection writes, and what is asked of them."""
 
+import asyncio
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from services.casefile.reading import Asked, CaseFilter, Found, OrderFilter, Row
 from services.casefile.remembered import in_order
 from services.casefile.shapes import AsOf, CaseRow, OrderRow
 from shared.kernel import codec
+from shared.kernel.envelope import number_in
 from shared.kernel.ports import Headers, Record
 from shared.runtime.postgres.database import outage
 
@@ -55,6 +57,11 @@ FIND = f"""
 SELECT {", ".join(f'"{name}"' for name in RECORD[1:])} FROM record WHERE order_id = $1
 ORDER BY timestamp, topic, "offset" LIMIT $2
 """
+ROSTER = f"""
+SELECT {", ".join(f'record."{name}"' for name in RECORD[1:])} FROM record
+JOIN unnest($1::text[], $2::bigint[]) AS seen (topic, last) ON record.topic = seen.topic AND record."offset" > last
+WHERE order_id = '{MEDIATORS_KEY}'
+"""
 FRESH = """
 INSERT INTO freshness (shard, at) SELECT * FROM unnest($1::int[], $2::timestamptz[])
 ON CONFLICT (shard) DO UPDATE SET at = greatest(freshness.at, excluded.at)
@@ -63,6 +70,9 @@ READ = "SELECT topic, sum(next_offset)::bigint AS records FROM cursor GROUP BY t
 AS_OF = "SELECT count(*) AS shards, min(at) AS at FROM freshness"
 RECORDS_MAX = 20_000
 """Of one order that are shown: more than its acts can be."""
+ROSTER_TOPICS = ("mediation.events", "mediation.roster")
+LATE_MAX = 1_000
+"""So many records of the roster may lie behind one of the other topic that was read before them."""
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -99,11 +109,11 @@ class PostgresRowTables:
 
 def _stored(kept: KeptRecord) -> tuple[Any, ...]:
     record, said = kept.record, kept.attributes
-    sequence = said.get("sequence", "")
+    sequence = number_in(said.get("sequence", ""))
     ours = is_ours(record)
     return (
         *(kept.order_id, record.topic, record.partition, record.offset, record.timestamp, kept.id, kept.type),
-        *((said.get("time"), said.get("source"), int(sequence) if sequence else None) if ours else [None] * 3),
+        *((said.get("time"), said.get("source"), sequence) if ours else [None] * 3),
         *((said.get("causationid"), said.get("correlationid")) if ours else (None, None)),
         None if ours else codec.pack_headers(record.headers),
         record.value,
@@ -149,6 +159,10 @@ class PostgresCaseTables:
 
     def __init__(self, pool: asyncpg.Pool, shards: int) -> None:
         self.pool, self.shards = pool, shards
+        self._roster: list[Record] = []
+        self._seen: dict[str, int] = {}
+        """Topic -> offset of the last of its records in the roster."""
+        self._reading = asyncio.Lock()
 
     async def fresh(self, at: Mapping[int, datetime]) -> None:
         """Notes up to when all is read of these shards."""
@@ -169,7 +183,7 @@ class PostgresCaseTables:
         if not rows or order_id == MEDIATORS_KEY:
             return None
         records = [_keyed(_record(row), order_id) for row in rows]
-        said = [one for one in records if one.topic.endswith((".events", ".roster"))]
+        said = [one for one in records if _is_said(one.topic)]
         return Found(
             order_id,
             in_order(said),
@@ -180,9 +194,17 @@ class PostgresCaseTables:
         )
 
     async def roster(self) -> Sequence[Record]:
-        with outage():
-            rows = await self.pool.fetch(FIND, MEDIATORS_KEY, RECORDS_MAX)
-        return in_order(_keyed(_record(row), MEDIATORS_KEY) for row in rows)
+        """What came since the last look is read, and put in order with what may lie behind it."""
+        async with self._reading:
+            seen = [self._seen.get(topic, -1) for topic in ROSTER_TOPICS]
+            with outage():
+                rows = await self.pool.fetch(ROSTER, ROSTER_TOPICS, seen)
+            if rows:
+                more = [_keyed(_record(row), MEDIATORS_KEY) for row in rows]
+                self._seen |= {one.topic: one.offset for one in sorted(more, key=lambda one: one.offset)}
+                before, late = self._roster[:-LATE_MAX], self._roster[-LATE_MAX:]
+                self._roster = [*before, *in_order([*late, *more])]
+        return self._roster
 
     async def cases(self, asked: Asked, wanted: CaseFilter, cursor: str | None, limit: int) -> Rows:
         ask = _Question()
@@ -260,6 +282,10 @@ class _Question:
     @property
     def where(self) -> str:
         return "WHERE " + " AND ".join(self.conditions) if self.conditions else ""
+
+
+def _is_said(topic: str) -> bool:
+    return topic.endswith((".events", ".roster"))
 
 
 def _keyed(record: Record, order_id: str) -> Record:

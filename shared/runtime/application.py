@@ -75,6 +75,8 @@ class Application(Generic[S]):
     """In which of the database its tables are; None: in the one that is called as the service. Raises database.ERRORS.
     """
 
+    pool_size: int = POOL_SIZE
+    """Sessions of the database that it has at most, but for its membership's."""
     again: bool = False
     """Whether it begins again when a part says that it is over: where it listens now, perhaps in another schema."""
 
@@ -101,7 +103,7 @@ class Application(Generic[S]):
         start, service = web.Start(), decider.service
         async with start.told(listening):
             schema = await _until_reachable("the database", lambda: self._database_ready(settings, service), start)
-            pool = await database.create_pool(settings.database_url, schema, POOL_SIZE)
+            pool = await database.create_pool(settings.database_url, schema, self.pool_size)
             await _until_reachable("Kafka", lambda: topic_check.check(settings, service), start)
         parts = self.parts(settings, pool)
         process = _Process(decider, settings, parts, pool, known, schema)
@@ -114,7 +116,7 @@ class Application(Generic[S]):
             logger=None,
         )
         whole = app if parts.web is None else web.Beside(app, {"/asyncapi", *(path for path, _ in own)}, parts.web)
-        await web.serve(listening, whole, parts.over)
+        await web.serve(listening, whole, parts.over, **{**parts.web_options, "lifespan": "on"})
         return parts.over.is_set()
 
     async def _database_ready(self, settings: S, service: str) -> str:

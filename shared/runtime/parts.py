@@ -28,5 +28,7 @@ class Parts:
     """Is told each second up to when all is handled that was said, by shard. May raise Outage."""
     web: Any = None
     """An ASGI application for all paths but those of every process; None: there is nothing else to be asked."""
+    web_options: Mapping[str, Any] = field(default_factory=dict)
+    """How it is served: uvicorn's."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by a part: the process gives all back, and ends or begins again (`Application.again`)."""

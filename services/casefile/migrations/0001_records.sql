@@ -18,6 +18,7 @@ CREATE TABLE record (
     value          bytea
 );
 CREATE INDEX record_order ON record (order_id);
+CREATE INDEX record_roster ON record (topic, "offset") WHERE order_id = 'mediators';  -- it grows for ever
 
 -- `row` is what is shown; the columns beside it are what lists are asked by.
 CREATE TABLE order_row (
