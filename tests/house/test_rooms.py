@@ -26,6 +26,13 @@ ROOMS_BESIDE = {
     "services.casefile.ledger_csv",  # entries for a spreadsheet
     "services.casefile.ledger_api",  # the books over HTTP
     "services.casefile.bank_file",  # a bank's file beside them
+    "services.casefile.stuck",  # what does not go on by itself
+    "services.casefile.stuck_store",  # the list of it
+    "services.casefile.stuck_api",  # it over HTTP, and what operators do about it
+    "services.casefile.refused",  # what services refuse, as of now
+    "services.casefile.planning",  # what is done to many things at once
+    "services.casefile.redriving",  # dead letters, back to where they came from
+    "services.casefile.own_store",  # what operators did and noted, which follows from no topic
     "services.casefile.operators",  # what holds for whatever operators alone ask
     "services.casefile.reading",  # what is asked of its tables
     "services.casefile.remembered",  # what each service knows of an order, from the topics alone
@@ -45,6 +52,17 @@ ROOMS_BESIDE = {
     "services.casefile.working",  # what is worked out, and how much of it at a time
     "services.casefile.acts",  # who may do what
     "services.casefile.rows",  # the rows of its lists, event by event
+    "services.casefile.subjects",  # what there is to act upon
+    "services.casefile.kept_roster",  # the roster of mediators, remembered once
+    "services.casefile.told",  # what was said of an order, and for whom it is
+    "services.casefile.looking",  # one order, one viewer, one instant
+    "services.casefile.showing",  # what is shown of it: a case, an order, a preview
+    "services.casefile.players",  # who may do what, as it is shown
+    "services.casefile.ahead",  # what would come of it, as it is shown
+    "services.casefile.papers",  # what was said and filed, as it is shown
+    "services.casefile.booked",  # its money
+    "services.casefile.answered",  # what became of a command
+    "services.casefile.words",  # in which words people are told
     "services.notification.letters",  # how a queued letter reads; written when it is sent
     "services.notification.people",  # where a letter goes, and by what table that is known
     "services.notification.network",  # which addresses may be spoken to
