@@ -3,13 +3,11 @@
 import os
 from dataclasses import replace
 from random import Random
-from collections.abc import Sequence
 
 import pytest
 
 from schemas.topics import SERVICES
-from services.casefile.stuck import EmptySeat, ParkedOrder, Standstills, StuckRow, standstills, stuck_shown
-from shared.kernel.ports import Record
+from services.casefile.stuck import Standstills, standstills
 from tests.simulation import virtual_time
 from tests.simulation.actors import Wish
 from tests.simulation.coverage import Visited
@@ -39,7 +37,9 @@ class ParkingStage(Stage):
         self._look()
 
     def _look(self) -> None:
-        parked = {(service, one) for service, group in self.world.groups.items() for one in group.parked()}
+        parked: set[tuple[str, str]] = {
+            (service, one) for service, group in self.world.groups.items() for one in group.parked()
+        }
         self.looks.append(Looked(len(self.world.bus.heard), parked))
 
 
