@@ -28,7 +28,6 @@ from services.casefile.signin import SignIn, sign_in
 from services.casefile.store import PostgresCaseTables, PostgresRowTables
 from services.casefile.stuck_api import OperatorsDesk
 from services.casefile.stuck_store import PostgresStuckTables, StuckOfOrders
-from services.casefile.uttering import Sender
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Projection
 from shared.rules import policies
@@ -107,10 +106,10 @@ def _projections(in_force: Callable[[], Policies]) -> list[Projection]:
 
 
 def _routers(
-    settings: CaseFileSettings, pool: asyncpg.Pool, tables: PostgresCaseTables, sender: Sender
+    settings: CaseFileSettings, pool: asyncpg.Pool, tables: PostgresCaseTables, sender: KafkaSender
 ) -> list[APIRouter]:
     stuck, own = PostgresStuckTables(pool, tables.as_of), PostgresOwnTables(pool)
-    planner = Planner(stuck, own, sender, KafkaRawBus(connection(settings), settings.topic_prefix))
+    planner = Planner(stuck, own, sender, KafkaRawBus(sender, connection(settings), settings.topic_prefix))
     desk = OperatorsDesk(stuck, own, tables, planner, settings.casefile_services)
     return for_operators(PostgresLedgerTables(pool, tables.as_of), desk)
 
