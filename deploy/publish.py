@@ -1,5 +1,5 @@
-"""`make schemas`: brings schemas/published, schemas/golden and schemas/asyncapi.json up to the message definitions,
-schemas/openapi.json up to what the case file answers, and the manifest up to the policy files.
+"""`make schemas`: brings schemas/published, schemas/golden, schemas/acts.json and schemas/asyncapi.json up to the
+message definitions, schemas/openapi.json up to what the case file answers, and the manifest up to the policy files.
 
 `make release` promises what they say now for ever.
 """
@@ -8,7 +8,8 @@ import argparse
 import hashlib
 from pathlib import Path
 
-from schemas import asyncapi
+from schemas import acts, asyncapi
+from schemas.acts import Row
 from schemas.publish import Broken, as_text, publish, release
 from schemas.wire import AnyMessage, Message
 from services.casefile import routes, web
@@ -29,6 +30,16 @@ def subscriptions() -> dict[str, set[str]]:
     """The types of what others write that each service reads."""
     heard = {service: (*decider.subscriptions, *decider.entries) for service, decider in DECIDERS.items()}
     return {service: {model.type for model in models} for service, models in heard.items()}
+
+
+def rows() -> list[Row]:
+    """Of every command that a service takes in its inbox, by type."""
+    found = [
+        acts.row(command, decider.rejected, decider.repeated, decider.resumed)
+        for decider in DECIDERS.values()
+        for command in decider.inbox
+    ]
+    return sorted(found, key=lambda one: str(one["type"]))
 
 
 def manifest() -> dict[str, str]:
@@ -56,7 +67,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make schemas", description=__doc__)
     parser.add_argument("--release", action="store_true", help="promise what is published now")
     releases = parser.parse_args().release
-    written = [*publish(models()), asyncapi.write(asyncapi.document(models(), subscriptions())), openapi(), *register()]
+    contract = asyncapi.document(models(), subscriptions(), rows())
+    written = [*publish(models()), acts.write(rows()), asyncapi.write(contract), openapi(), *register()]
     if releases:
         try:
             written += release(models())
