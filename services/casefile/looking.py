@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cached_property
 
 from schemas.order.events import Placed
+from schemas.wire import Reply
 from services.casefile.acts import Acts, Silence
 from services.casefile.oracle import Outlook, remembered
 from services.casefile.reading import Asked, Found
@@ -52,7 +53,8 @@ class Look:
         return [one for one in for_him(self.told, self.asked) if self._is_his(one)]
 
     def _is_his(self, one: Told) -> bool:
-        return one.dispute_id is None or self.may_look_into(one.dispute_id)
+        """An answer to himself is, whatever he asked about."""
+        return isinstance(one.event, Reply) or one.dispute_id is None or self.may_look_into(one.dispute_id)
 
     @cached_property
     def order(self) -> OrderRow:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import ValidationError
+from yaml.constructor import SafeConstructor
 
 from schemas.common import PolicyRef
 from schemas.policy import Policy
@@ -16,6 +17,10 @@ from shared.rules.calendar import calendar, unknown_years
 from shared.rules.policy_lint import lint
 
 PUBLISHED = Path(__file__).parents[2] / "schemas" / "policies"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""In C where it was built with libyaml: all files are read whenever a service starts."""
+BYTES_MAX = 8 * 1024
+"""Of a file; five times what the longest has. What is nested without an end would end the process in C."""
 
 
 class BrokenPolicy(Exception):
@@ -43,14 +48,19 @@ def read(file: str, content: bytes) -> tuple[PolicyRef, Policy]:
         line = f", line {lines[str(where[0])]}" if where and str(where[0]) in lines else ""
         return BrokenPolicy(": ".join([file + line, *filter(None, [".".join(map(str, where))]), reason]))
 
+    if len(content) > BYTES_MAX:
+        raise broken(f"longer than a policy can be ({BYTES_MAX} bytes)")
     try:
-        for key in _keys(content):
+        root = yaml.compose(content, LOADER)
+        for key in _keys(root):
             if key.value in lines:  # YAML itself would let the last one win, unnoticed
                 raise broken(f"said again in line {key.start_mark.line + 1}", key.value)
             lines[key.value] = key.start_mark.line + 1
-        policy = Policy.model_validate(yaml.safe_load(content))
+        policy = Policy.model_validate(_constructed(root))
     except yaml.YAMLError as error:
         raise broken(" ".join(str(error).split())) from error
+    except RecursionError as error:
+        raise broken("nested too deeply") from error
     except ValidationError as error:
         first = error.errors()[0]
         raise broken(first["msg"], *first["loc"]) from error
@@ -78,10 +88,13 @@ def gaps(known: Policies, today: date) -> list[str]:
     ]
 
 
-def _keys(content: bytes) -> Iterator[yaml.ScalarNode]:
-    root = yaml.compose(content, yaml.SafeLoader)
+def _keys(root: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
     if isinstance(root, yaml.MappingNode):
         yield from (key for key, _ in root.value if isinstance(key, yaml.ScalarNode))
+
+
+def _constructed(root: yaml.Node | None) -> object:
+    return None if root is None else SafeConstructor().construct_document(root)
 
 
 def _has_zone(name: str) -> bool:
