@@ -61,7 +61,9 @@ ALL = f"""
 SELECT kind, order_id, since, key, reason, about::text FROM stuck
 UNION ALL
 SELECT 'dead_letter', NULL, min(at), topic || '/' || code, code,
-    json_build_object('topic', topic, 'code', code, 'count', count(*), 'newest_at', max(at), 'example', min(reason))::text
+    json_build_object(
+        'topic', topic, 'code', code, 'count', count(*), 'newest_at', max(at), 'example', min(reason)
+    )::text
 FROM dead_letter WHERE {LEFT} GROUP BY topic, code
 """
 LIST = f"""
