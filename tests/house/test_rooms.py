@@ -19,6 +19,22 @@ ROOMS = {
 ROOMS_BESIDE = {
     "services.casefile.shapes",  # what the case file answers
     "services.casefile.editions",  # which of its tables are shown, and how others are made beside them
+    "services.casefile.money",  # the money of an order, from the topics alone
+    "services.casefile.money_store",  # that of all orders, kept
+    "services.casefile.ledger_reading",  # what is asked of all books
+    "services.casefile.ledger_store",  # the same in SQL
+    "services.casefile.ledger_csv",  # entries for a spreadsheet
+    "services.casefile.ledger_api",  # the books over HTTP
+    "services.casefile.bank_file",  # a bank's file beside them
+    "services.casefile.stuck",  # what does not go on by itself
+    "services.casefile.stuck_store",  # the list of it
+    "services.casefile.stuck_api",  # it over HTTP, and what operators do about it
+    "services.casefile.routes",  # which questions are operators'
+    "services.casefile.refused",  # what services refuse, as of now
+    "services.casefile.planning",  # what is done to many things at once
+    "services.casefile.redriving",  # dead letters, back to where they came from
+    "services.casefile.own_store",  # what operators did and noted, which follows from no topic
+    "services.casefile.operators",  # what holds for whatever operators alone ask
     "services.casefile.reading",  # what is asked of its tables
     "services.casefile.remembered",  # what each service knows of an order, from the topics alone
     "services.casefile.oracle",  # what would be
