@@ -71,12 +71,14 @@ class CaseRow(Shown):
     buyer: str
     seller: str
     mediator: str | None = Field(default=None, description="who has the seat; null: it is empty, or there is none")
+    mediators: list[str] = Field(default=[], description="all who have or had it, in order")
     status: str = Field(description="in the viewer's words (R38)")
     dispute_status: str
     mediation_status: str | None = None
     waiting_for: list[str] = Field(description="whose turn it is: buyer, seller, mediator, operator, provider")
     due_at: Instant | None = Field(description="when the next clock runs out; null: none runs")
     due_what: str | None = Field(default=None, description="which one")
+    deadlines: list[ClockShown] = Field(default=[], description="all that run, reminders too, the earliest first")
     round: int = Field(description="0: it is not in mediation yet")
     reason: str
     currency: Currency

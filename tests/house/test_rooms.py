@@ -21,7 +21,14 @@ ROOMS_BESIDE = {
     "services.casefile.reading",  # what is asked of its tables
     "services.casefile.remembered",  # what each service knows of an order, from the topics alone
     "services.casefile.oracle",  # what would be
+    "services.casefile.desk",  # where everybody asks it
+    "services.casefile.sending",  # how a command gets onto the bus
+    "services.casefile.turned_away",  # why somebody is not answered
+    "services.casefile.uttering",  # what somebody typed, as a command
+    "services.casefile.whose",  # whose an order is
+    "services.casefile.working",  # what is worked out, and how much of it at a time
     "services.casefile.acts",  # who may do what
+    "services.casefile.rows",  # the rows of its lists, event by event
     "services.notification.letters",  # how a queued letter reads; written when it is sent
     "services.notification.people",  # where a letter goes, and by what table that is known
     "services.notification.network",  # which addresses may be spoken to
