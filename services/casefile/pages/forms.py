@@ -5,6 +5,7 @@ Typed fields have flat names: `terms.refund_minor`, `evidence.0.uri`. Money is t
 currency, yes and no by those words, several values one per line.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -80,7 +81,9 @@ class Form:
             name, "text", is_required, said.get("description") or part.get("description", ""), limits=part, is_made=made
         )
         if "properties" in part:
-            return replace(made_of, kind="group", hint=said.get("description", ""), parts=self._group(name, part, shapes))
+            return replace(
+                made_of, kind="group", hint=said.get("description", ""), parts=self._group(name, part, shapes)
+            )
         if part.get("type") == "array":
             return self._several(made_of, part, shapes)
         choices = self.choices.get(key) or tuple((one, "") for one in part.get("enum", ()))
@@ -88,7 +91,9 @@ class Form:
 
     def _group(self, name: str, part: Mapping[str, Any], shapes: Mapping[str, Any]) -> tuple[FormField, ...]:
         required = part.get("required", ())
-        return tuple(self._field(f"{name}.{key}", one, key in required, shapes) for key, one in part["properties"].items())
+        return tuple(
+            self._field(f"{name}.{key}", one, key in required, shapes) for key, one in part["properties"].items()
+        )
 
     def _several(self, made_of: FormField, part: Mapping[str, Any], shapes: Mapping[str, Any]) -> FormField:
         items = part["items"]
@@ -97,7 +102,9 @@ class Form:
         shape = shapes[items["$ref"].rpartition("/")[2]]
         count = max(self.rows.get(made_of.name, 0), 1 if made_of.is_required else 0)
         rows = tuple(
-            FormField(f"{made_of.name}.{number}", "group", False, parts=self._group(f"{made_of.name}.{number}", shape, shapes))
+            FormField(
+                f"{made_of.name}.{number}", "group", False, parts=self._group(f"{made_of.name}.{number}", shape, shapes)
+            )
             for number in range(min(count, ROWS_MAX))
         )
         return replace(made_of, kind="rows", parts=rows)
@@ -144,12 +151,28 @@ def filled(form: Form, typed: Mapping[str, str], order_id: str, actor: Actor, wo
     names = {leaf.name for one in form.fields for leaf in one.leaves()}
     try:
         whole = {**_expected(form.model), **data, "order_id": order_id, "actor": actor.model_dump()}
-        form.model.model_validate_json(_json(whole))
+        form.model.model_validate_json(json.dumps(whole))
     except ValidationError as error:
         for one in error.errors():
             name = _named(one["loc"], names)
-            wrong.setdefault(name, _sentence(one["type"], one.get("ctx", {}), one["msg"], words))
+            limits = dict(one.get("ctx", {}))
+            if name.endswith("_minor"):
+                limits |= {
+                    key: words.money(value, form.currency) for key, value in limits.items() if isinstance(value, int)
+                }
+            wrong.setdefault(name, _sentence(one["type"], limits, one["msg"], words))
     return Filled(data, wrong)
+
+
+def fixed_of(model: type[Command], typed: Mapping[str, str], currency: str, words: Phrasing) -> dict[str, Any]:
+    """What a link says that the command must say as it is, of the fields that are named. Raises ValueError."""
+    wrong: dict[str, str] = {}
+    tops = {name.partition(".")[0] for name in typed}
+    form = Form(model, {}, currency, rows=rows_typed(typed))
+    said = _said(tuple(one for one in form.fields if one.key in tops), typed, currency, words, wrong)
+    if wrong:
+        raise ValueError("; ".join(wrong.values()))
+    return said
 
 
 def _expected(model: type[Command]) -> dict[str, str]:
@@ -160,12 +183,6 @@ def expectations(model: type[Command]) -> tuple[str, ...]:
     """The consequences that it may name (R29); one of them is true."""
     said = model.model_json_schema()["properties"].get("expect", {})
     return tuple(next((one["enum"] for one in [said, *said.get("anyOf", ())] if "enum" in one), ()))
-
-
-def _json(data: Mapping[str, Any]) -> str:
-    import json
-
-    return json.dumps(data)
 
 
 def _said(
@@ -204,17 +221,25 @@ def _read(one: FormField, text: str, currency: str, words: Phrasing, wrong: dict
             case "money":
                 return words.minor(text, currency)
             case "number":
-                return int(re.fullmatch(r"-?\d{1,15}", text.strip(), re.ASCII)[0])  # type: ignore[index]
+                return _whole(text)
             case "yes_no":
                 return {"yes": True, "no": False}[text]
             case "instant":
                 return rfc3339(words.instant(text))
             case _:
                 return text
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, KeyError):
         kind = "choice" if one.kind == "yes_no" else one.kind
-        wrong[one.name] = words.word(f"wrong_{kind}", **({"example": words.typed(1_234, currency)} if kind == "money" else {}))
+        wrong[one.name] = words.word(
+            f"wrong_{kind}", **({"example": words.typed(1_234, currency)} if kind == "money" else {})
+        )
         return None
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"-?\d{1,15}", text.strip(), re.ASCII):
+        raise ValueError("no whole number")
+    return int(text)
 
 
 def typed_of(data: Mapping[str, Any], currency: str, words: Phrasing, under: str = "") -> dict[str, str]:

@@ -45,8 +45,9 @@ class Phrasing:
     zone: ZoneInfo
 
     def word(self, key: str, **values: object) -> str:
-        """Raises KeyError for what has no words."""
-        return words()[key][self.language == "de"].format(**values)
+        """Raises KeyError for what has no words. Without values it comes with its places still open."""
+        text = words()[key][self.language == "de"]
+        return text.format(**values) if values else text
 
     def value(self, said: object) -> str:
         """A word of the contract; one that has no words here, of a newer version, is said as it is written."""
@@ -118,6 +119,11 @@ class Phrasing:
 
     def _signs(self, number: str) -> str:
         return number.translate(str.maketrans(",.", ".,")) if self.language == "de" else number
+
+
+def is_word(text: str) -> bool:
+    """Of the contract, such as a reason to dispute, and nothing that somebody wrote."""
+    return f"value.{text}" in words()
 
 
 def said(text: object) -> Markup:
