@@ -18,7 +18,12 @@ from services.casefile.turned_away import NotSignedIn, TurnedAway, Unavailable
 
 Handler = Callable[[Visit, Request], Awaitable[str | Response]]
 STATIC = Path(__file__).parents[1] / "static"
-STATIC_TYPES = {"pages.css": "text/css", "keys.js": "text/javascript", "htmx.min.js": "text/javascript"}
+STATIC_TYPES = {
+    "icon.svg": "image/svg+xml",
+    "pages.css": "text/css",
+    "keys.js": "text/javascript",
+    "htmx.min.js": "text/javascript",
+}
 LANGUAGE_COOKIE, ZONE_COOKIE = "language", "zone"
 YEAR_SECONDS = 365 * 86_400
 SENTENCES = {404: "problem_hidden", 401: "sign_in_needed", 403: "problem_not_allowed", 503: "problem_behind"}
