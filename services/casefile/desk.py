@@ -6,6 +6,7 @@ the bus, and sends nobody away without a sentence (`turned_away`).
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,8 +25,8 @@ from services.casefile.shapes import (
     CommandShown,
     OrderRow,
     OrderShown,
-    OutcomeShown,
     Page,
+    PreviewShown,
 )
 from services.casefile.showing import Locale, preview, show_case, show_command, show_order
 from services.casefile.turned_away import Away, Behind, Busy, Hidden, NotAllowed, Wrong
@@ -44,6 +45,7 @@ WAIT_SECONDS_MAX = 30.0
 """So long an answer is waited for, at most …"""
 WAITERS_MAX = 64
 """… by so many; who comes then is answered at once that it is on its way."""
+ORDER_ID, WORD = re.compile(r"[A-Za-z0-9._:-]{1,64}"), re.compile(r"[\x20-\x7e]{1,512}")
 LOOK_AGAIN_SECONDS, LOOK_AGAIN_SECONDS_MAX = 0.1, 1.0
 
 
@@ -120,6 +122,7 @@ class Desk:
         """`who`: whose list an operator sees; of a mediator it is whose cases he wants, if he names nobody."""
         named = wanted.mediator if seen_as == "mediator" else None
         viewer = _whose_list(asked, seen_as, who or named)
+        _sound(wanted, cursor)
         rows = await self._listed(self.tables.cases(viewer, wanted, cursor, _within(limit)))
         return Page(items=[seen_by(row, viewer.role) for row in rows.cases], next=rows.next, as_of=rows.as_of)
 
@@ -135,6 +138,7 @@ class Desk:
         """`who`: whose list an operator sees; the buyer or seller of whom he wants them, if he names nobody."""
         named = {"buyer": wanted.buyer, "seller": wanted.seller}.get(seen_as or "")
         viewer = _whose_list(asked, seen_as, who or named)
+        _sound(wanted, cursor)
         rows = await self._listed(self.tables.orders(viewer, wanted, cursor, _within(limit)))
         return Page(items=list(rows.orders), next=rows.next, as_of=rows.as_of)
 
@@ -146,7 +150,7 @@ class Desk:
         data: Mapping[str, Any],
         dispute_id: str | None = None,
         seen_as: Viewer | None = None,
-    ) -> OutcomeShown:
+    ) -> PreviewShown:
         """What it would come to if he said it now; nothing is sent. A refusal by the services is an outcome, too.
         `dispute_id`: of which it is, unless the data say so."""
         found, viewer = await self._opened(asked, order_id, seen_as, dispute_id)
@@ -158,9 +162,10 @@ class Desk:
         worded(viewer, order_id, model.type, said)
         policies, now = self.policies(), self.clock()
         try:
-            return await self.workers.done(lambda: preview(found, policies, viewer, model.type, said, now))
+            shown = await self.workers.done(lambda: preview(found, policies, viewer, model.type, said, now))
         except ValueError as error:
             raise Wrong(str(error), "data") from None
+        return PreviewShown(**dict(shown), as_of=found.as_of)
 
     async def command(self, asked: Asked, order_id: str, command_id: str, locale: Locale = "en") -> CommandShown:
         """What became of it. Hidden, too, while nothing is known of it."""
@@ -245,6 +250,8 @@ class Desk:
     ) -> tuple[Found, Asked]:
         """The order's records, and through whose eyes they are looked at."""
         _may_lower(asked, seen_as)
+        if not ORDER_ID.fullmatch(order_id):
+            raise Hidden
         with _answering():
             found = await self.tables.find(order_id)
         _fresh(found.as_of if found is not None else await self._as_of())
@@ -307,6 +314,13 @@ def _whose_list(asked: Asked, seen_as: Viewer | None, who: str | None) -> Asked:
     if who is None:
         raise Wrong(f"Whose list it is, as {seen_as}, is missing.", "who")
     return Asked(seen_as, who)
+
+
+def _sound(wanted: CaseFilter | OrderFilter, cursor: str | None) -> None:
+    """No table is asked for what no order holds."""
+    for name, value in [*vars(wanted).items(), ("cursor", cursor)]:
+        if isinstance(value, str) and not WORD.fullmatch(value):
+            raise Wrong("That is neither an id nor a word of ours.", name)
 
 
 def _within(limit: int) -> int:

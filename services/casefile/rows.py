@@ -42,7 +42,7 @@ RUNNING: Mapping[str, Sequence[str]] = {
     "awaiting_payment": ("payment_window",),
     "awaiting_shipment": ("processing_ends",),
     "awaiting_confirmation": ("processing_ends", "protection_ends"),
-    "disputed": ("processing_ends", "protection_ends"),
+    "disputed": ("processing_ends",),
     "awaiting_seller": ("seller_first_response", "auto_escalation"),
     "negotiating": ("auto_escalation",),
     "decided": ("appeal_window",),
@@ -55,11 +55,10 @@ RUNNING: Mapping[str, Sequence[str]] = {
     "waiting_seller": ("answer", "mediation_max"),
     "waiting_both": ("answer", "mediation_max"),
 }
-"""Where it stands -> the clocks that run there: for the same events."""
-OF_MEDIATION = ("answer", "answer_reminder", "mediator_due", "mediation_max")
+"""Where it stands -> the clocks that surely run there: for the same events."""
+OF_MEDIATION = ("answer", "mediator_due", "mediation_max")
 WAITS_FOR: Mapping[str, Sequence[str]] = {
     "awaiting_seller": ("seller",),
-    "decided": ("buyer", "seller"),
     "awaiting_return": ("buyer",),
     "return_shipped": ("seller",),
     "awaiting_replacement": ("seller",),
@@ -69,6 +68,9 @@ WAITS_FOR: Mapping[str, Sequence[str]] = {
     "waiting_seller": ("seller",),
     "waiting_both": ("buyer", "seller"),
 }
+"""Of a decision that stands unless somebody appeals nobody's turn it is."""
+TURNS: Mapping[str, Sequence[str]] = {"payment_window": ("provider",), "processing_ends": ("seller",)}
+"""Of an order: the clock -> whom it waits for."""
 OTHER = {"buyer": "seller", "seller": "buyer"}
 
 
@@ -79,9 +81,9 @@ def order_row(row: OrderRow | None, event: Event, at: datetime) -> OrderRow | No
         case Reply():
             return row
         case MoneyHeld() | MoneyUnheld():
-            return (row or _unplaced(event, at)).model_copy(
-                update={"on_hold": isinstance(event, MoneyHeld), "updated_at": at}
-            )
+            row = row or _unplaced(event, at)
+            update = {"on_hold": isinstance(event, MoneyHeld), "updated_at": _updated(row, event, at)}
+            return row.model_copy(update=update)
         case Placed():
             row = (row or _unplaced(event, at)).model_copy(
                 update={
@@ -99,10 +101,15 @@ def order_row(row: OrderRow | None, event: Event, at: datetime) -> OrderRow | No
     return row.model_copy(
         update={
             "status": event.status,
-            "updated_at": max(at, row.updated_at),
+            "updated_at": _updated(row, event, at),
             "deadlines": clocks(row.deadlines, event),
         }
     )
+
+
+def order_waits_for(row: OrderRow) -> list[str]:
+    """Whose turn it is to get the order on; nobody's while only its time passes."""
+    return sorted({role for one in row.deadlines for role in TURNS.get(one.name, ())})
 
 
 def case_row(row: CaseRow | None, event: Event, at: datetime) -> CaseRow | None:
@@ -119,7 +126,7 @@ def case_row(row: CaseRow | None, event: Event, at: datetime) -> CaseRow | None:
         "round": max(row.round, getattr(said, "round", 0)),
         "is_appeal": row.is_appeal or said.type == "dispute.appealed.v1" or bool(getattr(said, "appealed_by", None)),
         "evidence": _evidence(row, said),
-        "updated_at": max(at, row.updated_at),
+        "updated_at": _updated(row, event, at),
     }
     if getattr(said, "reason", None) and said.type in ("dispute.requested.v1", "dispute.modified.v1"):
         update["reason"] = said.reason
@@ -147,22 +154,18 @@ def seen_by(row: CaseRow, viewer: Viewer) -> CaseRow:
 
 
 def clocks(before: Iterable[ClockShown], event: Event) -> list[ClockShown]:
-    """Those of the event's service that run after it, the earliest first."""
+    """Those of the event's service that run after it, the earliest first. That somebody will be reminded, or was, is
+    not told here: it changes nothing, and not everybody is shown it."""
     said: Any = event
     stamped = getattr(said, "deadlines", None)
     if stamped is not None:
-        running = [ClockShown(name=one.name, at=one.at) for one in stamped]
+        running = [ClockShown(name=one.name, at=one.at) for one in stamped if not one.name.endswith("reminder")]
     else:
-        named = {one.name: one.at for one in before}
+        named: dict[str, datetime | None] = {one.name: one.at for one in before}
         named |= {clock: getattr(said, field) for field, clock in CLOCKS.items() if hasattr(said, field)}
         runs = RUNNING.get(said.status, ())
         running = [ClockShown(name=name, at=at) for name, at in named.items() if at is not None and name in runs]
     return sorted(running, key=lambda one: (one.at, one.name))
-
-
-def next_due(running: Iterable[ClockShown]) -> ClockShown | None:
-    """The one that runs out first; that somebody is reminded changes nothing."""
-    return min((one for one in running if not one.name.endswith("reminder")), key=lambda one: one.at, default=None)
 
 
 def _unplaced(event: Event, at: datetime) -> OrderRow:
@@ -199,6 +202,11 @@ def _unopened(event: Any, at: datetime) -> CaseRow:
     )
 
 
+def _updated(row: OrderRow | CaseRow, event: Any, at: datetime) -> datetime:
+    """What is not for everybody leaves no trace in what everybody is shown (C9)."""
+    return row.updated_at if getattr(event, "visible_to", None) else max(at, row.updated_at)
+
+
 def _who(event: Any) -> dict[str, str]:
     return {side: getattr(event, side).id for side in ("buyer", "seller") if getattr(event, side, None) is not None}
 
@@ -232,7 +240,7 @@ def _whose_turn(before: CaseRow, row: CaseRow, event: Any) -> CaseRow:
     running = sorted([*clocks(mine, event), *theirs], key=lambda one: (one.at, one.name))
     is_judged = row.dispute_status == "in_mediation"
     judged = row.mediation_status if is_judged else None
-    due = next_due(one for one in running if (one.name in OF_MEDIATION) == is_judged)
+    due = next((one for one in running if (one.name in OF_MEDIATION) == is_judged), None)
     status = judged or row.dispute_status
     waiting_for: Sequence[str] = WAITS_FOR.get(status, ())
     if judged == "processing" and row.mediator is None:

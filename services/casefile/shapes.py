@@ -78,7 +78,7 @@ class CaseRow(Shown):
     waiting_for: list[str] = Field(description="whose turn it is: buyer, seller, mediator, operator, provider")
     due_at: Instant | None = Field(description="when the next clock runs out; null: none runs")
     due_what: str | None = Field(default=None, description="which one")
-    deadlines: list[ClockShown] = Field(default=[], description="all that run, reminders too, the earliest first")
+    deadlines: list[ClockShown] = Field(default=[], description="all that run, the earliest first")
     round: int = Field(description="0: it is not in mediation yet")
     reason: str
     currency: Currency
@@ -148,6 +148,12 @@ class OutcomeShown(Shown):
     at_once: list[Ahead] = Field(description="what is said with it")
     nobody_acts: list[Ahead] = Field(description="and then, if nobody acts")
     ends: EndShown
+
+
+class PreviewShown(OutcomeShown):
+    """The same, and by when it was worked out: what is said meanwhile may change it."""
+
+    as_of: AsOf
 
 
 class Option(Shown):

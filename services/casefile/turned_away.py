@@ -1,6 +1,7 @@
 """Why somebody gets no answer at the desk: each kind has one HTTP status, and a sentence for people.
 
 TurnedAway
+├── NotSignedIn 401  nobody knows who asks
 ├── Hidden      404  there is no such thing, or it is not his: nobody can tell which
 ├── NotAllowed  403  his role may not do this, with anybody's order
 ├── Wrong       422  what he asks cannot be read; `field` says where
@@ -17,6 +18,13 @@ class TurnedAway(Exception):
     def __init__(self, sentence: str, field: str | None = None) -> None:
         super().__init__(sentence)
         self.sentence, self.field = sentence, field
+
+
+class NotSignedIn(TurnedAway):
+    """There is no token, or none that is good for anything."""
+
+    status = 401
+    title = "Not signed in"
 
 
 class Hidden(TurnedAway):

@@ -64,7 +64,9 @@ def worded(asked: Asked, order_id: str, type_: str, data: Mapping[str, Any]) -> 
         command = model.model_validate_json(to_json(said))
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise Wrong(f"{first['msg']}.", ".".join(map(str, first["loc"])) or None) from None
+        raise Wrong(
+            f"{first['msg'].removeprefix('Value error, ')}.", ".".join(map(str, first["loc"])) or None
+        ) from None
     except ValueError:
         raise Wrong("It holds what no JSON can hold.", "data") from None
     if len(on_the_wire(command)) > COMMAND_BYTES_MAX:

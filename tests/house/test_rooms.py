@@ -22,6 +22,13 @@ ROOMS_BESIDE = {
     "services.casefile.remembered",  # what each service knows of an order, from the topics alone
     "services.casefile.oracle",  # what would be
     "services.casefile.desk",  # where everybody asks it
+    "services.casefile.web",  # it over HTTP
+    "services.casefile.api",  # its JSON
+    "services.casefile.answering",  # how an answer looks on its way out
+    "services.casefile.bounds",  # what a client can take of it
+    "services.casefile.signin",  # who asks
+    "services.casefile.keys",  # by whose keys that is believed
+    "services.casefile.session",  # signing in and out of a browser
     "services.casefile.sending",  # how a command gets onto the bus
     "services.casefile.turned_away",  # why somebody is not answered
     "services.casefile.uttering",  # what somebody typed, as a command

@@ -1,33 +1,31 @@
 """The rows of the case file's lists, folded event by event from random histories, say what the services know."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
-from typing import Any
 
 import pytest
 
 from schemas.instants import from_ms
-from schemas.wire import Event, Message
-from services.casefile.oracle import JUDGES, Outlook
-from services.casefile.remembered import in_order
-from services.casefile.rows import OF_MEDIATION, case_row, next_due, order_row
-from services.casefile.shapes import CaseRow, OrderRow
+from schemas.wire import MEDIATORS_KEY, Event, Message
+from services.casefile.oracle import JUDGES, remembered
+from services.casefile.rows import OF_MEDIATION, case_row, order_row
+from services.casefile.shapes import CaseRow, ClockShown, OrderRow
+from services.dispute.states import STATUS
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
-from tests.simulation import virtual_time
-from tests.simulation.foresight import EVENTS, ForeseeingStage, calm
+from tests.simulation.foresight import EVENTS, calm
+from tests.simulation.moments import Moment, moments
+from tests.simulation.plan import RULES
 
-HISTORIES = 12
+HISTORIES = 10
 Said = tuple[Record, Event]
 
 
-def said_of(stage: ForeseeingStage, order_id: str) -> list[Said]:
-    lain = [one for one in stage.world.bus.heard if one.topic in EVENTS and one.key == order_id.encode()]
-    return [
-        (record, event)
-        for record in in_order(lain)
-        if isinstance(event := Message.MODELS[header(record.headers, "ce_type") or ""].read(record.value or b""), Event)
-    ]
+def said_in(moment: Moment) -> Iterator[Said]:
+    for record in moment.found.records:
+        model = Message.MODELS.get(header(record.headers, "ce_type") or "")
+        if record.topic in EVENTS and model is not None and issubclass(model, Event):
+            yield record, model.read(record.value or b"")
 
 
 def shuffled(said: Sequence[Said], chance: Random) -> list[Said]:
@@ -51,58 +49,46 @@ def rows(said: Iterable[Said]) -> tuple[OrderRow | None, dict[str, CaseRow]]:
         at = from_ms(record.timestamp)
         order = order_row(order, event, at)
         if (dispute_id := getattr(event, "dispute_id", None)) is not None:
-            row = case_row(cases.get(dispute_id), event, at)
-            cases.pop(dispute_id, None)
+            row = case_row(cases.pop(dispute_id, None), event, at)
             cases |= {dispute_id: row} if row else {}
     return order, cases
 
 
-def running(outlook: Outlook, service: str, subjects: set[str]) -> set[tuple[str, Any]]:
-    stream = next(one for (name, key), one in outlook.streams.items() if name == service and key != "mediators")
-    found = JUDGES[service].deadlines(stream.state)
-    return {(one.name, one.due_at) for one in found if one.subject in subjects and "reminder" not in one.name}
+def told(clocks: Iterable[ClockShown]) -> list[tuple[object, str]]:
+    return sorted((one.at, one.name) for one in clocks)
 
 
-@pytest.mark.timeout(60 + 2 * HISTORIES)
+@pytest.mark.timeout(60 + 4 * HISTORIES)
 def test_a_row_says_what_the_services_know() -> None:
-    disputes, running_out = 0, 0
+    running = seats = 0
     for seed in range(HISTORIES):
-        stage = ForeseeingStage(calm(seed))
-        virtual_time.run(stage.play())
-        for order_id in stage.talk.orders:
-            said = said_of(stage, order_id)
-            for length in range(1, len(said) + 1):
-                order, cases = rows(said[:length])
-                assert order is not None
-                statuses = {}
-                for _, event in said[:length]:
-                    about = getattr(event, "dispute_id", None)
-                    if getattr(event, "status", None) and event.topic != "order.events":
-                        statuses[event.topic, about] = event.status  # type: ignore[attr-defined]
-                for dispute_id, row in cases.items():
-                    assert row.dispute_status == statuses.get(("dispute.events", dispute_id), "requested")
-                    assert row.mediation_status == statuses.get(("mediation.events", dispute_id))
-                    disputes += 1
-                    running_out += row.due_at is not None
-            outlook = stage.outlook(order_id)
-            order, cases = rows(said)
-            assert order is not None
-            assert {(one.name, one.at) for one in order.deadlines} == running(outlook, "order", {order_id})
+        for moment in moments(calm(seed)):
+            order, cases = rows(said_in(moment))
+            if order is None:
+                continue
+            outlook = remembered(order.order_id, moment.found.records, moment.found.roster, RULES, moment.now)
+            known = {name: one.state for (name, key), one in outlook.streams.items() if key != MEDIATORS_KEY}
+            ours = [one for one in JUDGES["order"].deadlines(known["order"]) if not one.name.endswith("reminder")]
+            assert {*told(order.deadlines)} <= {(one.due_at, one.name) for one in ours}
             for dispute_id, row in cases.items():
-                due = {(one.name, one.at) for one in row.deadlines if "reminder" not in one.name}
-                assert {one for one in due if one[0] not in OF_MEDIATION} == running(outlook, "dispute", {dispute_id})
-                assert (row.due_at, row.due_what) == ((d.at, d.name) if (d := next_due(row.deadlines)) else (None,) * 2)
-    assert disputes > 10 * HISTORIES
-    assert running_out > HISTORIES
+                assert row.dispute_status == STATUS[type(known["dispute"][dispute_id])]
+                running += row.due_at is not None
+                seats += row.mediator is not None
+            for service in ("dispute", "mediation"):
+                theirs = [one for one in JUDGES[service].deadlines(known[service]) if "reminder" not in one.name]
+                ours_too = [clock for row in cases.values() for clock in row.deadlines]
+                mine = [one for one in ours_too if (one.name in OF_MEDIATION) == (service == "mediation")]
+                assert told(mine) == sorted((one.due_at, one.name) for one in theirs)
+    assert running > 3 * HISTORIES
+    assert seats > HISTORIES
 
 
+@pytest.mark.timeout(60 + 4 * HISTORIES)
 def test_in_whatever_order_topics_are_read_the_row_is_the_same() -> None:
     chance, compared = Random(7), 0
     for seed in range(HISTORIES):
-        stage = ForeseeingStage(calm(seed))
-        virtual_time.run(stage.play())
-        for order_id in stage.talk.orders:
-            said = said_of(stage, order_id)
+        for moment in moments(calm(seed)):
+            said = list(said_in(moment))
             assert rows(shuffled(said, chance)) == rows(said)
             compared += len(rows(said)[1])
-    assert compared > HISTORIES // 2
+    assert compared > 5 * HISTORIES

@@ -1,0 +1,136 @@
+"""What a client can take of us: connections, time, bytes, requests at once. All else that it does costs it alone."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS_MAX = 2_000
+"""Whoever comes then is hung up on: that holds nobody else up."""
+ARRIVE_SECONDS = 10.0
+"""Of a connection on which no request has come whole by then, but for its body, nothing more is awaited."""
+BODY_SECONDS = 10.0
+REQUEST_SECONDS = 60.0
+"""From its head to the last byte that its client takes; an answer is waited for half as long at most."""
+REQUESTS_MAX = 256
+"""At once. More are told to come again."""
+BODY_BYTES_MAX = 256 * 1024
+HEAD_BYTES_MAX = 32 * 1024
+KEEP_ALIVE_SECONDS = 5
+
+
+class ImpatientProtocol(H11Protocol):
+    """Waits for no request for ever. uvicorn's own limit on connections answers nobody once so many are merely open,
+    and its own timeouts begin with the first answer."""
+
+    _arriving: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            transport.abort()
+        else:
+            self._arriving = self.loop.call_later(ARRIVE_SECONDS, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._arriving is not None:
+            self._arriving.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_idle() and self._arriving is None:
+            self._arriving = self.loop.call_later(ARRIVE_SECONDS, self._look)
+        super().data_received(data)
+
+    def _look(self) -> None:
+        self._arriving = None
+        if self._is_idle() and self.timeout_keep_alive_task is None:
+            self.transport.abort()
+
+    def _is_idle(self) -> bool:
+        """No request has come, or its answer is out."""
+        cycle: Any = self.cycle
+        return cycle is None or cycle.response_complete is True
+
+
+SERVER: dict[str, Any] = {
+    "http": ImpatientProtocol,
+    "h11_max_incomplete_event_size": HEAD_BYTES_MAX,
+    "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+    "ws": "none",
+    "server_header": False,
+    "lifespan": "off",
+}
+"""How uvicorn serves it (`shared.runtime.web.serve`)."""
+
+
+class Bounded:
+    """The bounds of one request, whose body is here before anybody is asked. `refuse`: how it is said what lies beyond
+    them: (status, sentence, headers)."""
+
+    def __init__(self, app: ASGIApp, refuse: Callable[[int, str, dict[str, str]], ASGIApp]) -> None:
+        self.app, self.refuse = app, refuse
+        self._requests = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif self._requests >= REQUESTS_MAX:
+            busy = self.refuse(503, "So many ask at once that yours would wait too long.", {"retry-after": "1"})
+            await busy(scope, receive, send)
+        else:
+            self._requests += 1
+            try:
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    await self._answered(scope, receive, send)
+            except TimeoutError:
+                log.info("a request took too long and was given up")  # unfinished, its connection is closed
+            finally:
+                self._requests -= 1
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _body(scope, receive)
+        except TimeoutError:
+            slow = self.refuse(408, f"A body comes within {BODY_SECONDS:.0f} seconds.", {"connection": "close"})
+            await slow(scope, receive, send)
+        else:
+            if body is None:
+                long = self.refuse(413, f"A body has at most {BODY_BYTES_MAX} bytes.", {"connection": "close"})
+                await long(scope, receive, send)
+            else:
+                await self.app(scope, _given(body, receive), send)
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes | None:
+    """None: it is too long."""
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    if int(declared) > BODY_BYTES_MAX:  # that it is a number its protocol has seen to
+        return None
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message["type"] == "http.request" and message.get("more_body", False)
+        if len(body) > BODY_BYTES_MAX:
+            return None
+    return body
+
+
+def _given(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
