@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from schemas.visibility import Viewer
+from services.casefile.pages.routes import Pages
 from services.casefile.signin import SignIn
-
+from services.casefile.web import application
 from tests.required import not_run
 from tests.support.casefile import Office
 
@@ -42,23 +44,20 @@ class Site:
 @asynccontextmanager
 async def served(app: ASGIApp) -> AsyncIterator[str]:
     """Its address, on a port of its own."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none")
-    )
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    (listening,) = server.servers[0].sockets
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", ws="none", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve([listening]))
     try:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
-        server.should_exit = server.force_exit = True
+        server.should_exit = True
         with suppress(asyncio.CancelledError):
             await serving
 
 
 def site_of(office: Office, signin: SignIn) -> ASGIApp:
-    raise NotImplementedError
+    return application(office.desk, signin, [Pages(office.desk, signin).router])
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Where the marks of a small chart stand. What it shows is beside it in words: a chart adds nothing but the eye's view."""
+"""Where the marks of a small chart stand. What it shows is beside it in words: it adds nothing but the eye's view."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, get_args
+from typing import get_args
 
 from starlette.requests import Request
 
@@ -22,6 +22,9 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "buyer": ("all", "overdue"),
     "seller": ("all", "overdue"),
 }
+
+
+VIEWERS: tuple[Viewer, ...] = get_args(Viewer)
 
 
 class Looking:
@@ -170,10 +173,12 @@ def _at(visit: Visit, request: Request) -> datetime | None:
 
 def _seen_as(request: Request) -> Viewer | None:
     role = request.query_params.get("as")
-    if role is not None and role not in get_args(Viewer):
+    for known in VIEWERS:
+        if role == known:
+            return known
+    if role is not None:
         raise Wrong("Nobody looks as that.", "as")
-    found: Any = role
-    return found
+    return None
 
 
 def _decides(shown: CaseShown, asked: Asked) -> bool:

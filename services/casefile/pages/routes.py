@@ -1,8 +1,9 @@
 """Under which addresses the pages are, and what becomes of whoever is turned away from one."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -26,7 +27,7 @@ STATIC_TYPES = {
 }
 LANGUAGE_COOKIE, ZONE_COOKIE = "language", "zone"
 YEAR_SECONDS = 365 * 86_400
-SENTENCES = {404: "problem_hidden", 401: "sign_in_needed", 403: "problem_not_allowed", 503: "problem_behind"}
+SENTENCES = {404: "problem_hidden", 401: "problem_not_signed_in", 403: "problem_not_allowed", 503: "problem_behind"}
 """Status -> what the page is called that says so."""
 
 
@@ -76,7 +77,8 @@ class Pages:
         cookies = request.cookies
         language = language_of(cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
         words = Phrasing(language, zone_of(cookies.get(ZONE_COOKIE)))
-        return Visit(None, words, _with_query(request.url.path, request), json_address=json_address)
+        is_look = request.method == "GET"
+        return Visit(None, words, _with_query(request.url.path, request), json_address=json_address, is_look=is_look)
 
     async def _known(self, visit: Visit, request: Request, is_for_all: bool) -> Visit:
         """Raises TurnedAway, but where nobody needs to be signed in."""
@@ -86,11 +88,11 @@ class Pages:
             if is_for_all:
                 return visit
             raise
-        return Visit(asked, visit.words, visit.path, self.signin.csrf(request), visit.json_address)
+        return replace(visit, asked=asked, csrf=self.signin.csrf(request))
 
     def _turned_away(self, visit: Visit, away: TurnedAway) -> Response:
-        if isinstance(away, NotSignedIn) and self.signin.local is not None:
-            return RedirectResponse("/sign-in", 303)
+        if isinstance(away, NotSignedIn) and visit.is_look:
+            return RedirectResponse(f"/sign-in?{urlencode({'next': visit.path})}", 303)
         sentence = SENTENCES.get(away.status, "problem_wrong")
         detail = None if away.status in (401, 404) else away.sentence
         headers = {"retry-after": str(away.retry_after_seconds)} if isinstance(away, Unavailable) else None
@@ -103,10 +105,12 @@ class Pages:
         return await self.acting.said(visit, request, await request.form())
 
     async def _sign_in(self, visit: Visit, request: Request) -> str:
-        return visit.made("sign_in.html", is_local=self.signin.local is not None)
+        return visit.made(
+            "sign_in.html", is_local=self.signin.local is not None, next=_local(request.query_params.get("next", "/"))
+        )
 
     async def _settings(self, visit: Visit, request: Request) -> str:
-        back = request.query_params.get("back", "/")
+        back = _local(request.query_params.get("back", "/"))
         return visit.made(
             "settings.html",
             back=back,

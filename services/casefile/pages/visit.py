@@ -1,6 +1,6 @@
 """One look at one page: who looks, in which language and zone, and how the page is made of its template."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class Visit:
     path: str
     csrf: str = ""
     json_address: str | None = None
+    is_look: bool = True
+    """Nothing is changed by it: it may begin anew."""
 
     @property
     def menu(self) -> list[tuple[str, str]]:
@@ -48,6 +50,10 @@ class Visit:
 
     def acts_as(self, player: Player) -> bool:
         return self.asked is not None and (player.role, player.id) == (self.asked.role, self.asked.id)
+
+    def first(self, players: Sequence[Player]) -> list[Player]:
+        """He himself, then the others."""
+        return sorted(players, key=lambda one: not self.acts_as(one))
 
     def made(self, template: str, **what: Any) -> str:
         """The page, as HTML."""
