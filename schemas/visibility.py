@@ -3,7 +3,7 @@
 Whoever shows history to people shows them this, and never the events themselves.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,15 +30,25 @@ class View:
 
 
 def history(events: Iterable[Event], viewer: Viewer) -> list[View]:
-    """The projection of an order's public events, in order; a stranger's claim goes with its refusal (R77)."""
-    seen: list[Event] = []
-    for event in events:
+    """The projection of an order's public events, in order."""
+    known = list(events)
+    return [view(known[number], viewer) for number in seen(known, viewer)]
+
+
+def seen(events: Sequence[Event], viewer: Viewer) -> list[int]:
+    """Which of them, in order, are for him; a stranger's claim goes with its refusal (R77)."""
+    numbers: list[int] = []
+    for number, event in enumerate(events):
         if may_see(event, viewer):
-            seen.append(event)
+            numbers.append(number)
         elif isinstance(event, OpenRefused):
-            asked = [one for one in seen if isinstance(one, DisputeRequested) and one.dispute_id == event.dispute_id]
-            seen = [one for one in seen if one is not asked[-1]] if asked else seen
-    return [view(event, viewer) for event in seen]
+            asked = [one for one in numbers if _asks_for(events[one], event.dispute_id)]
+            numbers = [one for one in numbers if one != asked[-1]] if asked else numbers
+    return numbers
+
+
+def _asks_for(event: Event, dispute_id: str) -> bool:
+    return isinstance(event, DisputeRequested) and event.dispute_id == dispute_id
 
 
 def may_see(event: Event, viewer: Viewer) -> bool:

@@ -3,33 +3,24 @@
 The answer is the deciders' own. A command stands for its kind: it says no more than it must, of what is open.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import ValidationError
-
-from schemas.example import PHOTO, example
-from schemas.instants import rfc3339
 from schemas.wire import Actor, Command, Event, Rejected, Resume
-from services.casefile.oracle import JUDGES, Outlook, only_late
+from services.casefile.oracle import BELLS_MAX, JUDGES, TAKEN, Foreseen, Outlook, only_late
+from services.casefile.subjects import NOT_OF_ONE_ORDER, Subjects
 from shared.kernel.decider import Refusal
 
 FAR = timedelta(days=3_650)
 STEPS_MAX = 24
 """So many clocks are followed."""
 FINAL_NO = "dispute.open_refused.v1"
-UNASSUMING: Mapping[str, Any] = {
-    "days": 1,
-    "lines": None,
-    "expect": None,
-    "evidence_ids": [],
-    "evidence": [{**PHOTO, "evidence_id": "tried", "supersedes": None}],
-}
-"""What is said where a command leaves a choice: as little as it may."""
-NOT_OF_ONE_ORDER = ("order.place.v1", "mediation.register_mediator.v1", "mediation.retire_mediator.v1")
+PENDING = frozenset({"dispute.requested.v1"})
+"""Answers that another one follows, of another service."""
+ANSWERED_LATER = frozenset({"dispute.open.v1"})
+"""Commands that get them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,150 +34,129 @@ class Act:
     """When it becomes possible; None: it is, or never does."""
     until: datetime | None
     """The last instant at which it is possible; None: nothing ends it."""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """What of the command is not its author's choice: of which dispute, which offer …"""
+
+
+class Silence:
+    """What follows if nobody acts: as it stands, and behind every clock that runs out."""
+
+    def __init__(self, outlook: Outlook) -> None:
+        walking = outlook.fork()
+        self.steps = [walking.fork()]
+        for _ in range(BELLS_MAX):
+            if walking.next_change() is None or only_late(walking.next_bell()):
+                break
+            if len(self.steps) < STEPS_MAX:
+                self.steps.append(walking.fork())
+        self.foreseen: Sequence[Foreseen] = walking.foreseen
+        self.private: Sequence[Foreseen] = walking.private
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """While nothing changes of what a command is judged by."""
+
+    outlook: Outlook
+    """As it begins."""
+    ends_at: datetime
+
+    def refusal(self, command: Command, at: datetime | None = None) -> Refusal | None:
+        """At its beginning, or at this instant of it. None: it is obeyed."""
+        return refusal(self.outlook, command, at or self.outlook.now)
 
 
 class Acts:
     """Of one order. `said`: all its events in order, of which is known what there is to act upon."""
 
-    def __init__(self, outlook: Outlook, order_id: str, said: Iterable[Event]) -> None:
+    def __init__(self, outlook: Outlook, order_id: str, said: Iterable[Event], silence: Silence | None = None) -> None:
         self.order_id = order_id
         self.subjects = Subjects(said)
-        self.steps = _steps(outlook)
+        self.silence = silence or Silence(outlook)
+        self._spans: dict[tuple[str, ...], list[Span]] = {}
+
+    @property
+    def now(self) -> datetime:
+        return self.silence.steps[0].now
 
     def of(self, actor: Actor) -> list[Act]:
-        return [self._act(command) for command in self._tries(actor)]
+        return [self._act(command, fixed) for command, fixed in self._tries(actor)]
 
-    def _tries(self, actor: Actor) -> Iterator[Command]:
+    def at(self, instant: datetime) -> Outlook:
+        """As it stands then if nobody acts before."""
+        before = [step for step in self.silence.steps if step.now <= instant]
+        return before[-1].fork(instant) if before else self.silence.steps[0].fork()
+
+    def _tries(self, actor: Actor) -> Iterator[tuple[Command, Mapping[str, Any]]]:
         for decider in JUDGES.values():
             for model in decider.commands:
                 if actor.role in model.by and model.type not in NOT_OF_ONE_ORDER and not issubclass(model, Resume):
-                    yield from self.subjects.tries(model, self.order_id, actor, self.steps[0].now)
+                    yield from self.subjects.tries(model, self.order_id, actor, self.now)
 
-    def _act(self, command: Command) -> Act:
-        first = refusal(self.steps[0], command, self.steps[0].now)
+    def _act(self, command: Command, fixed: Mapping[str, Any]) -> Act:
+        spans = self._judged(command)
+        first = spans[0].refusal(command)
         if first is None:
-            return Act(command, first, None, self._until(command, 0))
-        opens = (number for number, step in enumerate(self.steps) if refusal(step, command, step.now) is None)
+            return Act(command, first, None, self._until(command, spans), fixed)
         if available_at := _instant(first, "available_at"):
-            within = [number for number, step in enumerate(self.steps) if step.now <= available_at]
-            return Act(command, first, available_at, self._until(command, within[-1], available_at))
-        if (number := next(opens, None)) is None:
-            return Act(command, first, None, None)
-        return Act(command, first, self.steps[number].now, self._until(command, number))
+            within = [number for number, span in enumerate(spans) if span.outlook.now <= available_at]
+            until = self._until(command, spans[within[-1] :], available_at)
+            return Act(command, first, available_at, until, fixed)
+        for number, span in enumerate(spans[1:], 1):
+            if span.refusal(command) is None:
+                return Act(command, first, span.outlook.now, self._until(command, spans[number:]), fixed)
+        return Act(command, first, None, None, fixed)
 
-    def _until(self, command: Command, number: int, at: datetime | None = None) -> datetime | None:
-        """The last instant, of what is possible when this step begins, or at this instant in it."""
-        for step, following in zip(self.steps[number:], [*self.steps[number + 1 :], None], strict=True):
-            ends_at = step.next_change() if following else step.now + FAR
-            assert ends_at is not None
-            at_the_end = refusal(step, command, max(ends_at, at or ends_at))
+    @staticmethod
+    def _until(command: Command, spans: Sequence[Span], at: datetime | None = None) -> datetime | None:
+        """The last instant, of what is possible when the first of these begins, or at this instant in it."""
+        for span, following in zip(spans, [*spans[1:], None], strict=True):
+            at_the_end = span.refusal(command, max(span.ends_at, at or span.ends_at))
             if at_the_end is not None or following is None:
                 return _instant(at_the_end, "lost_at")
-            afterwards = refusal(following, command, following.now)
+            afterwards = following.refusal(command)
             if afterwards is not None:
-                return _instant(afterwards, "lost_at") or ends_at
+                return _instant(afterwards, "lost_at") or span.ends_at
         return None
 
+    def _judged(self, command: Command) -> list[Span]:
+        """By whom: the service that takes it; what is answered later, by others too."""
+        services = tuple(JUDGES) if command.type in ANSWERED_LATER else (TAKEN[command.type],)
+        if services not in self._spans:
+            self._spans[services] = list(self._over(services))
+        return self._spans[services]
 
-def _steps(outlook: Outlook) -> list[Outlook]:
-    """As it stands, and behind every clock that runs out if nobody acts."""
-    walking = outlook.fork()
-    steps = [walking.fork()]
-    while len(steps) < STEPS_MAX and walking.next_change() is not None and not only_late(walking.next_bell()):
-        steps.append(walking.fork())
-    return steps
+    def _over(self, services: tuple[str, ...]) -> Iterator[Span]:
+        begins, known = self.silence.steps[0], self._known(self.silence.steps[0], services)
+        for step in self.silence.steps[1:]:
+            now = self._known(step, services)
+            if any(one is not before for one, before in zip(now, known, strict=True)):
+                yield Span(begins, self._changes(step))
+                begins, known = step, now
+        last = self.silence.steps[-1]
+        yield Span(begins, last.now + FAR)
+
+    def _changes(self, step: Outlook) -> datetime:
+        """The instant whose passing led to this step."""
+        before = self.silence.steps[self.silence.steps.index(step) - 1].next_change()
+        assert before is not None
+        return before
+
+    def _known(self, step: Outlook, services: Iterable[str]) -> list[Any]:
+        streams = (step.streams.get((service, self.order_id)) for service in services)
+        return [None if stream is None else stream.state for stream in streams]
 
 
 def refusal(outlook: Outlook, command: Command, at: datetime) -> Refusal | None:
     """Of one command at one instant; None: it is obeyed."""
-    for one in outlook.fork(at).say(command):
-        event: Any = one.event
-        if isinstance(event, Rejected) or event.type == FINAL_NO:
-            return Refusal(event.code, event.message, event.details)
+    event = outlook.answer(command, at)
+    if event.type in PENDING:
+        event = next((one.event for one in outlook.fork(at).say(command) if one.event.type == FINAL_NO), event)
+    if isinstance(event, Rejected) or event.type == FINAL_NO:
+        return Refusal(event.code, event.message, event.details)
     return None
 
 
 def _instant(said: Refusal | None, name: str) -> datetime | None:
     found = ((said and said.details) or {}).get(name)
     return None if found is None else datetime.fromisoformat(found)
-
-
-class Subjects:
-    """What the events of an order have named, so that a command may name it."""
-
-    def __init__(self, said: Iterable[Event]) -> None:
-        self.lines: list[str] = []
-        self.claims: dict[str, int] = {}
-        """Dispute -> what can be refunded at most."""
-        self.offers: dict[tuple[str, str], int] = {}
-        """(dispute, side) -> its newest offer."""
-        self.questions: dict[str, list[str]] = {}
-        self.legs: dict[tuple[str, str], None] = {}
-        for event in said:
-            self._note(event)
-
-    def _note(self, event: Any) -> None:
-        match event.type:
-            case "order.placed.v1":
-                self.lines = [line.line_id for line in event.lines]
-            case "dispute.opened.v1":
-                self.claims[event.dispute_id] = event.claimed_minor
-                self.offers[event.dispute_id, "buyer"] = event.offer_id
-            case "dispute.offer_made.v1" | "mediation.offer_made.v1":
-                self.offers[event.dispute_id, getattr(event, "by", "seller")] = event.offer_id
-            case "dispute.escalated.v1":
-                for offer in event.offers:
-                    self.offers[event.dispute_id, offer.by] = offer.offer_id
-            case "mediation.question_asked.v1":
-                self.questions.setdefault(event.dispute_id, []).append(event.question_id)
-            case "refund.requested.v1" | "refund.review_needed.v1":
-                self.legs[event.settlement_id, event.leg] = None
-
-    def tries(self, model: type[Command], order_id: str, actor: Actor, now: datetime) -> Iterator[Command]:
-        """The commands of this kind that may be of use: one for each thing that it may be about."""
-        for about in self._abouts(model, actor):
-            whose = {"order_id": order_id, "actor": actor.model_dump(), "at": rfc3339(now)}
-            said = {**example(model), **whose, **UNASSUMING, **about}
-            known = {name: value for name, value in said.items() if name in model.model_fields}
-            try:
-                yield model.model_validate_json(json.dumps(known))
-            except ValidationError:
-                continue  # of gifts alone no money can be asked for
-
-    def _abouts(self, model: type[Command], actor: Actor) -> Iterator[dict[str, Any]]:
-        fields = model.model_fields
-        if model.type == "dispute.open.v1":
-            yield {"dispute_id": f"d-{len(self.claims) + 1}-tried", "terms": _terms(1)}
-        elif model.type == "order.refund.v1":
-            yield from ({"lines": [{"line_id": one, "refund_minor": 1}]} for one in self.lines)
-        elif "settlement_id" in fields:
-            yield from ({"settlement_id": settlement_id, "leg": leg} for settlement_id, leg in self.legs)
-        elif "dispute_id" in fields:
-            for dispute_id, claimed_minor in self.claims.items():
-                minor = min(claimed_minor, 1)
-                about = {"dispute_id": dispute_id, "terms": _terms(minor), "refund_minor": minor}
-                yield from (about | one for one in self._of_dispute(model, actor, dispute_id))
-        else:
-            yield {}
-
-    def _of_dispute(self, model: type[Command], actor: Actor, dispute_id: str) -> Iterator[dict[str, Any]]:
-        fields, questions = model.model_fields, self.questions.get(dispute_id, [])
-        if "offer_id" in fields:
-            offer = self.offers.get((dispute_id, "seller" if actor.role == "buyer" else "buyer"))
-            yield from [] if offer is None else [{"offer_id": offer}]
-        elif model.type == "mediation.answer.v1":
-            yield from ({"question_id": one} for one in questions)
-        elif model.type == "mediation.ask.v1":
-            yield {"question_id": f"q-{len(questions) + 1}-tried"}
-        elif model.type == "dispute.modify.v1":
-            yield {"reason": None}
-        elif model.type == "dispute.cancel.v1":
-            yield from ({"expect": one} for one in ("reopenable", "released_to_seller"))
-        elif "expect" in fields:
-            yield {"expect": "released_to_seller" if model.type == "mediation.cancel.v1" else None}
-        else:
-            yield {}
-
-
-def _terms(refund_minor: int) -> dict[str, Any]:
-    return {"kind": "refund" if refund_minor else "none", "refund_minor": refund_minor}

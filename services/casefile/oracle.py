@@ -16,10 +16,10 @@ from schemas.payments.commands import ConfirmPayment, PaymentCommand, QueryPayme
 from schemas.payments.events import PaymentCaptured, PaymentSettled
 from schemas.refund.events import RefundOverdue
 from schemas.timer.commands import Schedule
-from schemas.wire import MEDIATORS_KEY, Command, Event, Message
-from services.casefile.remembered import Remembered, anywhere
+from schemas.wire import MEDIATORS_KEY, Command, Event, Message, PrivateEvent
+from services.casefile.kept_roster import KeptRoster
+from services.casefile.remembered import Remembered, decoder_of
 from services.composition import DECIDERS
-from shared.kernel.codec import Decoder
 from shared.kernel.decider import Deadline, Decider, WakeUp
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Input, Record
@@ -29,7 +29,7 @@ JUDGES: Mapping[str, Decider[Any, Any, Any]] = {name: one for name, one in DECID
 """Who decides about an order."""
 ROSTERS = "mediation"
 """Whose stream the roster of mediators is."""
-_HEARD = {name: Decoder(decider, anywhere).heard for name, decider in JUDGES.items()}
+_HEARD = {name: decoder_of(decider).heard for name, decider in JUDGES.items()}
 TAKEN = {model.type: name for name, decider in JUDGES.items() for model in decider.inbox}
 A_MOMENT = timedelta(milliseconds=1)
 """Nothing happens at the last instant of a right, but behind it (R0)."""
@@ -75,19 +75,41 @@ def obedient(call: PaymentCommand) -> Message | None:
 class Outlook:
     """One order from an instant on. What is tried on it stays with it: for another trial take another one."""
 
-    def __init__(self, streams: Iterable[tuple[str, Stream[Any]]], policies: Policies, now: datetime) -> None:
-        """`streams`: (service, what it knows), of the order and of the roster of mediators."""
+    def __init__(
+        self,
+        streams: Iterable[tuple[str, Stream[Any]]],
+        policies: Policies,
+        now: datetime,
+        private: Iterable[Foreseen] = (),
+    ) -> None:
+        """`streams`: (service, what it knows), of the order and of the roster of mediators. `private`: what services
+        said of the order to nobody until then."""
         self.streams = {(service, stream.id): replace(stream) for service, stream in streams}
         self.policies = policies
         self.now = from_ms(to_ms(now))  # as the broker writes it
         self.foreseen: list[Foreseen] = []
+        self.private = list(private)
+        """This goes on with what they would say to nobody."""
+        self._due: dict[tuple[str, str], tuple[Any, Deadline[str] | None]] = {}
+        """Of each stream the state that was looked at last, and its earliest deadline."""
         self._waiting: deque[tuple[str, Input]] = deque()
         self._inputs = 0
 
     def fork(self, at: datetime | None = None) -> "Outlook":
         """To try something that is to leave no trace here; `at`: a later instant, before which nothing runs out."""
         streams = ((service, stream) for (service, _), stream in self.streams.items())
-        return Outlook(streams, self.policies, at or self.now)
+        forked = Outlook(streams, self.policies, at or self.now)
+        forked._due = dict(self._due)
+        return forked
+
+    def answer(self, command: Command, at: datetime) -> Any:
+        """The first event of its answer if it came at this instant; that leaves no trace here."""
+        service = TAKEN[command.type]
+        known = self.streams.get((service, command.key))
+        stream: Stream[Any] = Stream(command.key) if known is None else replace(known)
+        found = Input(command, command.type, command.key, "tried", at, "tried", own=True, digest=b"tried")
+        said = handle(JUDGES[service], stream, found, self.policies, {})
+        return next(one.message for one in said if one.command_id is not None)
 
     def say(self, command: Command) -> list[Foreseen]:
         """What follows at once: the answer first, then what other services make of it."""
@@ -122,11 +144,18 @@ class Outlook:
 
     def _earliest(self) -> tuple[str, Deadline[str], str] | None:
         found = [
-            (service, deadline, stream.id)
-            for (service, _), stream in self.streams.items()
-            if (deadline := JUDGES[service].earliest(stream.state)) is not None
+            (service, deadline, stream_id)
+            for service, stream_id in self.streams
+            if (deadline := self._deadline(service, stream_id)) is not None
         ]
         return min(found, key=lambda one: one[1].due_at, default=None)
+
+    def _deadline(self, service: str, stream_id: str) -> Deadline[str] | None:
+        state = self.streams[service, stream_id].state
+        known = self._due.get((service, stream_id))
+        if known is None or known[0] is not state:
+            known = self._due[service, stream_id] = (state, JUDGES[service].earliest(state))
+        return known[1]
 
     def _settle(self) -> list[Foreseen]:
         begins = len(self.foreseen)
@@ -139,6 +168,8 @@ class Outlook:
 
     def _hear(self, said: OutgoingMessage) -> None:
         message, topic = said.message, said.topic
+        if isinstance(message, PrivateEvent) and message.order_id != MEDIATORS_KEY:
+            self.private.append(Foreseen(self.now, message))
         if topic is None or isinstance(message, Schedule):
             return
         if isinstance(message, PaymentCommand):
@@ -163,14 +194,16 @@ def remembered(
     order_id: str, records: Sequence[Record], roster: Sequence[Record], policies: Policies, now: datetime
 ) -> Outlook:
     """`records`: all that lies in the topics of the order, and of the roster, in order (`in_order`)."""
-    found = []
+    found, private = [], []
     for name, decider in JUDGES.items():
         mine = Remembered(decider, order_id, policies)
         for record in records:
             mine.take(record)
         found.append((name, mine.until(now)))
-    theirs = Remembered(JUDGES[ROSTERS], MEDIATORS_KEY, policies)
-    for record in roster:
-        theirs.take(record)
+        private += [Foreseen(at, event) for at, event in mine.private]
+    theirs = _ROSTER.of(roster, policies)
     found.append((ROSTERS, theirs.until(now)))
-    return Outlook(found, policies, now)
+    return Outlook(found, policies, now, private)
+
+
+_ROSTER = KeptRoster(JUDGES[ROSTERS], MEDIATORS_KEY)

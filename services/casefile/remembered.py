@@ -7,10 +7,13 @@ lies there, what it kept to itself is decided anew.
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from schemas.instants import EPOCH, from_ms
+from schemas.topics import OUTSIDERS_WRITE
 from schemas.wire import Event, Message, PrivateEvent, Reply
 from shared.kernel.codec import Decoded, Decoder, header
 from shared.kernel.decider import Deadline, Decider, Output
@@ -24,23 +27,31 @@ def anywhere(key: bytes) -> int:
     return 0
 
 
+@cache
+def decoder_of(decider: Decider[Any, Any, Any]) -> Decoder:
+    return Decoder(decider, anywhere)
+
+
 def in_order(records: Iterable[Record]) -> list[Record]:
-    """As they were said, each once: every topic in its own order, and nothing before what brought it about."""
+    """As they were said, each once: every topic in its own order, and nothing before what brought it about. What
+    outsiders write is told apart by its place: of two records of theirs under one id each may count."""
     logs: dict[str, deque[Record]] = {}
     for record in sorted(records, key=lambda one: (one.topic, one.partition, one.offset)):
         logs.setdefault(record.topic, deque()).append(record)
-    to_come = Counter(header(record.headers, "ce_id") for log in logs.values() for record in log)
-    ordered: dict[str | None, Record] = {}
+    ids = (header(record.headers, "ce_id") for log in logs.values() for record in log)
+    to_come = Counter(id_ for id_ in ids if id_ is not None)
+    ordered: dict[object, Record] = {}
     while logs:
         heads = sorted(logs, key=lambda topic: (logs[topic][0].timestamp, topic))
-        ready = (topic for topic in heads if not to_come[header(logs[topic][0].headers, "ce_causationid")])
+        ready = (topic for topic in heads if not to_come[header(logs[topic][0].headers, "ce_causationid") or ""])
         topic = next(ready, heads[0])
         record = logs[topic].popleft()
         if not logs[topic]:
             del logs[topic]
-        id_ = header(record.headers, "ce_id")
-        to_come[id_] -= 1
-        ordered.setdefault(id_, record)
+        if (id_ := header(record.headers, "ce_id")) is not None:
+            to_come[id_] -= 1
+        place = (record.topic, record.partition, record.offset)
+        ordered.setdefault(place if id_ is None or record.topic in OUTSIDERS_WRITE else id_, record)
     return list(ordered.values())
 
 
@@ -50,23 +61,38 @@ class Remembered:
     def __init__(self, decider: Decider[Any, Any, Any], stream_id: str, policies: Policies) -> None:
         self.decider, self.policies = decider, policies
         self.stream: Stream[Any] = Stream(stream_id)
-        self._decoder = Decoder(decider, anywhere)
+        self.private: list[tuple[datetime, PrivateEvent]] = []
+        """What it said to nobody, and when, in order."""
+        self._decoder = decoder_of(decider)
         self._heard: deque[Input] = deque()
         """What other services said and no word of ours has followed upon yet."""
         self._following: deque[Output] = deque()
-        """What was decided with the word of ours that came last, behind it."""
+        """What was decided with the word of ours that came last, behind it, …"""
+        self._followed_at = EPOCH
+        """… and when that was."""
         self._spoke_at = EPOCH
+
+    def fork(self) -> "Remembered":
+        """The same, of which what is taken further leaves no trace here."""
+        forked = Remembered(self.decider, self.stream.id, self.policies)
+        forked.stream = replace(self.stream)
+        forked.private = list(self.private)
+        forked._heard, forked._following = deque(self._heard), deque(self._following)
+        forked._followed_at, forked._spoke_at = self._followed_at, self._spoke_at
+        return forked
 
     def take(self, record: Record) -> None:
         """What concerns this service of it; the rest is passed over."""
         type_ = header(record.headers, "ce_type") or ""
-        model = Message.MODELS.get(type_)
-        if model is None:
-            return
-        if model.topic == record.topic == f"{self.decider.service}.events":
-            if not issubclass(model, Reply):
+        if record.topic == f"{self.decider.service}.events":
+            model = Message.MODELS.get(type_)
+            if model is not None and model.topic == record.topic and not issubclass(model, Reply):
                 self._own(record, model.read(record.value or b""))
             return
+        if record.topic not in self._decoder.topics:
+            return
+        if record.topic not in OUTSIDERS_WRITE and (record.topic, type_) not in self._decoder.heard:
+            return  # what outsiders write may say its type within
         found = self._decoder.decode(record, from_ms(record.timestamp))
         if isinstance(found, Decoded) and not found.input.own:
             self._heard.append(found.input)
@@ -76,7 +102,7 @@ class Remembered:
         self._hear_quietly(now)
         for found in [one for one in self._heard if one.time <= self._spoke_at]:
             self._heard.remove(found)  # of one moment with our word, which was said knowing it
-            self._fold(self._reaction(found))
+            self._fold(self._reaction(found), found.time)
         self._pass_quietly(now)
         return self.stream
 
@@ -92,6 +118,7 @@ class Remembered:
 
     def _bring_about(self, cause: str, time: datetime) -> None:
         """What was decided before and with this word of ours, up to it."""
+        self._followed_at = time
         if any(found.id == cause for found in self._heard):
             while self._heard[0].id != cause:
                 self._hear(self._heard.popleft())
@@ -112,14 +139,14 @@ class Remembered:
             if said is None or any(_is_aloud(output) for output in said):
                 waiting.append(found)
             else:
-                self._fold(said)
+                self._fold(said, found.time)
         self._heard = waiting
 
     def _hear(self, found: Input) -> None:
         said = self._reaction(found)
         if any(_is_aloud(output) for output in said):
             self._following.clear()
-        self._fold(output for output in said if not _is_aloud(output))
+        self._fold((output for output in said if not _is_aloud(output)), found.time)
 
     def _pass_quietly(self, until: datetime) -> None:
         for _ in range(DEADLINES_AT_ONCE_MAX):
@@ -129,7 +156,7 @@ class Remembered:
             said = self._expiry(deadline, until)
             if any(_is_aloud(output) for output in said):
                 return
-            self._fold(said)
+            self._fold(said, deadline.due_at)
 
     def _reaction(self, found: Input) -> Sequence[Output]:
         payload = self.decider.identify(found)
@@ -148,12 +175,14 @@ class Remembered:
     def _fold_private(self) -> None:
         """Up to the next word that is said aloud, and to nothing where none follows."""
         while self._following and not _is_aloud(self._following[0]):
-            self._fold([self._following.popleft()])
+            self._fold([self._following.popleft()], self._followed_at)
 
-    def _fold(self, said: Iterable[Output]) -> None:
+    def _fold(self, said: Iterable[Output], at: datetime) -> None:
         for output in said:
             if isinstance(output, PrivateEvent):
-                refold(self.decider, self.stream, output.model_copy(update={"order_id": self.stream.id}))
+                event = output.model_copy(update={"order_id": self.stream.id})
+                self.private.append((at, event))
+                refold(self.decider, self.stream, event)
 
 
 def _is_aloud(output: Output) -> bool:

@@ -101,6 +101,7 @@ class ActShown(Shown):
     """Something that a player may do or might have done, as the services themselves say."""
 
     type: str = Field(description="of the command, without its version")
+    text: str = Field(default="", description="the same, for people")
     fixed: dict[str, Any] = Field(description="what the command must say as it is: of which dispute, which offer …")
     possible: bool = Field(description="now")
     from_: Instant | None = Field(default=None, alias="from", description="from then on; null: now, or never")
