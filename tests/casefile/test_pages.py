@@ -94,7 +94,7 @@ async def test_lists_are_shown_to_everybody(told: tuple[House, list[PlayedOrder]
 
 
 async def test_a_list_goes_on_where_its_page_ended(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.casefile.pages.looking.ROWS", 1)
+    monkeypatch.setattr("services.casefile.pages.viewing.ROWS", 1)
     scene = Scene(house.office.stage, "long")
     for _ in range(2):
         await before_the_mediator(scene)

@@ -27,7 +27,7 @@ from services.casefile.pages.forms import (
     rows_typed,
     typed_of,
 )
-from services.casefile.pages.looking import signed_in
+from services.casefile.pages.viewing import signed_in
 from services.casefile.pages.visit import Visit
 from services.casefile.reading import Asked
 from services.casefile.shapes import OutcomeShown, Why

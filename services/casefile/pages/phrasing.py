@@ -10,17 +10,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
 from markupsafe import Markup, escape
 
 from schemas.instants import rfc3339
-from shared.rules.money import DIGITS, in_major_units
+from services.casefile.words import Locale, money, vocabulary, word
+from shared.rules.money import DIGITS
 
-Language = Literal["en", "de"]
-LANGUAGES: Mapping[str, tuple[Language, str]] = {"en": ("en", "English"), "de": ("de", "Deutsch")}
+LANGUAGES: Mapping[str, tuple[Locale, str]] = {"en": ("en", "English"), "de": ("de", "Deutsch")}
 WORDS = Path(__file__).with_name("words.yaml")
 MONTHS = {
     "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
@@ -41,7 +40,7 @@ def words() -> Mapping[str, tuple[str, str]]:
 class Phrasing:
     """One reader's way of being told things."""
 
-    language: Language
+    language: Locale
     zone: ZoneInfo
 
     def word(self, key: str, **values: object) -> str:
@@ -52,7 +51,11 @@ class Phrasing:
     def value(self, said: object) -> str:
         """A word of the contract; one that has no words here, of a newer version, is said as it is written."""
         both = words().get(f"value.{said}")
-        return str(said).replace("_", " ") if both is None else both[self.language == "de"]
+        return word(str(said), self.language) if both is None else both[self.language == "de"]
+
+    def clock(self, name: str) -> str:
+        """What happens when it runs out."""
+        return vocabulary(self.language).get(("clock", name)) or self.value(name)
 
     def label(self, field: str) -> str:
         """Of a command's field."""
@@ -61,11 +64,12 @@ class Phrasing:
 
     def money(self, minor: int, currency: str) -> str:
         """`123456` EUR is `1,234.56 EUR`, and `1.234,56 EUR` in German."""
-        return f"{self._signs(in_major_units(minor, currency))} {currency}"
+        return money(minor, currency, self.language)
 
     def typed(self, minor: int, currency: str) -> str:
         """The same as it is typed into a form: without groups and currency."""
-        return self._signs(in_major_units(minor, currency).replace(",", ""))
+        groups = "." if self.language == "de" else ","
+        return money(minor, currency, self.language).partition(" ")[0].replace(groups, "")
 
     def minor(self, typed: str, currency: str) -> int:
         """What was typed. Raises ValueError: no amount, or more digits than the currency has."""
@@ -117,9 +121,6 @@ class Phrasing:
         span = self.span(at - now)
         return span if at >= now else self.word("overdue_by", span=span)
 
-    def _signs(self, number: str) -> str:
-        return number.translate(str.maketrans(",.", ".,")) if self.language == "de" else number
-
 
 def is_word(text: str) -> bool:
     """Of the contract, such as a reason to dispute, and nothing that somebody wrote."""
@@ -131,7 +132,7 @@ def said(text: object) -> Markup:
     return Markup('<bdi dir="auto">{}</bdi>').format(escape(UNSEEN.sub("�", str(text))))
 
 
-def language_of(chosen: str | None, accepted: str) -> Language:
+def language_of(chosen: str | None, accepted: str) -> Locale:
     """As he chose, else the first of `Accept-Language` that there is, else English."""
     wanted = [(chosen or "")[:2], *(tag for _, tag in sorted(_weighed(accepted), key=lambda one: -one[0]))]
     return next((LANGUAGES[tag][0] for tag in wanted if tag in LANGUAGES), "en")

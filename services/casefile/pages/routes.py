@@ -11,8 +11,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from services.casefile.desk import Desk
 from services.casefile.pages.acting import Acting
-from services.casefile.pages.looking import Looking
 from services.casefile.pages.phrasing import LANGUAGES, Phrasing, language_of, zone_of, zones
+from services.casefile.pages.viewing import Viewing
 from services.casefile.pages.visit import Visit
 from services.casefile.signin import SignIn, same_origin
 from services.casefile.turned_away import NotSignedIn, TurnedAway, Unavailable
@@ -36,15 +36,15 @@ class Pages:
 
     def __init__(self, desk: Desk, signin: SignIn) -> None:
         self.signin = signin
-        self.looking, self.acting = Looking(desk), Acting(desk)
+        self.viewing, self.acting = Viewing(desk), Acting(desk)
         self.router = APIRouter(include_in_schema=False)
         self._add("/", self._front)
-        self._add("/cases", self.looking.cases, json="/v1/cases")
-        self._add("/cases/{order_id}/{dispute_id}", self.looking.case, json="/v1{path}")
-        self._add("/cases/{order_id}/{dispute_id}/comes-to", self.looking.comes_to)
-        self._add("/orders", self.looking.orders, json="/v1/orders")
-        self._add("/orders/{order_id}", self.looking.order, json="/v1{path}")
-        self._add("/orders/{order_id}/commands/{command_id}", self.looking.command, json="/v1{path}")
+        self._add("/cases", self.viewing.cases, json="/v1/cases")
+        self._add("/cases/{order_id}/{dispute_id}", self.viewing.case, json="/v1{path}")
+        self._add("/cases/{order_id}/{dispute_id}/comes-to", self.viewing.comes_to)
+        self._add("/orders", self.viewing.orders, json="/v1/orders")
+        self._add("/orders/{order_id}", self.viewing.order, json="/v1{path}")
+        self._add("/orders/{order_id}/commands/{command_id}", self.viewing.command, json="/v1{path}")
         self._add("/orders/{order_id}/acts/{type}", self.acting.form)
         self._add("/orders/{order_id}/acts/{type}", self._said, method="POST")
         self._add("/settings", self._settings, is_for_all=True)

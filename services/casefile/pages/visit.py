@@ -15,7 +15,7 @@ from services.casefile.pages.forms import typed_of
 from services.casefile.pages.phrasing import Phrasing, is_word, said
 from services.casefile.reading import Asked
 from services.casefile.shapes import ActShown, EventShown, Option, Player
-from services.casefile.words import act_name, event_name
+from services.casefile.words import act_name, word
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 MENUS = {
@@ -102,7 +102,8 @@ def _names(visit: Visit) -> dict[str, Any]:
         "time": words.time,
         "due": words.due,
         "act_name": lambda type_: act_name(type_, words.language),
-        "event_name": lambda type_: event_name(type_, words.language),
+        "event_name": lambda type_: word(type_, words.language, "event"),
+        "option_name": lambda name: word(name, words.language, "option"),
         "act_address": lambda order_id, act, currency, about=None: act_address(order_id, act, currency, words, about),
     }
 

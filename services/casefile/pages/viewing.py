@@ -27,7 +27,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
 VIEWERS: tuple[Viewer, ...] = get_args(Viewer)
 
 
-class Looking:
+class Viewing:
     """Every method answers with HTML, or raises TurnedAway."""
 
     def __init__(self, desk: Desk) -> None:
