@@ -1,5 +1,5 @@
-"""`make schemas`: brings schemas/published, schemas/golden and schemas/asyncapi.json up to the message definitions, and
-the manifest up to the policy files.
+"""`make schemas`: brings schemas/published, schemas/golden and schemas/asyncapi.json up to the message definitions,
+schemas/openapi.json up to what the case file answers, and the manifest up to the policy files.
 
 `make release` promises what they say now for ever.
 """
@@ -9,8 +9,9 @@ import hashlib
 from pathlib import Path
 
 from schemas import asyncapi
-from schemas.publish import Broken, publish, release
+from schemas.publish import Broken, as_text, publish, release
 from schemas.wire import AnyMessage, Message
+from services.casefile import web
 from services.composition import DECIDERS
 from shared.rules import policies
 
@@ -45,11 +46,17 @@ def register() -> list[Path]:
     return [MANIFEST] if new else []
 
 
+def openapi() -> Path:
+    """Writes what is asked of the case file, and what it answers."""
+    web.DOCUMENT.write_text(as_text(web.document()), "utf-8")
+    return web.DOCUMENT
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make schemas", description=__doc__)
     parser.add_argument("--release", action="store_true", help="promise what is published now")
     releases = parser.parse_args().release
-    written = [*publish(models()), asyncapi.write(asyncapi.document(models(), subscriptions())), *register()]
+    written = [*publish(models()), asyncapi.write(asyncapi.document(models(), subscriptions())), openapi(), *register()]
     if releases:
         try:
             written += release(models())

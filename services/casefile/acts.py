@@ -149,6 +149,11 @@ class Acts:
 
 def refusal(outlook: Outlook, command: Command, at: datetime) -> Refusal | None:
     """Of one command at one instant; None: it is obeyed."""
+    for said in outlook.decided(command, at):
+        if isinstance(said, Refusal):
+            return said
+        if isinstance(said, Event) and said.topic is not None and said.type not in PENDING:
+            return None
     event = outlook.answer(command, at)
     if event.type in PENDING:
         event = next((one.event for one in outlook.fork(at).say(command) if one.event.type == FINAL_NO), event)

@@ -69,19 +69,17 @@ def turned_away(why: TurnedAway) -> Response:
     return problem(why.status, why.sentence, why.field, why.title, headers)
 
 
-def _may_answer(status: int, when: str) -> dict[str, Any]:
-    schema = {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
-    return {"description": when, "model": ProblemDetails, "content": {PROBLEM: schema}}
-
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "what was sent is no JSON, or no request"},
-    401: {"description": "no token, or none that is good"},
-    403: {"description": "his role may not do this"},
-    404: {"description": "there is no such thing, or it is not his"},
-    408: {"description": "its body did not come in time"},
-    413: {"description": "its body is too long"},
-    422: {"description": "what is asked cannot be read; `field` says where"},
-    503: {"description": "later: `Retry-After` says when"},
+WHEN: Mapping[int, str] = {
+    400: "what was sent is no JSON, or no request",
+    401: "no token, or none that is good",
+    403: "his role may not do this",
+    404: "there is no such thing, or it is not his",
+    408: "its body did not come in time",
+    413: "its body is too long",
+    422: "what is asked cannot be read; `field` says where",
+    503: "later: `Retry-After` says when",
 }
-"""What a route may answer besides: each is ProblemDetails."""
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ProblemDetails, "description": when} for status, when in WHEN.items()
+}
+"""What any route may answer besides."""

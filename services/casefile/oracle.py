@@ -20,7 +20,7 @@ from schemas.wire import MEDIATORS_KEY, Command, Event, Message, PrivateEvent
 from services.casefile.kept_roster import KeptRoster
 from services.casefile.remembered import Remembered, decoder_of
 from services.composition import DECIDERS
-from shared.kernel.decider import Deadline, Decider, WakeUp
+from shared.kernel.decider import Deadline, Decider, Output, WakeUp
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Input, Record
 from shared.kernel.stream import OutgoingMessage, Stream, handle
@@ -115,6 +115,20 @@ class Outlook:
         """What follows at once: the answer first, then what other services make of it."""
         self._put(TAKEN[command.type], command, own=True, digest=b"tried")
         return self._settle()
+
+    def decided(self, command: Command, at: datetime) -> Sequence[Output]:
+        """What its service decides of it at this instant, which is much sooner told than what it says; nothing where a
+        clock has run out before, or so much was said already that it matters."""
+        service, role = TAKEN[command.type], command.actor.role
+        place, decider = (service, command.key), JUDGES[service]
+        stream = self.streams.get(place)
+        if stream is not None:
+            due = self._deadline(*place)
+            if (due is not None and due.due_at < at) or stream.acts.get(role, 0) >= decider.acts_max:
+                return ()
+        if not isinstance(command, decider.commands):
+            return ()
+        return decider.decide(None if stream is None else stream.state, command, at, self.policies)
 
     def next_change(self) -> datetime | None:
         """When something changes if nobody acts."""

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.casefile import api, session
-from services.casefile.answering import ALWAYS, PROBLEM, TLS_ALWAYS, problem, turned_away
+from services.casefile.answering import ALWAYS, PROBLEM, TLS_ALWAYS, WHEN, problem, turned_away
 from services.casefile.bounds import Bounded
 from services.casefile.desk import Desk
 from services.casefile.signin import LOCAL_HOSTS, SignIn
@@ -21,7 +21,7 @@ from services.casefile.turned_away import TurnedAway
 
 log = logging.getLogger(__name__)
 
-CONTRACT = Path(__file__).parents[2] / "schemas" / "openapi.json"
+DOCUMENT = Path(__file__).parents[2] / "schemas" / "openapi.json"
 ABOUT = """What people see of orders and disputes, what they may do, and what would come of it.
 
 Instants are RFC 3339, money is integer minor units of the order's currency. Whoever asks is known by a bearer token
@@ -50,8 +50,8 @@ def document(routers: Iterable[APIRouter] = ()) -> dict[str, Any]:
     for path in described["paths"].values():
         for route in path.values():
             for status, told in route["responses"].items():
-                if int(status) >= 400:
-                    told["content"] = {PROBLEM: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
+                if int(status) in WHEN:
+                    told["content"] = {PROBLEM: told["content"].pop("application/json")}
     for unused in ("HTTPValidationError", "ValidationError"):
         described["components"]["schemas"].pop(unused, None)
     return described
@@ -65,6 +65,7 @@ def _joined(routers: Iterable[APIRouter]) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,  # it would say where by the host that a request names
     )
     for router in (api.router, *routers):
@@ -78,7 +79,7 @@ _contract = APIRouter(include_in_schema=False)
 @_contract.get("/openapi.json")
 async def contract() -> Response:
     """As it is published."""
-    return Response(CONTRACT.read_bytes(), media_type="application/openapi+json")
+    return Response(DOCUMENT.read_bytes(), media_type="application/openapi+json")
 
 
 class Guarded:

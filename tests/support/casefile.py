@@ -4,15 +4,17 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from deploy.memory import MemoryStage, open_stage
+from deploy.stories.claims import disputed, escalated
+from deploy.stories.dialogue import PlayedOrder, Scene, photo, refund
 from schemas.catalogue import CONTRACT
 from schemas.dispute.events import DisputeEvent
 from schemas.instants import from_ms, to_ms
 from schemas.mediation.events import CaseEvent
-from schemas.visibility import ADDRESS
+from schemas.visibility import ADDRESS, Viewer
 from schemas.wire import MEDIATORS_KEY, Command, Event
 from services.casefile.desk import Desk
 from services.casefile.reading import Asked, CaseFilter, Found, OrderFilter, Rows
@@ -134,6 +136,42 @@ async def open_office(policy: str = "aliexpress") -> Office:
     world = stage.world
     tables, sender = MemoryCaseTables(world.bus), MemorySender(world)
     return Office(stage, tables, sender, Desk(tables, lambda: world.policies, sender, world.bus.clock))
+
+
+MARKUP = "<script>alert(1)</script>"
+RIGHT_TO_LEFT = "\u202eevil\u2066"
+
+
+@dataclass(frozen=True)
+class Quarrel:
+    """An order whose dispute is before a mediator. The buyer declined what the seller offered, of which the seller is
+    never told, and each has written what would hurt where it is not taken as text."""
+
+    office: Office
+    case: PlayedOrder
+    mediator: str
+
+    @property
+    def order_id(self) -> str:
+        return self.case.order_id
+
+    def who(self, role: Viewer) -> Asked:
+        people = {"buyer": self.case.buyer.id, "seller": self.case.seller.id, "mediator": self.mediator}
+        return Asked(role, people.get(role, "olga"))
+
+
+async def quarrel(office: Office, name: str = "drone") -> Quarrel:
+    case = await Scene(office.stage, name).disputable_order(goods=250_00)
+    claim = f"It is cracked. {MARKUP} {RIGHT_TO_LEFT}"
+    await disputed(case, 250_00, description=claim, evidence=[photo("crack")])
+    await case.seller.says("dispute.reject", dispute_id="d1", message=f"It flew when it left us. {MARKUP}")
+    mediator = await escalated(case)
+    solution = await case.seller.says(
+        "mediation.offer", dispute_id="d1", terms=refund(60_00), message="A new propeller."
+    )
+    await case.buyer.says("mediation.decline_offer", dispute_id="d1", offer_id=solution["offer_id"])
+    await office.stage.sleep(timedelta())
+    return Quarrel(office, case, mediator.id)
 
 
 def _order_rows(found: Found, asked: Asked) -> list[OrderRow]:
