@@ -13,7 +13,7 @@ from schemas.wire import Actor, Command, Rejected
 from services.casefile.acts import FINAL_NO, refusal
 from services.casefile.booked import ends, moved
 from services.casefile.looking import Look
-from services.casefile.oracle import TAKEN, Foreseen, Outlook
+from services.casefile.oracle import TAKEN, Foreseen
 from services.casefile.shapes import Ahead, EndShown, Option, OutcomeShown
 from services.casefile.told import would_see
 from services.casefile.words import event_line, why

@@ -34,7 +34,7 @@ def moved(event: Event) -> Mapping[str, int]:
 
 
 def ends(known: Iterable[tuple[datetime, Event]]) -> EndShown:
-    """Of all that was said of an order and will be, private events too. Of an order that was never paid nothing ends."""
+    """Of all that was said of an order and will be, private events too; of one that was never paid there is no end."""
     sums: Counter[str] = Counter()
     last: datetime | None = None
     for at, event in known:

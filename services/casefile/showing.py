@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from services.casefile.ahead import asked_for, end, nobody_acts, options, outcome
+from services.casefile.answered import show_command as show_command
 from services.casefile.booked import ledger, legs
 from services.casefile.looking import Look
 from services.casefile.papers import evidence, letters, offers, timeline

@@ -37,6 +37,17 @@ ROOMS_BESIDE = {
     "services.casefile.working",  # what is worked out, and how much of it at a time
     "services.casefile.acts",  # who may do what
     "services.casefile.rows",  # the rows of its lists, event by event
+    "services.casefile.subjects",  # what there is to act upon
+    "services.casefile.kept_roster",  # the roster of mediators, remembered once
+    "services.casefile.told",  # what was said of an order, and for whom it is
+    "services.casefile.looking",  # one order, one viewer, one instant
+    "services.casefile.showing",  # what is shown of it: a case, an order, a preview
+    "services.casefile.players",  # who may do what, as it is shown
+    "services.casefile.ahead",  # what would come of it, as it is shown
+    "services.casefile.papers",  # what was said and filed, as it is shown
+    "services.casefile.booked",  # its money
+    "services.casefile.answered",  # what became of a command
+    "services.casefile.words",  # in which words people are told
     "services.notification.letters",  # how a queued letter reads; written when it is sent
     "services.notification.people",  # where a letter goes, and by what table that is known
     "services.notification.network",  # which addresses may be spoken to

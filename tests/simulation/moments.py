@@ -1,4 +1,4 @@
-"""What the case file is given at the moments of random histories: whenever somebody is about to speak, and at the end."""
+"""What the case file is given at moments of random histories: whenever somebody is about to speak, and at the end."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from tests.simulation.actors import Wish
 from tests.simulation.coverage import Visited
 from tests.simulation.plan import Plan, draw
 from tests.simulation.play import Stage
+from tests.simulation.world import World
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,19 @@ class Moment:
             yield Asked("mediator", mediator)
 
 
+def moment(world: World, order_id: str) -> Moment:
+    """As it lies in the topics now."""
+    now = world.bus.clock()
+    said = in_order(_lying(world, order_id, (".events", "mediation.roster")))
+    roster = in_order(_lying(world, MEDIATORS_KEY, ("mediation.events", "mediation.roster")))
+    commands, dead = (list(_lying(world, order_id, (kind,))) for kind in (".commands", ".dead-letters"))
+    return Moment(Found(order_id, said, roster, commands, AsOf(at=now, records={}, behind_seconds=0.0), dead), now)
+
+
+def _lying(world: World, key: str, topics: tuple[str, ...]) -> Iterator[Record]:
+    return (one for one in world.bus.heard if one.topic.endswith(topics) and one.key == key.encode())
+
+
 class WatchedStage(Stage):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan, Visited())
@@ -49,17 +63,8 @@ class WatchedStage(Stage):
             self._look(order_id)
 
     def _look(self, order_id: str) -> None:
-        now = self.world.bus.clock()
-        said = in_order(self._lying(order_id, (".events", "mediation.roster")))
-        if said:
-            roster = in_order(self._lying(MEDIATORS_KEY, ("mediation.events", "mediation.roster")))
-            commands = list(self._lying(order_id, (".commands",)))
-            dead = list(self._lying(order_id, (".dead-letters",)))
-            as_of = AsOf(at=now, records={}, behind_seconds=0.0)
-            self.moments.append(Moment(Found(order_id, said, roster, commands, as_of, dead), now))
-
-    def _lying(self, key: str, topics: tuple[str, ...]) -> Iterator[Record]:
-        return (one for one in self.world.bus.heard if one.topic.endswith(topics) and one.key == key.encode())
+        seen = moment(self.world, order_id)
+        self.moments += [seen] if seen.found.records else []
 
 
 def moments(plan: Plan | int) -> list[Moment]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from schemas.wire import MEDIATORS_KEY, Event, Message
 from services.casefile.oracle import JUDGES, remembered
 from services.casefile.rows import OF_MEDIATION, case_row, order_row
 from services.casefile.shapes import CaseRow, ClockShown, OrderRow
-from services.dispute.states import STATUS
+from services.dispute.case import STATUS
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
 from tests.simulation.foresight import EVENTS, calm
@@ -67,7 +68,9 @@ def test_a_row_says_what_the_services_know() -> None:
             if order is None:
                 continue
             outlook = remembered(order.order_id, moment.found.records, moment.found.roster, RULES, moment.now)
-            known = {name: one.state for (name, key), one in outlook.streams.items() if key != MEDIATORS_KEY}
+            known: dict[str, Any] = {
+                name: one.state for (name, key), one in outlook.streams.items() if key != MEDIATORS_KEY
+            }
             ours = [one for one in JUDGES["order"].deadlines(known["order"]) if not one.name.endswith("reminder")]
             assert {*told(order.deadlines)} <= {(one.due_at, one.name) for one in ours}
             for dispute_id, row in cases.items():
