@@ -1,4 +1,4 @@
-"""The case file's pages without a browser: what each shows to whom, in every language, and nothing that is not for him."""
+"""The case file's pages without a browser: what each shows to whom, in which language, and nothing that is not his."""
 
 from collections.abc import AsyncIterator
 from itertools import product

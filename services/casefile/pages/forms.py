@@ -142,9 +142,8 @@ class Filled:
 def filled(form: Form, typed: Mapping[str, str], order_id: str, actor: Actor, words: Phrasing) -> Filled:
     """Never raises: whatever was typed is a command or has a sentence at its field."""
     wrong: dict[str, str] = {}
-    consts = {
-        name: info["const"] for name, info in form.model.model_json_schema()["properties"].items() if "const" in info
-    }
+    properties = form.model.model_json_schema()["properties"]
+    consts = {name: info["const"] for name, info in properties.items() if "const" in info and name not in UNASKED}
     data = {**consts, **_said(form.fields, typed, form.currency, words, wrong), **form.fixed}
     if wrong:
         return Filled(data, wrong)
