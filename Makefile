@@ -65,9 +65,9 @@ test-asyncapi: venv ## schemas/asyncapi.json as AsyncAPI's own parser reads it, 
 	@$(INSTALL) tests/contract/asyncapi/requirements.lock
 	RECOURSE_TESTS_REQUIRED=1 $(PYTHON) -m pytest -q tests/contract/test_asyncapi_parser.py
 
-demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; AGAINST=name.version; PROVIDER=sandbox; STACK=compose)
+demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; AGAINST=name.version; PROVIDER=sandbox; STACK=compose; KEEP=1: stays, to be looked at)
 	@$(PYTHON) -m deploy.local.demo $(STORY) $(if $(POLICY),--policy $(POLICY)) $(if $(AGAINST),--against $(AGAINST)) $(if $(PROVIDER),--provider $(PROVIDER)) \
-	    $(if $(STACK),--stack $(STACK))
+	    $(if $(STACK),--stack $(STACK)) $(if $(KEEP),--keep)
 
 run: venv ## Kafka, PostgreSQL and all services in the foreground, data kept in .recourse/
 	@$(PYTHON) -m deploy.local.run

@@ -9,6 +9,10 @@ PARTITIONS = 12
 """The same on every topic, and for ever: partition p of every topic belongs to shard p of each service."""
 
 SERVICES: tuple[Service, ...] = get_args(Service)
+CASE_FILE = "casefile"
+"""Reads what everybody says, decides nothing, and hands the commands of those who are signed in there to the bus."""
+PROCESSES: tuple[str, ...] = (*SERVICES, CASE_FILE)
+"""What runs, each with an identity and a database schema of its own."""
 COMMAND_BYTES_MAX = 256 * 1024
 HEADERS_MAX = 1_000
 """Of a record; what has more is set aside without them. In memory a header is many times as large as on the wire."""
@@ -25,13 +29,14 @@ OUTSIDERS = ("gateway", "payments", "operator")
 with Kafka tools."""
 
 _PEOPLE = frozenset({"gateway", "operator"})
+_SIGNED_IN = _PEOPLE | {CASE_FILE}
 _WRITERS: dict[str, frozenset[str]] = {
-    "order.commands": _PEOPLE | {"timer"},
-    "dispute.commands": _PEOPLE | {"timer"},
-    "mediation.commands": _PEOPLE | {"timer"},
-    "refund.commands": frozenset({"operator", "timer"}),
-    "timer.commands": frozenset({"order", "dispute", "mediation", "refund", "operator"}),
-    "notification.commands": frozenset({"operator"}),
+    "order.commands": _SIGNED_IN | {"timer"},
+    "dispute.commands": _SIGNED_IN | {"timer"},
+    "mediation.commands": _SIGNED_IN | {"timer"},
+    "refund.commands": frozenset({"operator", CASE_FILE, "timer"}),
+    "timer.commands": frozenset({"order", "dispute", "mediation", "refund", "operator", CASE_FILE}),
+    "notification.commands": frozenset({"operator", CASE_FILE}),
     "payments.commands": frozenset({"refund"}),
     "payments.events": frozenset({"payments"}),
     "people": _PEOPLE,
@@ -50,6 +55,15 @@ _READERS: dict[str, frozenset[str]] = {
     "people": frozenset({"notification"}),
 }
 """Besides operators, who read everything, and inboxes, which are read by the service they are named after."""
+FOLLOWED = frozenset(
+    {
+        *(f"{service}.events" for service in SERVICES),
+        *(f"{service}.commands" for service in SERVICES if service != "timer"),
+        *(f"{service}.dead-letters" for service in SERVICES),
+        *("mediation.roster", "payments.events"),
+    }
+)
+"""What the case file reads: all but who is reached where, calls of the payment service, and what is said to timers."""
 
 _DAY_MS = 24 * 3600 * 1000
 _WEEK_MS = 7 * _DAY_MS
@@ -92,7 +106,7 @@ def all_topics(prefix: str = "", partitions: int = PARTITIONS) -> list[Topic]:
     }
     configs = {f"{service}.commands": commands for service in SERVICES}
     configs |= {f"{service}.events": events for service in SERVICES}
-    configs |= {f"{service}.dead-letters": dead_letters for service in SERVICES}
+    configs |= {f"{service}.dead-letters": dead_letters for service in PROCESSES}
     configs |= {"mediation.roster": commands, "payments.commands": commands, "payments.events": events | unfolded}
     configs["people"] = people
     return [
@@ -118,11 +132,12 @@ def _writers(name: str) -> frozenset[str]:
 
 def _readers(name: str) -> frozenset[str]:
     inbox = {name.partition(".")[0]} if name.endswith(".commands") and name not in _READERS else set()
-    return _READERS.get(name, frozenset()) | inbox | {"operator"}
+    follows = {CASE_FILE} if name in FOLLOWED else set()
+    return _READERS.get(name, frozenset()) | inbox | follows | {"operator"}
 
 
 OUTSIDERS_WRITE = frozenset(
-    topic.name for topic in all_topics() if not topic.writers <= set(SERVICES) and topic.name != "timer.commands"
+    topic.name for topic in all_topics() if not topic.writers <= set(PROCESSES) and topic.name != "timer.commands"
 )
 """Topics whose records may come from others than our services: no high-water marks there, repeats are known by id. To
 the timer service operators say that an order goes on, and nothing else; what is numbered there is a service's."""

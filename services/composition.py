@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from schemas.notification.shapes import RecipientRole
-from schemas.wire import Service
 from services.dispute.domain import DECIDER as DISPUTE
 from services.mediation.domain import DECIDER as MEDIATION
 from services.notification.domain import DECIDER as NOTIFICATION
@@ -19,7 +18,7 @@ from services.timer.projection import MemoryTimerTable, Timers
 from shared.kernel.decider import Decider
 from shared.runtime.memory import World
 
-DECIDERS: Mapping[Service, Decider[Any, Any, Any]] = {
+DECIDERS: Mapping[str, Decider[Any, Any, Any]] = {
     one.service: one for one in (ORDER, DISPUTE, MEDIATION, REFUND, NOTIFICATION, TIMER)
 }
 

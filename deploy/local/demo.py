@@ -9,18 +9,20 @@ a second long, and beside it stands what they come to under another (deploy/stor
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from deploy.local.casefile import open_case_file
 from deploy.local.processes import LocalStackError
 from deploy.local.stack import REPO, Stack
 from deploy.memory import open_stage
@@ -58,29 +60,36 @@ class Venue:
     """Nothing was ever played here."""
     payments_follow_scripts: bool
     """The payment service is the stand-in."""
+    case_file: str
+    """Where it is to be looked at; empty: nowhere."""
 
 
 @asynccontextmanager
-async def made_for_it(console: Console, provider: str, policy: Policy | None) -> AsyncIterator[Venue]:
+async def made_for_it(console: Console, provider: str, policy: Policy | None, keep: bool) -> AsyncIterator[Venue]:
     """A stack of our own; each service a process."""
     async with Stack(say=console.print) as stack:
         began = time.monotonic()
         folder = stack.folder / "policies"  # one of the stories publishes a new version
         folder.mkdir()
         system = VerifySettings(kafka_bootstrap_servers=stack.bootstrap_servers, database_url=stack.database_url)
-        venue = Venue(system, folder, stack.embedded, payments_follow_scripts=provider == "topic")
+        venue = Venue(system, folder, stack.embedded, payments_follow_scripts=provider == "topic", case_file="")
         _publish(policy, venue)
         env = {"RECOURSE_POLICIES_FOLDER": str(folder), "RECOURSE_REFUND_PROVIDER": provider}
         await stack.start_services([*SERVICES, "payments"] if provider == "topic" else SERVICES, env)
         payments = " and a payment service" if provider == "topic" else ""
+        if keep:
+            address = await open_case_file(stack, {"operator": "olga"}, env)
+            venue = replace(venue, case_file=f"{address.url}/sign-in")
         console.print(f"Six services{payments}, each a process of its own. Ready in {time.monotonic() - began:.1f} s.")
         yield venue
 
 
 @asynccontextmanager
-async def composed(console: Console, provider: str, policy: Policy | None) -> AsyncIterator[Venue]:
+async def composed(console: Console, provider: str, policy: Policy | None, keep: bool) -> AsyncIterator[Venue]:
     """What `make up` has brought up. Its provider is the stand-in payment service, whatever is asked for."""
-    venue = Venue(addresses.composed(), REPO / ".recourse" / "policies", fresh=False, payments_follow_scripts=True)
+    at = f"http://localhost:{os.environ.get('CASEFILE_PORT', '8080')}/sign-in"
+    folder = REPO / ".recourse" / "policies"
+    venue = Venue(addresses.composed(), folder, fresh=False, payments_follow_scripts=True, case_file=at)
     try:
         await (await asyncpg.connect(venue.system.refund_url, timeout=10)).close()
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
@@ -102,13 +111,14 @@ async def play(
     policy: Policy | None = None,
     other: Policy | None = None,
     stack: str = "embedded",
+    keep: bool = False,
 ) -> bool:
     """True if every story went as it is told and every penny is where it should be. `other`: what the policy is
-    compared with, if with any."""
+    compared with, if with any. `keep`: the stack stays until somebody ends it."""
     faster = _scaled(policy) if policy else None
     name = faster.name if faster else "demo"
     async with (
-        VENUES[stack](console, provider, faster) as venue,
+        VENUES[stack](console, provider, faster, keep) as venue,
         LiveStage(
             venue.system.kafka_bootstrap_servers,
             name,
@@ -125,9 +135,10 @@ async def play(
             _tell(scene, story, endings.get(story), failures.get(story), console)
         balanced = await _total(venue.system.refund_url, list(scenes.values()), stage.seen, console)
         verified = await _verified(venue.system, console)
-    if policy and other:
-        theirs = {story: await in_memory(story, other) for story in endings}
-        console.print(compared(called(policy), endings, called(other), theirs), highlight=False)
+        if policy and other:
+            theirs = {story: await in_memory(story, other) for story in endings}
+            console.print(compared(called(policy), endings, called(other), theirs), highlight=False)
+        await _look_at_it(venue, keep, console)
     return not failures and balanced and verified
 
 
@@ -227,6 +238,16 @@ async def _verified(system: VerifySettings, console: Console) -> bool:
     return report.holds
 
 
+async def _look_at_it(venue: Venue, keep: bool, console: Console) -> None:
+    if not venue.case_file:
+        console.print("Look at it: `make demo KEEP=1` keeps all this, and says where its pages are.", highlight=False)
+        return
+    console.print(f"Look at it: {venue.case_file}, as operator olga or as anybody of the stories.", highlight=False)
+    if keep:
+        console.print("It stays until Ctrl-C.", highlight=False)
+        await asyncio.Event().wait()
+
+
 def _asked(policy: str | None, against: str | None) -> tuple[Policy | None, Policy | None]:
     """What is played, and what that is compared with. Raises CannotCompare."""
     known = policies.load()
@@ -244,6 +265,7 @@ def main() -> None:
     parser.add_argument("--provider", choices=("sandbox", "topic"), default="topic", help=own)
     parser.add_argument("--policy", help="play by its rules, with its days as seconds: a name, or name.version")
     parser.add_argument("--against", help="compare it with this one: a name, or name.version")
+    parser.add_argument("--keep", action="store_true", help="keep the stack, and show it, until Ctrl-C")
     parser.add_argument(
         "--stack", choices=sorted(VENUES), default="embedded", help="compose: what `make up` brought up"
     )
@@ -258,7 +280,7 @@ def main() -> None:
     console = Console(width=None if sys.stdout.isatty() else 200)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # both end as Ctrl-C does
     try:
-        good = asyncio.run(play(stories, console, asked.provider, policy, other, asked.stack))
+        good = asyncio.run(play(stories, console, asked.provider, policy, other, asked.stack, asked.keep))
     except KeyboardInterrupt:
         raise SystemExit("Stopped; nothing is left running.") from None
     except (LocalStackError, StoryFailed, CannotVerify, policies.BrokenPolicy) as failure:

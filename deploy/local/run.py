@@ -10,12 +10,15 @@ import signal
 import sys
 from pathlib import Path
 
+from deploy.local.casefile import CaseFileAddress, open_case_file
 from deploy.local.postgres import others_reach
 from deploy.local.processes import LocalStackError
 from deploy.local.stack import REPO, Stack
 from schemas.topics import SERVICES
 
 ORDER = "order-1"
+PEOPLE = {"operator": "olga", "mediator": "mia", "buyer": "anna", "seller": "bruno"}
+"""Who is signed in to the case file for programs; anna and bruno have the first order."""
 
 
 def default_folder() -> Path:
@@ -65,9 +68,10 @@ def its_answer(bootstrap_servers: str) -> str:
     )
 
 
-def guide(stack: Stack) -> str:
+def guide(stack: Stack, case_file: CaseFileAddress) -> str:
     """What someone at the terminal needs to use the stack."""
     lines = [
+        *case_file.lines(PEOPLE),
         f"Kafka       {stack.bootstrap_servers}",
         f"PostgreSQL  {stack.database_url}",
         f"Kept in     {stack.folder}",
@@ -102,7 +106,7 @@ async def run(folder: Path) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)  # as asyncio.run does with Ctrl-C
     async with Stack(folder) as stack:
         await stack.start_services(SERVICES)
-        print(guide(stack), flush=True)
+        print(guide(stack, await open_case_file(stack, PEOPLE)), flush=True)
         while True:
             for service in stack.services.values():
                 service.check()

@@ -1,11 +1,33 @@
 """What is read or published once more, because a log is not what it was."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from schemas.topics import KEPT_FOR_EVER
 from shared.kernel.ports import Claim, Cursor, Log, Place, PlaceRefusal, Publisher, Store
 
 SEND_EVENTS = 1_000
+
+
+class Lacking(NamedTuple):
+    """Messages of a shard that are not where they were published."""
+
+    topic: str
+    partition: int
+    position: int
+    """Of the first of them."""
+    rows: int
+
+
+def lacking(published: Iterable[Sequence[Any]], on_bus: Mapping[Place, Collection[int]]) -> list[Lacking]:
+    """What the bus lacks of the rows (topic, partition, position, number), given by position. Each number is looked
+    for: a log that was made anew has what was said before anybody noticed, and lacks all before that."""
+    found: dict[Place, Lacking] = {}
+    for topic, partition, position, number in published:
+        if number not in on_bus.get((topic, partition), ()):
+            first = found.get((topic, partition), Lacking(topic, partition, position, 0))
+            found[topic, partition] = first._replace(rows=first.rows + 1)
+    return [found[place] for place in sorted(found)]
 
 
 def cut(claim: Claim, topic: str, log: Log) -> str | None:

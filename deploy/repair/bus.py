@@ -70,6 +70,20 @@ class Bus:
             left = [one for one in left if self._place(one) not in found and begins[one] < starts[one]]
         return {self._place(one): found.get(self._place(one), 0) for one in self._written(shard)}
 
+    async def said(self, shard: int) -> dict[Place, set[int]]:
+        """All numbers of this shard on the bus, by (topic, partition) where it writes: the logs are read whole."""
+        source, found = codec.source_of(self.service, shard), dict[Place, set[int]]()
+        written = self._written(shard)
+        starts = await self._outputs.begins(written)
+        async for fetched in self._outputs.to_the_end(starts, starts):
+            for one in fetched:
+                topic, partition = self._place(one)
+                record = Record(topic, partition, one.offset, one.timestamp, None, None, tuple(one.headers))
+                numbered = codec.numbered(record)
+                if numbered is not None and numbered[0] == source:
+                    found.setdefault((topic, partition), set()).add(numbered[1])
+        return found
+
     def _written(self, shard: int) -> list[TopicPartition]:
         """Its own partition; of topics that it commands others or itself by, every one: keys lie where they belong."""
         return [

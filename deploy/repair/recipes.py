@@ -21,12 +21,10 @@ from shared.runtime.kafka.publisher import KafkaPublisher
 MARGIN_MS = 10 * 60 * 1000
 """By which the clock of a service may differ from a broker's."""
 FIRST_TIME = "SELECT min(time) FROM event WHERE shard = $1 AND position > least($2, $3 - 100)"
-MISSING = """
-SELECT topic, partition, min(position), count(*) FROM event
-LEFT JOIN unnest($2::text[], $3::int[], $4::bigint[]) AS bus (topic, partition, last) USING (topic, partition)
-LEFT JOIN unnest($5::text[], $6::bigint[]) AS kept (topic, since) USING (topic)
-WHERE shard = $1 AND topic IS NOT NULL AND sequence > coalesce(last, 0) AND time >= coalesce(since, 0)
-GROUP BY topic, partition ORDER BY topic, partition
+PUBLISHED = """
+SELECT topic, partition, position, sequence FROM event
+LEFT JOIN unnest($2::text[], $3::bigint[]) AS kept (topic, since) USING (topic)
+WHERE shard = $1 AND topic IS NOT NULL AND time >= coalesce(since, 0) ORDER BY position
 """
 PUT_BACK = "UPDATE shard SET published = $3 WHERE shard = $1 AND epoch = $2 AND published > $3"
 
@@ -127,14 +125,12 @@ async def republish(held: StoppedService, bus: Bus, ask: Ask, say: Say) -> None:
         await publisher.stop()
 
 
-async def _missing(held: StoppedService, bus: Bus, claim: Claim) -> list[tuple[str, int, int, int]]:
-    """(topic, partition, first position, how many) of what the bus lacks. What is past its retention is not missing."""
-    last = await bus.said_last(claim.shard)
+async def _missing(held: StoppedService, bus: Bus, claim: Claim) -> list[again.Lacking]:
+    """What is past its retention is not missing."""
+    on_bus = await bus.said(claim.shard)
     now = to_ms(datetime.now(UTC))
     kept = {one.name: now - int(one.config["retention.ms"]) for one in all_topics() if one.name not in KEPT_FOR_EVER}
-    places = [[*column] for column in zip(*((topic, at, number) for (topic, at), number in last.items()), strict=True)]
-    rows = await held.pool.fetch(MISSING, claim.shard, *places, [*kept], [*kept.values()])
-    return [tuple(row) for row in rows]
+    return again.lacking(await held.pool.fetch(PUBLISHED, claim.shard, [*kept], [*kept.values()]), on_bus)
 
 
 async def _send(held: StoppedService, publisher: KafkaPublisher, claim: Claim, published: int) -> int:

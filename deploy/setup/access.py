@@ -25,9 +25,9 @@ from confluent_kafka.admin import (
 
 from deploy.setup.broker import answers
 from deploy.setup.job import Drift, Kind, SetUpFailed
-from schemas.topics import OUTSIDERS, SERVICES, SERVICES_WRITE, Topic, consumer_group
+from schemas.topics import OUTSIDERS, PROCESSES, SERVICES_WRITE, Topic, consumer_group
 
-PRINCIPALS = (*SERVICES, *OUTSIDERS)
+PRINCIPALS = (*PROCESSES, *OUTSIDERS)
 SCRAM_ITERATIONS = 4096
 KNOWN_SECONDS = 30
 
@@ -41,7 +41,7 @@ WORDS = {TOPIC: "topic", GROUP: "group", CLUSTER: "cluster", TRANSACTIONAL_ID: "
 
 GROUPS_OF_THEIR_OWN = {"gateway": ("gateway",), "operator": ("operator", "console-consumer-")}
 """By what the names of their consumer groups begin; the latter is what Kafka's console consumer calls its groups."""
-INSPECTORS = frozenset({*SERVICES, "operator"})
+INSPECTORS = frozenset({*PROCESSES, "operator"})
 """Who looks at the settings of the topics he reads or writes: services do before they start."""
 
 
@@ -180,4 +180,4 @@ def _may(
 
 def _groups(prefix: str) -> dict[str, str]:
     """The consumer group of each service."""
-    return {service: consumer_group(service, prefix) for service in SERVICES}
+    return {service: consumer_group(service, prefix) for service in PROCESSES}

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from deploy.setup.job import Drift, Kind, SetUpFailed, until_there
-from schemas.topics import SERVICES
+from schemas.topics import PROCESSES
 from shared.runtime.postgres.database import ERRORS
 
 SCRAM_ITERATIONS = 4096
@@ -56,8 +56,8 @@ async def set_up(
         admin = await until_there("PostgreSQL", connect, away, seconds)
         try:
             await admin.execute(LOCK)
-            made = {} if check else await _make(admin, {prefix + service: passwords[service] for service in SERVICES})
-            return await _compared(admin, [prefix + service for service in SERVICES], made)
+            made = {} if check else await _make(admin, {prefix + service: passwords[service] for service in PROCESSES})
+            return await _compared(admin, [prefix + service for service in PROCESSES], made)
         finally:
             await admin.close()
     except ERRORS as error:

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr
 
 from deploy.setup.job import SetUpFailed, read_password
 from deploy.setup.topics import BROKERS_DEFAULT
-from schemas.topics import SERVICES
+from schemas.topics import PROCESSES
 from shared.runtime.settings import Settings
 
 
@@ -44,9 +44,9 @@ class SetupSettings(Settings):
         """By service."""
         if self.setup_passwords is not None:
             folder = self.setup_passwords
-            return {service: read_password(folder / f"{service}.database-password") for service in SERVICES}
+            return {service: read_password(folder / f"{service}.database-password") for service in PROCESSES}
         if self.setup_database_password is not None:
-            return dict.fromkeys(SERVICES, self.setup_database_password.get_secret_value())
+            return dict.fromkeys(PROCESSES, self.setup_database_password.get_secret_value())
         raise SetUpFailed(
             "RECOURSE_SETUP_DATABASE_ADMIN_URL needs RECOURSE_SETUP_PASSWORDS or RECOURSE_SETUP_DATABASE_PASSWORD: "
             "the services' roles have passwords."

@@ -43,7 +43,7 @@ from shared.kernel.envelope import (
     unknown_form,
     unnamed,
 )
-from shared.kernel.ports import Headers, Home, Input, Record, StoredEvent
+from shared.kernel.ports import Followed, Headers, Home, Input, Record, StoredEvent
 
 ROSTER = MEDIATORS_KEY.encode()
 DEAD_LETTER_VALUE_MAX = 2 * 1024 * 1024
@@ -79,7 +79,8 @@ class Decoder:
             **{(topic, model.type): model for topic, model in decider.between_streams},
         }
         self.entries = {str(model.topic): model for model in decider.entries}
-        topics = {topic for topic, _ in self.heard if topic} | self.entries.keys()
+        self.follows = frozenset(decider.follows)
+        topics = {topic for topic, _ in self.heard if topic} | self.entries.keys() | self.follows
         self.topics = sorted(topics | {self.inbox} if self.commands else topics)
         self.own_inputs = {name: TypeAdapter(kind) for name, kind in decider.own_inputs.items()}
 
@@ -87,6 +88,8 @@ class Decoder:
         """None: not for this service. Never raises."""
         if record.topic == OWN_INPUTS:
             return self._own_input(record, time)
+        if record.topic in self.follows:
+            return self._followed(record, time)
         if record.topic in self.entries:
             return self._entry(record, time)
         found = self._decode(record, time)
@@ -113,6 +116,13 @@ class Decoder:
         place = f"{record.topic}/{record.partition}/{record.offset}"
         stream_id, attributes = f"{record.topic}/{found.key}", {"id": place, "type": model.type}
         return self._decoded(record, found, stream_id, attributes, time)
+
+    def _followed(self, record: Record, time: datetime) -> Decoded:
+        """Of no order, as what it says is not looked into: should it not be kept, it waits alone."""
+        place = f"{record.topic}/{record.partition}/{record.offset}"
+        found = Input(Followed(record), "followed", place, place, time, place)
+        said = None if record.topic in OUTSIDERS_WRITE else numbered(record)
+        return Decoded(found, *(said or (None, None)))
 
     def _own_input(self, record: Record, time: datetime) -> Decoded:
         headers = {name: (raw or b"").decode() for name, raw in record.headers}

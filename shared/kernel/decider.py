@@ -21,7 +21,6 @@ from schemas.wire import (
     Repeated,
     Resume,
     Resumed,
-    Service,
     TopicEntry,
 )
 from shared.kernel.policies import Policies
@@ -112,10 +111,12 @@ class Decider(Generic[S, C, E]):
     Raises TypeError where a state can yield a deadline that `deadline_names` lacks.
     """
 
-    service: Service
+    service: str
+    """By which its topics are named."""
     evolve: Callable[[S | None, Event], S | None]
     """(state, own event) -> next state. Never raises and never refuses: it has happened."""
-    rejected: type[Rejected]
+    rejected: type[Rejected] = Rejected
+    """What a refused command is told; as it stands for who takes none."""
     repeated: type[Repeated] | None = None
     """What a command that came before is told; None: nothing, or nobody knows that it did (a stateless service)."""
     commands: tuple[type[C], ...] = ()
@@ -129,6 +130,8 @@ class Decider(Generic[S, C, E]):
     there is believed; heard like an event of another service, not answered like a command."""
     entries: tuple[type[TopicEntry], ...] = ()
     """What its projections keep of compacted topics, which nothing is decided by."""
+    follows: tuple[str, ...] = ()
+    """Topics of which its projections are given every record as it lies (`Followed`)."""
     react: Callable[[S | None, E, datetime, Policies], Sequence[Output]] = never_asked
     """(state, what was heard, its time, policies) -> what is said, perhaps nothing."""
     identify: Callable[[Input], Any] = lambda found: found.payload

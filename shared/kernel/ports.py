@@ -57,11 +57,19 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Followed:
+    """A record that is kept as it lies, and that nothing is decided by."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """One record, decoded, or what a service gives itself."""
 
     payload: object
-    """A command, another service's event, a wake-up, a refusal found while decoding, or an own input."""
+    """A command, another service's event, a wake-up, a refusal found while decoding, an own input, or what is
+    followed."""
     type: str
     stream_id: str
     id: str

@@ -8,12 +8,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b, sha256
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar, cast, get_args
 
 from schemas.example import fields
 from schemas.instants import from_ms
 from schemas.timer.commands import Schedule
-from schemas.wire import Actor, Code, Command, Event, Message, PrivateEvent, Rejected, Reply, Resume, TopicEntry
+from schemas.wire import (
+    Actor,
+    Code,
+    Command,
+    Event,
+    Message,
+    PrivateEvent,
+    Rejected,
+    Reply,
+    Resume,
+    Service,
+    TopicEntry,
+)
 from shared.kernel.decider import (
     Call,
     Deadline,
@@ -27,7 +39,7 @@ from shared.kernel.decider import (
     role_may,
 )
 from shared.kernel.policies import Policies
-from shared.kernel.ports import Input, StoredEvent
+from shared.kernel.ports import Followed, Input, StoredEvent
 
 S = TypeVar("S")
 
@@ -288,7 +300,7 @@ class Decision(Generic[S]):
                 timer_id=f"{self.decider.service}/{found.stream_id}",
                 name=deadline.name,
                 due_at=alarm,
-                deliver_to=self.decider.service,
+                deliver_to=cast(Service, self.decider.service),  # nobody else has deadlines
                 rang_early=rang_early,
             )
             self.say([schedule], found.id, b"alarm" + self.this_time, story=self.clocks.get(deadline))
@@ -312,7 +324,7 @@ def handle(
     match found.payload:
         case Command() | RefusedOnArrival() as command if found.digest is not None:
             new = decision.answer(command, answers)
-        case WakeUp() | TopicEntry():
+        case WakeUp() | TopicEntry() | Followed():
             pass
         case _:
             decision.react()

@@ -8,7 +8,7 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ from shared.runtime.parts import Parts
 from shared.runtime.postgres import database
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from shared.runtime.postgres.store import PostgresStore
-from shared.runtime.progress import Progress
+from shared.runtime.progress import Progress, fresh
 from shared.runtime.settings import Settings
 from shared.runtime.shard_loop import ShardLoop
 
@@ -54,6 +54,7 @@ GC_THRESHOLDS = (50_000, 20, 50)
 """A batch makes and drops tens of thousands of objects and no cycles: looked for less often."""
 
 
+R = TypeVar("R")
 S = TypeVar("S", bound=Settings)
 
 
@@ -70,6 +71,14 @@ class Application(Generic[S]):
     settings: type[S]
     parts: Callable[[S, asyncpg.Pool], Parts] = _no_parts
     migrations: tuple[Path, ...] = ()
+    schema: Callable[[S], Awaitable[str]] | None = None
+    """In which of the database its tables are; None: in the one that is called as the service. Raises database.ERRORS.
+    """
+
+    pool_size: int = POOL_SIZE
+    """Sessions of the database that it has at most, but for its membership's."""
+    again: bool = False
+    """Whether it begins again when a part says that it is over: where it listens now, perhaps in another schema."""
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT; gives its shards back first."""
@@ -80,33 +89,44 @@ class Application(Generic[S]):
         asyncio.run(self._run(settings, decider))
 
     async def _run(self, settings: S, decider: Decider[Any, Any, Any]) -> None:
-        service = decider.service
         known = policies.load(settings.policies_folder, policies.load())
         for gap in policies.gaps(known, datetime.now(UTC).date()):
             log.warning(gap)
-        start = web.Start()
         with web.listen(settings) as listening:
-            async with start.told(listening):
-                await _until_reachable(
-                    "the database", lambda: self._database_ready(settings.database_url, service), start
-                )
-                pool = await database.create_pool(settings.database_url, service, POOL_SIZE)
-                await _until_reachable("Kafka", lambda: topic_check.check(settings, service), start)
-            process = _Process(decider, settings, self.parts(settings, pool), pool, known)
-            app = AsgiFastStream(
-                process.broker,
-                asgi_routes=[*routes(process.health), ("/asyncapi", contract)],
-                lifespan=process.lifespan,
-                after_startup=[process.begin],
-                on_shutdown=[process.end],
-                logger=None,
-            )
-            await web.serve(listening, app)
+            while await self._serve(listening, settings, decider, known) and self.again:
+                log.info("begins again")
 
-    async def _database_ready(self, url: str, service: str) -> None:
+    async def _serve(
+        self, listening: socket.socket, settings: S, decider: Decider[Any, Any, Any], known: Policies
+    ) -> bool:
+        """Whether it was over, and nobody ended it."""
+        start, service = web.Start(), decider.service
+        async with start.told(listening):
+            schema = await _until_reachable("the database", lambda: self._database_ready(settings, service), start)
+            pool = await database.create_pool(settings.database_url, schema, self.pool_size)
+            await _until_reachable("Kafka", lambda: topic_check.check(settings, service), start)
+        parts = self.parts(settings, pool)
+        process = _Process(decider, settings, parts, pool, known, schema)
+        app = AsgiFastStream(
+            process.broker,
+            asgi_routes=[*(own := routes(process.health)), ("/asyncapi", contract)],
+            lifespan=process.lifespan,
+            after_startup=[process.begin],
+            on_shutdown=[process.end],
+            logger=None,
+        )
+        whole = app if parts.web is None else web.Beside(app, {"/asyncapi", *(path for path, _ in own)}, parts.web)
+        await web.serve(listening, whole, parts.over, **{**parts.web_options, "lifespan": "on"})
+        return parts.over.is_set()
+
+    async def _database_ready(self, settings: S, service: str) -> str:
+        """Name of the schema, which is as this version needs it."""
+        url = settings.database_url
         await database_check.check(url)
         with database_check.refusals():
-            await migrate(url, service, (KERNEL_MIGRATIONS, *self.migrations))
+            schema = service if self.schema is None else await self.schema(settings)
+            await migrate(url, schema, (KERNEL_MIGRATIONS, *self.migrations))
+        return schema
 
 
 @get
@@ -119,7 +139,13 @@ class _Process:
     """The parts of a running service, wired, and what runs in it side by side."""
 
     def __init__(
-        self, decider: Decider[Any, Any, Any], settings: Settings, parts: Parts, pool: asyncpg.Pool, known: Policies
+        self,
+        decider: Decider[Any, Any, Any],
+        settings: Settings,
+        parts: Parts,
+        pool: asyncpg.Pool,
+        known: Policies,
+        schema: str,
     ) -> None:
         self.settings = settings
         self.folder, self.parts, self.pool = settings.policies_folder, parts, pool
@@ -157,7 +183,7 @@ class _Process:
         self.source.subscriber(self._receive)
         self.membership = Membership(
             settings.database_url,
-            decider.service,
+            schema,
             self.loop,
             settings.partitions,
             settings.lease_seconds,
@@ -232,9 +258,14 @@ class _Process:
         heard_at = self.loop.clock()
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            asked_at = self.loop.clock()
             try:
                 reach = await self.source.reach(list(self.loop.cursors()))
                 self.progress.look(reach, self.loop.cursors())
+                if self.parts.fresh is not None:
+                    await self.parts.fresh(fresh(reach, self.loop.cursors(), asked_at))
+            except Outage as error:
+                log.info("it is not noted up to when all is handled: %s", error)
             except CLIENT_ERRORS as error:
                 log.info("the broker does not say how far there is to read: %s: %s", type(error).__name__, error)
                 if self.loop.clock() - heard_at > CUT_OFF_AFTER:
@@ -268,17 +299,15 @@ async def _keep_policies(loop: ShardLoop, folder: Path) -> None:
             log.error("published, but not in force: %s", error)
 
 
-async def _until_reachable(what: str, attempt: Callable[[], Coroutine[Any, Any, Any]], start: web.Start) -> None:
+async def _until_reachable(what: str, attempt: Callable[[], Coroutine[Any, Any, R]], start: web.Start) -> R:
     """A process that starts while a server is away waits for it."""
     start.waits_for = what
     while True:
         try:
-            await attempt()
+            return await attempt()
         except (*database.ERRORS, *CLIENT_ERRORS) as error:
             log.warning("waiting for %s: %s: %s", what, type(error).__name__, error)
             await asyncio.sleep(0.3)
-        else:
-            return
 
 
 async def _or_die(work: Coroutine[Any, Any, None]) -> None:

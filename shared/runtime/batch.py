@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 from schemas.instants import to_ms
-from schemas.wire import Service
 from shared.kernel import codec
 from shared.kernel.codec import Unreadable
 from shared.kernel.envelope import DeadLetter
@@ -124,7 +123,7 @@ def parked_because(bug: Exception) -> DeadLetter:
 class Batch:
     """What one batch leads to, gathered; nothing of the shards has changed until it is committed."""
 
-    def __init__(self, service: Service, home: Home) -> None:
+    def __init__(self, service: str, home: Home) -> None:
         self.service, self.home = service, home
         self.claims: dict[Shard, Claim] = {}
         self.work: list[Work] = []

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.wire import Service
 from shared.kernel.policies import Policies, PolicyMissing
 from shared.kernel.ports import Record, Store, Unstorable
 from shared.runtime.batch import Arrival, Batch, Shard, WaitingRecord
@@ -26,7 +25,7 @@ class _Refused:
 class Parking:
     """Of the shards that a loop owns, as long as it does."""
 
-    def __init__(self, service: Service, store: Store, shards: dict[int, Shard], problems: Problems) -> None:
+    def __init__(self, service: str, store: Store, shards: dict[int, Shard], problems: Problems) -> None:
         self.service, self.store, self.shards, self.problems = service, store, shards, problems
         self._policies: Policies | None = None
         self._last = -1

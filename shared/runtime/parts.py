@@ -1,9 +1,10 @@
 """What a service adds to the shard loop, besides its decider."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.kernel.ports import InputSource, Projection
 
@@ -23,3 +24,11 @@ class Parts:
     background: Sequence[BackgroundTask] = ()
     overdue: Callable[[datetime], int] = lambda before: 0
     """How many inputs that it gives itself should have been handed out before an instant, and were not."""
+    fresh: Callable[[Mapping[int, datetime]], Awaitable[None]] | None = None
+    """Is told each second up to when all is handled that was said, by shard. May raise Outage."""
+    web: Any = None
+    """An ASGI application for all paths but those of every process; None: there is nothing else to be asked."""
+    web_options: Mapping[str, Any] = field(default_factory=dict)
+    """How it is served: uvicorn's."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by a part: the process gives all back, and ends or begins again (`Application.again`)."""

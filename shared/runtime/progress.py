@@ -124,3 +124,13 @@ class Progress:
     @staticmethod
     def _waits_since(waiting: _Waiting, cursor: Cursor) -> datetime:
         return from_ms(cursor.time) if cursor.offset > waiting.first else waiting.since
+
+
+def fresh(reach: Mapping[Place, Reach], handled: Handled, asked_at: datetime) -> dict[int, datetime]:
+    """Up to when all is handled that was said, by shard: where nothing is left, until it was asked how far there is to
+    read; else until what was handled last."""
+    found = dict.fromkeys({shard for _, shard in reach if shard in handled}, asked_at)
+    for (topic, shard), log in reach.items():
+        if shard in found and (cursor := handled[shard].get(topic, Cursor())).offset < log.readable:
+            found[shard] = min(found[shard], from_ms(cursor.time))
+    return found

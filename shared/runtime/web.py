@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,9 +28,31 @@ def listen(settings: Settings) -> socket.socket:
     return listening
 
 
-async def serve(listening: socket.socket, app: Any, **options: Any) -> None:
-    """Until SIGTERM or SIGINT, which the web server listens for. `app` and `options`: uvicorn's."""
-    await _server(app, **options).serve(sockets=[listening])
+async def serve(listening: socket.socket, app: Any, until: asyncio.Event | None = None, **options: Any) -> None:
+    """Until SIGTERM or SIGINT, which the web server listens for, or `until` is set; it may be listened again then.
+    `app` and `options`: uvicorn's."""
+    server = _server(app, **options)
+
+    async def end() -> None:
+        if until is not None and await until.wait():
+            server.should_exit = True
+
+    ending = asyncio.create_task(end())
+    try:
+        await server.serve(sockets=[listening.dup()])
+    finally:
+        ending.cancel()
+
+
+class Beside:
+    """Two applications at one address: `own` has its paths and what concerns the process, `other` all else."""
+
+    def __init__(self, own: Any, paths: Collection[str], other: Any) -> None:
+        self.own, self.paths, self.other = own, paths, other
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        is_own = scope["type"] == "lifespan" or scope["path"] in self.paths
+        await (self.own if is_own else self.other)(scope, receive, send)
 
 
 class Start:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from schemas.topics import KEPT_FOR_EVER, SERVICES_WRITE, written_by
-from schemas.wire import Service
 from shared.kernel import codec
 from shared.kernel.ports import SEARCHED_MAX, Claim, Clock, Commit, Cursor, Log, Place, Source, Store
 from shared.runtime.batch import Shard
@@ -98,7 +97,7 @@ class WorldCheck:
     """Compares the shards of a loop with the logs, and says what does not fit."""
 
     def __init__(
-        self, service: Service, topics: Sequence[str], store: Store, source: Source, problems: Problems, clock: Clock
+        self, service: str, topics: Sequence[str], store: Store, source: Source, problems: Problems, clock: Clock
     ) -> None:
         self.service, self.topics = service, topics
         self.store, self.source, self.problems, self.clock = store, source, problems, clock

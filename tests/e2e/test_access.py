@@ -24,14 +24,14 @@ from deploy.local.stack import REPO
 from deploy.stories.book import STORIES
 from deploy.stories.dialogue import Scene, hire_mediators
 from deploy.stories.live import LiveStage
-from schemas.topics import OUTSIDERS, SERVICES, Topic, all_topics
+from schemas.topics import OUTSIDERS, PROCESSES, Topic, all_topics
 from shared.runtime.kafka.connection import connection
 from shared.runtime.settings import Settings
 
 TOPICS = {topic.name: topic for topic in all_topics()}
 FORBIDDEN = [
     pytest.param(who, topic, id=f"{who} to {topic.name}")
-    for who in (*OUTSIDERS, *SERVICES)
+    for who in (*OUTSIDERS, *PROCESSES)
     for topic in TOPICS.values()
     if who not in topic.writers
 ]
@@ -104,7 +104,7 @@ async def started(client: Any) -> AsyncIterator[Any]:
 @pytest.fixture(scope="module")
 async def producers(secured: Secured) -> AsyncIterator[dict[str, Any]]:
     """One of each principal, all of which the broker knows."""
-    made = {who: AIOKafkaProducer(**secured.kafka(who), request_timeout_ms=10_000) for who in (*OUTSIDERS, *SERVICES)}
+    made = {who: AIOKafkaProducer(**secured.kafka(who), request_timeout_ms=10_000) for who in (*OUTSIDERS, *PROCESSES)}
     for one in made.values():
         await one.start()
     yield made
@@ -161,9 +161,9 @@ async def test_nobody_holds_our_readers_up_with_a_transaction(secured: Secured) 
             pass
 
 
-@pytest.mark.parametrize("role", SERVICES)
+@pytest.mark.parametrize("role", PROCESSES)
 async def test_a_service_reaches_its_own_database_alone(secured: Secured, role: str) -> None:
-    for database in SERVICES:
+    for database in PROCESSES:
         if database == role:
             await (await asyncpg.connect(secured.database(role, database))).close()
         else:
@@ -198,5 +198,5 @@ async def test_no_password_is_ever_logged(secured: Secured) -> None:
     passwords = {
         word for file in secured.secrets.rglob("*assword*") if file.is_file() for word in file.read_text().split()
     }
-    assert len(passwords) > len(SERVICES) + len(OUTSIDERS)
+    assert len(passwords) > len(PROCESSES) + len(OUTSIDERS)
     assert not [word for word in passwords if word in said]

@@ -18,6 +18,15 @@ ROOMS = {
 }
 ROOMS_BESIDE = {
     "services.casefile.shapes",  # what the case file answers
+    "services.casefile.editions",  # which of its tables are shown, and how others are made beside them
+    "services.casefile.money",  # the money of an order, from the topics alone
+    "services.casefile.money_store",  # that of all orders, kept
+    "services.casefile.ledger_reading",  # what is asked of all books
+    "services.casefile.ledger_store",  # the same in SQL
+    "services.casefile.ledger_csv",  # entries for a spreadsheet
+    "services.casefile.ledger_api",  # the books over HTTP
+    "services.casefile.bank_file",  # a bank's file beside them
+    "services.casefile.operators",  # what holds for whatever operators alone ask
     "services.casefile.reading",  # what is asked of its tables
     "services.casefile.remembered",  # what each service knows of an order, from the topics alone
     "services.casefile.oracle",  # what would be

@@ -13,9 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from schemas.visibility import Viewer
-from services.casefile.pages.routes import Pages
 from services.casefile.signin import SignIn
-from services.casefile.web import application
 from tests.required import not_run
 from tests.support.casefile import Office
 
@@ -27,6 +25,8 @@ FLAGS = (
 AXE = Path(__file__).with_name("axe.min.js")
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "pages"
 PICTURE_BYTES_MAX = 150_000
+RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+TABS_MAX = 200
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,6 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
             await serving
 
 
-def site_of(office: Office, signin: SignIn) -> ASGIApp:
-    return application(office.desk, signin, [Pages(office.desk, signin).router])
-
-
 @asynccontextmanager
 async def browser() -> AsyncIterator[Any]:
     """Chromium, or one line that says why there is none."""
@@ -76,6 +72,41 @@ async def browser() -> AsyncIterator[Any]:
             yield opened
         finally:
             await opened.close()
+
+
+@asynccontextmanager
+async def tab(chromium: Any, site: Site, role: Viewer | None, id_: str = "", **how: Any) -> AsyncIterator[Any]:
+    """Somebody's window; `how`: of its width, its colours, whether scripts run. Whatever a page complains of is told at
+    the end."""
+    window = await chromium.new_context(viewport={"width": how.pop("width", 1280), "height": 900}, **how)
+    if role is not None:
+        await window.add_cookies([site.cookie(role, id_)])
+    page = await window.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if "Content Security Policy" in said.text else None)
+    try:
+        yield page
+        assert not complaints, complaints
+    finally:
+        await window.close()
+
+
+async def violations(page: Any) -> list[str]:
+    """What axe finds against WCAG 2.2 AA and good practice."""
+    await page.evaluate(AXE.read_text("utf-8"))
+    found = await page.evaluate("(of) => axe.run({runOnly: of})", list(RULES))
+    return [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found["violations"]]
+
+
+async def focus(page: Any, selector: str) -> None:
+    """By the Tab key alone."""
+    wanted = await page.wait_for_selector(selector, state="attached")
+    for _ in range(TABS_MAX):
+        if await page.evaluate("(one) => document.activeElement === one", wanted):
+            return
+        await page.keyboard.press("Tab")
+    raise AssertionError(f"the Tab key does not lead to {selector}")
 
 
 async def picture(page: Any, name: str) -> None:

@@ -14,6 +14,7 @@ from schemas.catalogue import CONTRACT
 from schemas.dispute.events import DisputeEvent
 from schemas.instants import from_ms, to_ms
 from schemas.mediation.events import CaseEvent
+from schemas.topics import FOLLOWED
 from schemas.visibility import ADDRESS, Viewer
 from schemas.wire import MEDIATORS_KEY, Command, Event
 from services.casefile.desk import Desk
@@ -56,9 +57,10 @@ class MemoryCaseTables:
         as_of = await self.as_of()
         self.asked.append(order_id)
         said = in_order(self._lying(order_id, SAID))
-        if not said:
+        if not said or order_id == MEDIATORS_KEY:
             return None
-        commands = [_without_addresses(record) for record in self._lying(order_id, (".commands",))]
+        sent = sorted(self._lying(order_id, (".commands",)), key=lambda one: (one.timestamp, one.topic, one.offset))
+        commands = [_without_addresses(record) for record in sent]
         dead_letters = [*self._lying(order_id, (".dead-letters",))]
         return Found(order_id, said, in_order(self._lying(MEDIATORS_KEY, SAID)), commands, as_of, dead_letters)
 
@@ -98,7 +100,7 @@ class MemoryCaseTables:
 
     def _lying(self, key: str, topics: tuple[str, ...]) -> Iterator[Record]:
         for (topic, _), log in self.bus.logs.items():
-            if topic.endswith(topics):
+            if topic in FOLLOWED and topic.endswith(topics):
                 yield from (record for record in log if record.key == key.encode())
 
 
@@ -225,7 +227,7 @@ def _cursor(key: list[str]) -> str:
 
 def _read(cursor: str) -> list[str]:
     key = json.loads(urlsafe_b64decode(cursor.encode()))
-    if not isinstance(key, list):
+    if not (isinstance(key, list) and len(key) in (2, 3) and all(isinstance(part, str) for part in key)):
         raise ValueError(cursor)
     return key
 

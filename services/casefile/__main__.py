@@ -1,0 +1,12 @@
+"""`python -m services.casefile`; with `rebuild` its tables are made again from the topics, while it answers."""
+
+import sys
+
+from services.casefile.app import following, making
+
+if sys.argv[1:] == ["rebuild"]:
+    making().run()
+elif sys.argv[1:]:
+    sys.exit("python -m services.casefile takes nothing or `rebuild`.")
+else:
+    following().run()
