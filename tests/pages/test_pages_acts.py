@@ -8,6 +8,7 @@ from deploy.stories.dialogue import Participant, PlayedOrder, Scene
 from tests.pages.browser import Site, focus, picture, tab
 from tests.support.looking import before_the_mediator
 
+pytestmark = pytest.mark.timeout(600)
 HOSTILE = (
     '"><script>window.broken = true</script><b onmouseover=x>\u202etxt.exe\x07 \u0627\u0644\u0633\u0644\u0627\u0645'
 )

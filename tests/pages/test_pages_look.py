@@ -10,6 +10,7 @@ from schemas.visibility import Viewer
 from tests.pages.browser import Site, picture, tab, violations
 from tests.support.looking import before_the_mediator
 
+pytestmark = pytest.mark.timeout(600)
 PAGES: dict[str, tuple[Viewer | None, str]] = {
     "sign-in": (None, "/sign-in"),
     "settings": ("mediator", "/settings"),
