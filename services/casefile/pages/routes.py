@@ -1,6 +1,6 @@
 """Under which addresses the pages are, and what becomes of whoever is turned away from one."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -9,8 +9,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from schemas.visibility import Viewer
 from services.casefile.desk import Desk
 from services.casefile.pages.acting import Acting
+from services.casefile.pages.operating import Operating, OperatorsTables, Rules
 from services.casefile.pages.phrasing import LANGUAGES, Phrasing, language_of, zone_of, zones
 from services.casefile.pages.viewing import Viewing
 from services.casefile.pages.visit import Visit
@@ -32,10 +34,11 @@ SENTENCES = {404: "problem_hidden", 401: "problem_not_signed_in", 403: "problem_
 
 
 class Pages:
-    """All of them. `signin`: who looks."""
+    """All of them. `signin`: who looks. `tables`: what operators' pages are made of; without them there are none."""
 
-    def __init__(self, desk: Desk, signin: SignIn) -> None:
+    def __init__(self, desk: Desk, signin: SignIn, tables: OperatorsTables | None = None) -> None:
         self.signin = signin
+        self.menus = _menus(has_tables=tables is not None)
         self.viewing, self.acting = Viewing(desk), Acting(desk)
         self.router = APIRouter(include_in_schema=False)
         self._add("/", self._front)
@@ -47,6 +50,13 @@ class Pages:
         self._add("/orders/{order_id}/commands/{command_id}", self.viewing.command, json="/v1{path}")
         self._add("/orders/{order_id}/acts/{type}", self.acting.form)
         self._add("/orders/{order_id}/acts/{type}", self._said, method="POST")
+        self._add("/policies", Rules(desk).policies)
+        if tables is not None:
+            operating = Operating(desk, tables)
+            self._add("/stuck", operating.stuck, json="/v1/stuck")
+            self._add("/money", operating.money)
+            self._add("/money/entries.csv", operating.entries_csv)
+            self._add("/money/match", operating.match, method="POST")
         self._add("/settings", self._settings, is_for_all=True)
         self._add("/settings", self._set, method="POST", is_for_all=True)
         self._add("/sign-in", self._sign_in, is_for_all=True)
@@ -88,7 +98,7 @@ class Pages:
             if is_for_all:
                 return visit
             raise
-        return replace(visit, asked=asked, csrf=self.signin.csrf(request))
+        return replace(visit, asked=asked, menu=self.menus[asked.role], csrf=self.signin.csrf(request))
 
     def _turned_away(self, visit: Visit, away: TurnedAway) -> Response:
         if isinstance(away, NotSignedIn) and visit.is_look:
@@ -129,6 +139,17 @@ class Pages:
                     cookie, str(value), YEAR_SECONDS, path="/", secure=self.signin.is_tls, httponly=True, samesite="lax"
                 )
         return answer
+
+
+def _menus(has_tables: bool) -> Mapping[Viewer, tuple[str, ...]]:
+    """Role -> the pages that are one click away."""
+    operators = ("/stuck", "/money") if has_tables else ()
+    return {
+        "operator": ("/cases", "/orders", *operators, "/policies"),
+        "mediator": ("/cases", "/policies"),
+        "buyer": ("/cases", "/orders"),
+        "seller": ("/cases", "/orders"),
+    }
 
 
 async def _static(name: str) -> Response:

@@ -18,12 +18,6 @@ from services.casefile.shapes import ActShown, EventShown, Option, Player
 from services.casefile.words import act_name, word
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-MENUS = {
-    "operator": ("/cases", "/orders", "/stuck", "/money", "/policies"),
-    "mediator": ("/cases", "/policies"),
-    "buyer": ("/cases", "/orders"),
-    "seller": ("/cases", "/orders"),
-}
 TEXTS = ("message", "text", "question", "rationale", "explanation", "description", "statement", "note", "reason")
 """Fields of an event in which somebody wrote something; `reason` where it is no word of the contract."""
 REFUSALS = tuple(
@@ -40,13 +34,10 @@ class Visit:
     path: str
     csrf: str = ""
     json_address: str | None = None
+    menu: tuple[str, ...] = ()
+    """Addresses of pages that are one click away."""
     is_look: bool = True
     """Nothing is changed by it: it may begin anew."""
-
-    @property
-    def menu(self) -> list[tuple[str, str]]:
-        addresses = MENUS[self.asked.role] if self.asked else ()
-        return [(address, f"menu_{address[1:]}") for address in addresses]
 
     def acts_as(self, player: Player) -> bool:
         return self.asked is not None and (player.role, player.id) == (self.asked.role, self.asked.id)
