@@ -10,6 +10,7 @@ from services.casefile.signin import sign_in
 from services.casefile.web import application
 from tests.pages.browser import Site, browser, served
 from tests.support.casefile import open_office
+from tests.support.operating import operators_tables
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,8 @@ async def site() -> AsyncIterator[Site]:
     """Over the system in memory, where mediators are on duty and nothing was said yet."""
     office = await open_office()
     signin = sign_in("local", None, None, None, is_tls=False)
-    async with served(application(office.desk, signin, [Pages(office.desk, signin).router])) as address:
+    async with served(
+        application(office.desk, signin, [Pages(office.desk, signin, operators_tables(office)).router])
+    ) as address:
         yield Site(office, signin, address)
     office.desk.workers.close()

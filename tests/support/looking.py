@@ -14,6 +14,7 @@ from services.casefile.signin import SignIn, sign_in
 from services.casefile.web import application
 from tests.support.asking import HOST, Answer, ask
 from tests.support.casefile import Office
+from tests.support.operating import operators_tables
 
 INPUT = re.compile(r"<input\b[^>]*>")
 ATTRIBUTE = re.compile(r'([a-z-]+)="([^"]*)"')
@@ -57,7 +58,7 @@ class Visitor:
 
 def open_house(office: Office) -> House:
     signin = sign_in("local", None, None, None, False)
-    pages = Pages(office.desk, signin)
+    pages = Pages(office.desk, signin, operators_tables(office))
     return House(office, signin, application(office.desk, signin, [pages.router]))
 
 

@@ -81,6 +81,8 @@ class Pages:
             page = await handler(visit, request)
         except TurnedAway as away:
             return self._turned_away(visit, away)
+        finally:
+            await request.close()  # files that came with a form
         return page if isinstance(page, Response) else HTMLResponse(page)
 
     def _visit(self, request: Request, json_address: str | None) -> Visit:
