@@ -112,7 +112,7 @@ class MemoryBooks:
                     yield StuckRow(
                         "manual_review", one.order_id, one.review_since, one.leg, one.review_reason or "", about
                     )
-        for (_, _), seat in standstills(self._records()).seats.items():
+        for seat in standstills(self._records()).seats.values():
             if seat is not None:
                 about = {"dispute_id": seat.dispute_id, "round": seat.round, "mediator_id": seat.mediator_id}
                 kind = "overdue_mediation" if seat.is_overdue else "empty_seat"
