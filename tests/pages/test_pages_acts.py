@@ -56,9 +56,9 @@ async def test_aggravated_is_worked_off_with_the_keyboard_alone(
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/commands/**")
         assert _said(site, "mediation.question_asked.v1") == 1
-        asked = next(event for event in played.seen if event.type == "mediation.question_asked")
+        asked = await played.hears("mediation.question_asked")
         for side, text in ((played.buyer, "Never. It came cracked."), (played.seller, "At packing, see the photo.")):
-            await side.says("mediation.answer", dispute_id="d1", question_id=asked.data["question_id"], text=text)
+            await side.says("mediation.answer", dispute_id="d1", question_id=asked["question_id"], text=text)
 
         await focus(page, "a[href='/cases/played-1/d1']")
         await page.keyboard.press("Enter")
