@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-disaster test-docs test-asyncapi demo run up down ps logs verify history foresee simulate overload fuzz mutants bench schemas release asyncapi lock clean
+.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-disaster test-docs test-asyncapi demo run up down ps logs verify history foresee simulate overload fuzz mutants bench bench-casefile schemas release asyncapi lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
@@ -111,6 +111,9 @@ mutants: venv ## Bugs put into the code, one at a time, and who notices: the tes
 
 bench: venv ## How many, how fast, at what cost
 	@$(PYTHON) -m tests.bench
+
+bench-casefile: venv ## How fast the case file is made from the topics, and looked into (ORDERS=n)
+	@$(PYTHON) -m tests.bench.casefile $(if $(ORDERS),--orders $(ORDERS))
 
 schemas: venv ## Publish JSON Schemas, golden samples and the AsyncAPI document from the message definitions; register policy files
 	$(PYTHON) -m deploy.publish

@@ -118,10 +118,16 @@ async def case(
 
 @router.post("/cases/{order_id}/{dispute_id}/preview", response_model=PreviewShown)
 async def preview_of_case(
-    desk: TheDesk, asked: SignedIn, order_id: str, dispute_id: str, wish: Wish, seen_as: SeenAs = None
+    desk: TheDesk,
+    asked: SignedIn,
+    language: Language,
+    order_id: str,
+    dispute_id: str,
+    wish: Wish,
+    seen_as: SeenAs = None,
 ) -> Response:
     """What a command would come to; nothing is sent."""
-    return answer(await desk.preview(asked, order_id, wish.type, wish.data, dispute_id, seen_as))
+    return answer(await desk.preview(asked, order_id, wish.type, wish.data, dispute_id, seen_as, language))
 
 
 @router.get("/orders", response_model=Page[OrderRow])
@@ -150,10 +156,10 @@ async def order(
 
 @router.post("/orders/{order_id}/preview", response_model=PreviewShown)
 async def preview_of_order(
-    desk: TheDesk, asked: SignedIn, order_id: str, wish: Wish, seen_as: SeenAs = None
+    desk: TheDesk, asked: SignedIn, language: Language, order_id: str, wish: Wish, seen_as: SeenAs = None
 ) -> Response:
     """What a command would come to; nothing is sent."""
-    return answer(await desk.preview(asked, order_id, wish.type, wish.data, None, seen_as))
+    return answer(await desk.preview(asked, order_id, wish.type, wish.data, None, seen_as, language))
 
 
 @router.get("/orders/{order_id}/commands/{command_id:path}", response_model=CommandShown)

@@ -15,6 +15,8 @@ CONNECTIONS_MAX = 2_000
 ARRIVE_SECONDS = 10.0
 """Of a connection on which no request has come whole by then, but for its body, nothing more is awaited."""
 BODY_SECONDS = 10.0
+STALLED_SECONDS = 20.0
+"""A client that takes so long to read nothing of what waits for it is hung up on."""
 REQUEST_SECONDS = 60.0
 """From its head to the last byte that its client takes; an answer is waited for half as long at most."""
 REQUESTS_MAX = 256
@@ -29,6 +31,7 @@ class ImpatientProtocol(H11Protocol):
     and its own timeouts begin with the first answer."""
 
     _arriving: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -38,14 +41,24 @@ class ImpatientProtocol(H11Protocol):
             self._arriving = self.loop.call_later(ARRIVE_SECONDS, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._arriving is not None:
-            self._arriving.cancel()
+        for timer in (self._arriving, self._stalled):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._is_idle() and self._arriving is None:
             self._arriving = self.loop.call_later(ARRIVE_SECONDS, self._look)
         super().data_received(data)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+        super().resume_writing()
 
     def _look(self) -> None:
         self._arriving = None
@@ -86,12 +99,26 @@ class Bounded:
         else:
             self._requests += 1
             try:
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    await self._answered(scope, receive, send)
-            except TimeoutError:
-                log.info("a request took too long and was given up")  # unfinished, its connection is closed
+                await self._in_time(scope, receive, send)
             finally:
                 self._requests -= 1
+
+    async def _in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = False
+
+        async def noted(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await self._answered(scope, receive, noted)
+        except TimeoutError:
+            log.info("a request took too long and was given up")
+            if not began:  # else its connection is closed, in the midst of the answer
+                late = self.refuse(503, "It took too long.", {"retry-after": "5", "connection": "close"})
+                await late(scope, receive, send)
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

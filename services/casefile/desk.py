@@ -150,19 +150,20 @@ class Desk:
         data: Mapping[str, Any],
         dispute_id: str | None = None,
         seen_as: Viewer | None = None,
+        locale: Locale = "en",
     ) -> PreviewShown:
         """What it would come to if he said it now; nothing is sent. A refusal by the services is an outcome, too.
         `dispute_id`: of which it is, unless the data say so."""
         found, viewer = await self._opened(asked, order_id, seen_as, dispute_id)
         model, said = command_model(type_), dict(data)
         if dispute_id is not None:
-            await self.case(asked, order_id, dispute_id, seen_as=seen_as)  # raises Hidden if it is not his
+            await self.case(asked, order_id, dispute_id, None, seen_as, locale)  # raises Hidden if it is not his
             if "dispute_id" in model.model_fields and said.setdefault("dispute_id", dispute_id) != dispute_id:
                 raise Wrong("It names another dispute than the address does.", "dispute_id")
         worded(viewer, order_id, model.type, said)
         policies, now = self.policies(), self.clock()
         try:
-            shown = await self.workers.done(lambda: preview(found, policies, viewer, model.type, said, now))
+            shown = await self.workers.done(lambda: preview(found, policies, viewer, model.type, said, now, locale))
         except ValueError as error:
             raise Wrong(str(error), "data") from None
         return PreviewShown(**dict(shown), as_of=found.as_of)

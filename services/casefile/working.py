@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from services.casefile.reading import Found
 from services.casefile.shapes import CaseShown, OrderShown
-from services.casefile.turned_away import Busy
-from shared.kernel.policies import Policies
+from services.casefile.turned_away import Away, Busy
+from shared.kernel.policies import Policies, PolicyMissing
 
 T = TypeVar("T")
 Told = TypeVar("Told", CaseShown, OrderShown)
@@ -24,20 +24,23 @@ KEPT_FOR = timedelta(minutes=1)
 
 
 class Workers:
-    """The loop and the leases of its process are never held up by an answer, and a question that nobody waits for any
-    more still counts until it is done."""
+    """The loop and the leases of its process are never held up by an answer. Of a question that nobody waits for any
+    more only what is begun is done, and counts until then."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="casefile")
         self._room = Semaphore(UNDER_WAY_MAX)
 
     async def done(self, work: Callable[[], T]) -> T:
-        """Raises Busy."""
+        """Raises Busy, and Away: a policy is not there yet, for which the services wait, too."""
         if not self._room.acquire(blocking=False):
             raise Busy("So many ask at once that yours would wait too long.")
         future = self._threads.submit(work)
         future.add_done_callback(lambda _: self._room.release())
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        except PolicyMissing:
+            raise Away("The rules that this order lives under are not known here yet.") from None
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -299,7 +299,7 @@ async def test_where_a_case_stands_is_said_in_the_viewers_words(counter: Counter
     await counter.send("mediator", "mediation.ask", QUESTION | {"to": "buyer"})
     told = {}
     for role in ("buyer", "seller", "mediator"):
-        rows = (await counter.get(counter.drone.who(role), "/v1/cases")).json["items"]  # type: ignore[arg-type]
+        rows = (await counter.get(counter.drone.who(role), "/v1/cases")).json["items"]
         told[role] = next(row["status"] for row in rows if row["order_id"] == counter.drone.order_id)
     assert told == {
         "buyer": "waiting my response",

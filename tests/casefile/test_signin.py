@@ -31,6 +31,7 @@ RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC = ec.generate_private_key(ec.SECP256R1())
 ED = Ed25519PrivateKey.generate()
 STRANGER = Ed25519PrivateKey.generate()
+BEA = Asked("buyer", "bea")
 SIGNERS: Mapping[str, Any] = {"RS256": RSA, "ES256": EC, "EdDSA": ED}
 
 
@@ -82,7 +83,7 @@ def tokens() -> Tokens:
 @pytest.mark.parametrize("algorithm", SIGNERS)
 @pytest.mark.parametrize("audience", [AUDIENCE, ["others", AUDIENCE]])
 async def test_a_token_of_the_issuer_says_who_asks(tokens: Tokens, algorithm: str, audience: Any) -> None:
-    assert await tokens.asked(token(algorithm, aud=audience)) == Asked("buyer", "bea")
+    assert await tokens.asked(token(algorithm, aud=audience)) == BEA
 
 
 def public(key: rsa.RSAPrivateKey) -> bytes:
@@ -151,7 +152,7 @@ async def test_a_token_of_somebody_who_has_no_business_here(tokens: Tokens, chan
 
 
 async def test_clocks_may_differ_a_little(tokens: Tokens) -> None:
-    assert await tokens.asked(token(exp=datetime.now(UTC) - timedelta(seconds=LEEWAY_SECONDS - 20)))
+    assert await tokens.asked(token(exp=datetime.now(UTC) - timedelta(seconds=LEEWAY_SECONDS - 20))) == BEA
 
 
 async def test_keys_are_read_once_however_many_ask() -> None:
@@ -182,7 +183,7 @@ async def test_a_new_key_is_found() -> None:
     await tokens.asked(token("RS256"))
     source.document = jwks
     source.now += LOOK_AGAIN_SECONDS
-    assert await tokens.asked(token("EdDSA"))
+    assert await tokens.asked(token("EdDSA")) == BEA
 
 
 async def test_a_key_that_was_withdrawn_is_good_for_nothing() -> None:
@@ -205,15 +206,15 @@ async def test_where_no_keys_are_nobody_is_signed_in_and_known_ones_are_kept(doc
         await tokens.asked(token())
     source.document = jwks
     source.now += LOOK_AGAIN_SECONDS
-    assert await tokens.asked(token())
+    assert await tokens.asked(token()) == BEA
     source.document = lambda: document
     source.now += FRESH_SECONDS
-    assert await tokens.asked(token())
+    assert await tokens.asked(token()) == BEA
 
 
 async def test_keys_are_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_bytes(jwks())
-    assert await Tokens(ISSUER, AUDIENCE, keys_at(str(tmp_path / "keys.json"))).asked(token())
+    assert await Tokens(ISSUER, AUDIENCE, keys_at(str(tmp_path / "keys.json"))).asked(token()) == BEA
     with pytest.raises(Away):
         await Tokens(ISSUER, AUDIENCE, keys_at(str(tmp_path / "none.json"))).asked(token())
 
@@ -241,7 +242,7 @@ async def test_keys_are_read_from_an_address_and_from_nowhere_that_it_leads_to()
     good = Shelf(http("200 OK", jwks()))
     async with await asyncio.start_server(good, "127.0.0.1", 0) as server:
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/keys"
-        assert await Tokens(ISSUER, AUDIENCE, keys_at(address)).asked(token())
+        assert await Tokens(ISSUER, AUDIENCE, keys_at(address)).asked(token()) == BEA
         for answer in (
             http("302 Found", b"", f"location: {address}"),
             http("500 Internal Server Error", jwks()),
@@ -272,9 +273,11 @@ def test_keys_that_anybody_on_the_way_could_change_are_not_believed() -> None:
         ("open", None, None, None),
     ],
 )
-def test_it_does_not_start_where_nobody_said_who_may_ask(settings: tuple[Any, ...]) -> None:
+def test_it_does_not_start_where_nobody_said_who_may_ask(
+    settings: tuple[str | None, str | None, str | None, str | None],
+) -> None:
     with pytest.raises(SystemExit, match="RECOURSE_CASEFILE_SIGNIN=local"):
-        sign_in(*settings, is_tls=False)
+        sign_in(*settings, False)
 
 
 def test_tokens_for_everybody_are_off_unless_somebody_says_local(caplog: pytest.LogCaptureFixture) -> None:
