@@ -15,7 +15,7 @@ from shared.kernel.ports import Followed, Input, StoredEvent
 from shared.runtime.postgres.database import outage
 
 PARK = """
-INSERT INTO parked_order (service, order_id, source, sequence, since, reason)
+INSERT INTO order_parked (service, order_id, source, sequence, since, reason)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::text[])
     AS put (service, order_id, source, sequence, since, reason)
 WHERE NOT EXISTS (
@@ -24,13 +24,13 @@ WHERE NOT EXISTS (
 )
 ON CONFLICT (service, order_id) DO UPDATE
 SET source = excluded.source, sequence = excluded.sequence, reason = excluded.reason
-WHERE parked_order.sequence < excluded.sequence
+WHERE order_parked.sequence < excluded.sequence
 """
 GOES_ON = """
-DELETE FROM parked_order USING unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+DELETE FROM order_parked USING unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
     AS spoke (service, order_id, source, sequence)
-WHERE (parked_order.service, parked_order.order_id, parked_order.source)
-    = (spoke.service, spoke.order_id, spoke.source) AND parked_order.sequence < spoke.sequence
+WHERE (order_parked.service, order_parked.order_id, order_parked.source)
+    = (spoke.service, spoke.order_id, spoke.source) AND order_parked.sequence < spoke.sequence
 """
 NOT_TOLD = """
 INSERT INTO undelivered (order_id, delivery_id, since, problem, channel, recipient, template, endpoint_id)
@@ -70,7 +70,7 @@ SELECT * FROM dead_letter WHERE ($1::text IS NULL OR topic = $1) AND ($2::text I
 ORDER BY at, topic, partition, "offset" LIMIT $6
 """
 PARKED = """
-SELECT * FROM parked_order WHERE ($1::text IS NULL OR service = $1) AND ($2::text IS NULL OR reason LIKE $2)
+SELECT * FROM order_parked WHERE ($1::text IS NULL OR service = $1) AND ($2::text IS NULL OR reason LIKE $2)
 ORDER BY since, service, order_id LIMIT $3
 """
 OF_A_MEDIATOR = """

@@ -1,7 +1,7 @@
 """The money of all orders in PostgreSQL says what the records say, however they came."""
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from deploy.local.stack import Stack
-from schemas.instants import EPOCH, from_ms
+from schemas.instants import EPOCH
 from services import casefile
 from services.casefile.ledger_reading import EntryFilter, EntryShown, entry_shown
 from services.casefile.ledger_store import PostgresLedgerTables
@@ -21,11 +21,12 @@ from services.casefile.money_store import MoneyOfOrders
 from services.casefile.projection import KeptRecords
 from services.casefile.shapes import AsOf
 from services.casefile.store import PostgresRowTables
-from shared.kernel.ports import Followed, Input, Projection, Record
+from shared.kernel.ports import Projection, Record
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from tests.simulation.plan import RULES, draw
 from tests.simulation.play import play
+from tests.support.pace import hear
 
 pytestmark = [pytest.mark.stack, pytest.mark.rule("R22"), pytest.mark.timeout(180)]
 
@@ -55,27 +56,6 @@ def history(request: pytest.FixtureRequest) -> Sequence[Record]:
     return [record for record in play(draw(request.param)).world.bus.heard if record.topic.endswith(FOLLOWED)]
 
 
-async def hear(pool: asyncpg.Pool, records: Sequence[Record], chance: Random) -> None:
-    """Topic by topic at any pace, for between topics there is no order; in commits of some records each."""
-    logs: Mapping[str, list[Record]] = defaultdict(list)
-    for record in records:
-        logs[record.topic].append(record)
-    projections: list[Projection] = [KeptRecords(PostgresRowTables()), MoneyOfOrders(lambda: RULES)]
-    while any(logs.values()):
-        batch = []
-        for topic in [topic for topic in logs if logs[topic] and chance.random() < 0.6]:
-            number = chance.randrange(1, 40)
-            batch += logs[topic][:number]
-            del logs[topic][:number]
-        inputs = [
-            (record.partition, Input(Followed(record), "followed", "", "", from_ms(record.timestamp), ""))
-            for record in batch
-        ]
-        async with pool.acquire() as connection, connection.transaction():
-            for projection in projections:
-                await projection.apply(connection, inputs, [])
-
-
 @pytest.fixture
 async def kept(stack: Stack, history: Sequence[Record]) -> AsyncIterator[Kept]:
     async def as_of() -> AsOf:
@@ -85,7 +65,8 @@ async def kept(stack: Stack, history: Sequence[Record]) -> AsyncIterator[Kept]:
     folder = Path(casefile.__path__[0]) / "migrations"
     await migrate(stack.database_url, schema, [KERNEL_MIGRATIONS, folder])
     pool = await create_pool(stack.database_url, schema, 2)
-    await hear(pool, history, Random(len(history)))
+    projections: list[Projection] = [KeptRecords(PostgresRowTables()), MoneyOfOrders(lambda: RULES)]
+    await hear(pool, projections, history, Random(len(history)))
     yield Kept(pool, PostgresLedgerTables(pool, as_of), history)
     await pool.execute(f'DROP SCHEMA "{schema}" CASCADE')
     await pool.close()

@@ -23,7 +23,7 @@ COMPOSITION = "services.composition"
 """The one module that names all services; whoever wants them all reads its list."""
 
 CASE_FILE = "services.casefile."
-"""It decides nothing, and asks all of them what would be: their decisions, never what acts."""
+"""It decides nothing, and asks all of them what would be: what is pure of them."""
 
 
 def above(floor: str, found: Sequence[Module]) -> Iterator[str]:

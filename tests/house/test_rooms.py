@@ -26,6 +26,13 @@ ROOMS_BESIDE = {
     "services.casefile.ledger_csv",  # entries for a spreadsheet
     "services.casefile.ledger_api",  # the books over HTTP
     "services.casefile.bank_file",  # a bank's file beside them
+    "services.casefile.stuck",  # what does not go on by itself
+    "services.casefile.stuck_store",  # the list of it
+    "services.casefile.stuck_api",  # it over HTTP, and what operators do about it
+    "services.casefile.refused",  # what services refuse, as of now
+    "services.casefile.planning",  # what is done to many things at once
+    "services.casefile.redriving",  # dead letters, back to where they came from
+    "services.casefile.own_store",  # what operators did and noted, which follows from no topic
     "services.casefile.operators",  # what holds for whatever operators alone ask
     "services.casefile.reading",  # what is asked of its tables
     "services.casefile.remembered",  # what each service knows of an order, from the topics alone

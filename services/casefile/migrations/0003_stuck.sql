@@ -19,7 +19,7 @@ CREATE INDEX dead_letter_code ON dead_letter (code, at);
 CREATE INDEX dead_letter_at ON dead_letter (at, topic, partition, "offset");
 
 -- Orders that wait in a service, with the word that said so: what the same shard says of them after it frees them.
-CREATE TABLE parked_order (
+CREATE TABLE order_parked (
     service  text NOT NULL,
     order_id text NOT NULL,
     source   text NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE parked_order (
     reason   text NOT NULL,
     PRIMARY KEY (service, order_id)
 );
-CREATE INDEX parked_order_order ON parked_order (order_id);
+CREATE INDEX order_order_parked ON order_parked (order_id);
 
 CREATE TABLE undelivered (
     order_id    text NOT NULL,
@@ -58,7 +58,7 @@ CREATE TABLE empty_seat (
 CREATE VIEW stuck AS
 SELECT 'parked' AS kind, order_id, since, service || '/' || order_id AS key, reason,
     json_build_object('service', service) AS about
-FROM parked_order
+FROM order_parked
 UNION ALL
 SELECT 'manual_review', order_id, review_since, order_id || '/' || settlement_id || '/' || leg, review_reason,
     json_build_object('settlement_id', settlement_id, 'leg', leg, 'amount_minor', amount_minor, 'currency', currency,
