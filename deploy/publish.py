@@ -1,5 +1,5 @@
-"""`make schemas`: brings schemas/published, schemas/golden and schemas/asyncapi.json up to the message definitions,
-schemas/openapi.json up to what the case file answers, and the manifest up to the policy files.
+"""`make schemas`: brings schemas/published, schemas/golden, schemas/acts.json and schemas/asyncapi.json up to the
+message definitions, schemas/openapi.json up to what the case file answers, and the manifest up to the policy files.
 
 `make release` promises what they say now for ever.
 """
@@ -8,10 +8,11 @@ import argparse
 import hashlib
 from pathlib import Path
 
-from schemas import asyncapi
+from schemas import acts, asyncapi
+from schemas.acts import Row
 from schemas.publish import Broken, as_text, publish, release
 from schemas.wire import AnyMessage, Message
-from services.casefile import web
+from services.casefile import routes, web
 from services.composition import DECIDERS
 from shared.rules import policies
 
@@ -31,6 +32,16 @@ def subscriptions() -> dict[str, set[str]]:
     return {service: {model.type for model in models} for service, models in heard.items()}
 
 
+def rows() -> list[Row]:
+    """Of every command that a service takes in its inbox, by type."""
+    found = [
+        acts.row(command, decider.rejected, decider.repeated, decider.resumed)
+        for decider in DECIDERS.values()
+        for command in decider.inbox
+    ]
+    return sorted(found, key=lambda one: str(one["type"]))
+
+
 def manifest() -> dict[str, str]:
     """sha256 of every policy file ever published, by the file's name."""
     lines = MANIFEST.read_text("utf-8").splitlines() if MANIFEST.exists() else []
@@ -48,7 +59,7 @@ def register() -> list[Path]:
 
 def openapi() -> Path:
     """Writes what is asked of the case file, and what it answers."""
-    web.DOCUMENT.write_text(as_text(web.document()), "utf-8")
+    web.DOCUMENT.write_text(as_text(web.document(routes.described())), "utf-8")
     return web.DOCUMENT
 
 
@@ -56,7 +67,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make schemas", description=__doc__)
     parser.add_argument("--release", action="store_true", help="promise what is published now")
     releases = parser.parse_args().release
-    written = [*publish(models()), asyncapi.write(asyncapi.document(models(), subscriptions())), openapi(), *register()]
+    contract = asyncapi.document(models(), subscriptions(), rows())
+    written = [*publish(models()), acts.write(rows()), asyncapi.write(contract), openapi(), *register()]
     if releases:
         try:
             written += release(models())

@@ -40,9 +40,10 @@ partition is the one Java's default partitioner chooses (murmur2); librdkafka ne
 command that has another key than its data, or lies on another partition than its key's, is refused: `key_mismatch`.
 
 **Answers.** Every command is answered by at least one event whose `ce_causationid` is the command's `ce_id`: what
-happened, or `<service>.rejected.v1` with a code. What a deadline brought about has
-`<service>/<what it belongs to>/<deadline>` there. Whoever needs one act done before another on a different topic waits
-for its event: there is no order between topics.
+happened, or `<service>.rejected.v1` with a code. `x-act` of a command's message says which events answer it; after one
+of those that are `pending` another follows, which is final and names the command (`command_id`). What a deadline
+brought about has `<service>/<what it belongs to>/<deadline>` there. Whoever needs one act done before another on a
+different topic waits for its event: there is no order between topics.
 
 **Idempotency.** `ce_id` is a command's idempotency key, per order, service and actor. The same id with the same type
 and data is the same command, however it is spelt: one effect, one answer; who sends it again is told by
@@ -136,9 +137,12 @@ DEAD_LETTERS = {
 _CUT_FROM = _text("its size in bytes, if it was too large to be kept whole", pattern="^[0-9]+$")
 
 
-def document(models: Iterable[AnyMessage], subscriptions: Mapping[str, Collection[str]]) -> Json:
+def document(
+    models: Iterable[AnyMessage], subscriptions: Mapping[str, Collection[str]], acts: Iterable[Mapping[str, Any]]
+) -> Json:
     """`models`: the messages of the system; private ones are left out. `subscriptions`: by service, the
-    types of the events of others that it reads."""
+    types of the events of others that it reads. `acts`: the rows of schemas/acts.json."""
+    rows = {act["type"]: {name: value for name, value in act.items() if name != "type"} for act in acts}
     public = [model for model in models if is_public(model)]
     topics = all_topics()
     by_topic = {topic.name: _messages_on(topic, public) for topic in topics}
@@ -164,7 +168,7 @@ def document(models: Iterable[AnyMessage], subscriptions: Mapping[str, Collectio
             for principal in sorted(principals)
         },
         "components": {
-            "messages": {model.type: _message(model) for model in public} | _OTHER_MESSAGES,
+            "messages": {model.type: _message(model, rows.get(model.type)) for model in public} | _OTHER_MESSAGES,
             "messageTraits": _TRAITS,
             "schemas": _schemas(public),
             "securitySchemes": {
@@ -266,7 +270,7 @@ def _sends(principal: str, message: str, topic: Topic) -> bool:
     return (message == Elapsed.type) == (principal == "timer")
 
 
-def _message(model: AnyMessage) -> Json:
+def _message(model: AnyMessage, act: Mapping[str, Any] | None) -> Json:
     published = json_schema(model)
     subject, name, _ = model.type.split(".")
     outside, bare = model.topic in OUTSIDERS_WRITE, model.topic in COMPACTED
@@ -279,6 +283,8 @@ def _message(model: AnyMessage) -> Json:
         message["summary"] = published["description"]
     if "x-by" in published:
         message["description"] = f"The actor is a {' or '.join(published['x-by'])}."
+    if act is not None:
+        message["x-act"] = act
     return message | {
         "contentType": "application/json",
         "traits": [

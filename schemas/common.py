@@ -75,6 +75,13 @@ RemindAt = Annotated[
     Instant | None,
     Field(description="who has not acted by then is reminded (R68); null: nobody is, or he was"),
 ]
+ClockEndsAt = Annotated[
+    Instant, Field(description="its last instant: what it brings about happens behind it, if nothing else did (R0)")
+]
+CLOCKS = (
+    "every deadline that runs after it, in the order in which they will happen (§8); empty: none does, as in every "
+    "end; null: not told, to whom nothing is told or by an earlier version"
+)
 EndsAt = Annotated[Instant, Field(description="he acts at this instant at the latest")]
 RemindedOnly = Annotated[
     tuple[Role, ...], Field(description="nobody else is shown this event: who is reminded, mediators, operators")

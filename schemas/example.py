@@ -36,6 +36,44 @@ PHOTO = {
     "supersedes": "e0",
 }
 
+_UNTIL_SHIPPED = {"name": "processing_ends", "at": "2026-03-09T09:00:00.000Z"}
+TO_SHIP = [{"name": "processing_reminder", "at": "2026-03-07T09:00:00.000Z"}, _UNTIL_SHIPPED]
+REMINDED_TO_SHIP = [_UNTIL_SHIPPED]
+_NOTICE = {"name": "protection_reminder", "at": "2026-04-28T15:30:00.000Z"}
+PROTECTED = [_NOTICE, {"name": "protection_ends", "at": "2026-05-03T15:30:00.000Z"}]
+PROTECTED_IN_DISPUTE = [_NOTICE]
+_ESCALATES = {"name": "auto_escalation", "at": "2026-04-04T18:45:10.250Z"}
+_TO_ANSWER = {"name": "seller_first_response", "at": "2026-04-04T18:45:10.250Z"}
+TO_ANSWER = [{"name": "reminder", "at": "2026-04-01T00:45:10.250Z"}, _TO_ANSWER, _ESCALATES]
+REMINDED_TO_ANSWER = [_TO_ANSWER, _ESCALATES]
+NEGOTIATED = [_ESCALATES]
+APPEALABLE = [
+    {"name": "reminder", "at": "2026-04-12T11:05:00.000Z"},
+    {"name": "appeal_window", "at": "2026-04-14T11:05:00.000Z"},
+]
+TO_SEND_BACK = [
+    {"name": "reminder", "at": "2026-04-21T23:05:00.000Z"},
+    {"name": "return_ship", "at": "2026-04-24T11:05:00.000Z"},
+]
+TO_LOOK_AT = [
+    {"name": "reminder", "at": "2026-04-26T04:00:00.000Z"},
+    {"name": "return_confirm", "at": "2026-04-28T16:00:00.000Z"},
+]
+TO_SEND_ANEW = [
+    {"name": "reminder", "at": "2026-04-21T23:05:00.000Z"},
+    {"name": "replacement_ship", "at": "2026-04-24T11:05:00.000Z"},
+]
+TO_CONFIRM = [
+    {"name": "reminder", "at": "2026-06-02T16:00:00.000Z"},
+    {"name": "replacement_confirm", "at": "2026-06-17T16:00:00.000Z"},
+]
+_ROUND_ENDS = {"name": "mediation_max", "at": "2026-06-23T08:00:00.000Z"}
+JUDGED = [{"name": "mediator_due", "at": "2026-04-10T08:00:00.000Z"}, _ROUND_ENDS]
+_ASKED = {"name": "answer", "at": "2026-04-08T08:00:00.000Z"}
+ASKED = [{"name": "answer_reminder", "at": "2026-04-06T02:00:00.000Z"}, _ASKED, _ROUND_ENDS]
+REMINDED_TO_SAY = [_ASKED, _ROUND_ENDS]
+"""Which clocks run, as `deadlines` tells them."""
+
 
 def fields(**values: Any) -> Mapping[str, Any]:
     """What a message's example says itself, as JSON, by field; the rest the examples of its families say."""

@@ -132,9 +132,22 @@ class OrderMessage(Message):
 
 
 class Command(OrderMessage):
-    """A wish: obeyed or refused, answered either way. `by` names the roles that may utter it."""
+    """A wish: obeyed or refused, answered either way.
+
+    What is published of it besides its shape (schemas/acts.py) is said here; tests/domain/test_acts.py holds it true.
+    """
 
     by: ClassVar[frozenset[Role]] = frozenset()
+    """The roles that may utter it."""
+    states: ClassVar[tuple[str | None, ...] | None] = None
+    """Where it can be obeyed: by what its service tells of what it is about, None where that is not there yet. None
+    instead of them all: that is told of nothing that it is about."""
+    clock: ClassVar[str | None] = None
+    """The deadline behind which it is `too_late`."""
+    pending: ClassVar[tuple["type[Event]", ...]] = ()
+    """Answers that leave open what becomes of it: another follows, which is final and names it (`command_id`)."""
+    answers: ClassVar[tuple["type[Event]", ...]] = ()
+    """Where it is obeyed one of these is said, which is final."""
 
     actor: Actor
 

@@ -169,7 +169,8 @@ class Standing:
 
     def _count(self, events: Iterable[StoredEvent]) -> None:
         for event in events:
-            if event.sequence in self.said:
+            if (said := self.said.get(event.sequence or 0)) is not None:
+                event.data = said.record.value  # as readers have it: an earlier version may have told less
                 self.outcome.decided += 1
             elif event.topic is not None:
                 if not self.outcome.unsent:

@@ -20,6 +20,8 @@ from shared.kernel.ports import Claim, Cursor, Input, Record, StoredEvent
 from shared.kernel.stream import asked
 
 DEAD_LETTER = "dead-letter"
+TOLD_SINCE = frozenset({"deadlines"})
+"""Fields by which nobody decides, that earlier versions did not tell: without them a message is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,24 @@ class Said:
     """(topic, offset) of the record that a dead letter was made of."""
 
     def is_what(self, event: StoredEvent) -> bool:
-        """Whether this very message was decided on now."""
-        mine = (self.record.topic, self.record.partition, self.record.value)
-        if (event.topic, event.partition, event.data) != mine or event.type != self.type:
+        """Whether this very message was decided on now, though it may have told less of the same."""
+        mine = (self.record.topic, self.record.partition)
+        if (event.topic, event.partition) != mine or event.type != self.type or not self._tells(event.data):
             return False
         known = self.of is not None or (event.id, event.causation_id) == (self.id, self.causation_id)
         return known and event.time == self.time
+
+    def _tells(self, data: bytes | None) -> bool:
+        value = self.record.value
+        if data == value or self.of is not None or not data or not value:
+            return data == value
+        try:
+            now, then = from_json(data), from_json(value)
+        except ValueError:
+            return False  # nothing of ours
+        if not (isinstance(now, dict) and isinstance(then, dict)):
+            return False
+        return {name: told for name, told in now.items() if name in then or name not in TOLD_SINCE} == then
 
     @property
     def time(self) -> int:

@@ -68,7 +68,7 @@ FIELDS = frozenset(
         *("mediator_id", "question_id", "party_id", "although_unknown"),
         *("payment_key", "payment_id", "asking", "attempt", "attempts_max", "retryable"),
         *("timer_id", "due_at", "received_at", "delivery_id", "channel", "problem"),
-        *("clock", "to", "ends_at", "parcel_id"),
+        *("clock", "to", "ends_at", "parcel_id", "deadlines"),
     }
 )
 PEOPLE = ("buyer", "seller", "mediator")

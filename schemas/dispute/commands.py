@@ -1,20 +1,39 @@
 """What may be asked of it."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from schemas.common import Carrier, DisputeId, Evidence, Expectation, Reason, Terms, TrackingNumber, TrackingStatus
-from schemas.dispute.shapes import REASONS_NOT_RECEIVED, ChosenLine, ClaimReason, ContestReason, OfferNumber
+from schemas.dispute import events
+from schemas.dispute.shapes import (
+    REASONS_NOT_RECEIVED,
+    ChosenLine,
+    ClaimReason,
+    ContestReason,
+    DisputeDeadline,
+    DisputeStatus,
+    OfferNumber,
+)
 from schemas.example import BUYER, OPERATOR, PHOTO, PLATFORM, SELLER, TERMS, fields
 from schemas.instants import Instant
 from schemas.wire import Command, Resume, Text
+
+OPEN: tuple[DisputeStatus, ...] = ("awaiting_seller", "negotiating")
+MOVING_GOODS: tuple[DisputeStatus, ...] = (
+    "awaiting_return",
+    "return_shipped",
+    "awaiting_replacement",
+    "replacement_shipped",
+)
 
 
 class DisputeCommand(Command):
     """`dispute_id` is chosen by the client and new in its order."""
 
     topic = "dispute.commands"
+    states: ClassVar[tuple[DisputeStatus | None, ...] | None] = None
+    clock: ClassVar[DisputeDeadline | None] = None
     example = fields(dispute_id="A-1001.d1")
 
     dispute_id: DisputeId
@@ -26,6 +45,9 @@ class OpenDispute(DisputeCommand):
 
     type = "dispute.open.v1"
     by = frozenset({"buyer"})
+    states = (None,)
+    pending = (events.DisputeRequested,)
+    answers = (events.DisputeOpened, events.OpenRefused)
     example = fields(
         actor=BUYER,
         lines=[{"line_id": "lamp", "quantity": 1}],
@@ -70,6 +92,8 @@ class ModifyDispute(DisputeCommand):
 
     type = "dispute.modify.v1"
     by = frozenset({"buyer"})
+    states = OPEN
+    answers = (events.DisputeModified,)
     example = fields(
         actor=BUYER, reason="damaged", description="The shade arrived in two pieces.", terms=TERMS, evidence=[PHOTO]
     )
@@ -92,6 +116,8 @@ class AddEvidence(DisputeCommand):
 
     type = "dispute.add_evidence.v1"
     by = frozenset({"buyer", "seller"})
+    states = (*OPEN, "in_mediation", *MOVING_GOODS)
+    answers = (events.EvidenceAdded,)
     example = fields(actor=BUYER, evidence=[PHOTO])
 
     evidence: Annotated[tuple[Evidence, ...], Field(min_length=1)]
@@ -103,6 +129,8 @@ class SendMessage(DisputeCommand):
 
     type = "dispute.send_message.v1"
     by = frozenset({"buyer", "seller"})
+    states = (*OPEN, *MOVING_GOODS)
+    answers = (events.MessageSent,)
     example = fields(actor=BUYER, text="It was already broken when I opened the box.")
 
     text: Text = Field(description="the message")
@@ -113,6 +141,9 @@ class MakeOffer(DisputeCommand):
 
     type = "dispute.offer.v1"
     by = frozenset({"buyer", "seller"})
+    states = OPEN
+    clock = "seller_first_response"
+    answers = (events.OfferMade,)
     example = fields(actor=SELLER, terms=TERMS, message="Keep it and get 9.00 EUR back?")
 
     terms: Terms
@@ -124,6 +155,9 @@ class RejectOffer(DisputeCommand):
 
     type = "dispute.reject.v1"
     by = frozenset({"seller"})
+    states = OPEN
+    clock = "seller_first_response"
+    answers = (events.OfferMade,)
     example = fields(actor=SELLER, message="It left here whole.")
 
     message: Text | None = Field(default=None, description="to the buyer")
@@ -135,6 +169,9 @@ class AcceptOffer(DisputeCommand):
 
     type = "dispute.accept_offer.v1"
     by = frozenset({"buyer", "seller"})
+    states = OPEN
+    clock = "seller_first_response"
+    answers = (events.OfferAccepted,)
     example = fields(actor=BUYER, offer_id=2, expect="settled_on_offer")
 
     offer_id: OfferNumber
@@ -147,6 +184,8 @@ class CancelDispute(DisputeCommand):
 
     type = "dispute.cancel.v1"
     by = frozenset({"buyer"})
+    states = (*OPEN, "awaiting_return", "awaiting_replacement")
+    answers = (events.DisputeCancelled,)
     example = fields(actor=BUYER, expect="released_to_seller")
 
     expect: Literal["reopenable", "released_to_seller"] = Field(
@@ -160,6 +199,9 @@ class Escalate(DisputeCommand):
 
     type = "dispute.escalate.v1"
     by = frozenset({"buyer"})
+    states = (*OPEN, "replacement_shipped")
+    clock = "replacement_confirm"
+    answers = (events.DisputeEscalated,)
     example = fields(actor=BUYER, statement="He offers nothing for a broken lamp.")
 
     statement: Text | None = Field(default=None, description="why, for the mediator")
@@ -170,6 +212,9 @@ class ShipReturn(DisputeCommand):
 
     type = "dispute.ship_return.v1"
     by = frozenset({"buyer"})
+    states = ("awaiting_return",)
+    clock = "return_ship"
+    answers = (events.ReturnShipped,)
     example = fields(actor=BUYER, carrier="Post", tracking_number="RR123456785DE")
 
     carrier: Carrier
@@ -182,6 +227,8 @@ class CorrectReturnTracking(DisputeCommand):
 
     type = "dispute.correct_return_tracking.v1"
     by = frozenset({"buyer"})
+    states = ("return_shipped",)
+    answers = (events.ReturnTrackingCorrected,)
     example = fields(actor=BUYER, carrier="Post", tracking_number="RR123456794DE")
 
     carrier: Carrier
@@ -193,6 +240,8 @@ class ReportReturn(DisputeCommand):
 
     type = "dispute.report_return.v1"
     by = frozenset({"platform"})
+    states = ("return_shipped",)
+    answers = (events.ReturnReported,)
     example = fields(actor=PLATFORM, status="delivered", at="2026-03-16T10:20:00.000Z")
 
     status: TrackingStatus = Field(
@@ -208,6 +257,9 @@ class ConfirmReturn(DisputeCommand):
 
     type = "dispute.confirm_return.v1"
     by = frozenset({"seller"})
+    states = ("return_shipped",)
+    clock = "return_confirm"
+    answers = (events.ReturnReceived,)
     example = fields(actor=SELLER)
 
 
@@ -217,6 +269,9 @@ class ContestReturn(DisputeCommand):
 
     type = "dispute.contest_return.v1"
     by = frozenset({"seller"})
+    states = ("return_shipped",)
+    clock = "return_confirm"
+    answers = (events.ReturnContested,)
     example = fields(actor=SELLER, reason="empty", description="The parcel held a brick.", evidence=[PHOTO])
 
     reason: ContestReason = Field(description="what is wrong with the return")
@@ -229,6 +284,9 @@ class ShipReplacement(DisputeCommand):
 
     type = "dispute.ship_replacement.v1"
     by = frozenset({"seller"})
+    states = ("awaiting_replacement",)
+    clock = "replacement_ship"
+    answers = (events.ReplacementShipped,)
     example = fields(actor=SELLER, carrier="Post", tracking_number="RR123456785DE")
 
     carrier: Carrier
@@ -240,6 +298,9 @@ class ConfirmReplacement(DisputeCommand):
 
     type = "dispute.confirm_replacement.v1"
     by = frozenset({"buyer"})
+    states = ("replacement_shipped",)
+    clock = "replacement_confirm"
+    answers = (events.DisputeClosed,)
     example = fields(actor=BUYER)
 
 
@@ -249,6 +310,9 @@ class Appeal(DisputeCommand):
 
     type = "dispute.appeal.v1"
     by = frozenset({"buyer", "seller"})
+    states = ("decided",)
+    clock = "appeal_window"
+    answers = (events.DisputeAppealed,)
     example = fields(actor=SELLER, explanation="The new photo shows that the parcel was intact.", evidence=[PHOTO])
 
     explanation: Text = Field(description="what is wrong with the decision, for the mediator")
@@ -261,6 +325,9 @@ class WaiveAppeal(DisputeCommand):
 
     type = "dispute.waive_appeal.v1"
     by = frozenset({"buyer", "seller"})
+    states = ("decided",)
+    clock = "appeal_window"
+    answers = (events.AppealWaived,)
     example = fields(actor=BUYER)
 
 

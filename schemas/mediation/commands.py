@@ -1,16 +1,21 @@
 """What may be asked of it."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from schemas.common import DisputeId, Evidence, Expectation, LetterLocale, MediatorId, Terms
 from schemas.dispute.shapes import Round
 from schemas.example import BUYER, MEDIATOR, OPERATOR, PHOTO, PLATFORM, SELLER, TERMS, fields
-from schemas.mediation.shapes import Asked, MediatorEmail, QuestionId
+from schemas.mediation import events
+from schemas.mediation.shapes import Asked, MediationDeadline, MediationStatus, MediatorEmail, QuestionId
 from schemas.wire import MEDIATORS_KEY, Command, Id, Label, Minor, PersonId, Resume, Text
 
 RosterKey = Annotated[Literal["mediators"], Field(description="the roster's key: it is about no order")]
+
+
+ASKED: tuple[MediationStatus, ...] = ("waiting_buyer", "waiting_seller", "waiting_both")
+IN_ROUND: tuple[MediationStatus, ...] = ("processing", *ASKED)
 
 
 class MediationCommand(Command):
@@ -23,6 +28,7 @@ class RegisterMediator(MediationCommand):
 
     type = "mediation.register_mediator.v1"
     by = frozenset({"operator"})
+    answers = (events.MediatorRegistered,)
     example = fields(
         order_id="mediators", actor=OPERATOR, mediator_id="mia", capacity=20, email="mia@example.com", locale="en"
     )
@@ -39,6 +45,7 @@ class RetireMediator(MediationCommand):
 
     type = "mediation.retire_mediator.v1"
     by = frozenset({"operator"})
+    answers = (events.MediatorRetired,)
     example = fields(order_id="mediators", actor=OPERATOR, mediator_id="mia")
 
     order_id: RosterKey
@@ -67,6 +74,8 @@ class Seat(Command):
 
 
 class CaseCommand(MediationCommand):
+    states: ClassVar[tuple[MediationStatus | None, ...] | None] = None
+    clock: ClassVar[MediationDeadline | None] = None
     example = fields(dispute_id="A-1001.d1")
 
     dispute_id: DisputeId
@@ -78,6 +87,8 @@ class AssignMediator(CaseCommand):
 
     type = "mediation.assign.v1"
     by = frozenset({"operator"})
+    states = IN_ROUND
+    answers = (events.MediationAssigned,)
     example = fields(actor=OPERATOR, mediator_id="mia", email="mia@example.com", locale="en")
 
     mediator_id: MediatorId
@@ -91,6 +102,8 @@ class AskQuestion(CaseCommand):
 
     type = "mediation.ask.v1"
     by = frozenset({"mediator"})
+    states = IN_ROUND
+    answers = (events.QuestionAsked,)
     example = fields(actor=MEDIATOR, question_id="q1", to="buyer", question="Was the parcel damaged when it arrived?")
 
     question_id: Id = Field(description="chosen by the mediator, new in its order")
@@ -103,6 +116,9 @@ class AnswerQuestion(CaseCommand):
 
     type = "mediation.answer.v1"
     by = frozenset({"buyer", "seller"})
+    states = ASKED
+    clock = "answer"
+    answers = (events.QuestionAnswered,)
     example = fields(
         actor=BUYER, question_id="q1", text="It was already broken when I opened the box.", evidence=[PHOTO]
     )
@@ -117,6 +133,8 @@ class OfferSolution(CaseCommand):
 
     type = "mediation.offer.v1"
     by = frozenset({"seller"})
+    states = IN_ROUND
+    answers = (events.MediationOfferMade,)
     example = fields(actor=SELLER, terms=TERMS, message="Keep it and get 9.00 EUR back?")
 
     terms: Terms
@@ -129,6 +147,8 @@ class AcceptSolution(CaseCommand):
 
     type = "mediation.accept_offer.v1"
     by = frozenset({"buyer", "seller"})
+    states = IN_ROUND
+    answers = (events.MediationOfferAccepted,)
     example = fields(actor=BUYER, offer_id=3, expect="settled_on_offer")
 
     offer_id: int = Field(description="exactly the offer that is accepted (R21)")
@@ -141,6 +161,8 @@ class DeclineSolution(CaseCommand):
 
     type = "mediation.decline_offer.v1"
     by = frozenset({"buyer"})
+    states = IN_ROUND
+    answers = (events.MediationOfferDeclined,)
     example = fields(actor=BUYER, offer_id=3)
 
     offer_id: int = Field(description="exactly the offer that is declined")
@@ -151,6 +173,8 @@ class Decide(CaseCommand):
 
     type = "mediation.decide.v1"
     by = frozenset({"mediator"})
+    states = IN_ROUND
+    answers = (events.MediationDecided,)
     example = fields(
         actor=MEDIATOR,
         refund_minor=900,
@@ -180,6 +204,8 @@ class CancelArbitration(CaseCommand):
 
     type = "mediation.cancel.v1"
     by = frozenset({"buyer"})
+    states = IN_ROUND
+    answers = (events.MediationCancelled,)
     example = fields(actor=BUYER, expect="released_to_seller")
 
     expect: Expectation = Field(description="only `released_to_seller` is true (R29)")

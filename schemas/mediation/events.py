@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.common import (
-    DisputeId,
     EndsAt,
     Evidence,
     LetterLocale,
@@ -18,26 +17,28 @@ from schemas.common import (
     Terms,
 )
 from schemas.dispute.shapes import EscalationCause, FiledEvidence, OfferNumber, Round, Side
-from schemas.example import BEA, BUYER, MEDIATOR, MIA, OPERATOR, PHOTO, PLATFORM, POLICY, SAM, SELLER, TERMS, fields
+from schemas.example import (
+    ASKED,
+    BEA,
+    BUYER,
+    JUDGED,
+    MEDIATOR,
+    MIA,
+    OPERATOR,
+    PHOTO,
+    PLATFORM,
+    POLICY,
+    REMINDED_TO_SAY,
+    SAM,
+    SELLER,
+    TERMS,
+    fields,
+)
 from schemas.instants import Instant
-from schemas.mediation.shapes import Asked, DueBy, MediationStatus, Mediator, MediatorEmail, QuestionId
-from schemas.wire import STAMPED, Event, Id, Minor, Rejected, Repeated, Resumed, Role
-
-
-class MediationEvent(Event):
-    topic = "mediation.events"
-
-
-class CaseEvent(MediationEvent):
-    """`status` is where the case stands after it; each viewer sees his own name for it (R38)."""
-
-    example = fields(dispute_id="A-1001.d1")
-
-    dispute_id: DisputeId
-    status: Annotated[
-        MediationStatus,
-        Field(description="where the case stands after it; people are told in words of their own (R38)"),
-    ] = STAMPED
+from schemas.mediation.event import CaseEvent as CaseEvent
+from schemas.mediation.event import MediationEvent as MediationEvent
+from schemas.mediation.shapes import Asked, DueBy, MediationClocks, MediationStatus, Mediator, MediatorEmail, QuestionId
+from schemas.wire import STAMPED, Id, Minor, Rejected, Repeated, Resumed, Role
 
 
 class MediationOpened(CaseEvent):
@@ -47,6 +48,7 @@ class MediationOpened(CaseEvent):
     type = "mediation.opened.v1"
     example = fields(
         status="processing",
+        deadlines=JUDGED,
         round=1,
         cause="rejected",
         appealed_by=None,
@@ -86,7 +88,12 @@ class MediationAssigned(CaseEvent):
 
     type = "mediation.assigned.v1"
     example = fields(
-        actor=PLATFORM, status="processing", round=1, mediator=MIA, mediator_due_by="2026-04-10T08:00:00.000Z"
+        actor=PLATFORM,
+        status="processing",
+        deadlines=JUDGED,
+        round=1,
+        mediator=MIA,
+        mediator_due_by="2026-04-10T08:00:00.000Z",
     )
 
     round: Round
@@ -101,6 +108,7 @@ class QuestionAsked(CaseEvent):
     example = fields(
         actor=MEDIATOR,
         status="waiting_buyer",
+        deadlines=ASKED,
         question_id="q1",
         to="buyer",
         question="Was the parcel damaged when it arrived?",
@@ -123,6 +131,7 @@ class MediationReminded(CaseEvent):
     type = "mediation.reminded.v1"
     example = fields(
         status="waiting_buyer",
+        deadlines=REMINDED_TO_SAY,
         question_id="q1",
         clock="answer",
         to="buyer",
@@ -153,6 +162,7 @@ class QuestionAnswered(CaseEvent):
     example = fields(
         actor=BUYER,
         status="processing",
+        deadlines=JUDGED,
         question_id="q1",
         by="buyer",
         text="It was already broken when I opened the box.",
@@ -186,6 +196,7 @@ class MediationOfferMade(CaseEvent):
     example = fields(
         actor=SELLER,
         status="processing",
+        deadlines=JUDGED,
         offer_id=3,
         by="seller",
         terms=TERMS,
@@ -218,7 +229,12 @@ class MediationOfferDeclined(CaseEvent):
 
     type = "mediation.offer_declined.v1"
     example = fields(
-        actor=BUYER, status="processing", offer_id=3, by="buyer", visible_to=["buyer", "mediator", "operator"]
+        actor=BUYER,
+        status="processing",
+        deadlines=JUDGED,
+        offer_id=3,
+        by="buyer",
+        visible_to=["buyer", "mediator", "operator"],
     )
 
     offer_id: OfferNumber
@@ -297,7 +313,9 @@ class MediationOverdue(CaseEvent):
     """The mediator (null: nobody was found) did not act in time: another is looked for (R48)."""
 
     type = "mediation.overdue.v1"
-    example = fields(status="processing", round=1, mediator_id="mia", mediator_due_by="2026-04-10T08:00:00.000Z")
+    example = fields(
+        status="processing", deadlines=JUDGED, round=1, mediator_id="mia", mediator_due_by="2026-04-10T08:00:00.000Z"
+    )
 
     round: Round
     mediator_id: MediatorId | None = Field(description="who lost the case; null: nobody had it")
@@ -348,10 +366,12 @@ class MediationRejected(Rejected):
         details={"offer": {"offer_id": 3, "by": "seller", "terms": TERMS}},
         dispute_id="A-1001.d1",
         status="processing",
+        deadlines=JUDGED,
     )
 
     dispute_id: Annotated[Id | None, Field(description="that it was about, as far as that could be read")] = STAMPED
     status: Annotated[MediationStatus | None, Field(description="where the case stands; null: there is none")] = STAMPED
+    deadlines: MediationClocks = None
 
 
 class MediationRepeated(Repeated):

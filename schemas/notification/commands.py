@@ -6,6 +6,7 @@ from pydantic import Field
 
 from schemas.example import OPERATOR, fields
 from schemas.instants import Instant
+from schemas.notification import events
 from schemas.wire import Command, Id, Resume
 
 
@@ -17,6 +18,7 @@ class NotificationResend(Command):
     type = "notification.resend.v1"
     topic = "notification.commands"
     by = frozenset({"operator"})
+    answers = (events.NotificationResent,)
     example = fields(
         actor=OPERATOR,
         delivery_id=None,

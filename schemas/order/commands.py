@@ -1,20 +1,33 @@
 """What may be asked of it."""
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from schemas.common import Carrier, LineId, OrderLine, Party, Payment, TrackingNumber, TrackingStatus
 from schemas.example import BEA, BUYER, OPERATOR, PLATFORM, SAM, SELLER, fields
 from schemas.instants import Instant
-from schemas.order.shapes import CommissionBps, Days, ParcelId, ParcelLine, RefundedLine
+from schemas.order import events
+from schemas.order.shapes import CommissionBps, Days, OrderDeadline, OrderStatus, ParcelId, ParcelLine, RefundedLine
 from schemas.wire import Command, Currency, Id, Resume, Text
 
 WHICH_PARCEL = "which parcel; null: the only one there is (R66)"
 
 
+UNTIL_ALL_IS_OVER: tuple[OrderStatus, ...] = (
+    "awaiting_shipment",
+    "awaiting_confirmation",
+    "disputed",
+    "payment_processing",
+)
+"""There may be something to be shipped, or in escrow."""
+PROTECTED: tuple[OrderStatus, ...] = ("awaiting_confirmation", "disputed", "payment_processing")
+
+
 class OrderCommand(Command):
     topic = "order.commands"
+    states: ClassVar[tuple[OrderStatus | None, ...] | None] = None
+    clock: ClassVar[OrderDeadline | None] = None
 
 
 class Place(OrderCommand):
@@ -23,6 +36,8 @@ class Place(OrderCommand):
 
     type = "order.place.v1"
     by = frozenset({"platform"})
+    states = (None,)
+    answers = (events.Placed,)
     example = fields(
         actor=PLATFORM,
         buyer=BEA,
@@ -50,6 +65,8 @@ class Cancel(OrderCommand):
 
     type = "order.cancel.v1"
     by = frozenset({"buyer", "seller", "operator"})
+    states = UNTIL_ALL_IS_OVER
+    answers = (events.Cancelled, events.LinesCancelled)
     example = fields(actor=BUYER, reason="Ordered by mistake.", lines=None)
 
     reason: Text | None = Field(default=None, description="why, for people; only the buyer need not say it")
@@ -70,6 +87,8 @@ class RefundLines(OrderCommand):
 
     type = "order.refund.v1"
     by = frozenset({"seller", "operator"})
+    states = UNTIL_ALL_IS_OVER
+    answers = (events.LinesRefunded,)
     example = fields(
         actor=SELLER, lines=[{"line_id": "lamp", "refund_minor": 250}], reason="Sorry for the scratch on its foot."
     )
@@ -89,6 +108,9 @@ class ExtendProcessing(OrderCommand):
 
     type = "order.extend_processing.v1"
     by = frozenset({"seller"})
+    states = UNTIL_ALL_IS_OVER
+    clock = "processing_ends"
+    answers = (events.ProcessingExtended,)
     example = fields(actor=SELLER, days=10)
 
     days: Days
@@ -100,6 +122,9 @@ class Ship(OrderCommand):
 
     type = "order.ship.v1"
     by = frozenset({"seller"})
+    states = UNTIL_ALL_IS_OVER
+    clock = "processing_ends"
+    answers = (events.Shipped,)
     example = fields(
         actor=SELLER,
         carrier="Post",
@@ -127,6 +152,8 @@ class CorrectTracking(OrderCommand):
 
     type = "order.correct_tracking.v1"
     by = frozenset({"seller"})
+    states = UNTIL_ALL_IS_OVER
+    answers = (events.TrackingCorrected,)
     example = fields(actor=SELLER, carrier="Post", tracking_number="RR123456785DE", parcel_id="1")
 
     carrier: Carrier
@@ -140,6 +167,8 @@ class ReportTracking(OrderCommand):
 
     type = "order.report_tracking.v1"
     by = frozenset({"platform"})
+    states = (*UNTIL_ALL_IS_OVER, "completed")
+    answers = (events.TrackingReported,)
     example = fields(actor=PLATFORM, status="delivered", at="2026-03-16T10:20:00.000Z", parcel_id="1")
 
     status: TrackingStatus = Field(description="where the parcel is")
@@ -155,6 +184,9 @@ class RequestExtension(OrderCommand):
 
     type = "order.request_extension.v1"
     by = frozenset({"buyer"})
+    states = PROTECTED
+    clock = "protection_ends"
+    answers = (events.ExtensionRequested,)
     example = fields(actor=BUYER, days=10, message="Customs has had it for a week.")
 
     days: Days
@@ -167,6 +199,9 @@ class ExtendProtection(OrderCommand):
 
     type = "order.extend_protection.v1"
     by = frozenset({"seller"})
+    states = PROTECTED
+    clock = "protection_ends"
+    answers = (events.ProtectionExtended,)
     example = fields(actor=SELLER, days=10)
 
     days: Days
@@ -178,6 +213,8 @@ class ConfirmReceipt(OrderCommand):
 
     type = "order.confirm_receipt.v1"
     by = frozenset({"buyer"})
+    states = ("awaiting_confirmation", "payment_processing")
+    answers = (events.ReceiptConfirmed,)
     example = fields(actor=BUYER)
 
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.example import fields
+from schemas.example import PROTECTED, fields
 from schemas.instants import Instant
-from schemas.order.shapes import OrderStatus
+from schemas.order.shapes import OrderClocks, OrderStatus
 from schemas.wire import STAMPED, Event
 
 Status = Annotated[OrderStatus, Field(description="where the order stands after it")]
@@ -16,10 +16,11 @@ DisputableUntil = Annotated[Instant, Field(description="the last moment to dispu
 
 
 class OrderEvent(Event):
-    """`status` and `protection_ends_at` are on every event: where the order stands after it (R3)."""
+    """`status`, `protection_ends_at` and `deadlines` are on every event: where the order stands after it (R3, R83)."""
 
     topic = "order.events"
-    example = fields(protection_ends_at="2026-05-03T15:30:00.000Z")
+    example = fields(protection_ends_at="2026-05-03T15:30:00.000Z", deadlines=PROTECTED)
 
     status: Status = STAMPED
     protection_ends_at: ProtectionEndsAt = STAMPED
+    deadlines: OrderClocks = None

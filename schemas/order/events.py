@@ -15,7 +15,7 @@ from schemas.common import (
     RemindAt,
     SettlementId,
 )
-from schemas.example import BEA, BUYER, OPERATOR, PLATFORM, POLICY, SAM, SELLER, fields
+from schemas.example import BEA, BUYER, OPERATOR, PLATFORM, POLICY, PROTECTED_IN_DISPUTE, SAM, SELLER, TO_SHIP, fields
 from schemas.instants import Instant
 from schemas.order.event import DisputableUntil, OrderEvent, ProtectionEndsAt, StatusIfAny
 from schemas.order.money_events import Completed as Completed
@@ -24,7 +24,7 @@ from schemas.order.money_events import LinesRefunded as LinesRefunded
 from schemas.order.money_events import LinesReleased as LinesReleased
 from schemas.order.money_events import OrderReminded as OrderReminded
 from schemas.order.money_events import Settled as Settled
-from schemas.order.shapes import CommissionBps
+from schemas.order.shapes import CommissionBps, OrderClocks
 from schemas.order.shipping_events import RestShipsBy
 from schemas.order.shipping_events import Shipped as Shipped
 from schemas.order.shipping_events import TrackingCorrected as TrackingCorrected
@@ -56,6 +56,7 @@ class Placed(OrderEvent):
     example = fields(
         actor=PLATFORM,
         status="awaiting_shipment",
+        deadlines=TO_SHIP,
         protection_ends_at=None,
         buyer=BEA,
         seller=SAM,
@@ -93,6 +94,7 @@ class OrderPaid(OrderEvent):
     type = "order.paid.v1"
     example = fields(
         status="awaiting_shipment",
+        deadlines=TO_SHIP,
         protection_ends_at=None,
         payment_id="pay-7f3a",
         amount_minor=1_250,
@@ -113,6 +115,7 @@ class Cancelled(OrderEvent):
     example = fields(
         actor=BUYER,
         status="cancelled",
+        deadlines=[],
         protection_ends_at=None,
         settlement_id="A-1001.s1",
         refund_minor=1_250,
@@ -138,6 +141,7 @@ class ProcessingExtended(OrderEvent):
     example = fields(
         actor=SELLER,
         status="awaiting_shipment",
+        deadlines=TO_SHIP,
         protection_ends_at=None,
         days=10,
         processing_ends_at="2026-03-09T09:00:00.000Z",
@@ -202,7 +206,9 @@ class ProtectionEnding(OrderEvent):
     cancelled later gives it to the seller for good (R31)."""
 
     type = "order.protection_ending.v1"
-    example = fields(status="disputed", held_minor=0, disputed_minor=1_250, disputable_until="2026-05-03T15:30:00.000Z")
+    example = fields(
+        status="disputed", deadlines=[], held_minor=0, disputed_minor=1_250, disputable_until="2026-05-03T15:30:00.000Z"
+    )
 
     held_minor: Minor = Field(description="goes to the seller at the end, in minor units of the order's currency")
     disputed_minor: Minor = Field(description="waits for its disputes, in minor units of the order's currency")
@@ -217,6 +223,7 @@ class ReceiptConfirmed(OrderEvent):
     example = fields(
         actor=BUYER,
         status="awaiting_confirmation",
+        deadlines=TO_SHIP,
         disputable_until="2026-05-03T15:30:00.000Z",
         rest_ships_by="2026-03-09T09:00:00.000Z",
     )
@@ -231,6 +238,7 @@ class LinesFrozen(OrderEvent):
     type = "order.lines_frozen.v1"
     example = fields(
         status="disputed",
+        deadlines=PROTECTED_IN_DISPUTE,
         dispute_id="A-1001.d1",
         lines=[{"line_id": "lamp", "quantity": 1, "amount_minor": 1_250, "released": False}],
         claimed_minor=1_250,
@@ -261,6 +269,7 @@ class FreezeRefused(Event):
     topic = "order.events"
     example = fields(
         status="completed",
+        deadlines=[],
         protection_ends_at="2026-05-03T15:30:00.000Z",
         dispute_id="A-1001.d1",
         code="too_late",
@@ -271,6 +280,7 @@ class FreezeRefused(Event):
 
     status: StatusIfAny = STAMPED
     protection_ends_at: ProtectionEndsAt = STAMPED
+    deadlines: OrderClocks = None
     dispute_id: DisputeId
     code: RefusalCode
     message: RefusalMessage
@@ -305,11 +315,13 @@ class OrderRejected(Rejected):
         actor=SELLER,
         refused="order.extend_protection.v1",
         status="completed",
+        deadlines=[],
         protection_ends_at="2026-05-03T15:30:00.000Z",
     )
 
     status: StatusIfAny = STAMPED
     protection_ends_at: ProtectionEndsAt = STAMPED
+    deadlines: OrderClocks = None
 
 
 class OrderRepeated(Repeated):
@@ -325,7 +337,10 @@ class OrderResumed(Resumed):
 
     type = "order.resumed.v1"
     topic = "order.events"
-    example = fields(actor=OPERATOR, status="awaiting_shipment", protection_ends_at="2026-05-03T15:30:00.000Z")
+    example = fields(
+        actor=OPERATOR, status="awaiting_shipment", deadlines=TO_SHIP, protection_ends_at="2026-05-03T15:30:00.000Z"
+    )
 
     status: StatusIfAny = STAMPED
     protection_ends_at: ProtectionEndsAt = STAMPED
+    deadlines: OrderClocks = None

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.common import DisputeId, EndsAt, RemindedOnly, SettlementId
-from schemas.example import SELLER, fields
+from schemas.example import REMINDED_TO_SHIP, SELLER, TO_SHIP, fields
 from schemas.instants import Instant
 from schemas.order.event import OrderEvent
 from schemas.order.shapes import CancelledLine, RefundedLine, ReleasedLine, SettledLine
@@ -20,6 +20,7 @@ class LinesCancelled(OrderEvent):
     example = fields(
         actor=SELLER,
         status="awaiting_shipment",
+        deadlines=TO_SHIP,
         protection_ends_at=None,
         settlement_id="A-1001.s1",
         lines=[{"line_id": "lamp", "refund_minor": 1_250}],
@@ -45,6 +46,7 @@ class LinesRefunded(OrderEvent):
     example = fields(
         actor=SELLER,
         status="payment_processing",
+        deadlines=[],
         settlement_id="A-1001.s1",
         lines=[{"line_id": "lamp", "refund_minor": 250}],
         refund_minor=250,
@@ -65,6 +67,7 @@ class LinesReleased(OrderEvent):
     type = "order.lines_released.v1"
     example = fields(
         status="completed",
+        deadlines=[],
         settlement_id="A-1001.s1",
         lines=[{"line_id": "lamp", "amount_minor": 1_250}],
         release_minor=1_250,
@@ -91,6 +94,7 @@ class Settled(OrderEvent):
     type = "order.settled.v1"
     example = fields(
         status="payment_processing",
+        deadlines=[],
         settlement_id="A-1001.s1",
         dispute_id="A-1001.d1",
         refund_minor=900,
@@ -126,6 +130,7 @@ class Completed(OrderEvent):
     type = "order.completed.v1"
     example = fields(
         status="completed",
+        deadlines=[],
         refund_minor=900,
         release_minor=350,
         commission_minor=0,
@@ -147,6 +152,7 @@ class OrderReminded(OrderEvent):
     type = "order.reminded.v1"
     example = fields(
         status="awaiting_shipment",
+        deadlines=REMINDED_TO_SHIP,
         protection_ends_at=None,
         clock="processing_ends",
         to="seller",

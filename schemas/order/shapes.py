@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.common import LineId, PiecesIfSome
+from schemas.common import CLOCKS, ClockEndsAt, LineId, PiecesIfSome
 from schemas.wire import Id, Minor, PositiveMinor, Shape
 
 OrderStatus = Literal[
@@ -17,6 +17,11 @@ OrderStatus = Literal[
     "cancelled",
 ]
 
+OrderDeadline = Literal[
+    "payment_window", "processing_ends", "protection_reminder", "protection_ends", "processing_reminder"
+]
+"""Those of one instant happen in this order (§8)."""
+
 PARCELS_MAX = 100
 """Of one order (R66)."""
 
@@ -28,6 +33,21 @@ Days = Annotated[int, Field(ge=1, le=3_650, description="days, as the order's po
 CommissionBps = Annotated[
     int, Field(ge=0, le=10_000, description="the platform's part of every release, in hundredths of a percent (R69)")
 ]
+
+
+class OrderClock(Shape):
+    """A deadline of an order that runs."""
+
+    name: OrderDeadline = Field(
+        description="what happens then. `payment_window`: what is not paid is cancelled (R61); `processing_ends`: what "
+        "is not shipped is cancelled (R5b, R66); `processing_reminder`: the seller is reminded of that (R68); "
+        "`protection_reminder`: both are told what the end of protection will bring (R4b); `protection_ends`: what is "
+        "held is the seller's (R2)"
+    )
+    at: ClockEndsAt
+
+
+OrderClocks = Annotated[tuple[OrderClock, ...] | None, Field(description=CLOCKS)]
 
 
 class SettledLine(Shape):

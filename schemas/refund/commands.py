@@ -1,17 +1,19 @@
 """What may be asked of it."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from schemas.common import SettlementId
 from schemas.example import OPERATOR, fields
-from schemas.refund.shapes import ReviewedLeg
+from schemas.refund import events
+from schemas.refund.shapes import ReviewedLeg, Stage
 from schemas.wire import Command, Label, PositiveMinor, Resume, Text
 
 
 class RefundCommand(Command):
     topic = "refund.commands"
+    states: ClassVar[tuple[Stage, ...] | None] = None
     example = fields(actor=OPERATOR, settlement_id="A-1001.s1", leg="refund")
 
     settlement_id: SettlementId
@@ -25,6 +27,8 @@ class RetryRefund(RefundCommand):
 
     type = "refund.retry.v1"
     by = frozenset({"operator"})
+    states = ("failed", "manual_review")
+    answers = (events.RefundSubmitted,)
 
 
 class ResolveRefund(RefundCommand):
@@ -36,6 +40,8 @@ class ResolveRefund(RefundCommand):
 
     type = "refund.resolve.v1"
     by = frozenset({"operator"})
+    states = ("submitted", "processing", "failed", "retrying", "manual_review", "on_hold")
+    answers = (events.RefundSettled, events.PaidOut, events.ChargedBack, events.MovedInPart)
     example = fields(
         outcome="settled",
         provider_reference="bank-20260414-0093",
@@ -66,6 +72,8 @@ class AcknowledgeReview(RefundCommand):
 
     type = "refund.acknowledge.v1"
     by = frozenset({"operator"})
+    states = ("manual_review",)
+    answers = (events.ReviewAcknowledged,)
     example = fields(note="The bank took the second payment back.")
 
     note: Text = Field(description="what he found, for people")
@@ -78,6 +86,7 @@ class HoldMoney(Command):
     type = "refund.hold.v1"
     topic = "refund.commands"
     by = frozenset({"operator"})
+    answers = (events.MoneyHeld,)
     example = fields(actor=OPERATOR, reason="The buyer's bank asks about this payment.")
 
     reason: Text = Field(description="why, for people; all sides can read it")
@@ -89,6 +98,7 @@ class UnholdMoney(Command):
     type = "refund.unhold.v1"
     topic = "refund.commands"
     by = frozenset({"operator"})
+    answers = (events.MoneyUnheld,)
     example = fields(actor=OPERATOR, reason="The bank is satisfied.")
 
     reason: Text = Field(description="why, for people; all sides can read it")

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from schemas.example import OPERATOR, PLATFORM, fields
 from schemas.instants import Instant
+from schemas.timer import events
 from schemas.timer.shapes import DeadlineName, DeliverTo, RangEarly, TimerId
 from schemas.wire import Command, Resume
 
@@ -21,6 +22,7 @@ class Schedule(TimerCommand):
     bell rang too early. Answered by `timer.scheduled`."""
 
     type = "timer.schedule.v1"
+    answers = (events.Scheduled,)
     example = fields(
         name="seller_first_response", due_at="2026-04-04T18:45:10.250Z", deliver_to="dispute", rang_early=False
     )
@@ -35,6 +37,7 @@ class CancelTimer(TimerCommand):
     """It does not ring any more. Cancelling what is gone is no error. Answered by `timer.cancelled`."""
 
     type = "timer.cancel.v1"
+    answers = (events.TimerCancelled,)
 
 
 class TimerResume(Resume):

@@ -16,19 +16,18 @@ from services.casefile.bounds import SERVER
 from services.casefile.desk import Desk
 from services.casefile.domain import DECIDER
 from services.casefile.editions import Make, WatchShown, next_one, shown
-from services.casefile.ledger_api import ledger_router
 from services.casefile.ledger_store import PostgresLedgerTables
 from services.casefile.money_store import MoneyOfOrders
 from services.casefile.own_store import PostgresOwnTables
 from services.casefile.planning import Planner
 from services.casefile.projection import KeptRecords
 from services.casefile.redriving import KafkaRawBus
+from services.casefile.routes import for_operators
 from services.casefile.sending import KafkaSender
 from services.casefile.signin import SignIn, sign_in
 from services.casefile.store import PostgresCaseTables, PostgresRowTables
-from services.casefile.stuck_api import OperatorsDesk, stuck_router
+from services.casefile.stuck_api import OperatorsDesk
 from services.casefile.stuck_store import PostgresStuckTables, StuckOfOrders
-from services.casefile.uttering import Sender
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Projection
 from shared.rules import policies
@@ -107,14 +106,12 @@ def _projections(in_force: Callable[[], Policies]) -> list[Projection]:
 
 
 def _routers(
-    settings: CaseFileSettings, pool: asyncpg.Pool, tables: PostgresCaseTables, sender: Sender
+    settings: CaseFileSettings, pool: asyncpg.Pool, tables: PostgresCaseTables, sender: KafkaSender
 ) -> list[APIRouter]:
     stuck, own = PostgresStuckTables(pool, tables.as_of), PostgresOwnTables(pool)
-    planner = Planner(stuck, own, sender, KafkaRawBus(connection(settings), settings.topic_prefix))
-    return [
-        ledger_router(PostgresLedgerTables(pool, tables.as_of)),
-        stuck_router(OperatorsDesk(stuck, own, tables, planner, settings.casefile_services)),
-    ]
+    planner = Planner(stuck, own, sender, KafkaRawBus(sender, connection(settings), settings.topic_prefix))
+    desk = OperatorsDesk(stuck, own, tables, planner, settings.casefile_services)
+    return for_operators(PostgresLedgerTables(pool, tables.as_of), desk)
 
 
 def following() -> Application[CaseFileSettings]:

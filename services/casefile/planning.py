@@ -7,13 +7,13 @@ another list, and so another token: it is to be looked at again.
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, assert_never
+from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import ConfigDict, Field
 from pydantic_core import to_json
 
-from schemas.instants import Instant
 from schemas.mediation.commands import AssignMediator
+from services.casefile.api import At
 from services.casefile.own_store import OwnTables
 from services.casefile.reading import Asked
 from services.casefile.redriving import RawBus, as_it_came, stays
@@ -44,7 +44,7 @@ class PlanAsked(Shown):
         default=None, description="dead letters: their code; parked orders: how the reason begins; deliveries: problem"
     )
     id: str | None = Field(default=None, description="dead letters: the one whose `ce_id` it is")
-    since: Instant | None = Field(default=None, description="dead letters: set aside then or later")
+    since: Annotated[At | None, Field(strict=False, description="dead letters: set aside then or later")] = None
     service: str | None = Field(default=None, description="parked orders: in this service")
     mediator: str | None = Field(default=None, description="reassign: whose cases")
     to: list[str] = Field(default=[], max_length=100, description="reassign: who gets them, in turn")

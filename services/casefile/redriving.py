@@ -1,13 +1,13 @@
 """Dead letters as they lie on the bus, and back to where they came from: byte for byte, under their own id."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 
 from schemas.topics import CASE_FILE, all_topics
+from services.casefile.sending import KafkaSender
 from services.casefile.stuck import PARKED, SET_ASIDE, SetAside
 from shared.kernel.codec import header
 from shared.kernel.ports import Outage, Record
@@ -18,7 +18,6 @@ OURS = frozenset(
     topic.name for topic in all_topics() if CASE_FILE in topic.writers and topic.name.endswith(".commands")
 )
 """To these the case file may write."""
-SEND_SECONDS = 10.0
 DEAD_LETTER_HEADERS = (
     "kafka_dlt-original-topic",
     "kafka_dlt-original-partition",
@@ -68,8 +67,9 @@ def as_it_came(letter: Record) -> Record | None:
 
 @dataclass(frozen=True)
 class KafkaRawBus:
-    """Clients of its own, opened for each question: operators ask seldom."""
+    """Read by a client that is opened for each question: operators ask seldom."""
 
+    sender: KafkaSender
     connection: Mapping[str, Any]
     prefix: str
 
@@ -96,17 +96,4 @@ class KafkaRawBus:
         return found
 
     async def write(self, record: Record) -> None:
-        with outage():
-            async with asyncio.timeout(SEND_SECONDS):
-                producer = AIOKafkaProducer(**self.connection, enable_idempotence=True, acks="all")
-                await producer.start()
-                try:
-                    await producer.send_and_wait(
-                        f"{self.prefix}{record.topic}",
-                        record.value,
-                        record.key,
-                        record.partition,
-                        headers=list(record.headers),
-                    )
-                finally:
-                    await producer.stop()
+        await self.sender.write(record)

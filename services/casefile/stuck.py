@@ -277,7 +277,7 @@ def _command_line(row: StuckRow, act: Mapping[str, Any] | None) -> str | None:
         return f"recourse redrive --topic {row.about['topic']} --reason {row.about['code']}"
     if act is None or row.order_id is None:
         return None
-    return f"recourse act {row.order_id} {act['type']} '{to_json(act['data']).decode()}'"
+    return f"recourse send {act['type']} '{to_json(act['data']).decode()}' --order {row.order_id}"
 
 
 def _text(said: str) -> str:

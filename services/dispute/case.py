@@ -10,26 +10,14 @@ RequestedDispute -> AwaitingSeller -> Negotiating -> InMediation -> DecidedDispu
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal, assert_never
+from typing import assert_never
 
 from schemas.common import Evidence, FrozenLine, Offer, Party, PolicyRef, Terms, TrackingStatus
 from schemas.dispute import events
-from schemas.dispute.shapes import DisputeStatus, FiledEvidence, Outcome, Side
+from schemas.dispute.shapes import DisputeDeadline, DisputeStatus, FiledEvidence, Outcome, Side
 from schemas.example import fields
 from schemas.instants import Instant
 from schemas.wire import Id, PersonId, PrivateEvent
-
-DisputeDeadline = Literal[
-    "seller_first_response",
-    "auto_escalation",
-    "return_ship",
-    "return_confirm",
-    "replacement_ship",
-    "replacement_confirm",
-    "appeal_window",
-    "reminder",
-]
-"""Those of one instant happen in this order (docs/RULES.md, timer service)."""
 
 
 class DisputableUntilMoved(PrivateEvent):

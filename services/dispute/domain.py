@@ -27,7 +27,7 @@ from schemas.dispute.commands import (
     WaiveAppeal,
 )
 from schemas.dispute.events import DisputeRejected, DisputeRepeated, DisputeResumed
-from schemas.dispute.shapes import REASONS_NOT_RECEIVED, FiledEvidence, Side
+from schemas.dispute.shapes import REASONS_NOT_RECEIVED, DisputeDeadline, FiledEvidence, Side
 from schemas.mediation.events import (
     MediationCancelled,
     MediationDecided,
@@ -48,7 +48,6 @@ from services.dispute.case import (
     DecidedDispute,
     DisputableUntilMoved,
     Dispute,
-    DisputeDeadline,
     DisputeEvidenceNoted,
     InMediation,
     Open,

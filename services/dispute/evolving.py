@@ -5,6 +5,7 @@ from datetime import datetime
 
 from schemas.common import Offer
 from schemas.dispute import events
+from schemas.dispute.shapes import DisputeDeadline
 from services.dispute.case import (
     AwaitingReplacement,
     AwaitingReturn,
@@ -13,7 +14,6 @@ from services.dispute.case import (
     ClosedDispute,
     DecidedDispute,
     Dispute,
-    DisputeDeadline,
     DisputeEvidenceNoted,
     FiledInStage,
     InMediation,

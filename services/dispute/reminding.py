@@ -11,14 +11,13 @@ from schemas.dispute.events import (
     ReplacementAwaited,
     ReturnAwaited,
 )
-from schemas.dispute.shapes import Side
+from schemas.dispute.shapes import DisputeDeadline, Side
 from services.dispute.case import (
     AwaitingReplacement,
     AwaitingReturn,
     AwaitingSeller,
     ClosedDispute,
     DecidedDispute,
-    DisputeDeadline,
     DisputeReminderLapsed,
     InMediation,
     Negotiating,

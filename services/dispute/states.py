@@ -5,16 +5,16 @@ What one of them is stands in case.py, and how its events make it so in evolving
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 from schemas.dispute import events
+from schemas.dispute.shapes import DisputeClock, DisputeDeadline
 from schemas.wire import Actor, Event
 from services.dispute.case import (
     RUNS,
     STATUS,
     DisputableUntilMoved,
     Dispute,
-    DisputeDeadline,
     DisputeEvidenceNoted,
     DisputeReminderLapsed,
     FiledInStage,
@@ -23,7 +23,7 @@ from services.dispute.case import (
     RequestedDispute,
 )
 from services.dispute.evolving import lapsed, moved, noted
-from shared.kernel.decider import Deadline
+from shared.kernel.decider import Deadline, in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +50,33 @@ class Disputes(Mapping[str, Dispute]):
 
 def deadlines(disputes: Disputes | None) -> Iterable[Deadline[DisputeDeadline]]:
     for dispute in disputes.values() if disputes is not None else ():
-        if isinstance(dispute, RequestedDispute | Refused):
-            continue
-        for name in RUNS.get(type(dispute), ()):
-            if name == "reminder" and not any(line.amount_minor for line in dispute.case.lines):
-                continue  # of gifts alone nobody is reminded (R76)
-            if name in dispute.case.clocks:  # a final decision has no window
-                yield Deadline(name, dispute.case.dispute_id, dispute.case.clocks[name])
+        yield from _running(dispute)
+
+
+def _running(dispute: Dispute) -> Iterable[Deadline[DisputeDeadline]]:
+    if isinstance(dispute, RequestedDispute | Refused):
+        return
+    for name in RUNS.get(type(dispute), ()):
+        if name == "reminder" and not any(line.amount_minor for line in dispute.case.lines):
+            continue  # of gifts alone nobody is reminded (R76)
+        if name in dispute.case.clocks:  # a final decision has no window
+            yield Deadline(name, dispute.case.dispute_id, dispute.case.clocks[name])
 
 
 def stamp(disputes: Disputes | None, event: Event) -> Mapping[str, Any]:
-    """Where the dispute stands after the event."""
+    """Where the dispute stands after the event (R83)."""
     if not isinstance(event, events.DisputeEvent | events.DisputeRejected):
         return {}
     if isinstance(event, events.OpenRefused):
-        return {"status": "closed"}
+        return {"status": "closed", "deadlines": ()}
     if isinstance(event, events.DisputeRejected) and event.code == "not_allowed":
         return {"status": None}  # it may be a stranger's (R77)
     dispute = None if disputes is None else disputes.get(event.dispute_id or "")
-    return {"status": None if dispute is None else STATUS[type(dispute)]}
+    if dispute is None:
+        return {"status": None}
+    running = in_order(_running(dispute), get_args(DisputeDeadline))
+    clocks = tuple(DisputeClock(name=one.name, at=one.due_at) for one in running)
+    return {"status": STATUS[type(dispute)], "deadlines": clocks}
 
 
 def evolve(disputes: Disputes | None, event: Event) -> Disputes | None:

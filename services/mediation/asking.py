@@ -4,13 +4,13 @@ from datetime import datetime
 
 from schemas.mediation.commands import AnswerQuestion, AskQuestion
 from schemas.mediation.events import AnswerMissed, MediationReminded, QuestionAnswered, QuestionAsked
+from schemas.mediation.shapes import MediationDeadline
 from schemas.policy import Policy
 from services.mediation.case import (
     ROUND_OVER,
     AnswerReminderLapsed,
     Case,
     InRound,
-    MediationDeadline,
     due_unless_asked,
     no_right,
     side_of,

@@ -25,7 +25,7 @@ from schemas.mediation.events import (
     QuestionAnswered,
     QuestionAsked,
 )
-from schemas.mediation.shapes import MediationStatus
+from schemas.mediation.shapes import MediationDeadline, MediationStatus
 from schemas.policy import Policy
 from schemas.wire import Id, PrivateEvent, Role
 from services.mediation.policy import Ruling, mediator_due_by, on_claim
@@ -34,9 +34,6 @@ from shared.rules.refusals import who_may
 
 ROUND_OVER = Refusal("wrong_state", "This dispute is not in mediation any more.")
 OWN_CASE = Refusal("not_allowed", "You are a party of this order: nobody judges his own case.")
-
-MediationDeadline = Literal["answer", "mediator_due", "mediation_max", "answer_reminder"]
-"""Those of one instant happen in this order (docs/RULES.md, timer service)."""
 
 Awaited = tuple[str, Side]
 """(question_id, who has not answered it yet)"""

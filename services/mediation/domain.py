@@ -24,11 +24,12 @@ from schemas.mediation.commands import (
     Seat,
 )
 from schemas.mediation.events import MediationRejected, MediationRepeated, MediationResumed
+from schemas.mediation.shapes import MediationDeadline
 from schemas.policy import Policy
 from schemas.wire import MEDIATORS_KEY
 from services.mediation import asking, deciding, offers, roster, seating
 from services.mediation import case as cases
-from services.mediation.case import Case, CaseEvidenceNoted, InRound, MediationDeadline
+from services.mediation.case import Case, CaseEvidenceNoted, InRound
 from services.mediation.roster import Roster
 from services.mediation.states import Cases, State, deadlines, evolve, stamp
 from services.mediation.subscriptions import BETWEEN_STREAMS, SUBSCRIPTIONS, Foreign, Told

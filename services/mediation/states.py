@@ -5,15 +5,16 @@ What a case is, and how its events make it so, stands in case.py; the roster in 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from schemas.mediation.events import CaseEvent, MediationRejected, RosterEvent
+from schemas.mediation.shapes import MediationClock, MediationDeadline
 from schemas.wire import Event
 from services.mediation import case as cases
 from services.mediation import roster
-from services.mediation.case import AnswerReminderLapsed, Case, CaseEvidenceNoted, MediationDeadline
+from services.mediation.case import AnswerReminderLapsed, Case, CaseEvidenceNoted
 from services.mediation.roster import Roster, RosterKept, SeatGiven, SeatNoted
-from shared.kernel.decider import Deadline
+from shared.kernel.decider import Deadline, in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,13 @@ def deadlines(state: State | None) -> Iterable[Deadline[MediationDeadline]]:
 
 
 def stamp(state: State | None, event: Event) -> dict[str, Any]:
+    """Where the case stands after the event (R83)."""
     if isinstance(event, MediationRejected) and event.code == "not_allowed":
         return {}  # it may be a stranger's (R77)
     if isinstance(event, CaseEvent | MediationRejected) and isinstance(state, Cases):
         case = state.of.get(event.dispute_id or "")
-        return {"status": cases.status(case)} if case else {}
+        if case is not None:
+            running = in_order(cases.deadlines(case), get_args(MediationDeadline))
+            clocks = tuple(MediationClock(name=one.name, at=one.due_at) for one in running)
+            return {"status": cases.status(case), "deadlines": clocks}
     return {}

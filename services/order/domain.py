@@ -7,6 +7,7 @@ from typing import Literal, assert_never, get_args
 
 from schemas.dispute.events import DisputeClosed, DisputeRequested
 from schemas.order import commands, events, shapes
+from schemas.order.shapes import OrderDeadline
 from schemas.policy import Policy
 from schemas.refund.events import RefundCaptured, RefundSettled
 from schemas.wire import MEDIATORS_KEY, Event
@@ -20,7 +21,6 @@ from services.order.states import (
     AwaitingShipment,
     CancelledOrder,
     Order,
-    OrderDeadline,
     RefundCompleted,
     ShippedOrder,
     deadlines,

@@ -3,20 +3,16 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, get_args
 
 from schemas.common import Party, PolicyRef
 from schemas.example import fields
 from schemas.order import events, shapes
+from schemas.order.shapes import OrderDeadline
 from schemas.wire import Event, Id, PrivateEvent, Rejected, Repeated
 from services.order import pieces
 from services.order.lines import Disputed, Final, Held, Line, Released, Unshipped, money_of, whole
-from shared.kernel.decider import Deadline
-
-OrderDeadline = Literal[
-    "payment_window", "processing_ends", "protection_reminder", "protection_ends", "processing_reminder"
-]
-"""Those of one instant happen in this order (docs/RULES.md, timer service)."""
+from shared.kernel.decider import Deadline, in_order
 
 
 class RefundCompleted(PrivateEvent):
@@ -209,14 +205,18 @@ def unshipped(order: Order) -> list[Line]:
 
 
 def stamp(order: Order | None, event: Event) -> Mapping[str, Any]:
-    """Where the order stands after the event (R3)."""
+    """Where the order stands after the event (R3, R83)."""
     if isinstance(event, PrivateEvent | Repeated):
         return {}
-    if isinstance(event, Rejected) and event.code == "not_allowed":
+    if order is None or (isinstance(event, Rejected) and event.code == "not_allowed"):
         return {"status": None, "protection_ends_at": None}  # it may be a stranger's (R77)
     return {
-        "status": order and status(order),
+        "status": status(order),
         "protection_ends_at": order.protection_ends_at if isinstance(order, ShippedOrder) else None,
+        "deadlines": tuple(
+            shapes.OrderClock(name=one.name, at=one.due_at)
+            for one in in_order(deadlines(order), get_args(OrderDeadline))
+        ),
     }
 
 

@@ -42,6 +42,15 @@ class Deadline(Generic[N_co]):
     due_at: datetime
 
 
+def in_order(deadlines: Iterable[Deadline[N_co]], names: Sequence[str]) -> list[Deadline[N_co]]:
+    """As they will happen, the earliest first; those of one instant as `names` has them."""
+    return sorted(deadlines, key=lambda one: _turn(one, names))
+
+
+def _turn(deadline: Deadline[str], names: Sequence[str]) -> tuple[datetime, int, str]:
+    return deadline.due_at, names.index(deadline.name), deadline.subject
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """An answer to a command, never an exception: `code` for machines, `message` for people."""
@@ -172,10 +181,7 @@ class Decider(Generic[S, C, E]):
 
     def earliest(self, state: S | None) -> Deadline[str] | None:
         """The deadline that happens first; of those at one instant the one the rule book names first."""
-        return min(self.deadlines(state), key=self._in_order, default=None)
-
-    def _in_order(self, deadline: Deadline[str]) -> tuple[datetime, int, str]:
-        return deadline.due_at, self.deadline_names.index(deadline.name), deadline.subject
+        return min(self.deadlines(state), key=lambda one: _turn(one, self.deadline_names), default=None)
 
 
 def _yielded(deadlines: Callable[..., Any]) -> set[str]:

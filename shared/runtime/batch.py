@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from schemas.instants import to_ms
+from schemas.topics import OUTSIDERS_WRITE
 from shared.kernel import codec
 from shared.kernel.codec import Unreadable
 from shared.kernel.envelope import DeadLetter
@@ -21,11 +22,18 @@ log = logging.getLogger(__name__)
 
 class Unpublished:
     """What of a shard is committed and not known to be on the bus: for each place in order. Between places there is no
-    order, so one that refuses keeps back nothing but its own."""
+    order, so one that refuses keeps back nothing but its own.
+
+    But what is said where nobody looks for our numbers, among outsiders' records or another shard's, goes out behind
+    all that was said before it where they are looked for: else a database that is put back to before it would not be
+    known for older than the bus (worlds.py), and would give its number anew.
+    """
 
     def __init__(self) -> None:
         self.places: dict[Place, deque[tuple[datetime, StoredEvent]]] = {}
         """Those for which something waits, and since when."""
+        self._unproved: set[Place] = set()
+        """Where nobody looks for our numbers."""
         self._last = 0
 
     def __len__(self) -> int:
@@ -33,11 +41,25 @@ class Unpublished:
 
     def add(self, event: StoredEvent, since: datetime) -> None:
         assert event.topic is not None
-        self.places.setdefault((event.topic, event.partition), deque()).append((since, event))
+        place = event.topic, event.partition
+        self.places.setdefault(place, deque()).append((since, event))
+        if event.topic in OUTSIDERS_WRITE or event.partition != event.shard:
+            self._unproved.add(place)
         self._last = event.position
 
+    @property
+    def open(self) -> list[Place]:
+        """Those that have an event which may go out now."""
+        return [place for place in self.places if self.first(place, 1)]
+
     def first(self, place: Place, limit: int) -> list[StoredEvent]:
-        return [event for _, event in islice(self.places.get(place, ()), limit)]
+        """Those for it that may go out now."""
+        events = [event for _, event in islice(self.places.get(place, ()), limit)]
+        if place not in self._unproved:
+            return events
+        proofs = [place for place in self.places.keys() - self._unproved if not place[0].endswith(".dead-letters")]
+        proved = min((self.places[place][0][1].position for place in proofs), default=self._last + 1)
+        return [event for event in events if event.position < proved]
 
     def acknowledged(self, place: Place, count: int) -> None:
         """The first so many for it are there."""

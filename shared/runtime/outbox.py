@@ -42,7 +42,7 @@ class Outbox:
 
     def count(self) -> None:
         """After shards or what waits of them have changed."""
-        waiting = any(not self.refusing.issuperset(shard.pending.places) for shard in self.shards.values())
+        waiting = any(not self.refusing.issuperset(shard.pending.open) for shard in self.shards.values())
         (self._unpublished.set if waiting else self._unpublished.clear)()
         for shard in self.shards.values():
             waits = shard.claim.position + 1 - shard.pending.begins if shard.pending.places else 0
@@ -75,7 +75,7 @@ class Outbox:
     async def publish(self) -> bool:
         """Sends one wave: the oldest events of every shard, to all places that do not refuse. False if there were none.
         Raises Outage when no broker answers; then send again."""
-        places = {place for shard in self.shards.values() for place in shard.pending.places} - self.refusing
+        places = {place for shard in self.shards.values() for place in shard.pending.open} - self.refusing
         refused = await self._send(places, WAVE_EVENTS_MAX)
         for (topic, partition), one in (refused or {}).items():
             log.warning("%s/%d is tried alone: %s", topic, partition, one.reason)
@@ -86,7 +86,7 @@ class Outbox:
         shares = [
             (shard, place, shard.pending.first(place, limit))
             for shard in self.shards.values()
-            for place in shard.pending.places
+            for place in shard.pending.open
             if place in places
         ]
         if not shares:

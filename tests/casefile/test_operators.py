@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from schemas.instants import rfc3339
+from schemas.instants import from_ms, rfc3339
 from services.casefile.ledger_api import ledger_router
 from services.casefile.planning import Planner
 from services.casefile.reading import Asked
@@ -177,7 +177,7 @@ async def test_what_is_stuck_names_what_frees_it_and_services_that_do_not_answer
     assert (silent["kind"], silent["about"]["service"]) == ("shard_refused", "refund")
     assert silent["sentence"] == "It does not answer."
     assert [one["act"]["type"] for one in rows] == ["refund.resume.v1", "refund.retry.v1", "refund.acknowledge.v1"]
-    line = 'recourse act o2 refund.retry.v1 \'{"settlement_id":"o2.s1","leg":"refund"}\''
+    line = 'recourse send refund.retry.v1 \'{"settlement_id":"o2.s1","leg":"refund"}\' --order o2'
     assert rows[1]["command_line"] == line
     assert (await office.get("/v1/stuck/counts")).json["counts"] == {"parked": 1, "manual_review": 2}
     assert [one["order_id"] for one in (await office.get("/v1/stuck?kind=parked")).json["items"]] == ["o1"]
@@ -190,6 +190,8 @@ async def test_a_redriven_dead_letter_is_handled_as_if_it_came_now(office: Offic
     await world.settle()
     (letter,) = world.bus.records("order.dead-letters")
     assert (await office.get("/v1/audit")).json["items"] == []
+    after = {"what": "redrive", "since": rfc3339(from_ms(letter.timestamp + 1))}
+    assert (await office.post("/v1/plans", after)).json["steps"] == []
     plan = (await office.post("/v1/plans", {"what": "redrive", "reason": "no_ce_id"})).json
     assert [(step["order_id"], step["done"]) for step in plan["steps"]] == [(order_id, None)]
     assert len([*world.bus.records("order.dead-letters")]) == 1

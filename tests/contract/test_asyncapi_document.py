@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.publish import models, subscriptions
+from deploy.publish import models, rows, subscriptions
+from schemas import acts
+from schemas.acts import ACTS
 from schemas.asyncapi import DOCUMENT, PRINCIPALS, document
 from schemas.instants import to_ms
 from schemas.publish import as_text, is_public, json_schema
@@ -31,7 +33,17 @@ DOC: Json = json.loads(DOCUMENT.read_text("utf-8"))
 
 
 def test_the_document_says_what_the_models_say() -> None:
-    assert DOCUMENT.read_text("utf-8") == as_text(document(models(), subscriptions())), "run `make asyncapi`"
+    assert DOCUMENT.read_text("utf-8") == as_text(document(models(), subscriptions(), rows())), "run `make asyncapi`"
+
+
+def test_what_is_published_of_acts_is_what_is_declared_and_stands_at_their_messages() -> None:
+    assert ACTS.read_text("utf-8") == as_text(acts.document(rows())), "run `make schemas`"
+    at_messages = {
+        name: {"type": name, **message["x-act"]}
+        for name, message in DOC["components"]["messages"].items()
+        if "x-act" in message
+    }
+    assert at_messages == {row["type"]: row for row in rows()}
 
 
 @pytest.mark.parametrize("type_", PUBLIC)

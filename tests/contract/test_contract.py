@@ -23,7 +23,11 @@ CARRIED = {
 }
 """On every event of the service. `payments.events` are the payment service's: of these the key says the order."""
 
-CARRIED_WITH_A_SUBJECT = {"order": "status", "dispute": "dispute_id status", "mediation": "dispute_id status"}
+CARRIED_WITH_A_SUBJECT = {
+    "order": "status deadlines?",
+    "dispute": "dispute_id status deadlines?",
+    "mediation": "dispute_id status deadlines?",
+}
 WITHOUT_A_SUBJECT = {
     "order.resumed.v1",
     "dispute.resumed.v1",

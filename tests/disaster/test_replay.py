@@ -1,6 +1,7 @@
 """A database that is put back is replayed from the bus: its streams are what they were, event for event."""
 
 import copy
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 from deploy.repair.tail import said_by
 from schemas.order.commands import ConfirmReceipt
 from schemas.topics import SERVICES
-from schemas.wire import Actor
+from schemas.wire import Actor, Service
 from services.composition import DECIDERS
 from shared.kernel import codec
 from shared.kernel.decider import Decider, Output, Refusal
@@ -54,6 +55,12 @@ def test_a_message_is_known_by_its_id_and_its_cause_too() -> None:
     assert said.is_what(event)
     for other in ({"id": "another"}, {"causation_id": "another"}, {"type": "another"}, {"data": b"[]"}, {"time": 1}):
         assert not said.is_what(replace(event, **other))
+    assert said.is_what(replace(event, data=b'{"deadlines":[]}'))
+    assert not said.is_what(replace(event, data=b'{"refund_minor":1}'))
+    told = said_by(codec.source_of("order", event.shard), [replace(record, value=b'{"deadlines":[]}')], after=0)[1]
+    assert not told.is_what(event), "what was told then is told now"
+    for torn in (b"{", b"[]"):
+        assert not replace(said, record=replace(record, value=torn)).is_what(event)
 
 
 def parked_once(history: Played, service: str) -> set[str]:
@@ -114,6 +121,34 @@ def test_what_was_published_again_is_decided_at_the_time_when_it_was_heard() -> 
     assert not any(outcome.withheld or outcome.missing for outcome in outcomes)
     virtual_time.run(put_back.go_on(DECIDERS["order"]))
     assert put_back.differences() == []
+
+
+@pytest.mark.parametrize("service", ["order", "dispute", "mediation"])
+def test_what_an_earlier_version_said_is_known_though_it_named_no_clocks(service: Service) -> None:
+    history, snapshots = played(planned(0))
+    put_back = PutBack(history, service, snapshots[service])
+    put_back.bus = put_back.bus_of([_without_clocks(record) for record in history.world.bus.heard])
+    outcomes = virtual_time.run(put_back.replay(put_back.decider))
+    decided = sum(outcome.decided for outcome in outcomes)
+    assert decided
+    assert not any(outcome.withheld or outcome.missing for outcome in outcomes)
+    said = {number(record)[:2]: record.value for record in put_back.outputs()}
+    stored = {
+        (put_back.source(shard), str(row.sequence)): row.data
+        for shard, kept in put_back.store.shards.items()
+        for row in kept.events
+        if row.sequence is not None
+    }
+    as_said = [place for place, data in stored.items() if data == said[place]]
+    assert len(as_said) >= decided, "what is stored is what readers have"
+    assert any(b'"status"' in (said[place] or b"") for place in as_said)
+
+
+def _without_clocks(record: Record) -> Record:
+    if not record.topic.endswith(".events") or b'"deadlines"' not in (record.value or b""):
+        return record
+    told = {name: value for name, value in json.loads(record.value or b"").items() if name != "deadlines"}
+    return replace(record, value=json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def test_an_order_that_is_decided_otherwise_now_stands_alone() -> None:

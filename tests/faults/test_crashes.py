@@ -36,7 +36,7 @@ pytestmark = [
 
 full = pytest.mark.skipif(not os.environ.get("RECOURSE_TEST_CRASHES"), reason="the full form runs by make test-crashes")
 
-PATIENCE = timedelta(minutes=20)
+PATIENCE = timedelta(minutes=30)
 """For an answer, and for a step to come, with all services dying at the same time."""
 PATIENCE_SHORT = timedelta(minutes=9)
 """With two deaths a service: what was waited for in vain is told before pytest's own time is over."""

@@ -29,6 +29,7 @@ ROOMS_BESIDE = {
     "services.casefile.stuck",  # what does not go on by itself
     "services.casefile.stuck_store",  # the list of it
     "services.casefile.stuck_api",  # it over HTTP, and what operators do about it
+    "services.casefile.routes",  # which questions are operators'
     "services.casefile.refused",  # what services refuse, as of now
     "services.casefile.planning",  # what is done to many things at once
     "services.casefile.redriving",  # dead letters, back to where they came from

@@ -4,6 +4,7 @@ else is said twice."""
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -221,14 +222,24 @@ async def test_a_place_that_nothing_waits_for_any_more_is_no_problem() -> None:
         assert process.loop.outbox.refusing == set()
 
 
+def waiting_for(*places: Place) -> Unpublished:
+    """Events of shard 0, one for each of these, in this order."""
+    waiting = Unpublished()
+    message = Add(order_id="order-1", actor=Actor(role="buyer", id="b1"), amount=1)
+    for position, (topic, partition) in enumerate(places, 1):
+        event = stored_event(message, position=position, topic=topic)
+        waiting.add(replace(event, partition=partition), NOON)
+    return waiting
+
+
+def positions(waiting: Unpublished, place: Place) -> list[int]:
+    return [event.position for event in waiting.first(place, 9)]
+
+
 def test_nothing_counts_as_published_behind_which_the_oldest_still_waits() -> None:
     """Whoever takes over begins there: what is before it is never sent again."""
-    waiting, first, second = Unpublished(), ("order.events", 0), ("timer.commands", 0)
-    for position, (topic, _) in enumerate((first, second, second), 1):
-        event = stored_event(
-            Add(order_id="order-1", actor=Actor(role="buyer", id="b1"), amount=1), position=position, topic=topic
-        )
-        waiting.add(event, NOON)
+    first, second = ("order.events", 0), ("timer.commands", 0)
+    waiting = waiting_for(first, second, second)
     assert waiting.begins == 1
     waiting.acknowledged(second, 1)
     assert waiting.begins == 1
@@ -236,3 +247,34 @@ def test_nothing_counts_as_published_behind_which_the_oldest_still_waits() -> No
     assert waiting.begins == 3
     waiting.acknowledged(second, 1)
     assert waiting.begins == 4
+
+
+BELL, SEAT = ("order.commands", 0), ("mediation.roster", 1)
+
+
+@pytest.mark.parametrize("place", [BELL, SEAT])
+def test_where_nobody_looks_for_our_numbers_one_goes_out_behind_those_before_it(place: Place) -> None:
+    events, others = ("timer.events", 0), ("timer.commands", 0)
+    waiting = waiting_for(events, place, place, others, place)
+    assert waiting.open == [events, others]
+    assert positions(waiting, place) == []
+    waiting.acknowledged(others, 1)
+    assert positions(waiting, place) == []
+    waiting.acknowledged(events, 1)
+    assert waiting.open == [place]
+    assert positions(waiting, place) == [2, 3, 5]
+
+
+def test_what_was_said_after_it_keeps_none_back_and_no_dead_letter_does() -> None:
+    events, letters = ("timer.events", 0), ("timer.dead-letters", 0)
+    waiting = waiting_for(letters, BELL, SEAT, events, BELL)
+    assert waiting.open == [letters, BELL, SEAT, events]
+    assert positions(waiting, BELL) == [2]
+    assert positions(waiting, letters) == [1]
+    waiting.acknowledged(events, 1)
+    assert positions(waiting, BELL) == [2, 5]
+
+
+def test_elsewhere_no_place_keeps_another_back() -> None:
+    places = [("order.events", 0), ("timer.commands", 0), ("order.dead-letters", 0), ("mediation.roster", 0)]
+    assert waiting_for(*places).open == places

@@ -38,6 +38,7 @@ from tests.kit.counter_decider import (
     decide_with_a_bug,
 )
 from tests.kit.own_inputs import NoInputs
+from tests.support.waiting import until_true
 
 NO_POLICIES = Policies({})
 BUYER = Actor(role="buyer", id="b1")
@@ -794,10 +795,11 @@ async def test_while_too_much_waits_for_the_broker_nothing_new_is_taken(monkeypa
     for number in range(20):
         shop.send(add(), f"c{number}")
     tasks = [asyncio.create_task(process.loop.run()), asyncio.create_task(process.loop.outbox.keep_publishing())]
+    await until_true(lambda: process.loop.shards[0].held)
     await asyncio.sleep(0.1)
     assert shop.total() == 4
     process.broker.away = False
-    await asyncio.sleep(0.5)
+    await until_true(lambda: len(shop.sequences()) == 20)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

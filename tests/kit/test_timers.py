@@ -1,5 +1,7 @@
 """Timers ring after their instant, each once, through restarts; and only the near ones are in memory."""
 
+import asyncio
+import copy
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,9 +22,11 @@ from shared.kernel import codec
 from shared.kernel.decider import Output
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Outage
+from shared.runtime import outbox
 from shared.runtime.memory import START, MemoryBus, MemoryPublisher, MemorySource, MemoryStore
 from shared.runtime.partitions import home_among
 from shared.runtime.shard_loop import ShardLoop
+from tests.support.waiting import until_true
 
 PLATFORM = Actor(role="platform", id="order")
 
@@ -472,6 +476,52 @@ async def test_whatever_became_due_while_nobody_was_there_rings_in_order(clockwo
     await clockwork.settle()
     assert clockwork.rung == [f"t{number:02}" for number in range(50)]
     assert clockwork.timers.next_due() is None
+
+
+EVENTS = ("timer.events", 0)
+
+
+async def test_a_bell_waits_until_it_is_on_the_bus_that_it_rang(
+    clockwork: Clockwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it goes anybody may write: there nobody would find its number again."""
+    monkeypatch.setattr(outbox, "RETRY_SECONDS", 0.001)
+    await clockwork.arm(("a", 10))
+    clockwork.bus.bytes_max[EVENTS] = 0
+    publishing = asyncio.create_task(clockwork.loop.outbox.keep_publishing())
+    clockwork.bus.now = at(11)
+    await clockwork.loop.step([])
+    await until_true(lambda: EVENTS in clockwork.loop.outbox.refusing)
+    assert not await clockwork.loop.outbox.publish(), "nor is it tried without end"
+    assert clockwork.rung == []
+    clockwork.bus.bytes_max.clear()
+    await until_true(lambda: clockwork.rung == ["a"])
+    assert len(clockwork.bus.records("order.commands")) == 1
+    publishing.cancel()
+    await asyncio.gather(publishing, return_exceptions=True)
+
+
+@pytest.mark.parametrize("refuses", [True, False], ids=["while its topic takes nothing", "while all is well"])
+async def test_of_a_database_that_was_put_back_to_before_a_bell_no_number_is_given_anew(
+    clockwork: Clockwork, *, refuses: bool
+) -> None:
+    await clockwork.arm(("a", 10), ("b", 10))
+    backup = copy.deepcopy((clockwork.store.shards, clockwork.table))
+    clockwork.bus.bytes_max |= {EVENTS: 0} if refuses else {}
+    await clockwork.wait(11)
+
+    clockwork.store.shards, clockwork.table = backup
+    clockwork.bus.bytes_max.clear()
+    await clockwork.start()
+    clockwork.bus.now = at(12)
+    await clockwork.settle()
+
+    told = [one["recipe"].partition("#")[2] for one in clockwork.loop.problems.told()]
+    assert told == ([] if refuses else ["the-database-is-older-than-the-bus"])
+    assert sorted(clockwork.rung) == ["a", "b"]
+    lying = [record for topic in ("timer.events", "order.commands") for record in clockwork.bus.records(topic)]
+    said = {(codec.numbered(record), codec.header(record.headers, "ce_id")) for record in lying}
+    assert len({numbered for numbered, _ in said}) == len(said) == 6
 
 
 Step = tuple[str, int, int]

@@ -297,6 +297,13 @@ def overdue(timer_id: str) -> Plant:
     )
 
 
+def set_later(timer_id: str) -> Plant:
+    """It would ring a millisecond too late for what it is for."""
+    return lambda world: replace(
+        world, alarms=[replace(one, at=one.at + 1) if one.id == timer_id else one for one in world.alarms]
+    )
+
+
 def late(type_: str, order: str) -> Plant:
     """As if the broker had had it only at the end."""
     return lambda world: instead(world, the(world, type_, order), replace(the(world, type_, order), timestamp=world.at))
@@ -467,6 +474,8 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
         "vase over 50.00 EUR is disputed as d1, which",
     ),
     ("S3", "o-2", overdue("order/o-2"), "the alarm order/o-2 was due at "),
+    ("S3", "o-2", set_later("order/o-2"), "and protection_reminder is told to end at "),
+    ("S3", "o-3", set_later("mediation/o-3"), "and mediator_due is told to end at "),
     (
         "S3",
         "o-5",

@@ -38,7 +38,12 @@ MUTANTS = (
     Mutant(
         "of two deadlines of one instant the alphabet decides",
         lambda: kernel,
-        change("__.deadline_names.index(__a)", "__a"),
+        change("names.index(__a)", "__a"),
+    ),
+    Mutant(
+        "the clocks that run are told in any order",
+        lambda: kernel,
+        change("sorted(__a, key=lambda one: _turn(one, names))", "list(__a)"),
     ),
     Mutant("a repeat is answered like a conflict", lambda: kernel, drop("if __: __._repeat(...); return {}")),
     Mutant("who repeats himself is not told his answer", lambda: kernel, drop("__._repeat(__, __)")),
@@ -107,6 +112,16 @@ MUTANTS = (
         "all counts as published behind which the oldest still waits",
         lambda: batch.Unpublished,
         change("min(..., default=__a._last + 1)", "max(..., default=__a._last + 1)"),
+    ),
+    Mutant(
+        "a bell goes out before it is on the bus that it rang",
+        lambda: batch.Unpublished,
+        change("if __ not in __._unproved: ...", "return events"),
+    ),
+    Mutant(
+        "what could not be sent to the dead letters keeps back every bell",
+        lambda: batch.Unpublished,
+        drop("not __[0].endswith('.dead-letters')"),
     ),
     Mutant("a place that refuses is asked without a pause", lambda: outbox, change("min(2 * __a, __b)", "__a")),
     Mutant(

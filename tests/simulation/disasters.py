@@ -167,6 +167,7 @@ class Disasters:
         self.under_way.clear()
         for group in groups:
             group.start_again()
+        world.well_since = max(world.well_since, world.now())
 
     async def _replay(self, one: Disaster) -> None:
         world, group = self.world, one.group

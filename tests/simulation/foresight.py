@@ -10,12 +10,13 @@ from random import Random
 from typing import Any
 
 from deploy.verify.observation import milliseconds
-from schemas.wire import MEDIATORS_KEY, Actor, Event, Message
+from schemas.wire import MEDIATORS_KEY, Actor, Command, Event, Message
 from services.casefile.acts import FINAL_NO, Act, Acts
 from services.casefile.oracle import JUDGES, Foreseen, Outlook, remembered
 from services.casefile.remembered import in_order
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
+from tests.domain.trials import STATUS
 from tests.simulation.actors import Wish
 from tests.simulation.coverage import Visited
 from tests.simulation.plan import RULES, Plan, draw
@@ -28,6 +29,15 @@ NOT_FORESEEN = frozenset({"provider_reference", "command_id"})
 SLACK_MS = 1_000
 Said = tuple[str, str, dict[str, Any]]
 """(topic, type, data)"""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A command, where what it is about stood (`UNTOLD`: that is told of nothing), and the answer, by type."""
+
+    command: Command
+    status: str | None
+    answer: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass
@@ -73,6 +83,7 @@ class ForeseeingStage(Stage):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan, Visited())
         self.compared: list[Compared] = []
+        self.asked: list[Asked] = []
 
     def outlook(self, order_id: str) -> Outlook:
         lain: dict[str, list[Record]] = defaultdict(list)
@@ -87,7 +98,13 @@ class ForeseeingStage(Stage):
         if command is None or not await self._quiet():
             return await super()._say(order_id, wish, command_id)
         outlook, heard = self.outlook(order_id), len(self.world.bus.heard)
+        asked_of = command.topic.partition(".")[0]
+        stream = outlook.streams.get((asked_of, command.key))
+        status, due_at = STATUS[asked_of](stream and stream.state, command), outlook.next_change()
         foreseen = told(as_said(one) for one in outlook.say(command))
+        if due_at is None or due_at >= outlook.now:  # else what is overdue happens first
+            answer = {type_: data for _, type_, data in foreseen.get(f"{asked_of}.events", ())}
+            self.asked.append(Asked(command, status, answer))
         said = await super()._say(order_id, wish, command_id)
         changes_at = outlook.next_change()
         await self._quiet()

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 FOR_EVER = 10**15
-ALARMS_LATE = 30_000
-"""ms: so late alarms may be when all goes well, by the clock that is right."""
+ALARMS_LATE = 30.0
+"""Virtual seconds: so late alarms may be when all goes well, by the clock that is right."""
 reader = cache(Reader)
 
 
@@ -52,9 +52,12 @@ class Observed:
         self._ends[log] = one.offset + self._begins[log]
         return replace(one, offset=self._ends[log]) if self._begins[log] else one
 
+    def alarms_tell(self) -> bool:
+        """While something goes wrong, alarms may be overdue; and they are still when who rings them comes back."""
+        return self.world.now() - self.world.well_since >= ALARMS_LATE
+
     def verified(self) -> Report:
-        """Where the broker's clock went back, nothing can be told by its times; while something goes wrong, alarms may
-        be overdue."""
+        """Where the broker's clock went back, nothing can be told by its times."""
         entries = (entry_observed(one) for one in self.world.ledger.values())
         by_order: defaultdict[str, list[Observation]] = defaultdict(list)
         for one in (*self.records(), *entries, *alarms_observed(self.world.groups["timer"].table)):
@@ -65,7 +68,7 @@ class Observed:
             key=lambda one: str(one.data["payment"]["payment_id"]),
         )
         now = to_ms(self.world.bus.clock())
-        alarms_at = to_ms(self.world.time()) - ALARMS_LATE if self.world.calm else 0
+        alarms_at = to_ms(self.world.time()) - int(1000 * ALARMS_LATE) if self.alarms_tell() else 0
         said = [one for one in self.seen if one.topic == "people"]
         erased = people.erased(groupby(sorted(said, key=attrgetter("order_id", "offset")), attrgetter("order_id")))
         snapshot = Snapshot(now, alarms_at, FOR_EVER if self.world.clock_went_back else 0, erased=erased)

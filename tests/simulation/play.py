@@ -17,6 +17,7 @@ from tests.simulation.actors import MEDIATORS, Wish, babel, wish
 from tests.simulation.coverage import NONE, Visited
 from tests.simulation.invariants import at_rest
 from tests.simulation.known import Order, Talk
+from tests.simulation.observed import ALARMS_LATE
 from tests.simulation.operators import work_off
 from tests.simulation.payments import PaymentService
 from tests.simulation.plan import Deal, Manner, Plan, Turn
@@ -237,7 +238,10 @@ class Stage:
         chance = Random(self.plan.seed + 2)
         for _ in range(DAYS_UNTIL_THE_END):
             if await self._quiet() and self._ended():
-                return
+                if self.world.observed.alarms_tell():
+                    return
+                await asyncio.sleep(ALARMS_LATE)  # what is late by then is late, also of what had ended before
+                continue
             if self.payments.idle():
                 for order in self.talk.orders.values():
                     await self._operate(chance, order)

@@ -83,6 +83,8 @@ class World:
         self.refuses_until: dict[str | None, float] = defaultdict(lambda: NEVER)
         """Topic -> how long it takes no records."""
         self.calm = self.clock_went_back = False
+        self.well_since = float("inf")
+        """Virtual seconds: from then on nothing keeps anybody from what is due, no fault and no operator."""
         self.mails: list[Queued] = []
         self.webhooks: list[AddressedWebhook] = []
         """What endpoints of people's own took."""
@@ -247,7 +249,7 @@ class World:
 
     def heal(self) -> None:
         """From now on nothing goes wrong any more."""
-        self.calm = True
+        self.calm, self.well_since = True, self.now()
         self.visited.fault = NONE
         self.broker_down_until = self.mail_down_until = self.provider_away_until = NEVER
         self.refuses_until.clear()

@@ -1,9 +1,9 @@
 """No order waits for nothing (S3): whatever has not come to its end is moved on by an alarm that is pending, or by a
-service whose turn it is, or is parked for a fix; and no alarm is overdue. What is in an operator's queue is due all the
-same: it has an alarm.
+service whose turn it is, or is parked for a fix; no alarm is overdue, or later than a clock that people were told runs.
+What is in an operator's queue is due all the same: it has an alarm.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import ALARMED, Observation, milliseconds
@@ -12,10 +12,14 @@ from schemas.instants import from_ms, rfc3339
 
 WITHOUT_CLOCK = ("requested", "in_mediation", "closed")
 CASE_OVER = ("decided", "closed")
+CLOCKS_TOLD = ("order", "dispute", "mediation")
+"""Whose events name the clocks that run (R83)."""
 
 
 def check(history: OrderHistory) -> Iterator[Violation]:
     yield from _rings_in_time(history)
+    for service in CLOCKS_TOLD:
+        yield from _rings_for_the_next(history, service)
     waits, disputes, cases = waiting(history), _stand(history, "dispute"), _stand(history, "mediation")
     for service in ALARMED:
         if service in waits:
@@ -56,6 +60,11 @@ def _stand(history: OrderHistory, service: str) -> dict[str, Observation]:
     return last
 
 
+def _ordered(history: OrderHistory) -> Sequence[Observation]:
+    """What the order service said of where the order stands."""
+    return [one for one in history.said_by("order") if ".rejected." not in one.type and one.data.get("status")]
+
+
 def _has_its_turn(
     history: OrderHistory, dispute_id: str, last: Observation, case: Observation | None
 ) -> Iterator[Violation]:
@@ -76,7 +85,7 @@ def _has_its_turn(
 
 def _is_completed(history: OrderHistory) -> Iterator[Violation]:
     """A shipped order that has nothing left to wait for says so."""
-    told = [one for one in history.said_by("order") if ".rejected." not in one.type and one.data.get("status")]
+    told = _ordered(history)
     movements = history.movements
     ends = [movements.end_of(key) for key in movements.asked if key.endswith("/refund")]
     refunded_by = [end.told for end in ends if end is not None]
@@ -106,12 +115,29 @@ def _rings_in_time(history: OrderHistory) -> Iterator[Violation]:
 
 def _is_armed(history: OrderHistory, service: str, waits: str) -> Iterator[Violation]:
     timer_id = f"{service}/{history.order_id}"
-    if timer_id in history.alarms:
-        return
+    if timer_id not in history.alarms:
+        yield _unarmed(history, service, f"no alarm {timer_id} is pending, and {waits}")
+
+
+def _rings_for_the_next(history: OrderHistory, service: str) -> Iterator[Violation]:
+    """It may be earlier than the next clock, for none is cancelled, and never later. What is due by now may be over."""
+    alarm = history.alarms.get(f"{service}/{history.order_id}")
+    told = _ordered(history)[-1:] if service == "order" else _stand(history, service).values()
+    clocks = [(milliseconds(one["at"]), one["name"]) for last in told for one in last.data.get("deadlines") or ()]
+    to_come = [(at, name) for at, name in clocks if at is not None and not history.snapshot.is_due(at)]
+    next_at, name = min(to_come, default=(0, ""))
+    if alarm is not None and to_come and alarm.at > next_at:
+        instants = [rfc3339(from_ms(at)) for at in (alarm.at, next_at)]
+        sentence = f"the alarm {alarm.id} rings at {instants[0]}, and {name} is told to end at {instants[1]}"
+        yield _unarmed(history, service, sentence)
+
+
+def _unarmed(history: OrderHistory, service: str, sentence: str) -> Violation:
+    timer_id = f"{service}/{history.order_id}"
     bells = [one for one in history.said_by("timer") if one.data.get("timer_id") == timer_id]
     last = max([*history.said_by(service), *bells], key=lambda one: one.at)
-    found = history.missing("S3", last, f"no alarm {timer_id} is pending, and {waits}", service, "timer")
+    found = history.missing("S3", last, sentence, service, "timer")
     # An alarm that rang after the ends were taken is no longer pending, and what it led to was not read.
     due = [at for one in bells if (at := milliseconds(one.data.get("due_at"))) is not None]
     rang_at = max((at for at in due if at <= history.snapshot.alarms_at), default=0)
-    yield found if history.snapshot.is_late(rang_at) else found._replace(excuse="in flight")
+    return found if history.snapshot.is_late(rang_at) else found._replace(excuse="in flight")

@@ -33,6 +33,10 @@ class Snapshot:
         """What is older may have lain in a topic whose records expire."""
         return max((at for (topic, _), at in self.begins.items() if topic not in KEPT_FOR_EVER), default=0)
 
+    def is_due(self, at: int) -> bool:
+        """It may have happened when the alarms were read."""
+        return at <= self.alarms_at + self.grace
+
     def is_late(self, since: int) -> bool:
         """What was to follow should be there."""
         return since <= self.ends_at - self.grace

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.dispute.shapes import DisputeStatus
+from schemas.dispute.shapes import DisputeClocks, DisputeStatus
 from schemas.example import BUYER, fields
 from schemas.wire import STAMPED, Id, Rejected, Repeated, Resumed
 
@@ -14,12 +14,13 @@ class DisputeRejected(Rejected):
 
     type = "dispute.rejected.v1"
     topic = "dispute.events"
-    example = fields(actor=BUYER, refused="dispute.appeal.v1", dispute_id="A-1001.d1", status="closed")
+    example = fields(actor=BUYER, refused="dispute.appeal.v1", dispute_id="A-1001.d1", status="closed", deadlines=[])
 
     dispute_id: Annotated[Id | None, Field(description="that it was about, as far as that could be read")] = STAMPED
     status: Annotated[DisputeStatus | None, Field(description="where the dispute stands; null: there is none")] = (
         STAMPED
     )
+    deadlines: DisputeClocks = None
 
 
 class DisputeRepeated(Repeated):

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from schemas.common import DisputeId, Evidence, FrozenLine, Party, PolicyRef, Reason, RemindAt, Terms
-from schemas.dispute.shapes import ChosenLine, ClaimReason, DisputeStatus, OfferNumber, Side
-from schemas.example import BEA, BUYER, PHOTO, POLICY, SAM, SELLER, TERMS, fields
+from schemas.dispute.shapes import ChosenLine, ClaimReason, DisputeClocks, DisputeStatus, OfferNumber, Side
+from schemas.example import BEA, BUYER, NEGOTIATED, PHOTO, POLICY, SAM, SELLER, TERMS, TO_ANSWER, fields
 from schemas.instants import Instant
 from schemas.wire import DETAILS, STAMPED, Currency, Event, Minor, RefusalCode, RefusalMessage, Role
 
@@ -16,13 +16,14 @@ CommandId = Annotated[
 
 
 class DisputeEvent(Event):
-    """`status` says where the dispute stands after it."""
+    """`status` and `deadlines` say where the dispute stands after it (R83)."""
 
     topic = "dispute.events"
-    example = fields(dispute_id="A-1001.d1")
+    example = fields(dispute_id="A-1001.d1", deadlines=[])
 
     dispute_id: DisputeId
     status: Annotated[DisputeStatus, Field(description="where the dispute stands after it")] = STAMPED
+    deadlines: DisputeClocks = None
 
 
 class DisputeRequested(DisputeEvent):
@@ -59,6 +60,7 @@ class DisputeOpened(DisputeEvent):
     type = "dispute.opened.v1"
     example = fields(
         status="awaiting_seller",
+        deadlines=TO_ANSWER,
         lines=[{"line_id": "lamp", "quantity": 1, "amount_minor": 1_250, "released": False}],
         claimed_minor=1_250,
         terms=TERMS,
@@ -121,6 +123,7 @@ class DisputeModified(DisputeEvent):
     example = fields(
         actor=BUYER,
         status="awaiting_seller",
+        deadlines=TO_ANSWER,
         reason="damaged",
         received=True,
         description="The shade arrived in two pieces.",
@@ -153,6 +156,7 @@ class MessageSent(DisputeEvent):
     example = fields(
         actor=BUYER,
         status="negotiating",
+        deadlines=NEGOTIATED,
         by="buyer",
         text="It was already broken when I opened the box.",
         day_began_at="2026-03-21T08:00:00.000Z",
@@ -174,6 +178,7 @@ class OfferMade(DisputeEvent):
     example = fields(
         actor=SELLER,
         status="negotiating",
+        deadlines=NEGOTIATED,
         offer_id=2,
         by="seller",
         terms=TERMS,

@@ -7,7 +7,7 @@ from pydantic import Field
 from schemas.common import Evidence, Offer, Party, PolicyRef, RemindAt
 from schemas.dispute.events.claim import DisputeEvent
 from schemas.dispute.shapes import EscalationCause, FiledEvidence, OfferNumber, Outcome, Round, Side
-from schemas.example import BEA, BUYER, PHOTO, POLICY, SAM, SELLER, TERMS, fields
+from schemas.example import APPEALABLE, BEA, BUYER, PHOTO, POLICY, SAM, SELLER, TERMS, fields
 from schemas.instants import Instant
 from schemas.wire import Id, Minor
 
@@ -64,6 +64,7 @@ class DisputeDecided(DisputeEvent):
     type = "dispute.decided.v1"
     example = fields(
         status="decided",
+        deadlines=APPEALABLE,
         round=1,
         refund_minor=900,
         release_minor=350,
@@ -113,7 +114,7 @@ class AppealWaived(DisputeEvent):
     """One party accepts the decision. Once both have, it is carried out at once (C4)."""
 
     type = "dispute.appeal_waived.v1"
-    example = fields(actor=BUYER, status="decided", by="buyer")
+    example = fields(actor=BUYER, status="decided", deadlines=APPEALABLE, by="buyer")
 
     by: Side = Field(description="who accepts it")
 

@@ -5,7 +5,7 @@ from pydantic import Field
 from schemas.common import Evidence, RemindAt, TrackingStatus
 from schemas.dispute.events.claim import DisputeEvent
 from schemas.dispute.shapes import ContestReason, Outcome
-from schemas.example import BUYER, PHOTO, PLATFORM, SELLER, fields
+from schemas.example import BUYER, PHOTO, PLATFORM, SELLER, TO_CONFIRM, TO_LOOK_AT, TO_SEND_ANEW, TO_SEND_BACK, fields
 from schemas.instants import Instant
 from schemas.wire import Minor, PositiveMinor
 
@@ -16,6 +16,7 @@ class ReturnAwaited(DisputeEvent):
     type = "dispute.return_awaited.v1"
     example = fields(
         status="awaiting_return",
+        deadlines=TO_SEND_BACK,
         basis="decided",
         refund_minor=900,
         return_ship_by="2026-04-24T11:05:00.000Z",
@@ -36,6 +37,7 @@ class ReturnShipped(DisputeEvent):
     example = fields(
         actor=BUYER,
         status="return_shipped",
+        deadlines=TO_LOOK_AT,
         carrier="Post",
         tracking_number="RR123456785DE",
         return_confirm_by="2026-04-28T16:00:00.000Z",
@@ -55,6 +57,7 @@ class ReturnTrackingCorrected(DisputeEvent):
     example = fields(
         actor=BUYER,
         status="return_shipped",
+        deadlines=TO_LOOK_AT,
         carrier="Post",
         tracking_number="RR123456794DE",
         return_confirm_by="2026-04-28T16:00:00.000Z",
@@ -72,6 +75,7 @@ class ReturnReported(DisputeEvent):
     example = fields(
         actor=PLATFORM,
         status="return_shipped",
+        deadlines=TO_LOOK_AT,
         tracking_status="delivered",
         at="2026-03-16T10:20:00.000Z",
         return_confirm_by="2026-04-28T16:00:00.000Z",
@@ -88,7 +92,7 @@ class ReturnReceived(DisputeEvent):
     """The seller has the goods back; the dispute is closed and the buyer refunded (R51)."""
 
     type = "dispute.return_received.v1"
-    example = fields(actor=SELLER, status="return_shipped", silent=False)
+    example = fields(actor=SELLER, status="return_shipped", deadlines=TO_LOOK_AT, silent=False)
 
     silent: bool = Field(description="the seller said nothing in time, which accepts (R51)")
 
@@ -113,6 +117,7 @@ class ReplacementAwaited(DisputeEvent):
     example = fields(
         actor=BUYER,
         status="awaiting_replacement",
+        deadlines=TO_SEND_ANEW,
         basis="offer_accepted",
         refund_minor=900,
         replacement_ship_by="2026-04-24T11:05:00.000Z",
@@ -133,6 +138,7 @@ class ReplacementShipped(DisputeEvent):
     example = fields(
         actor=SELLER,
         status="replacement_shipped",
+        deadlines=TO_CONFIRM,
         carrier="Post",
         tracking_number="RR123456785DE",
         replacement_confirm_by="2026-06-17T16:00:00.000Z",

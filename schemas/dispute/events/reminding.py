@@ -7,7 +7,7 @@ from pydantic import Field
 from schemas.common import EndsAt, RemindedOnly
 from schemas.dispute.events.claim import DisputeEvent
 from schemas.dispute.shapes import Side
-from schemas.example import fields
+from schemas.example import REMINDED_TO_ANSWER, fields
 from schemas.wire import Minor
 
 
@@ -18,6 +18,7 @@ class DisputeReminded(DisputeEvent):
     type = "dispute.reminded.v1"
     example = fields(
         status="awaiting_seller",
+        deadlines=REMINDED_TO_ANSWER,
         clock="seller_first_response",
         to="seller",
         ends_at="2026-04-04T18:45:10.250Z",
