@@ -25,6 +25,7 @@ FLAGS = (
 AXE = Path(__file__).with_name("axe.min.js")
 SCREENSHOTS = Path(__file__).parents[2] / "docs" / "pages"
 PICTURE_BYTES_MAX = 150_000
+PICTURE_SCALE = 0.75
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 TABS_MAX = 200
 
@@ -78,7 +79,9 @@ async def browser() -> AsyncIterator[Any]:
 async def tab(chromium: Any, site: Site, role: Viewer | None, id_: str = "", **how: Any) -> AsyncIterator[Any]:
     """Somebody's window; `how`: of its width, its colours, whether scripts run. Whatever a page complains of is told at
     the end."""
-    window = await chromium.new_context(viewport={"width": how.pop("width", 1280), "height": 900}, **how)
+    window = await chromium.new_context(
+        viewport={"width": how.pop("width", 1280), "height": 900}, device_scale_factor=PICTURE_SCALE, **how
+    )
     if role is not None:
         await window.add_cookies([site.cookie(role, id_)])
     page = await window.new_page()
@@ -113,5 +116,5 @@ async def picture(page: Any, name: str) -> None:
     """Of what somebody sees first, for docs/pages."""
     SCREENSHOTS.mkdir(exist_ok=True)
     path = SCREENSHOTS / f"{name}.png"
-    await page.screenshot(path=path, scale="css")
+    await page.screenshot(path=path)
     assert path.stat().st_size < PICTURE_BYTES_MAX, f"{path.name} is too large for a page of the docs"
