@@ -41,6 +41,7 @@ ROOMS_BESIDE = {
     "services.casefile.desk",  # where everybody asks it
     "services.casefile.web",  # it over HTTP
     "services.casefile.api",  # its JSON
+    "services.casefile.pages",  # it for people, one room a kind of page
     "services.casefile.answering",  # how an answer looks on its way out
     "services.casefile.bounds",  # what a client can take of it
     "services.casefile.signin",  # who asks
