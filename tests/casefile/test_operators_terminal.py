@@ -29,7 +29,8 @@ class InMemory:
 
     async def run(self, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[object, str]:
         """(how it ended, what it said)."""
-        arguments, capture = parser().parse_args(words), {}
+        arguments = parser().parse_args(words)
+        capture: dict[tuple[str, str, bytes, str], Any] = {}
         ended: object = 0
         while True:
             client = Scripted(capture)
