@@ -156,3 +156,26 @@ def what_if(
             tally.add(case)
         last, given = one.order_id, given + 1
     return tally.told(last if given == min(limit, CASES_MAX) else None)
+
+
+def together(one: WhatIf, more: WhatIf) -> WhatIf:
+    """Of two parts of the same question, the second one behind the first."""
+    names = ("looked_at", "reproduced", "differing", "open", "undecided", "forgotten")
+    money: dict[str, Counter[str]] = defaultdict(Counter)
+    impossible: Counter[tuple[str, str]] = Counter()
+    for part in (one, more):
+        for sums in part.money:
+            money[sums.currency].update(sums.model_dump(exclude={"currency"}))
+        impossible.update({(act.type, act.code): act.acts for act in part.impossible})
+    return WhatIf(
+        **{name: getattr(one, name) + getattr(more, name) for name in names},
+        draft=one.draft,
+        differs_in=dict(Counter(one.differs_in) + Counter(more.differs_in)),
+        money=[MoneyMoved(currency=currency, **sums) for currency, sums in sorted(money.items())],
+        impossible=[
+            ActsImpossible(type=type_, code=code, acts=acts) for (type_, code), acts in sorted(impossible.items())
+        ],
+        cases=[*one.cases, *more.cases][:PAGE_MAX],
+        not_played=[*one.not_played, *more.not_played][:PAGE_MAX],
+        next=more.next,
+    )
