@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-disaster test-docs test-asyncapi demo run up down ps logs verify history foresee simulate overload fuzz mutants bench bench-casefile schemas release asyncapi lock clean
+.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-disaster test-docs test-asyncapi test-pages demo run up down ps logs verify history foresee simulate overload fuzz mutants bench bench-casefile schemas release asyncapi lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
@@ -28,6 +28,8 @@ $(STAMP): requirements.lock
 	        || { echo 'This Python cannot make virtual environments (on Debian: install python3-venv).' >&2; exit 1; }; \
 	    $(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock; \
 	fi
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s" -m deploy.recourse "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(PYTHON)" > .venv/bin/recourse
+	@chmod +x .venv/bin/recourse
 	@touch $@
 
 check: venv ## Format, lint, types and the rules of the house
@@ -64,6 +66,10 @@ test-docs: venv ## Every recipe of docs/OPERATIONS.md, run on a system in contai
 test-asyncapi: venv ## schemas/asyncapi.json as AsyncAPI's own parser reads it, which runs on Node
 	@$(INSTALL) tests/contract/asyncapi/requirements.lock
 	RECOURSE_TESTS_REQUIRED=1 $(PYTHON) -m pytest -q tests/contract/test_asyncapi_parser.py
+
+test-pages: venv ## The case file's pages in a browser, and its OpenAPI document tried on its routes
+	@$(INSTALL) tests/pages/requirements.lock
+	RECOURSE_TESTS_REQUIRED=1 $(PYTHON) -m pytest -q tests/pages
 
 demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; AGAINST=name.version; PROVIDER=sandbox; STACK=compose; KEEP=1: stays, to be looked at)
 	@$(PYTHON) -m deploy.local.demo $(STORY) $(if $(POLICY),--policy $(POLICY)) $(if $(AGAINST),--against $(AGAINST)) $(if $(PROVIDER),--provider $(PROVIDER)) \

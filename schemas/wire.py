@@ -70,6 +70,7 @@ class Shape(BaseModel):
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,  # it may be an address
+        defer_build=True,  # of all messages a process reads and writes a part: each is made ready when it is first met
     )
 
 

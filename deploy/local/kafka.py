@@ -101,6 +101,10 @@ class Kafka(Child):
                 await asyncio.to_thread(home.keep, classes, home.archive)
             self._recorded = None
 
+    async def drop(self) -> None:
+        """At once, but for the first of all: only a clean end leaves the class archive."""
+        await (self.stop() if self._recorded is not None else super().drop())
+
     async def _format(self, home: KafkaHome) -> None:
         if not home.formatted.exists():
             made = self._folder / "formatted"

@@ -115,8 +115,12 @@ class Stack:
         return self.mailbox.port
 
     async def start_services(self, names: Iterable[str], env: Mapping[str, str] | None = None) -> None:
-        """Start these services side by side; return when all hold their shards. A second process of the order
-        service is called `order#2`; `payments` is the stand-in for the platform's payment service."""
+        """Start these services side by side; return when all hold their shards."""
+        await _all(service.start() for service in self.add_services(names, env))
+
+    def add_services(self, names: Iterable[str], env: Mapping[str, str] | None = None) -> Sequence[ServiceProcess]:
+        """Have these services, for whoever starts them in his own way. A second process of the order service is called
+        `order#2`; `payments` is the stand-in for the platform's payment service."""
         assert self._reaper is not None
         settings = {
             "RECOURSE_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
@@ -132,7 +136,7 @@ class Stack:
         environment = {**os.environ, **settings, **(env or {})}
         added = {name: ServiceProcess(name, self._log(name), self._reaper, environment) for name in names}
         self.services |= added
-        await _all(service.start() for service in added.values())
+        return list(added.values())
 
     async def __aenter__(self) -> Self:
         if self._data is not None:
@@ -153,7 +157,8 @@ class Stack:
             await _all(service.stop() for service in self.services.values())
             if hasattr(self, "mailbox"):
                 self.mailbox.close()
-            await _all(server.stop() for server in (self._kafka, self._postgres) if server is not None)
+            servers = [server for server in (self._kafka, self._postgres) if server is not None]
+            await _all(server.drop() if self._data is None else server.stop() for server in servers)
         finally:
             await asyncio.to_thread(self._reaper.close)
             if self._lock is not None:

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from schemas.instants import from_ms, to_ms
 from schemas.visibility import Viewer
+from services.casefile.answered import show_command
 from services.casefile.reading import Asked, CaseFilter, CaseTables, Found, OrderFilter, Rows
 from services.casefile.rows import seen_by
 from services.casefile.shapes import (
@@ -28,7 +29,7 @@ from services.casefile.shapes import (
     Page,
     PreviewShown,
 )
-from services.casefile.showing import Locale, preview, show_case, show_command, show_order
+from services.casefile.showing import Locale, preview, show_case, show_order
 from services.casefile.turned_away import Away, Behind, Busy, Hidden, NotAllowed, Wrong
 from services.casefile.uttering import Sender, command_model, command_named, worded
 from services.casefile.whose import owners

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
+from schemas.instants import from_ms
 from services.casefile.remembered import Remembered
 from shared.kernel.decider import Decider
 from shared.kernel.policies import Policies
@@ -36,6 +37,7 @@ class KeptRoster:
                 ends = min(len(records), taken + KEPT_EVERY)
                 for record in records[taken:ends]:
                     known.take(record)
+                known.until(from_ms(records[ends - 1].timestamp))
                 taken = ends
                 self._keep(_mark(records, taken), known)
             return known.fork()

@@ -8,7 +8,15 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from services.casefile.money import SAID_OF_MONEY, Books, LedgerEntry, MoneyMovement, books, concerns_money
+from services.casefile.money import (
+    ASKED_OF_MONEY,
+    SAID_OF_MONEY,
+    Books,
+    LedgerEntry,
+    MoneyMovement,
+    books,
+    concerns_money,
+)
 from shared.kernel.policies import Policies
 from shared.kernel.ports import REPLIES, Followed, Input, Record, StoredEvent
 
@@ -16,8 +24,10 @@ FOLDED_AT_ONCE_MAX = 100
 """Orders; who asks over HTTP is not to wait for a batch."""
 SAID = f"""
 SELECT order_id, topic, partition, "offset", timestamp, id, type, time, causation_id, value FROM record
-WHERE order_id = ANY ($1::text[]) AND topic IN ('order.events', '{SAID_OF_MONEY}') AND type !~ '{REPLIES}'
+WHERE order_id = ANY ($1::text[])
+    AND (topic = '{SAID_OF_MONEY}' AND type !~ '{REPLIES}' OR topic = 'order.events' AND type = ANY ($2::text[]))
 """
+ASKED = sorted(type_ for _, type_ in ASKED_OF_MONEY)
 _ENTRY = ", ".join(LedgerEntry._fields)
 # What is booked already stays as it is; of what is new the day's sums follow, in an order that all share.
 BOOK = f"""
@@ -89,7 +99,7 @@ class MoneyOfOrders:
 
     async def _keep(self, transaction: Any, shard: int, order_ids: Sequence[str]) -> None:
         said: dict[str, list[Record]] = defaultdict(list)
-        for row in await transaction.fetch(SAID, order_ids):
+        for row in await transaction.fetch(SAID, order_ids, ASKED):
             said[row["order_id"]].append(_record(row))
         found: dict[str, Books] = {}
         for number, order_id in enumerate(order_ids, start=1):

@@ -19,7 +19,7 @@ from schemas.visibility import Viewer, in_words
 from schemas.wire import Event, Reply
 from services.casefile.shapes import CaseRow, ClockShown, OrderRow
 
-NOT_SAID_YET = "XXX"
+NOT_SAID_YET = "X" * 3
 """ISO 4217: no currency."""
 CLOCKS: Mapping[str, str] = {
     "payment_by": "payment_window",
@@ -38,6 +38,8 @@ CLOCKS: Mapping[str, str] = {
     "round_ends_by": "mediation_max",
 }
 """Field of an event -> the clock that it tells of: of events from before `deadlines` was stamped on them."""
+FIRST = {name: number for number, name in enumerate(dict.fromkeys(CLOCKS.values()))}
+"""Which of two of one instant happens first (docs/RULES.md, timer service)."""
 RUNNING: Mapping[str, Sequence[str]] = {
     "awaiting_payment": ("payment_window",),
     "awaiting_shipment": ("processing_ends",),
@@ -165,7 +167,11 @@ def clocks(before: Iterable[ClockShown], event: Event) -> list[ClockShown]:
         named |= {clock: getattr(said, field) for field, clock in CLOCKS.items() if hasattr(said, field)}
         runs = RUNNING.get(said.status, ())
         running = [ClockShown(name=name, at=at) for name, at in named.items() if at is not None and name in runs]
-    return sorted(running, key=lambda one: (one.at, one.name))
+    return sorted(running, key=_soonest)
+
+
+def _soonest(clock: ClockShown) -> tuple[datetime, int]:
+    return clock.at, FIRST.get(clock.name, len(FIRST))
 
 
 def _unplaced(event: Event, at: datetime) -> OrderRow:
@@ -237,7 +243,7 @@ def _whose_turn(before: CaseRow, row: CaseRow, event: Any) -> CaseRow:
     ours = isinstance(event, CaseEvent)
     mine = [one for one in row.deadlines if (one.name in OF_MEDIATION) == ours]
     theirs = [one for one in row.deadlines if (one.name in OF_MEDIATION) != ours]
-    running = sorted([*clocks(mine, event), *theirs], key=lambda one: (one.at, one.name))
+    running = sorted([*clocks(mine, event), *theirs], key=_soonest)
     is_judged = row.dispute_status == "in_mediation"
     judged = row.mediation_status if is_judged else None
     due = next((one for one in running if (one.name in OF_MEDIATION) == is_judged), None)

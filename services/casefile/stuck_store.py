@@ -52,21 +52,30 @@ TAKEN = """
 DELETE FROM empty_seat USING unnest($1::text[], $2::text[]) AS taken (order_id, dispute_id)
 WHERE (empty_seat.order_id, empty_seat.dispute_id) = (taken.order_id, taken.dispute_id)
 """
-LIST = """
+LEFT = """code <> 'parked' AND NOT EXISTS (
+    SELECT FROM casefile.dealt_with AS done
+    WHERE (done.topic, done.partition, done."offset") = (dead_letter.topic, dead_letter.partition, dead_letter."offset")
+)"""
+"""Dead letters that nobody has dealt with and that do not wait with their order."""
+ALL = f"""
 SELECT kind, order_id, since, key, reason, about::text FROM stuck
+UNION ALL
+SELECT 'dead_letter', NULL, min(at), topic || '/' || code, code,
+    json_build_object(
+        'topic', topic, 'code', code, 'count', count(*), 'newest_at', max(at), 'example', min(reason)
+    )::text
+FROM dead_letter WHERE {LEFT} GROUP BY topic, code
+"""
+LIST = f"""
+SELECT * FROM ({ALL}) AS stuck
 WHERE ($1::text IS NULL OR kind = $1) AND ($2::timestamptz IS NULL OR (since, kind, key) > ($2, $3, $4))
 ORDER BY since, kind, key LIMIT $5
 """
-COUNT = "SELECT kind, count(*) FROM stuck GROUP BY kind ORDER BY kind"
-LETTERS = """
+COUNT = f"SELECT kind, count(*) FROM ({ALL}) AS stuck GROUP BY kind ORDER BY kind"
+LETTERS = f"""
 SELECT * FROM dead_letter WHERE ($1::text IS NULL OR topic = $1) AND ($2::text IS NULL OR code = $2)
     AND at >= coalesce($3, '-infinity'::timestamptz) AND at <= coalesce($4, 'infinity'::timestamptz)
-    AND ($5::text IS NULL OR id = $5) AND code <> 'parked'
-    AND NOT EXISTS (
-        SELECT FROM casefile.dealt_with AS done
-        WHERE (done.topic, done.partition, done."offset")
-            = (dead_letter.topic, dead_letter.partition, dead_letter."offset")
-    )
+    AND ($5::text IS NULL OR id = $5) AND {LEFT}
 ORDER BY at, topic, partition, "offset" LIMIT $6
 """
 PARKED = """

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-import uvicorn
 
 from services.casefile import bounds
 from tests.casefile.conftest import Counter
-from tests.support.asking import ask
+from tests.support.asking import ask, served
 from tests.support.waiting import until, until_true
 
 PATIENCE_SECONDS = 60.0
@@ -46,20 +45,6 @@ async def heard(reader: asyncio.StreamReader) -> bytes:
     return said
 
 
-@contextlib.asynccontextmanager
-async def served(app: object) -> AsyncIterator[Door]:
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, **bounds.SERVER)  # type: ignore[arg-type]
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    serving = asyncio.create_task(server._serve())
-    await until_true(lambda: server.started)
-    try:
-        yield Door(server.servers[0].sockets[0].getsockname()[1])
-    finally:
-        server.should_exit = True
-        await serving
-
-
 @pytest.fixture
 async def door(looking: Counter, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
     """Of little patience, so that a test need not have more."""
@@ -67,8 +52,8 @@ async def door(looking: Counter, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     monkeypatch.setattr(bounds, "BODY_SECONDS", 0.5)
     monkeypatch.setattr(bounds, "STALLED_SECONDS", 1.0)
     monkeypatch.setattr(bounds, "REQUEST_SECONDS", 2.0)
-    async with served(looking.app) as door:
-        yield door
+    async with served(looking.app) as port:
+        yield Door(port)
 
 
 def request(*headers: str, method: str = "GET", path: str = "/v1/cases", body: bytes = b"") -> bytes:
@@ -152,7 +137,8 @@ async def test_ten_thousand_that_are_merely_there_keep_nobody_out(
 ) -> None:
     monkeypatch.setattr(bounds, "CONNECTIONS_MAX", 50)
     monkeypatch.setattr(bounds, "ARRIVE_SECONDS", 1.0)
-    async with served(looking.app) as door, contextlib.AsyncExitStack() as crowd:
+    async with served(looking.app) as port, contextlib.AsyncExitStack() as crowd:
+        door = Door(port)
         readers = [(await crowd.enter_async_context(door.open()))[0] for _ in range(200)]
         await until("somebody else is answered", lambda: serves(door))
         assert [await heard(reader) for reader in readers] == [b""] * len(readers)

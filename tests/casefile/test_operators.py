@@ -41,7 +41,7 @@ class Office:
         return await ask(self.app, method, address, self.counter.bearer(who) | headers, body, said)
 
     async def get(self, address: str, **headers: str) -> Answer:
-        return await self.ask(OLGA, "GET", address, **headers)
+        return await self.ask(OLGA, "GET", address, None, b"", **headers)
 
     async def post(self, address: str, said: Mapping[str, Any]) -> Answer:
         return await self.ask(OLGA, "POST", address, said)

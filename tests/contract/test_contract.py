@@ -10,7 +10,7 @@ from deploy.publish import models
 from schemas.compatibility import breaks
 from schemas.publish import is_public, json_schema, released
 from schemas.topics import PARTITIONS, all_topics
-from schemas.wire import Code, Role
+from schemas.wire import Code, Message, Role, Shape
 
 CARRIED = {
     "order": "order_id actor? protection_ends_at?",
@@ -93,6 +93,18 @@ def assert_offers(schema: Mapping[str, Any], row: str) -> None:
     for name, optional in listed(row).items():
         assert name in offered, f"{schema['title']} lacks {name}"
         assert optional or not offered[name], f"{schema['title']}: readers rely on {name}, it is always there"
+
+
+def test_a_message_is_made_ready_when_it_is_first_met_and_every_one_can_be() -> None:
+    class Unmet(Shape):
+        number: int
+
+    assert not Unmet.__pydantic_complete__
+    assert Unmet(number=1).number == 1
+    assert Unmet.__pydantic_complete__
+    for model in Message.MODELS.values():
+        model.model_rebuild()
+        assert model.__pydantic_complete__
 
 
 def test_the_last_release_is_kept() -> None:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import holidays
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -198,8 +199,24 @@ def test_a_broken_file_is_refused_with_its_name_and_what_to_mend(was: str, becom
     assert complaint in str(refusal.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"- a list", b"one word", b"\xff\xfe\x00", b"? [a]\n: 1", b"a: &x [*x]"])
-def test_what_is_no_policy_at_all_is_refused_too(content: bytes) -> None:
+@pytest.mark.parametrize("loader", dict.fromkeys((policies.LOADER, yaml.SafeLoader)), ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"- a list", b"one word", b"\xff\xfe\x00", b"? [a]\n: 1", b"a: &x [*x]"),
+        *(
+            b"a: " + b"[" * 4_000 + b"]" * 4_000,
+            b"a: " + b"[" * 8_000,
+            b"a: " + b"{a: " * 2_000,
+            b"a: " + b"[" * 10**6,
+        ),
+    ],
+    ids=lambda content: str(content[:16]),
+)
+def test_what_is_no_policy_at_all_is_refused_too(
+    content: bytes, loader: type[yaml.SafeLoader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policies, "LOADER", loader)
     with pytest.raises(BrokenPolicy, match=FILE):
         policies.read(FILE, content)
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.message import EmailMessage
@@ -69,9 +69,9 @@ class Played:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def played() -> AsyncIterator[Played]:
+async def played() -> Played:
     async with Stack(own_servers=True, partitions=PARTITIONS) as stack:
-        yield await play(stack)
+        return await play(stack)
 
 
 async def play(stack: Stack) -> Played:

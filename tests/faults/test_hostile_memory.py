@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice, repeat
 from uuid import uuid4
 
@@ -11,7 +11,8 @@ import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from deploy.local.stack import Stack
-from schemas.topics import HEADERS_MAX, PARTITIONS, RECORD_BYTES_MAX
+from deploy.setup.topics import create_topics
+from schemas.topics import HEADERS_MAX, PARTITIONS, RECORD_BYTES_MAX, all_topics
 from shared.runtime.kafka.internals import Records
 from shared.runtime.partitions import partition_of
 from tests.faults.hostile import NAME, Header, Sent, Twist, at, flood, header, misnamed, value
@@ -29,31 +30,50 @@ LINES = [{"line_id": f"l{n}", "title": "Lamp " * 20, "quantity": 1, "amount_mino
 
 @pytest.mark.stack
 @pytest.mark.timeout(300)
-async def test_what_is_heavy_takes_no_more_memory_than_what_is_much() -> None:
-    async with Stack(own_servers=True) as stack:
-        much = await peak(stack, ordinary())
-        heavy = await peak(stack, hostile())
-        print(f"at most {much / 2**20:.0f} MiB for ordinary work, {heavy / 2**20:.0f} MiB for hostile input")
-        assert heavy < TIMES_ORDINARY_MAX * much
+async def test_what_is_heavy_takes_no_more_memory_than_what_is_much(stack: Stack, database_url: str) -> None:
+    shop = Shop(stack, f"memory-{uuid4().hex[:8]}.", database_url)
+    await create_topics(stack.bootstrap_servers, all_topics(shop.prefix))
+    much = await shop.peak(ordinary())
+    heavy = await shop.peak(hostile())
+    print(f"at most {much / 2**20:.0f} MiB for ordinary work, {heavy / 2**20:.0f} MiB for hostile input")
+    assert heavy < TIMES_ORDINARY_MAX * much
 
 
-async def peak(stack: Stack, records: Iterator[Sent]) -> int:
-    """The most memory (bytes) of an order service that finds all this when it starts, and handles it."""
-    await send(stack, records)
-    lives = [replace(good(n), partition=n) for n in range(PARTITIONS)]
-    await send(stack, iter(lives))
-    await stack.start_services(["order"])
-    service = stack.services["order"]
-    looking = asyncio.create_task(most(service.pid))
-    waiting = {header_id(sent) for sent in lives}
-    async with reader(stack.bootstrap_servers, "order.events") as events:
-        async for answers in events.follow():
-            service.check()
-            waiting -= {header_of(record, "ce_causationid") for record in answers}
-            if not waiting:
-                break
-    await service.stop()
-    return await looking
+@dataclass
+class Shop:
+    """An order service on topics and a database of its own."""
+
+    stack: Stack
+    prefix: str
+    database_url: str
+
+    async def peak(self, records: Iterator[Sent]) -> int:
+        """The most memory (bytes) of a service that finds all this when it starts, and handles it."""
+        await self.send(records)
+        lives = [replace(good(n), partition=n) for n in range(PARTITIONS)]
+        await self.send(iter(lives))
+        env = {"RECOURSE_TOPIC_PREFIX": self.prefix, "RECOURSE_DATABASE_URL": self.database_url}
+        await self.stack.start_services(["order"], env)
+        service = self.stack.services.pop("order")
+        looking = asyncio.create_task(most(service.pid))
+        waiting = {header_id(sent) for sent in lives}
+        async with reader(self.stack.bootstrap_servers, f"{self.prefix}order.events") as events:
+            async for answers in events.follow():
+                service.check()
+                waiting -= {header_of(record, "ce_causationid") for record in answers}
+                if not waiting:
+                    break
+        await service.stop()
+        return await looking
+
+    async def send(self, records: Iterator[Sent]) -> None:
+        servers, room = self.stack.bootstrap_servers, 4 * RECORD_BYTES_MAX
+        async with producer(servers, max_request_size=room, linger_ms=5) as to:
+            for sent in records:
+                where = sent.partition if sent.partition is not None else partition_of(sent.key or b"", PARTITIONS)
+                headers = list(sent.headers)
+                await to.send(self.prefix + sent.topic, sent.value, key=sent.key, headers=headers, partition=where)
+            await to.flush()
 
 
 async def most(pid: int) -> int:
@@ -105,14 +125,6 @@ def hostile() -> Iterator[Sent]:
     for number in range(SMALL):
         yield replace(value(NOISE)(good(number)), partition=number % PARTITIONS)
         yield replace(flood(HEADERS_MAX - 10)(good(number)), partition=number % PARTITIONS)
-
-
-async def send(stack: Stack, records: Iterator[Sent]) -> None:
-    async with producer(stack.bootstrap_servers, max_request_size=4 * RECORD_BYTES_MAX, linger_ms=5) as to:
-        for sent in records:
-            where = sent.partition if sent.partition is not None else partition_of(sent.key or b"", PARTITIONS)
-            await to.send(sent.topic, sent.value, key=sent.key, headers=list(sent.headers), partition=where)
-        await to.flush()
 
 
 def fetched(*names: str, more: int = 0) -> bytes:

@@ -148,6 +148,12 @@ async def test_two_stacks_side_by_side_do_not_meet(stack: Stack, monkeypatch: py
         connection = await asyncpg.connect(other.database_url)
         await connection.execute("create table only_there ()")
         await connection.close()
+        servers = [other.kafka.pid, other.postgres.pid]
+        log = other.postgres.log.open()
+    with log:
+        assert "received immediate shutdown request" in log.read(), "what is thrown away is not closed in good order"
+    assert all(is_dead(pid) for pid in servers)
+    assert not other.folder.exists()
     connection = await asyncpg.connect(stack.database_url)
     assert await connection.fetchval("select to_regclass('only_there')") is None
     await connection.close()

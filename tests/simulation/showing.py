@@ -40,8 +40,9 @@ class ShowingStage(ForeseeingStage):
         before = [moment(self.world, order_id) for order_id in self.talk.orders]
         await super()._end()
         for one in before:
-            for asked in one.everybody():
-                self._compare_end(one, asked, heard)
+            if not self._somebody_acted(heard, one.found.order_id):
+                for asked in one.everybody():
+                    self._compare_end(one, asked, heard)
 
     def _compare_end(self, before: Moment, asked: Asked, heard: int) -> None:
         order_id = before.found.order_id

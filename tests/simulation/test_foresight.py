@@ -1,6 +1,7 @@
 """What the oracle foresees is what the services then say; until when it says that something may be done, it may."""
 
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from schemas.order.shapes import RefundedLine
 from schemas.wire import Actor
 from tests.domain.trials import UNTOLD
 from tests.simulation import virtual_time
-from tests.simulation.foresight import SLACK_MS, Asked, LastMomentStage, calm
+from tests.simulation.foresight import SLACK_MS, Asked, Edge, EdgeStage, calm
 from tests.simulation.showing import ShowingStage
 
 ACTS = {row["type"]: row for row in rows()}
@@ -70,11 +71,29 @@ def test_what_is_not_told_of_a_command_is_found() -> None:
 @pytest.mark.parametrize(("after", "refused"), [(AT_LAST, False), (TOO_LATE, True)])
 def test_what_may_be_done_until_an_instant_may_be_done_until_then(after: timedelta, refused: bool) -> None:
     wrong, came = [], 0
-    for seed in range(HISTORIES):
-        stage = LastMomentStage(calm(seed), after)
-        virtual_time.run(stage.play())
+    for stage in edges("until", after):
         came += stage.came is not None
-        if stage.came is not None and stage.refused != refused:
-            wrong.append((seed, stage.came))
+        if stage.came is not None and (stage.refused is not None) != refused:
+            wrong.append((stage.plan.seed, stage.came))
     assert wrong == []
     assert came > HISTORIES // 3
+
+
+@pytest.mark.timeout(60 + HISTORIES)
+@pytest.mark.parametrize(("after", "refused"), [(TOO_LATE, False), (-TOO_LATE, True)])
+def test_what_may_be_done_from_an_instant_is_refused_until_then_as_was_said(after: timedelta, refused: bool) -> None:
+    wrong, came = [], 0
+    for stage in edges("from", after):
+        if (act := stage.came) is not None and act.refusal is not None:
+            came += 1
+            if (stage.refused == act.refusal.code) != refused or (stage.refused is None) == refused:
+                wrong.append((stage.plan.seed, act, stage.refused))
+    assert wrong == []
+    assert came > HISTORIES // 10
+
+
+def edges(edge: Edge, after: timedelta) -> Iterator[EdgeStage]:
+    for seed in range(HISTORIES):
+        stage = EdgeStage(calm(seed), edge, after)
+        virtual_time.run(stage.play())
+        yield stage

@@ -1,10 +1,17 @@
-"""A client of an ASGI application, without a server: a request is a call."""
+"""How an ASGI application is asked: without a server, a request is a call; or served, as it is in life."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
+
+import uvicorn
+
+from services.casefile.bounds import SERVER
+from tests.support.waiting import until_true
 
 HOST = "localhost:8080"
 
@@ -67,3 +74,16 @@ async def ask(
     start = said_back[0]
     content = b"".join(message.get("body", b"") for message in said_back[1:])
     return Answer(start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, content)
+
+
+@asynccontextmanager
+async def served(app: Any) -> AsyncIterator[int]:
+    """On a port of this machine."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, **SERVER))
+    serving = asyncio.create_task(server._serve())  # it is not to hear this process's signals
+    await until_true(lambda: server.started or serving.done())
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving

@@ -53,7 +53,7 @@ CREATE TABLE empty_seat (
     PRIMARY KEY (order_id, dispute_id)
 );
 
--- One list of it all. `key` tells apart what is of one kind and instant. A clock of five minutes ago should have rung, a
+-- One list of it all but dead letters, of which operators have dealt with some. `key` tells apart what is of one kind and instant. A clock of five minutes ago should have rung, a
 -- seat of a minute ago should be taken.
 CREATE VIEW stuck AS
 SELECT 'parked' AS kind, order_id, since, service || '/' || order_id AS key, reason,
@@ -82,15 +82,6 @@ SELECT 'undelivered', order_id, since, order_id || '/' || delivery_id, problem,
     json_build_object('delivery_id', delivery_id, 'channel', channel, 'recipient', recipient, 'template', template,
         'endpoint_id', endpoint_id)
 FROM undelivered
-UNION ALL
-SELECT 'dead_letter', NULL, min(at), topic || '/' || code, code,
-    json_build_object('topic', topic, 'code', code, 'count', count(*), 'newest_at', max(at), 'example', min(reason))
-FROM dead_letter
-WHERE code <> 'parked' AND NOT EXISTS (
-    SELECT FROM casefile.dealt_with AS done
-    WHERE (done.topic, done.partition, done."offset") = (dead_letter.topic, dead_letter.partition, dead_letter."offset")
-)
-GROUP BY topic, code
 UNION ALL
 SELECT 'overdue_alarm', order_id, due_at, 'order/' || order_id, 'order', json_build_object('due_at', due_at)
 FROM order_row WHERE due_at < now() - interval '5 minutes'

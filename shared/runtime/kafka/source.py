@@ -25,8 +25,9 @@ from shared.runtime.progress import Reach
 
 IDLE_MS = 1_000
 """For how long it is waited for records before it is waited anew; one that comes ends it."""
-FETCH_MAX_WAIT_MS = 100
-"""A fetch that is under way when a shard is taken over is waited for: no longer than this."""
+FETCH_MAX_WAIT_MS = 250
+"""A fetch that is under way when a shard is taken over is waited for: no longer than this. A record that comes ends it:
+who is idle asks so often, and every asking costs him and the broker."""
 ANSWER_SECONDS = 5.0
 """For each question: where everything takes long, several in a row would never be done in one such time."""
 SEARCH_SECONDS = 30.0

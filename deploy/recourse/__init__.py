@@ -1,0 +1,1 @@
+"""The case file from a terminal: each group of commands is a module with `add`, which hands its parsers in."""
