@@ -211,3 +211,4 @@ async def test_signing_in_leads_to_where_one_was_going(chromium: Any, site: Site
         await page.wait_for_url("**/cases?preset=unassigned")
         await page.click("header button")
         await page.wait_for_url("**/sign-in")
+        assert await page.locator("#role").count() == 1

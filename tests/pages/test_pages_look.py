@@ -1,5 +1,6 @@
 """Every page in a browser: nobody is shut out of it, and it fits a phone."""
 
+from datetime import timedelta
 from itertools import product
 from typing import Any
 
@@ -17,12 +18,15 @@ PAGES: dict[str, tuple[Viewer | None, str]] = {
     "cases": ("operator", "/cases"),
     "case": ("mediator", "/cases/seen-1/d1"),
     "case-for-the-seller": ("seller", "/cases/seen-1/d1"),
-    "as-it-was": ("operator", "/cases/seen-1/d1?at=2026-03-09T08:00:01Z"),
+    "as-it-was": ("operator", "/cases/seen-1/d1?at=2026-03-09T09:00:01Z"),
     "order": ("operator", "/orders/seen-1"),
     "orders": ("buyer", "/orders"),
     "decide": ("mediator", "/orders/seen-1/acts/mediation.decide?fixed%3Adispute_id=d1&refund_minor=100.00"),
     "add-evidence": ("buyer", "/orders/seen-1/acts/dispute.appeal?fixed%3Adispute_id=d1&evidence.0.uri=x"),
     "comes-to": ("mediator", "/cases/seen-1/d1/comes-to?refund_minor=100.00&return_required=no"),
+    "stuck": ("operator", "/stuck"),
+    "money": ("operator", "/money?day=2026-03-02"),
+    "policies": ("operator", "/policies?name=aliexpress"),
     "not-there": ("operator", "/cases/seen-1/d9"),
 }
 WIDTHS = {1280: "light", 360: "dark"}
@@ -31,7 +35,9 @@ WIDTHS = {1280: "light", 360: "dark"}
 @pytest.mark.parametrize("name", PAGES)
 async def test_a_page_shuts_nobody_out(chromium: Any, site: Site, name: str) -> None:
     case, mediator = await before_the_mediator(Scene(site.office.stage, "seen"))
-    await site.office.stage.sleep(site.office.stage.rules.answer)
+    stuck = await Scene(site.office.stage, "stuck").placed_order(":refuse.answer", 0, lamp=10_00)
+    await stuck.seller.says("order.cancel", reason="It is sold out.")
+    await site.office.stage.sleep(timedelta(days=1))
     role, address = PAGES[name]
     people = {"buyer": case.buyer.id, "seller": case.seller.id, "mediator": mediator.id, "operator": "olga", None: ""}
     for (width, _), scheme in product(WIDTHS.items(), ("light", "dark")):

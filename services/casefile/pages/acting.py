@@ -41,7 +41,7 @@ OF_THE_FORM = ("csrf", "command_id", "step", "expect")
 
 
 @dataclass(frozen=True)
-class Wish:
+class Filling:
     """What one form is about, and what was typed into it so far."""
 
     visit: Visit
@@ -130,66 +130,68 @@ class Acting:
     async def form(self, visit: Visit, request: Request) -> str:
         """Of a link: `fixed:…` is what the command must say as it is, the rest what the form begins with."""
         typed = dict(request.query_params)
-        return (await self._wish(visit, request, typed, "")).page()
+        return (await self._filling(visit, request, typed, "")).page()
 
     async def said(self, visit: Visit, request: Request, sent: FormData) -> Response:
         """`step`: preview, confirm, change, or `more:` rows of a list."""
         typed = {name: "\n".join(str(one) for one in sent.getlist(name)) for name in sent}
         step, _, more = typed.get("step", "").partition(":")
-        wish = await self._wish(visit, request, typed, more or None)
-        if not wish.command_id:
-            return HTMLResponse(wish.page({"": visit.words.word("act_wrong_form")}), 422)
+        filling = await self._filling(visit, request, typed, more or None)
+        if not filling.command_id:
+            return HTMLResponse(filling.page({"": visit.words.word("act_wrong_form")}), 422)
         if step in ("more", "change"):
-            return HTMLResponse(wish.page())
-        read = wish.read()
+            return HTMLResponse(filling.page())
+        read = filling.read()
         if read.wrong:
-            return HTMLResponse(wish.page(read.wrong), 422)
+            return HTMLResponse(filling.page(read.wrong), 422)
         if step == "confirm":
-            return await self._confirmed(wish, read.data, typed.get("expect"))
-        return await self._previewed(wish, read.data)
+            return await self._confirmed(filling, read.data, typed.get("expect"))
+        return await self._previewed(filling, read.data)
 
-    async def _previewed(self, wish: Wish, data: Mapping[str, Any]) -> Response:
-        named = expectations(wish.form.model) or (None,)
+    async def _previewed(self, filling: Filling, data: Mapping[str, Any]) -> Response:
+        named = expectations(filling.form.model) or (None,)
         outcome: OutcomeShown | None = None
         expect: str | None = None
         for expect in named:
             try:
-                outcome = await self.desk.preview(wish.asked, wish.order_id, wish.form.model.type, _with(data, expect))
+                outcome = await self.desk.preview(
+                    filling.asked, filling.order_id, filling.form.model.type, _with(data, expect)
+                )
             except Wrong:
                 outcome = None  # of what stands outside of an order nothing can be told beforehand
             if outcome is None or outcome.refused is None or outcome.refused.code != "consequence_changed":
                 break
         if outcome is not None and outcome.refused is not None:
-            return HTMLResponse(wish.page(_problem(wish.form, outcome.refused)), 422)
-        return HTMLResponse(wish.confirmation(outcome, expect, self.desk.clock()))
+            return HTMLResponse(filling.page(_problem(filling.form, outcome.refused)), 422)
+        return HTMLResponse(filling.confirmation(outcome, expect, self.desk.clock()))
 
-    async def _confirmed(self, wish: Wish, data: Mapping[str, Any], expect: str | None) -> Response:
+    async def _confirmed(self, filling: Filling, data: Mapping[str, Any], expect: str | None) -> Response:
         try:
             shown = await self.desk.send(
-                wish.asked,
-                wish.order_id,
-                wish.form.model.type,
+                filling.asked,
+                filling.order_id,
+                filling.form.model.type,
                 _with(data, expect),
-                wish.command_id,
+                filling.command_id,
                 WAIT_SECONDS,
-                wish.visit.words.language,
+                filling.visit.words.language,
             )
         except Unavailable as away:
-            page = wish.confirmation(None, expect, self.desk.clock(), away.sentence)
+            page = filling.confirmation(None, expect, self.desk.clock(), away.sentence)
             return HTMLResponse(page, away.status, {"retry-after": str(away.retry_after_seconds)})
         if shown.status == "refused" and shown.why is not None:
-            return HTMLResponse(wish.page(_problem(wish.form, shown.why)), 422)
-        about = f"?{urlencode({'dispute': wish.dispute_id})}" if wish.dispute_id else ""
-        return RedirectResponse(f"/orders/{wish.order_id}/commands/{wish.command_id}{about}", 303)
+            return HTMLResponse(filling.page(_problem(filling.form, shown.why)), 422)
+        about = f"?{urlencode({'dispute': filling.dispute_id})}" if filling.dispute_id else ""
+        return RedirectResponse(f"/orders/{filling.order_id}/commands/{filling.command_id}{about}", 303)
 
-    async def _wish(self, visit: Visit, request: Request, typed: Mapping[str, str], more: str | None) -> Wish:
+    async def _filling(self, visit: Visit, request: Request, typed: Mapping[str, str], more: str | None) -> Filling:
         asked, order_id = signed_in(visit), request.path_params["order_id"]
         model = allowed(request.path_params["type"], asked.role)
         free = {name: text for name, text in typed.items() if not name.startswith(FIXED) and name not in OF_THE_FORM}
         currency, choices = await self._known(visit, asked, order_id, typed.get(f"{FIXED}dispute_id"))
         fixed = self._fixed(model, typed, currency, visit)
         form = Form(model, fixed, currency, choices, rows_typed(free, more))
-        return Wish(visit, asked, order_id, form, free, typed.get("command_id", ""))
+        return Filling(visit, asked, order_id, form, free, typed.get("command_id", ""))
 
     def _fixed(self, model: type[Command], typed: Mapping[str, str], currency: str, visit: Visit) -> dict[str, Any]:
         named = {name.removeprefix(FIXED): text for name, text in typed.items() if name.startswith(FIXED)}
