@@ -36,7 +36,10 @@ SETTLED_AFTER = timedelta(minutes=5)
 """After midnight; so far a service may be behind its topics and be well."""
 Account = Annotated[
     str | None,
-    Query(pattern=Word, description="one account, or all of a class: buyers, sellers, escrow, platform:commission …"),
+    Query(
+        pattern=r"^[\x20-\x7e]{1,200}$",
+        description="one account, or all of a class: buyers, sellers, escrow, platform:commission …",
+    ),
 ]
 
 
@@ -56,7 +59,8 @@ def ledger_router(tables: LedgerTables) -> APIRouter:
         account: Account = None,
         order_id: Annotated[str | None, Query(pattern=Word)] = None,
         reference: Annotated[
-            str | None, Query(pattern=Word, description="the provider's, a payment key, or the buyer's payment")
+            str | None,
+            Query(pattern=r"^[^\x00]{1,255}$", description="the provider's, a payment key, or the buyer's payment"),
         ] = None,
         cursor: Cursor = None,
         limit: Annotated[int | None, Query(ge=1, le=CSV_ROWS_MAX, description=f"JSON: at most {PAGE_MAX}")] = None,

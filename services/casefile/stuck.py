@@ -149,7 +149,7 @@ def _set_aside(found: Standstills, record: Record) -> None:
 
 
 def _spoke(found: Standstills, record: Record) -> None:
-    service, order_id = record.topic.removesuffix(EVENTS), (record.key or b"").decode(errors="replace")
+    service, order_id = record.topic.removesuffix(EVENTS), _text((record.key or b"").decode(errors="replace"))
     numbers = numbered(record)
     if numbers is not None:
         source, sequence = numbers

@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from fastapi import FastAPI
@@ -111,6 +112,11 @@ async def test_entries_are_listed_page_by_page_and_as_csv(office: Office) -> Non
     following = await office.get(link[1:].partition(">")[0], accept="text/csv")
     assert booked[1] in following.body.decode()
     assert booked[0] not in following.body.decode()
+
+
+async def test_the_longest_accounts_and_references_can_be_asked_for(office: Office) -> None:
+    for query in ({"account": f"buyer:{'b' * 128}"}, {"reference": "r\u00e9f " * 50}):
+        assert (await office.get(f"/v1/ledger/entries?{urlencode(query)}")).json["items"] == []
 
 
 async def test_a_day_closes_with_what_it_opened_with_and_what_moved(office: Office) -> None:
