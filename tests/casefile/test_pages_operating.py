@@ -8,6 +8,7 @@ import pytest
 
 from deploy.stories.book import STORIES
 from deploy.stories.dialogue import Scene
+from tests.house.reading import ROOT
 from tests.support.asking import HOST, Answer, ask
 from tests.support.casefile import open_office
 from tests.support.looking import House, Visitor, before_the_mediator, hidden, open_house
@@ -144,3 +145,29 @@ async def test_versions_of_a_policy_are_side_by_side(house: House, role: str) ->
 async def test_a_policy_that_nobody_published_is_not_there(house: House, olga: Visitor) -> None:
     assert (await olga.sees("/policies?name=nobody")).status == 404
     assert (await house.visitor("buyer", "anna").sees("/policies")).status == 404
+
+
+async def test_what_a_draft_would_have_changed_is_told(house: House, olga: Visitor) -> None:
+    """Who appeals no decision gets his money on the day of it."""
+    await STORIES[5].play(Scene(house.office.stage, "recorded"))
+    file = (ROOT / "schemas" / "policies" / "aliexpress.2.yaml").read_text()
+    draft = re.sub(r"(?m)^appeals: .*$", "appeals: 0", file)
+    form = await olga.form("/policies/what-if")
+    page = _page(await olga.sends("/policies/what-if", {**form, "draft": draft}))
+    assert "recorded-1" in page
+    assert "Of 1 cases 1 could be played again as they were; 1 would have gone otherwise." in page
+    same = _page(await olga.sends("/policies/what-if", {**form, "draft": file}))
+    assert "; 0 would have gone otherwise." in same
+
+
+@pytest.mark.parametrize(("draft", "sentence"), [("", ""), ("name: [", ""), ("name: x\nversion: 1\n", "country")])
+async def test_what_is_wrong_with_a_draft_is_said_beside_it(olga: Visitor, draft: str, sentence: str) -> None:
+    form = await olga.form("/policies/what-if")
+    page = _page(await olga.sends("/policies/what-if", {**form, "draft": draft}))
+    told = page.partition('id="problems"')[2].partition("<form")[0]
+    assert "<li" in told
+    assert sentence in told
+
+
+async def test_drafts_are_for_operators(house: House) -> None:
+    assert (await house.visitor("mediator", "mara").sees("/policies/what-if")).status == 403

@@ -27,6 +27,7 @@ PAGES: dict[str, tuple[Viewer | None, str]] = {
     "stuck": ("operator", "/stuck"),
     "money": ("operator", "/money?day=2026-03-02"),
     "policies": ("operator", "/policies?name=aliexpress"),
+    "what-if": ("operator", "/policies/what-if"),
     "not-there": ("operator", "/cases/seen-1/d9"),
 }
 WIDTHS = {1280: "light", 360: "dark"}

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +20,7 @@ from services.casefile.operators import answered, fresh, operators_alone
 from services.casefile.pages.forms import typed_of
 from services.casefile.pages.viewing import signed_in
 from services.casefile.pages.visit import Visit
+from services.casefile.policies_api import WhatIfAsked, tried
 from services.casefile.shapes import Stuck
 from services.casefile.stuck import stuck_shown
 from services.casefile.stuck_store import StuckTables
@@ -134,6 +136,23 @@ class Rules:
             versions=[version for version, _ in versions],
             keys=_side_by_side([policy for _, policy in versions]),
         )
+
+    async def what_if(self, visit: Visit, request: Request) -> str:
+        """What a draft would have changed: the form, and what it comes to or what is wrong with the draft."""
+        asked = signed_in(visit)
+        operators_alone(asked, "what a policy would have changed")
+        sent = await request.form()
+        shown, problems = None, dict[str, str]()
+        said = {name: str(sent.get(name) or "").replace("\r\n", "\n") for name in ("draft", "under", "after")}
+        if request.method == "POST":
+            try:
+                wanted = WhatIfAsked(draft=said["draft"], under=said["under"] or None, after=said["after"] or None)
+                shown = await tried(self.desk, asked, wanted)
+            except ValidationError as error:
+                problems = {str(one["loc"][0]): one["msg"] for one in error.errors()}
+            except Wrong as wrong:
+                problems = {wrong.field or "draft": wrong.sentence}
+        return visit.made("what_if.html", typed=said, shown=shown, problems=problems)
 
 
 def _side_by_side(policies: list[Policy]) -> list[tuple[str, str, list[str], bool]]:

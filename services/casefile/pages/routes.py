@@ -50,7 +50,10 @@ class Pages:
         self._add("/orders/{order_id}/commands/{command_id}", self.viewing.command, json="/v1{path}")
         self._add("/orders/{order_id}/acts/{type}", self.acting.form)
         self._add("/orders/{order_id}/acts/{type}", self._said, method="POST")
-        self._add("/policies", Rules(desk).policies)
+        rules = Rules(desk)
+        self._add("/policies", rules.policies)
+        self._add("/policies/what-if", rules.what_if)
+        self._add("/policies/what-if", rules.what_if, method="POST")
         if tables is not None:
             operating = Operating(desk, tables)
             self._add("/stuck", operating.stuck, json="/v1/stuck")
