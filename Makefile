@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-disaster test-docs test-asyncapi test-pages demo run up down ps logs verify history foresee simulate overload fuzz mutants bench bench-casefile schemas release asyncapi lock clean
+.PHONY: help venv check rules lint-policies test test-e2e test-faults test-crashes test-disaster test-docs test-asyncapi test-pages demo run up down ps logs verify simulate overload fuzz mutants bench bench-casefile schemas release asyncapi lock clean
 
 PYTHON := .venv/bin/python
 STAMP  := .venv/.installed
@@ -93,13 +93,6 @@ logs: ## What the containers say, as they say it
 
 verify: venv ## Prove on a running system's topics and ledger that no penny is lost, doubled or stranded (STACK=compose)
 	@$(PYTHON) -m deploy.verify $(if $(STACK),--stack $(STACK))
-
-history: venv ## An order's history from a running system, as somebody sees it (ORDER=id, AS=buyer seller mediator operator)
-	@$(PYTHON) -m deploy.local.history $(ORDER) $(if $(filter-out as,$(AS)),--as $(AS))
-
-foresee: venv ## What becomes of an order if nobody acts, or he says TRY=command DATA='{...}', and who may do what (ORDER=id, AS=role)
-	@$(PYTHON) -m deploy.local.foresee $(ORDER) $(if $(filter-out as,$(AS)),--as $(AS)) $(if $(TRY),--try $(TRY)) \
-	    $(if $(DATA),--data '$(DATA)')
 
 simulate: venv ## The whole system against crashes, delays and lies in virtual time (SEED=n, SECONDS=n, CELLS=1: what was not met, CORES=n)
 	@$(PYTHON) -m tests.simulation $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) \

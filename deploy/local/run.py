@@ -93,7 +93,7 @@ def guide(stack: Stack, case_file: CaseFileAddress) -> str:
         "",
         "make verify proves on it that no penny is lost. An order's life:",
         "",
-        f"KAFKA_BOOTSTRAP_SERVERS={stack.bootstrap_servers} make history ORDER={ORDER}",
+        f".venv/bin/recourse order show {ORDER}",
         "",
         "Ctrl-C (or SIGTERM) ends everything and gives every port back; the data stays.",
     ]

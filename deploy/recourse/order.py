@@ -98,7 +98,7 @@ def show(client: Client, asked: argparse.Namespace) -> None:
 def head(told: Any) -> None:
     order = told["order"]
     line(f"Order {order['order_id']}, seen as {told['viewer']} at {at(told['at'])}: {order['status']}")
-    line(f"  {money(order['total_minor'], order['currency'])} of {order['buyer']} for {order['seller']}, ")
+    line(f"  {money(order['total_minor'], order['currency'])} of {order['buyer']} for {order['seller']}")
     line(f"  under {order['policy']['name']} {order['policy']['version']}{', on hold' if order['on_hold'] else ''}\n")
 
 
