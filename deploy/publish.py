@@ -12,7 +12,7 @@ from schemas import acts, asyncapi
 from schemas.acts import Row
 from schemas.publish import Broken, as_text, publish, release
 from schemas.wire import AnyMessage, Message
-from services.casefile import web
+from services.casefile import routes, web
 from services.composition import DECIDERS
 from shared.rules import policies
 
@@ -59,7 +59,7 @@ def register() -> list[Path]:
 
 def openapi() -> Path:
     """Writes what is asked of the case file, and what it answers."""
-    web.DOCUMENT.write_text(as_text(web.document()), "utf-8")
+    web.DOCUMENT.write_text(as_text(web.document(routes.described())), "utf-8")
     return web.DOCUMENT
 
 

@@ -2,22 +2,34 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import Literal
 
 import asyncpg
+from fastapi import APIRouter
 
 from services.casefile import web
 from services.casefile.bounds import SERVER
 from services.casefile.desk import Desk
 from services.casefile.domain import DECIDER
 from services.casefile.editions import Make, WatchShown, next_one, shown
+from services.casefile.ledger_store import PostgresLedgerTables
+from services.casefile.money_store import MoneyOfOrders
+from services.casefile.own_store import PostgresOwnTables
+from services.casefile.pages.operating import OperatorsTables
+from services.casefile.pages.routes import Pages
+from services.casefile.planning import Planner
 from services.casefile.projection import KeptRecords
+from services.casefile.redriving import KafkaRawBus
+from services.casefile.routes import for_operators
 from services.casefile.sending import KafkaSender
 from services.casefile.signin import SignIn, sign_in
 from services.casefile.store import PostgresCaseTables, PostgresRowTables
+from services.casefile.stuck_api import OperatorsDesk
+from services.casefile.stuck_store import PostgresStuckTables, StuckOfOrders
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Projection
 from shared.rules import policies
@@ -41,6 +53,8 @@ class CaseFileSettings(Settings):
     casefile_audience: str | None = None
     casefile_jwks: str | None = None
     casefile_tls: bool = False
+    casefile_services: Mapping[str, str] = MappingProxyType({})
+    """Service -> address of one of its processes, whose health is asked by who looks at what is stuck; JSON."""
     batch_records_max: int = 2_000
     """It reads more at a time than who decides: nobody waits for the answer to a single record."""
 
@@ -88,8 +102,25 @@ class _Sending:
         await self.sender.stop()
 
 
-def _projections() -> list[Projection]:
-    return [KeptRecords(PostgresRowTables())]
+def _projections(in_force: Callable[[], Policies]) -> list[Projection]:
+    """The records first: the others ask for them."""
+    return [KeptRecords(PostgresRowTables()), MoneyOfOrders(in_force), StuckOfOrders()]
+
+
+def _routers(
+    settings: CaseFileSettings,
+    pool: asyncpg.Pool,
+    tables: PostgresCaseTables,
+    desk: Desk,
+    sender: KafkaSender,
+    signin: SignIn,
+) -> list[APIRouter]:
+    ledger, own = PostgresLedgerTables(pool, tables.as_of), PostgresOwnTables(pool)
+    stuck = PostgresStuckTables(pool, tables.as_of)
+    planner = Planner(stuck, own, sender, KafkaRawBus(sender, connection(settings), settings.topic_prefix))
+    operators = OperatorsDesk(stuck, own, tables, planner, settings.casefile_services)
+    pages = Pages(desk, signin, OperatorsTables(stuck, ledger))
+    return [*for_operators(ledger, operators, desk), pages.router]
 
 
 def following() -> Application[CaseFileSettings]:
@@ -101,12 +132,13 @@ def following() -> Application[CaseFileSettings]:
             doors.append(_signin(settings))
         tables, over = PostgresCaseTables(pool, settings.partitions), asyncio.Event()
         sender = KafkaSender(connection(settings), settings.topic_prefix)
-        desk = Desk(tables, _InForce(settings.policies_folder), sender)
+        in_force = _InForce(settings.policies_folder)
+        desk = Desk(tables, in_force, sender)
         return Parts(
-            _projections(),
+            _projections(in_force),
             background=[WatchShown(pool, edition.name, over), _Sending(sender)],
             fresh=tables.fresh,
-            web=web.application(desk, doors[0]),
+            web=web.application(desk, doors[0], _routers(settings, pool, tables, desk, sender, doors[0])),
             web_options=SERVER,
             over=over,
         )
@@ -123,7 +155,8 @@ def making() -> Application[CaseFileSettings]:
     def parts(settings: CaseFileSettings, pool: asyncpg.Pool) -> Parts:
         tables, over = PostgresCaseTables(pool, settings.partitions), asyncio.Event()
         make = Make(settings, edition.name, tables, over)
-        return Parts(_projections(), background=[make], fresh=tables.fresh, over=over)
+        in_force = _InForce(settings.policies_folder)
+        return Parts(_projections(in_force), background=[make], fresh=tables.fresh, over=over)
 
     return Application(lambda _: DECIDER, CaseFileSettings, parts, MIGRATIONS, edition.schema)
 

@@ -11,6 +11,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from schemas.topics import RECORD_BYTES_MAX
 from schemas.wire import Command
 from services.casefile.uttering import on_the_wire
+from shared.kernel.ports import Headers, Record
 from shared.runtime.kafka.connection import CLIENT_ERRORS, outage
 from shared.runtime.partitions import partition_of
 
@@ -46,20 +47,26 @@ class KafkaSender:
     async def send(self, command: Command, command_id: str, trace: Mapping[str, str]) -> None:
         """Until all copies that count have it. Raises Outage."""
         key, topic = command.key.encode(), f"{self.prefix}{command.topic}"
+        await self._put(topic, on_the_wire(command), key, None, headers(command, command_id, trace))
+
+    async def write(self, record: Record) -> None:
+        """To its own partition, as it is; offset and timestamp are the broker's. Raises Outage."""
+        await self._put(f"{self.prefix}{record.topic}", record.value, record.key, record.partition, record.headers)
+
+    async def _put(
+        self, topic: str, value: bytes | None, key: bytes | None, partition: int | None, headers: Headers
+    ) -> None:
+        """`partition`: None: where its key belongs."""
         with outage():
             async with asyncio.timeout(SEND_SECONDS):
                 producer = await self._connected()
                 partitions = await producer.partitions_for(topic)
                 if not partitions:
                     raise UnknownTopicOrPartitionError
+                if partition is None:
+                    partition = partition_of(key or b"", len(partitions))
                 try:
-                    await producer.send_and_wait(
-                        topic,
-                        on_the_wire(command),
-                        key,
-                        partition_of(key, len(partitions)),
-                        headers=headers(command, command_id, trace),
-                    )
+                    await producer.send_and_wait(topic, value, key, partition, headers=list(headers))
                 except BaseException:
                     self._forget(producer)
                     raise

@@ -1,0 +1,1 @@
+"""The case file: what it shows of what was said, and nothing else."""

@@ -19,12 +19,29 @@ ROOMS = {
 ROOMS_BESIDE = {
     "services.casefile.shapes",  # what the case file answers
     "services.casefile.editions",  # which of its tables are shown, and how others are made beside them
+    "services.casefile.money",  # the money of an order, from the topics alone
+    "services.casefile.money_store",  # that of all orders, kept
+    "services.casefile.ledger_reading",  # what is asked of all books
+    "services.casefile.ledger_store",  # the same in SQL
+    "services.casefile.ledger_csv",  # entries for a spreadsheet
+    "services.casefile.ledger_api",  # the books over HTTP
+    "services.casefile.bank_file",  # a bank's file beside them
+    "services.casefile.stuck",  # what does not go on by itself
+    "services.casefile.stuck_store",  # the list of it
+    "services.casefile.stuck_api",  # it over HTTP, and what operators do about it
+    "services.casefile.routes",  # which questions are operators'
+    "services.casefile.refused",  # what services refuse, as of now
+    "services.casefile.planning",  # what is done to many things at once
+    "services.casefile.redriving",  # dead letters, back to where they came from
+    "services.casefile.own_store",  # what operators did and noted, which follows from no topic
+    "services.casefile.operators",  # what holds for whatever operators alone ask
     "services.casefile.reading",  # what is asked of its tables
     "services.casefile.remembered",  # what each service knows of an order, from the topics alone
     "services.casefile.oracle",  # what would be
     "services.casefile.desk",  # where everybody asks it
     "services.casefile.web",  # it over HTTP
     "services.casefile.api",  # its JSON
+    "services.casefile.pages",  # it for people, one room a kind of page
     "services.casefile.answering",  # how an answer looks on its way out
     "services.casefile.bounds",  # what a client can take of it
     "services.casefile.signin",  # who asks
@@ -48,6 +65,13 @@ ROOMS_BESIDE = {
     "services.casefile.booked",  # its money
     "services.casefile.answered",  # what became of a command
     "services.casefile.words",  # in which words people are told
+    "services.casefile.recorded",  # an order taken apart, to be played again
+    "services.casefile.recalled",  # its acts, where only their answers are left
+    "services.casefile.rehearsing",  # the same order again, under a policy
+    "services.casefile.comparing",  # what two plays of it came to
+    "services.casefile.drafts",  # policies that are not published
+    "services.casefile.laboratory",  # what a draft policy would have changed
+    "services.casefile.laboratory_shapes",  # and the answer to that
     "services.notification.letters",  # how a queued letter reads; written when it is sent
     "services.notification.people",  # where a letter goes, and by what table that is known
     "services.notification.network",  # which addresses may be spoken to

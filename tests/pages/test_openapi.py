@@ -23,6 +23,7 @@ from services.casefile.web import DOCUMENT, application
 from tests.required import not_run
 from tests.support.asking import HOST
 from tests.support.casefile import Quarrel, open_office, quarrel
+from tests.support.operators import operators_routes
 
 DOC: dict[str, Any] = json.loads(DOCUMENT.read_text("utf-8"))
 ROUTES = [(method, path) for path, methods in DOC["paths"].items() for method in methods]
@@ -73,7 +74,7 @@ def tried() -> Tried:
         return await quarrel(await open_office(), "drone")
 
     schemathesis, signin, drone = needed("schemathesis"), sign_in("local", None, None, None, False), _run(opened())
-    app = application(drone.office.desk, signin)
+    app = application(drone.office.desk, signin, operators_routes(drone.office))
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers={"host": HOST})
     return Tried(schema, signin, drone)
 
