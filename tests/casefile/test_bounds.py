@@ -192,6 +192,7 @@ async def test_a_client_that_does_not_read_is_given_up(
         await until("it does not read", holds_the_only_place)
         await until("others are answered", lambda: serves(door))
         await until_true(lambda: not is_open(writer))
+        assert await serves(door)
 
 
 def is_open(writer: asyncio.StreamWriter) -> bool:

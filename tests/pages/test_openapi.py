@@ -28,7 +28,7 @@ from tests.support.operators import operators_routes
 DOC: dict[str, Any] = json.loads(DOCUMENT.read_text("utf-8"))
 ROUTES = [(method, path) for path, methods in DOC["paths"].items() for method in methods]
 T = TypeVar("T")
-EXAMPLES = 60
+EXAMPLES = 40
 """Of each route."""
 
 
@@ -42,7 +42,8 @@ def needed(package: str) -> Any:
 
 
 def test_the_document_is_valid_openapi() -> None:
-    needed("openapi_spec_validator").validate(DOC)
+    wrong = [*needed("openapi_spec_validator").OpenAPIV31SpecValidator(DOC).iter_errors()]
+    assert not wrong, wrong[0]
 
 
 def test_a_document_that_is_wrong_is_not() -> None:
@@ -59,7 +60,6 @@ class Tried:
     schema: Any
     signin: SignIn
     drone: Quarrel
-    sent: Sequence[object]
 
     def headers(self, viewer: Viewer | None) -> dict[str, str]:
         assert self.signin.local is not None
@@ -76,7 +76,7 @@ def tried() -> Tried:
     schemathesis, signin, drone = needed("schemathesis"), sign_in("local", None, None, None, False), _run(opened())
     app = application(drone.office.desk, signin, operators_routes(drone.office))
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers={"host": HOST})
-    return Tried(schema, signin, drone, drone.office.sender.sent)
+    return Tried(schema, signin, drone)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -127,3 +127,21 @@ def _checks() -> Sequence[Any]:
         specs.response_schema_conformance,
         specs.response_headers_conformance,
     ]
+
+
+@pytest.mark.parametrize("lie", ["a field that there is not", "a status that it does not tell"])
+def test_an_answer_that_is_not_what_the_document_says_is_found(tried: Tried, lie: str) -> None:
+    """Else whatever is asked would be as the document says."""
+    schemathesis = needed("schemathesis")
+    wrong = json.loads(json.dumps(DOC))
+    if lie == "a field that there is not":
+        wrong["components"]["schemas"]["Page_OrderRow_"]["required"].append("total")
+    else:
+        del wrong["paths"]["/v1/orders"]["get"]["responses"]["200"]
+    case = schemathesis.openapi.from_dict(wrong)["/v1/orders"]["GET"].Case()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        response = tried.schema["/v1/orders"]["GET"].Case().call(headers=tried.headers("operator"))
+        assert response.status_code == 200
+        with pytest.raises(BaseExceptionGroup):
+            case.validate_response(response, checks=_checks(), headers=tried.headers("operator"))
