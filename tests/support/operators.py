@@ -204,4 +204,4 @@ def operators_routes(office: Office) -> list[APIRouter]:
     own = MemoryOwnTables(stuck)
     planner = Planner(stuck, own, office.sender, MemoryRawBus(office.tables))
     ledger = MemoryLedgerTables(office.tables, office.stage.world.policies)
-    return for_operators(ledger, OperatorsDesk(stuck, own, office.tables, planner, {}))
+    return for_operators(ledger, OperatorsDesk(stuck, own, office.tables, planner, {}), office.desk)
