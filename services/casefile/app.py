@@ -119,7 +119,7 @@ def _routers(
     stuck = PostgresStuckTables(pool, tables.as_of)
     planner = Planner(stuck, own, sender, KafkaRawBus(sender, connection(settings), settings.topic_prefix))
     operators = OperatorsDesk(stuck, own, tables, planner, settings.casefile_services)
-    pages = Pages(desk, signin, OperatorsTables(stuck, ledger))
+    pages = Pages(desk, signin, OperatorsTables(operators, ledger))
     return [*for_operators(ledger, operators, desk), pages.router]
 
 

@@ -7,7 +7,8 @@ from html import unescape
 import pytest
 
 from deploy.stories.book import STORIES
-from deploy.stories.dialogue import Scene
+from deploy.stories.dialogue import MEDIATORS, Scene
+from services.casefile.reading import Asked, CaseFilter
 from tests.house.reading import ROOT
 from tests.support.asking import HOST, Answer, ask
 from tests.support.casefile import open_office
@@ -171,3 +172,29 @@ async def test_what_is_wrong_with_a_draft_is_said_beside_it(olga: Visitor, draft
 
 async def test_drafts_are_for_operators(house: House) -> None:
     assert (await house.visitor("mediator", "mara").sees("/policies/what-if")).status == 403
+
+
+async def test_all_cases_of_a_mediator_are_looked_at_and_then_given_to_others(house: House, olga: Visitor) -> None:
+    case, mediator = await before_the_mediator(Scene(house.office.stage, "given"))
+    other = next(name for name in MEDIATORS if name != mediator.id)
+    rows = await house.office.desk.cases(Asked("operator", "olga"), CaseFilter())
+    house.operators.stuck.cases.extend(rows.items)  # type: ignore[attr-defined]
+    address = f"/stuck/plan?what=reassign&mediator={mediator.id}&to={other}"
+    page = _page(await olga.sees(address))
+    assert f"d1 goes from {mediator.id} to {other}" in page
+
+    form = {**hidden(page), "why": "He is on holiday."}
+    assert "Kept as number 1" in _page(await olga.sends("/stuck/plan", form))
+    assert (await case.hears("mediation.assigned"))["mediator"]["id"] == other
+
+
+@pytest.mark.parametrize("query", ["what=reassign", "what=nothing", "", "what=reassign&mediator=mara&to=mara"])
+async def test_a_plan_that_means_nothing_is_refused(olga: Visitor, query: str) -> None:
+    assert (await olga.sees(f"/stuck/plan?{query}")).status == 422
+
+
+async def test_a_plan_is_carried_out_by_its_token_alone(house: House, olga: Visitor) -> None:
+    csrf = (await olga.form("/money"))["csrf"]
+    page = _page(await olga.sends("/stuck/plan", {"csrf": csrf, "what": "resume", "token": "0", "why": "So."}))
+    assert "The list is another one by now" in page
+    assert (await house.visitor("mediator", "mara").sees("/stuck/plan?what=resume")).status == 403

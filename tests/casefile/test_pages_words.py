@@ -12,6 +12,7 @@ from services.casefile.oracle import JUDGES
 from services.casefile.pages.phrasing import words
 from services.casefile.pages.viewing import PRESETS
 from services.casefile.pages.visit import TEMPLATES
+from services.casefile.planning import What
 from services.casefile.words import vocabulary
 from tests.house.reading import ROOT
 
@@ -25,6 +26,7 @@ MADE = {f"preset_{name}" for names in PRESETS.values() for name in names}
 MADE |= {f"menu_{name}" for name in ("cases", "orders", "stuck", "money", "policies")}
 MADE |= {f"answer_{name}" for name in ("pending", "answered", "refused", "dead_letter", "parked")}
 MADE |= {f"span_{name}" for name in ("days", "hours", "minutes", "seconds")}
+MADE |= {f"plan_{name}" for name in get_args(What)}
 MADE |= {f"wrong_{name}" for name in ("money", "number", "instant", "choice")}
 """Keys that are put together."""
 

@@ -157,7 +157,7 @@ async def test_a_lost_answer_is_shown_as_pending_and_asked_for_again(
 async def test_what_somebody_wrote_breaks_nothing(chromium: Any, site: Site) -> None:
     case = await Scene(site.office.stage, "played").disputable_order(lamp=10_00)
     terms = {"kind": "refund", "refund_minor": 10_00}
-    claim = {"received": True, "reason": "damaged", "description": HOSTILE, "terms": terms}
+    claim: dict[str, Any] = {"received": True, "reason": "damaged", "description": HOSTILE, "terms": terms}
     await case.buyer.says("dispute.open", dispute_id="d1", **claim)
     await case.seller.says("dispute.send_message", dispute_id="d1", text=HOSTILE)
     for width in (1280, 360):

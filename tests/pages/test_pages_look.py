@@ -27,6 +27,7 @@ PAGES: dict[str, tuple[Viewer | None, str]] = {
     "stuck": ("operator", "/stuck"),
     "money": ("operator", "/money?day=2026-03-02"),
     "policies": ("operator", "/policies?name=aliexpress"),
+    "plan": ("operator", "/stuck/plan?what=reassign&mediator=mara&to=noel"),
     "what-if": ("operator", "/policies/what-if"),
     "not-there": ("operator", "/cases/seen-1/d9"),
 }

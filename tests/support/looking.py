@@ -11,6 +11,7 @@ from deploy.stories.dialogue import Participant, PlayedOrder, Scene
 from schemas.visibility import Viewer
 from services.casefile.pages.routes import Pages
 from services.casefile.signin import SignIn, sign_in
+from services.casefile.stuck_api import OperatorsDesk
 from services.casefile.web import application
 from tests.support.asking import HOST, Answer, ask
 from tests.support.casefile import Office
@@ -27,6 +28,7 @@ class House:
     office: Office
     signin: SignIn
     app: Any
+    operators: OperatorsDesk
 
     def visitor(self, role: Viewer, id_: str, language: str = "en") -> "Visitor":
         return Visitor(self, self.signin.hand_out(role, id_), language)
@@ -58,8 +60,9 @@ class Visitor:
 
 def open_house(office: Office) -> House:
     signin = sign_in("local", None, None, None, False)
-    pages = Pages(office.desk, signin, operators_tables(office))
-    return House(office, signin, application(office.desk, signin, [pages.router]))
+    tables = operators_tables(office)
+    pages = Pages(office.desk, signin, tables)
+    return House(office, signin, application(office.desk, signin, [pages.router]), tables.operators)
 
 
 def hidden(page: str) -> dict[str, str]:

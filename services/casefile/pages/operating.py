@@ -20,20 +20,24 @@ from services.casefile.operators import answered, fresh, operators_alone
 from services.casefile.pages.forms import typed_of
 from services.casefile.pages.viewing import signed_in
 from services.casefile.pages.visit import Visit
+from services.casefile.planning import PlanApplied, PlanAsked
 from services.casefile.policies_api import WhatIfAsked, tried
+from services.casefile.refused import KIND, refused
 from services.casefile.shapes import Stuck
 from services.casefile.stuck import stuck_shown
-from services.casefile.stuck_store import StuckTables
+from services.casefile.stuck_api import OperatorsDesk
 from services.casefile.turned_away import Hidden, Wrong
 
 STUCK_ROWS = 50
+MEANT = ("what", "topic", "reason", "id", "service", "mediator")
+"""Which things a plan is about (`PlanAsked`)."""
 
 
 @dataclass(frozen=True)
 class OperatorsTables:
     """What these pages are made of, besides the desk's own."""
 
-    stuck: StuckTables
+    operators: OperatorsDesk
     ledger: LedgerTables
 
 
@@ -46,10 +50,12 @@ class Operating:
     async def stuck(self, visit: Visit, request: Request) -> str:
         operators_alone(signed_in(visit), "what is stuck")
         kind = request.query_params.get("kind") or None
-        counts = await answered(self.tables.stuck.counts())
-        rows = await answered(self.tables.stuck.stuck(kind, request.query_params.get("cursor"), STUCK_ROWS))
+        counts = await answered(self.tables.operators.stuck.counts())
+        rows = await answered(self.tables.operators.stuck.stuck(kind, request.query_params.get("cursor"), STUCK_ROWS))
         fresh(rows.as_of)
         items = [stuck_shown(row) for row in rows.rows]
+        if "cursor" not in request.query_params and kind in (None, KIND):
+            items = [*await refused(self.tables.operators.services), *items]
         return visit.made(
             "stuck.html",
             items=[(one, _act_address(one, visit)) for one in items],
@@ -58,6 +64,41 @@ class Operating:
             next=rows.next,
             now=self.desk.clock(),
             as_of=rows.as_of,
+        )
+
+    async def plan(self, visit: Visit, request: Request) -> str:
+        """Many things at once: first their list, then exactly that list, by its token. `done`: it was carried out."""
+        asked, sent = signed_in(visit), dict(request.query_params)
+        if request.method == "POST":
+            sent = {name: str(value) for name, value in (await request.form()).items()}
+        operators_alone(asked, "a plan")
+        meant = {name: sent[name] for name in MEANT if sent.get(name)}
+        to = [one.strip() for one in sent.get("to", "").split("\n") if one.strip()]
+        shown, problem, planner = None, None, self.tables.operators.planner
+        try:
+            if request.method == "POST":
+                applied = PlanApplied.model_validate(
+                    {**meant, "to": to, "token": sent.get("token", ""), "why": sent.get("why", "")}
+                )
+                shown = await answered(planner.apply(asked, applied))
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+        except Wrong as wrong:
+            problem = wrong.sentence
+        done = shown is not None
+        if shown is None:
+            try:
+                shown = await answered(planner.plan(asked, PlanAsked.model_validate({**meant, "to": to})))
+            except ValidationError:
+                raise Wrong("There is no such plan.", "what") from None
+        return visit.made(
+            "plan.html",
+            shown=shown,
+            done=done,
+            problem=problem,
+            meant={**meant, **({"to": "\n".join(to)} if to else {})},
+            why=sent.get("why", ""),
+            as_of=fresh(shown.as_of),
         )
 
     async def money(self, visit: Visit, request: Request) -> str:

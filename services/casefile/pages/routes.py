@@ -57,6 +57,8 @@ class Pages:
         if tables is not None:
             operating = Operating(desk, tables)
             self._add("/stuck", operating.stuck, json="/v1/stuck")
+            self._add("/stuck/plan", operating.plan)
+            self._add("/stuck/plan", operating.plan, method="POST")
             self._add("/money", operating.money)
             self._add("/money/entries.csv", operating.entries_csv)
             self._add("/money/match", operating.match, method="POST")
