@@ -6,14 +6,13 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from deploy.local.processes import kept_port
-from deploy.local.stack import Stack
+from deploy.local.stack import REPO, Stack
 from schemas.topics import CASE_FILE
 
-NOTED = "casefile.json"
-"""In the folder of the stack: where it is, and tokens by role."""
+NOTED = REPO / ".recourse" / "casefile.json"
+"""Where `recourse` looks: the address, and tokens by role."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +31,19 @@ async def open_case_file(
     stack: Stack, people: Mapping[str, str], env: Mapping[str, str] | None = None
 ) -> CaseFileAddress:
     """`people`: role -> who is signed in. It is at the same address as the last time, where that is free."""
-    port = {"RECOURSE_HTTP_PORT": str(kept_port(stack.folder / "casefile.port"))}
-    await stack.start_services([CASE_FILE], {"RECOURSE_CASEFILE_SIGNIN": "local", **(env or {}), **port})
+    settings = {
+        "RECOURSE_CASEFILE_SIGNIN": "local",
+        "RECOURSE_CASEFILE_SERVICES": json.dumps({name: one.http for name, one in stack.services.items()}),
+        "RECOURSE_HTTP_PORT": str(kept_port(stack.folder / "casefile.port")),
+    }
+    await stack.start_services([CASE_FILE], {**(env or {}), **settings})
     url = stack.services[CASE_FILE].http
     tokens = await asyncio.to_thread(lambda: {role: _token(url, role, person) for role, person in people.items()})
     address = CaseFileAddress(url, tokens)
-    noted = stack.folder / NOTED
-    noted.touch(mode=0o600)
-    noted.write_text(json.dumps(asdict(address)))
+    NOTED.parent.mkdir(exist_ok=True)
+    NOTED.touch(mode=0o600)
+    NOTED.write_text(json.dumps(asdict(address)))
     return address
-
-
-def noted_in(folder: Path) -> CaseFileAddress | None:
-    """None: no stack is, or was, there."""
-    file = folder / NOTED
-    return CaseFileAddress(**json.loads(file.read_text())) if file.exists() else None
 
 
 def _token(url: str, role: str, person: str) -> str:

@@ -60,7 +60,7 @@ class Venue:
     """Nothing was ever played here."""
     payments_follow_scripts: bool
     """The payment service is the stand-in."""
-    case_file: str
+    case_file: str = ""
     """Where it is to be looked at; empty: nowhere."""
 
 
@@ -72,7 +72,7 @@ async def made_for_it(console: Console, provider: str, policy: Policy | None, ke
         folder = stack.folder / "policies"  # one of the stories publishes a new version
         folder.mkdir()
         system = VerifySettings(kafka_bootstrap_servers=stack.bootstrap_servers, database_url=stack.database_url)
-        venue = Venue(system, folder, stack.embedded, payments_follow_scripts=provider == "topic", case_file="")
+        venue = Venue(system, folder, stack.embedded, payments_follow_scripts=provider == "topic")
         _publish(policy, venue)
         env = {"RECOURSE_POLICIES_FOLDER": str(folder), "RECOURSE_REFUND_PROVIDER": provider}
         await stack.start_services([*SERVICES, "payments"] if provider == "topic" else SERVICES, env)

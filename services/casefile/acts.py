@@ -99,9 +99,9 @@ class Acts:
         if first is None:
             return Act(command, first, None, self._until(command, spans), fixed)
         if available_at := _instant(first, "available_at"):
-            within = [number for number, span in enumerate(spans) if span.outlook.now <= available_at]
-            until = self._until(command, spans[within[-1] :], available_at)
-            return Act(command, first, available_at, until, fixed)
+            within = [number for number, span in enumerate(spans) if span.outlook.now <= available_at][-1]
+            if spans[within].refusal(command, available_at) is None:  # else there is more against it than the time
+                return Act(command, first, available_at, self._until(command, spans[within:], available_at), fixed)
         for number, span in enumerate(spans[1:], 1):
             if span.refusal(command) is None:
                 return Act(command, first, span.outlook.now, self._until(command, spans[number:]), fixed)

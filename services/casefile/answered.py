@@ -12,7 +12,7 @@ from services.casefile.papers import shown
 from services.casefile.reading import Asked, Found
 from services.casefile.remembered import decoder_of
 from services.casefile.shapes import CommandShown, Why
-from services.casefile.told import Told
+from services.casefile.told import ToldEvent
 from services.casefile.words import Locale, why
 from services.composition import DECIDERS
 from shared.kernel.codec import Decoded, header
@@ -71,7 +71,7 @@ def _is_his(payload: object, asked: Asked) -> bool:
     return asked.role == "operator" or (actor is not None and (actor.role, actor.id) == (asked.role, asked.id))
 
 
-def _answers(look: Look, command_id: str) -> Iterator[Told]:
+def _answers(look: Look, command_id: str) -> Iterator[ToldEvent]:
     """What was said to it, and at last by others to what it asked for."""
     disputes = set()
     for one in look.seen:
@@ -98,6 +98,6 @@ def _set_aside(found: Found, command_id: str, sent: Sequence[tuple[Record, str]]
     return None
 
 
-def _type(sent: Sequence[tuple[Record, str]], answers: Sequence[Told]) -> str | None:
+def _type(sent: Sequence[tuple[Record, str]], answers: Sequence[ToldEvent]) -> str | None:
     said = [type_ for _, type_ in sent] + [getattr(one.event, "refused", "") for one in answers]
     return next((type_.rpartition(".")[0] for type_ in said if type_), None)

@@ -19,6 +19,8 @@ from services.casefile.editions import Make, WatchShown, next_one, shown
 from services.casefile.ledger_store import PostgresLedgerTables
 from services.casefile.money_store import MoneyOfOrders
 from services.casefile.own_store import PostgresOwnTables
+from services.casefile.pages.operating import OperatorsTables
+from services.casefile.pages.routes import Pages
 from services.casefile.planning import Planner
 from services.casefile.projection import KeptRecords
 from services.casefile.redriving import KafkaRawBus
@@ -106,12 +108,19 @@ def _projections(in_force: Callable[[], Policies]) -> list[Projection]:
 
 
 def _routers(
-    settings: CaseFileSettings, pool: asyncpg.Pool, tables: PostgresCaseTables, sender: KafkaSender
+    settings: CaseFileSettings,
+    pool: asyncpg.Pool,
+    tables: PostgresCaseTables,
+    desk: Desk,
+    sender: KafkaSender,
+    signin: SignIn,
 ) -> list[APIRouter]:
-    stuck, own = PostgresStuckTables(pool, tables.as_of), PostgresOwnTables(pool)
+    ledger, own = PostgresLedgerTables(pool, tables.as_of), PostgresOwnTables(pool)
+    stuck = PostgresStuckTables(pool, tables.as_of)
     planner = Planner(stuck, own, sender, KafkaRawBus(sender, connection(settings), settings.topic_prefix))
-    desk = OperatorsDesk(stuck, own, tables, planner, settings.casefile_services)
-    return for_operators(PostgresLedgerTables(pool, tables.as_of), desk)
+    operators = OperatorsDesk(stuck, own, tables, planner, settings.casefile_services)
+    pages = Pages(desk, signin, OperatorsTables(stuck, ledger))
+    return [*for_operators(ledger, operators, desk), pages.router]
 
 
 def following() -> Application[CaseFileSettings]:
@@ -129,7 +138,7 @@ def following() -> Application[CaseFileSettings]:
             _projections(in_force),
             background=[WatchShown(pool, edition.name, over), _Sending(sender)],
             fresh=tables.fresh,
-            web=web.application(desk, doors[0], _routers(settings, pool, tables, sender)),
+            web=web.application(desk, doors[0], _routers(settings, pool, tables, desk, sender, doors[0])),
             web_options=SERVER,
             over=over,
         )

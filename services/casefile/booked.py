@@ -19,7 +19,7 @@ from schemas.refund.events import (
 from schemas.wire import Event
 from services.casefile.oracle import Foreseen
 from services.casefile.shapes import Booked, EndShown, Leg
-from services.casefile.told import Told
+from services.casefile.told import ToldEvent
 from services.refund.ledger import entry
 
 
@@ -55,7 +55,7 @@ def _kind(account: str) -> str:
     return account if kind == "platform" else kind
 
 
-def ledger(seen: Sequence[Told], private: Iterable[Foreseen]) -> list[Booked]:
+def ledger(seen: Sequence[ToldEvent], private: Iterable[Foreseen]) -> list[Booked]:
     """The entries that follow from what he sees, in order; what the refund service books of itself (R69) goes with the
     event that it was told of the settlement by."""
     causes: dict[str, str] = {}
@@ -85,7 +85,7 @@ def _booked(at: datetime, event: Any, id_: str) -> Booked:
     )
 
 
-def legs(seen: Iterable[Told]) -> list[Leg]:
+def legs(seen: Iterable[ToldEvent]) -> list[Leg]:
     """As the newest event of each says, in the order in which they began."""
     known: dict[tuple[str, str], Leg] = {}
     for one in seen:

@@ -122,28 +122,33 @@ def ledger_router(tables: LedgerTables) -> APIRouter:
     ) -> Response:
         """A bank's file beside the books of its days, or of those that are named (UTC). Changes nothing."""
         operators_alone(asked, "a bank's file")
-        try:
-            file = bank_file.read(content, currency)
-        except NoBankFile as problem:
-            raise Wrong(str(problem)) from None
-        first, last = _days(file, since, until)
-        as_of = fresh(await answered(tables.as_of()))
-        referred = await answered(tables.referred(file.references))
-        booked = await _booked(tables, first, last)
-        found = bank_file.match(file, referred, booked)
-        shown = MatchShown(
-            since=first.isoformat(),
-            until=last.isoformat(),
-            matched=list(found.matched),
-            differs=list(found.differs),
-            only_here=list(found.only_here),
-            only_there=list(found.only_there),
-            refused=list(file.refused),
-            as_of=as_of,
-        )
-        return answer(shown)
+        return answer(await compared(tables, content, since, until, currency))
 
     return router
+
+
+async def compared(
+    tables: LedgerTables, content: bytes, since: str | None, until: str | None, currency: str | None
+) -> MatchShown:
+    """A bank's file beside the books of its days, or of those that are named. Raises Wrong."""
+    try:
+        file = bank_file.read(content, currency)
+    except NoBankFile as problem:
+        raise Wrong(str(problem)) from None
+    first, last = _days(file, since, until)
+    as_of = fresh(await answered(tables.as_of()))
+    referred = await answered(tables.referred(file.references))
+    found = bank_file.match(file, referred, await _booked(tables, first, last))
+    return MatchShown(
+        since=first.isoformat(),
+        until=last.isoformat(),
+        matched=list(found.matched),
+        differs=list(found.differs),
+        only_here=list(found.only_here),
+        only_there=list(found.only_there),
+        refused=list(file.refused),
+        as_of=as_of,
+    )
 
 
 def _as_csv(rows: EntryRows, wanted: EntryFilter, limit: int | None) -> Response:

@@ -11,7 +11,7 @@ from services.casefile.oracle import Outlook, remembered
 from services.casefile.reading import Asked, Found
 from services.casefile.rows import case_row, order_row
 from services.casefile.shapes import CaseRow, OrderRow
-from services.casefile.told import Told, as_it_was, for_him, told
+from services.casefile.told import ToldEvent, as_it_was, for_him, told
 from services.casefile.whose import Owners, owners
 from services.casefile.words import Locale
 from shared.kernel.policies import Policies
@@ -40,7 +40,7 @@ class Look:
         return self.asked.role != "mediator" or (dispute_id, self.asked.id) in self.whose.mediators
 
     @cached_property
-    def placed(self) -> Told | None:
+    def placed(self) -> ToldEvent | None:
         return next((one for one in self.told if isinstance(one.event, Placed)), None)
 
     @property
@@ -48,11 +48,11 @@ class Look:
         return "" if self.placed is None else str(self.placed.event.currency)
 
     @cached_property
-    def seen(self) -> list[Told]:
+    def seen(self) -> list[ToldEvent]:
         """What of it is for him."""
         return [one for one in for_him(self.told, self.asked) if self._is_his(one)]
 
-    def _is_his(self, one: Told) -> bool:
+    def _is_his(self, one: ToldEvent) -> bool:
         """An answer to himself is, whatever he asked about."""
         return isinstance(one.event, Reply) or one.dispute_id is None or self.may_look_into(one.dispute_id)
 

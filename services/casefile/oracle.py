@@ -29,11 +29,13 @@ JUDGES: Mapping[str, Decider[Any, Any, Any]] = {name: one for name, one in DECID
 """Who decides about an order."""
 ROSTERS = "mediation"
 """Whose stream the roster of mediators is."""
-_HEARD = {name: decoder_of(decider).heard for name, decider in JUDGES.items()}
+DECODERS = {name: decoder_of(decider) for name, decider in JUDGES.items()}
 TAKEN = {model.type: name for name, decider in JUDGES.items() for model in decider.inbox}
 A_MOMENT = timedelta(milliseconds=1)
 """Nothing happens at the last instant of a right, but behind it (R0)."""
 BELLS_MAX = 1_000
+StreamKey = tuple[str, str]
+"""(service, stream)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +83,24 @@ class Outlook:
         policies: Policies,
         now: datetime,
         private: Iterable[Foreseen] = (),
+        due: Mapping[StreamKey, tuple[Any, Deadline[str] | None]] | None = None,
     ) -> None:
         """`streams`: (service, what it knows), of the order and of the roster of mediators. `private`: what services
-        said of the order to nobody until then."""
+        said of the order to nobody until then. `due`: of each stream a state, and its earliest deadline."""
         self.streams = {(service, stream.id): replace(stream) for service, stream in streams}
         self.policies = policies
         self.now = from_ms(to_ms(now))  # as the broker writes it
         self.foreseen: list[Foreseen] = []
         self.private = list(private)
         """This goes on with what they would say to nobody."""
-        self._due: dict[tuple[str, str], tuple[Any, Deadline[str] | None]] = {}
-        """Of each stream the state that was looked at last, and its earliest deadline."""
+        self._due = dict(due or {})
         self._waiting: deque[tuple[str, Input]] = deque()
         self._inputs = 0
 
     def fork(self, at: datetime | None = None) -> "Outlook":
         """To try something that is to leave no trace here; `at`: a later instant, before which nothing runs out."""
         streams = ((service, stream) for (service, _), stream in self.streams.items())
-        forked = Outlook(streams, self.policies, at or self.now)
-        forked._due = dict(self._due)
-        return forked
+        return Outlook(streams, self.policies, at or self.now, due=self._due)
 
     def answer(self, command: Command, at: datetime) -> Any:
         """The first event of its answer if it came at this instant; that leaves no trace here."""
@@ -192,8 +192,8 @@ class Outlook:
             return
         if isinstance(message, Event):
             self.foreseen.append(Foreseen(self.now, message))
-        for service, heard in _HEARD.items():
-            if (topic, message.type) in heard:
+        for service, decoder in DECODERS.items():
+            if (topic, message.type) in decoder.heard:
                 self._put(service, message, id_=said.id, stream_id=message.key)
 
     def _put(self, service: str, payload: Any, stream_id: str = "", id_: str = "", **more: Any) -> None:

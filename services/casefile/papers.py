@@ -10,7 +10,7 @@ from schemas.notification.events import NotificationEvent, NotificationSent
 from schemas.visibility import PARTIES, may_see, view
 from services.casefile.looking import Look
 from services.casefile.shapes import EventShown, EvidenceShown, LetterShown, OfferShown
-from services.casefile.told import Told
+from services.casefile.told import ToldEvent
 from services.casefile.words import event_line
 
 SETTLES = frozenset(
@@ -36,7 +36,7 @@ def timeline(look: Look, dispute_id: str | None = None) -> list[EventShown]:
     ]
 
 
-def shown(look: Look, one: Told) -> EventShown:
+def shown(look: Look, one: ToldEvent) -> EventShown:
     seen = view(one.event, look.asked.role)
     type_ = seen.type.rpartition(".")[0]
     return EventShown(
@@ -52,7 +52,7 @@ def shown(look: Look, one: Told) -> EventShown:
     )
 
 
-def offers(seen: Iterable[Told], dispute_id: str) -> list[OfferShown]:
+def offers(seen: Iterable[ToldEvent], dispute_id: str) -> list[OfferShown]:
     """By their numbers (R82), open or not as far as the viewer can know."""
     known: dict[int, tuple[Offer, datetime]] = {}
     is_open: set[int] = set()
@@ -79,7 +79,7 @@ def _offered(event: Any) -> Iterator[Offer]:
             yield from event.offers
 
 
-def evidence(seen: Sequence[Told], dispute_id: str) -> list[EvidenceShown]:
+def evidence(seen: Sequence[ToldEvent], dispute_id: str) -> list[EvidenceShown]:
     """Every file of the dispute, oldest first; what its owner has put another one for stays."""
     files = [(one, file) for one in seen if one.dispute_id == dispute_id for file in getattr(one.event, "evidence", ())]
     gone = {file.supersedes for _, file in files}
@@ -103,7 +103,7 @@ def _stage(event: Any) -> str:
     return "mediation" if is_judged else "dispute"
 
 
-def letters(seen: Iterable[Told]) -> list[LetterShown]:
+def letters(seen: Iterable[ToldEvent]) -> list[LetterShown]:
     return [
         LetterShown(
             at=one.at,

@@ -7,6 +7,7 @@ lies there, what it kept to itself is decided anew.
 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -74,12 +75,14 @@ class Remembered:
 
     def fork(self) -> "Remembered":
         """The same, of which what is taken further leaves no trace here."""
-        forked = Remembered(self.decider, self.stream.id, self.policies)
-        forked.stream = replace(self.stream)
-        forked.private = list(self.private)
-        forked._heard, forked._following = deque(self._heard), deque(self._following)
-        forked._followed_at, forked._spoke_at = self._followed_at, self._spoke_at
+        forked = copy(self)
+        forked.part()
         return forked
+
+    def part(self) -> None:
+        """Nothing that changes is shared with what it was copied from."""
+        self.stream, self.private = replace(self.stream), list(self.private)
+        self._heard, self._following = deque(self._heard), deque(self._following)
 
     def take(self, record: Record) -> None:
         """What concerns this service of it; the rest is passed over."""
@@ -136,7 +139,7 @@ class Remembered:
         waiting: deque[Input] = deque()
         for found in self._heard:
             said = self._reaction(found) if found.time <= until else None
-            if said is None or any(_is_aloud(output) for output in said):
+            if said is None or any(is_aloud(output) for output in said):
                 waiting.append(found)
             else:
                 self._fold(said, found.time)
@@ -144,9 +147,9 @@ class Remembered:
 
     def _hear(self, found: Input) -> None:
         said = self._reaction(found)
-        if any(_is_aloud(output) for output in said):
+        if any(is_aloud(output) for output in said):
             self._following.clear()
-        self._fold((output for output in said if not _is_aloud(output)), found.time)
+        self._fold((output for output in said if not is_aloud(output)), found.time)
 
     def _pass_quietly(self, until: datetime) -> None:
         for _ in range(DEADLINES_AT_ONCE_MAX):
@@ -154,7 +157,7 @@ class Remembered:
             if deadline is None or deadline.due_at >= until:
                 return
             said = self._expiry(deadline, until)
-            if any(_is_aloud(output) for output in said):
+            if any(is_aloud(output) for output in said):
                 return
             self._fold(said, deadline.due_at)
 
@@ -174,7 +177,7 @@ class Remembered:
 
     def _fold_private(self) -> None:
         """Up to the next word that is said aloud, and to nothing where none follows."""
-        while self._following and not _is_aloud(self._following[0]):
+        while self._following and not is_aloud(self._following[0]):
             self._fold([self._following.popleft()], self._followed_at)
 
     def _fold(self, said: Iterable[Output], at: datetime) -> None:
@@ -185,5 +188,5 @@ class Remembered:
                 refold(self.decider, self.stream, event)
 
 
-def _is_aloud(output: Output) -> bool:
+def is_aloud(output: Output) -> bool:
     return isinstance(output, Event) and not isinstance(output, PrivateEvent | Reply)

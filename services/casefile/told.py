@@ -22,7 +22,7 @@ OUTSIDE = "refund"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ToldEvent:
     """One event. `at`: when it happened (R0)."""
 
     at: datetime
@@ -54,26 +54,26 @@ def _until(records: Sequence[Record], at: datetime) -> list[Record]:
     return [record for record in records if record.timestamp <= to_ms(at)]
 
 
-def told(found: Found) -> list[Told]:
+def told(found: Found) -> list[ToldEvent]:
     """All of it, in order. What a newer version says is passed over."""
     return [*_told(found)]
 
 
-def _told(found: Found) -> Iterator[Told]:
+def _told(found: Found) -> Iterator[ToldEvent]:
     for record in found.records:
         if record.topic in OUTSIDERS_WRITE:
             read = decoder_of(JUDGES[OUTSIDE]).decode(record, from_ms(record.timestamp))
             if isinstance(read, Decoded) and isinstance(read.input.payload, Event):
-                yield Told(read.input.time, read.input.id, read.input.causation_id, read.input.payload)
+                yield ToldEvent(read.input.time, read.input.id, read.input.causation_id, read.input.payload)
             continue
         model = CONTRACT.get(header(record.headers, "ce_type") or "")
         if model is not None and issubclass(model, Event) and model.topic == record.topic:
             at = datetime.fromisoformat(header(record.headers, "ce_time") or "")
             id_, cause = (header(record.headers, name) or "" for name in ("ce_id", "ce_causationid"))
-            yield Told(at, id_, cause, model.read(record.value or b""))
+            yield ToldEvent(at, id_, cause, model.read(record.value or b""))
 
 
-def for_him(known: Sequence[Told], asked: Asked) -> list[Told]:
+def for_him(known: Sequence[ToldEvent], asked: Asked) -> list[ToldEvent]:
     """What of it is for this person: as his role may see it (docs/RULES.md §10); of answers, and of what is said about
     letters, only his own."""
     kept = [known[number] for number in seen([one.event for one in known], asked.role)]

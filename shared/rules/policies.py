@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -40,39 +41,62 @@ def load(folder: Path = PUBLISHED, known: Policies = NONE) -> Policies:
     return Policies({**known.by_ref, **dict(new)})
 
 
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with the text of a policy, and where."""
+
+    reason: str
+    key: str = ""
+    """Such as `protection.unit`; empty: it is about no key, or about them all."""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, [f"line {self.line}" if self.line else "", self.key, self.reason]))
+
+
 def read(file: str, content: bytes) -> tuple[PolicyRef, Policy]:
-    """One policy; raises BrokenPolicy naming the file and, where there is one, the line."""
+    """One published policy; raises BrokenPolicy naming the file and, where there is one, the line of each fault."""
+    policy, faults = examined(content)
+    if policy is not None and file != f"{policy.name}.{policy.version}.yaml":
+        faults = [Fault(f"it holds {policy.name} version {policy.version}")]
+    if policy is None or faults:
+        raise BrokenPolicy("; ".join(file + (", " if fault.line else ": ") + str(fault) for fault in faults))
+    return reference(policy, content), policy
+
+
+def reference(policy: Policy, content: bytes) -> PolicyRef:
+    return PolicyRef(name=policy.name, version=policy.version, hash=hashlib.sha256(content).hexdigest())
+
+
+def examined(content: bytes) -> tuple[Policy | None, list[Fault]]:
+    """The policy, or all that is wrong with it; first what keeps the rest from being looked at."""
     lines: dict[str, int] = {}
-
-    def broken(reason: str, *where: object) -> BrokenPolicy:
-        line = f", line {lines[str(where[0])]}" if where and str(where[0]) in lines else ""
-        return BrokenPolicy(": ".join([file + line, *filter(None, [".".join(map(str, where))]), reason]))
-
     if len(content) > BYTES_MAX:
-        raise broken(f"longer than a policy can be ({BYTES_MAX} bytes)")
+        return None, [Fault(f"longer than a policy can be ({BYTES_MAX} bytes)")]
+    faults = []
     try:
         root = yaml.compose(content, LOADER)
         for key in _keys(root):
             if key.value in lines:  # YAML itself would let the last one win, unnoticed
-                raise broken(f"said again in line {key.start_mark.line + 1}", key.value)
-            lines[key.value] = key.start_mark.line + 1
+                again = f"said again in line {key.start_mark.line + 1}"
+                faults.append(Fault(again, key.value, lines[key.value]))
+            lines.setdefault(key.value, key.start_mark.line + 1)
         policy = Policy.model_validate(_constructed(root))
-    except yaml.YAMLError as error:
-        raise broken(" ".join(str(error).split())) from error
-    except RecursionError as error:
-        raise broken("nested too deeply") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        raise broken(first["msg"], *first["loc"]) from error
+        for one in error.errors():
+            where = [str(part) for part in one["loc"]]
+            faults.append(Fault(one["msg"], ".".join(where), lines.get(where[0]) if where else None))
+        return None, faults
+    except RecursionError:
+        return None, [Fault("nested too deeply")]
+    except (yaml.YAMLError, ValueError) as error:  # a number or a date that is none, too
+        return None, [Fault(" ".join(str(error).split()))]
     if not _has_zone(policy.time_zone):
-        raise broken(f"there is no zone {policy.time_zone}", "time_zone")
+        faults.append(Fault(f"there is no zone {policy.time_zone}", "time_zone", lines.get("time_zone")))
     if not _has_calendar(policy.country):
-        raise broken(f"there is no calendar of {policy.country}", "country")
-    if findings := lint(policy):
-        raise BrokenPolicy("; ".join(str(broken(finding.reason, finding.key)) for finding in findings))
-    if file != f"{policy.name}.{policy.version}.yaml":
-        raise broken(f"it holds {policy.name} version {policy.version}")
-    return PolicyRef(name=policy.name, version=policy.version, hash=hashlib.sha256(content).hexdigest()), policy
+        faults.append(Fault(f"there is no calendar of {policy.country}", "country", lines.get("country")))
+    faults = faults or [Fault(finding.reason, finding.key, lines.get(finding.key)) for finding in lint(policy)]
+    return (None if faults else policy), faults
 
 
 def gaps(known: Policies, today: date) -> list[str]:

@@ -190,6 +190,6 @@ async def test_every_answer_tells_browsers_to_frame_sniff_and_keep_nothing(app: 
     assert "frame-ancestors 'none'" in policy
     assert got.headers["x-frame-options"] == "DENY"
     assert got.headers["x-content-type-options"] == "nosniff"
-    assert got.headers["referrer-policy"] == "no-referrer"
+    assert got.headers["referrer-policy"] == "same-origin"
     assert got.headers["cache-control"] == "no-store"
     assert not {name for name in got.headers if name.startswith("access-control")}

@@ -242,7 +242,7 @@ def _sets_timers(desk: Desk) -> None:
 
 def _goes_on(name: str) -> Iterator[Trial]:
     """A parked order, and one that is not."""
-    decider = DECIDERS[name]  # type: ignore[index]
+    decider = DECIDERS[name]
     assert decider.resume is not None
     wish: Resume = decider.resume(order_id="order-1", actor=OPERATOR)
     for waited in (True, False):

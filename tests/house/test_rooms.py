@@ -41,6 +41,7 @@ ROOMS_BESIDE = {
     "services.casefile.desk",  # where everybody asks it
     "services.casefile.web",  # it over HTTP
     "services.casefile.api",  # its JSON
+    "services.casefile.pages",  # it for people, one room a kind of page
     "services.casefile.answering",  # how an answer looks on its way out
     "services.casefile.bounds",  # what a client can take of it
     "services.casefile.signin",  # who asks
@@ -64,6 +65,13 @@ ROOMS_BESIDE = {
     "services.casefile.booked",  # its money
     "services.casefile.answered",  # what became of a command
     "services.casefile.words",  # in which words people are told
+    "services.casefile.recorded",  # an order taken apart, to be played again
+    "services.casefile.recalled",  # its acts, where only their answers are left
+    "services.casefile.rehearsing",  # the same order again, under a policy
+    "services.casefile.comparing",  # what two plays of it came to
+    "services.casefile.drafts",  # policies that are not published
+    "services.casefile.laboratory",  # what a draft policy would have changed
+    "services.casefile.laboratory_shapes",  # and the answer to that
     "services.notification.letters",  # how a queued letter reads; written when it is sent
     "services.notification.people",  # where a letter goes, and by what table that is known
     "services.notification.network",  # which addresses may be spoken to

@@ -1,0 +1,31 @@
+"""The pages in a browser: one browser for all tests, and a site of each test's own."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from services.casefile.pages.routes import Pages
+from services.casefile.signin import sign_in
+from services.casefile.web import application
+from tests.pages.browser import Site, browser, served
+from tests.support.casefile import open_office
+from tests.support.operating import operators_tables
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Any]:
+    async with browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    """Over the system in memory, where mediators are on duty and nothing was said yet."""
+    office = await open_office()
+    signin = sign_in("local", None, None, None, is_tls=False)
+    async with served(
+        application(office.desk, signin, [Pages(office.desk, signin, operators_tables(office)).router])
+    ) as address:
+        yield Site(office, signin, address)
+    office.desk.workers.close()
