@@ -23,7 +23,7 @@ from shared.kernel.stream import Stream, fold
 from tests.simulation.plan import RULES, draw
 from tests.simulation.play import Played, play
 
-HISTORIES = int(os.environ.get("RECOURSE_TEST_MONEY", "20"))
+HISTORIES = int(os.environ.get("RECOURSE_TEST_MONEY", "30"))
 
 pytestmark = [pytest.mark.rule("R22"), pytest.mark.timeout(60 + 4 * HISTORIES)]
 
@@ -107,7 +107,7 @@ def test_what_waits_for_a_person_is_the_refund_services_own_queue_at_every_momen
     waited = set()
     for seed, played in enumerate(histories):
         said = [one for one in played.world.bus.heard if concerns_money(one)]
-        for moment in range(1, len(said) + 1, 7):
+        for moment in range(1, len(said) + 1, 2):
             queue = asyncio.run(queued(said[:moment]))
             shown = {
                 (order_id, one.settlement_id, one.leg): (one.review_since, one.review_reason)
