@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import monotonic
-from types import MappingProxyType
 from typing import Literal
 
 import asyncpg
 from fastapi import APIRouter
+from pydantic import Field
 
 from services.casefile import web
 from services.casefile.bounds import SERVER
@@ -27,7 +27,7 @@ from services.casefile.redriving import KafkaRawBus
 from services.casefile.routes import for_operators
 from services.casefile.sending import KafkaSender
 from services.casefile.signin import SignIn, sign_in
-from services.casefile.store import PostgresCaseTables, PostgresRowTables
+from services.casefile.store import PostgresCaseTables
 from services.casefile.stuck_api import OperatorsDesk
 from services.casefile.stuck_store import PostgresStuckTables, StuckOfOrders
 from shared.kernel.policies import Policies
@@ -53,7 +53,7 @@ class CaseFileSettings(Settings):
     casefile_audience: str | None = None
     casefile_jwks: str | None = None
     casefile_tls: bool = False
-    casefile_services: Mapping[str, str] = MappingProxyType({})
+    casefile_services: dict[str, str] = Field(default_factory=dict)
     """Service -> address of one of its processes, whose health is asked by who looks at what is stuck; JSON."""
     batch_records_max: int = 2_000
     """It reads more at a time than who decides: nobody waits for the answer to a single record."""
@@ -102,9 +102,9 @@ class _Sending:
         await self.sender.stop()
 
 
-def _projections(in_force: Callable[[], Policies]) -> list[Projection]:
+def _projections(tables: PostgresCaseTables, in_force: Callable[[], Policies]) -> list[Projection]:
     """The records first: the others ask for them."""
-    return [KeptRecords(PostgresRowTables()), MoneyOfOrders(in_force), StuckOfOrders()]
+    return [KeptRecords(tables), MoneyOfOrders(in_force), StuckOfOrders()]
 
 
 def _routers(
@@ -135,7 +135,7 @@ def following() -> Application[CaseFileSettings]:
         in_force = _InForce(settings.policies_folder)
         desk = Desk(tables, in_force, sender)
         return Parts(
-            _projections(in_force),
+            _projections(tables, in_force),
             background=[WatchShown(pool, edition.name, over), _Sending(sender)],
             fresh=tables.fresh,
             web=web.application(desk, doors[0], _routers(settings, pool, tables, desk, sender, doors[0])),
@@ -156,7 +156,7 @@ def making() -> Application[CaseFileSettings]:
         tables, over = PostgresCaseTables(pool, settings.partitions), asyncio.Event()
         make = Make(settings, edition.name, tables, over)
         in_force = _InForce(settings.policies_folder)
-        return Parts(_projections(in_force), background=[make], fresh=tables.fresh, over=over)
+        return Parts(_projections(tables, in_force), background=[make], fresh=tables.fresh, over=over)
 
     return Application(lambda _: DECIDER, CaseFileSettings, parts, MIGRATIONS, edition.schema)
 

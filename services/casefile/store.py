@@ -76,37 +76,6 @@ LATE_MAX = 1_000
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-class PostgresRowTables:
-    """The side that the projection writes."""
-
-    async def rows(
-        self, transaction: Any, orders: Sequence[str], cases: Sequence[CaseKey]
-    ) -> tuple[dict[str, OrderRow], dict[CaseKey, CaseRow]]:
-        found_orders = await transaction.fetch(ORDERS, orders) if orders else ()
-        found_cases = await transaction.fetch(CASES, *zip(*cases, strict=True)) if cases else ()
-        return (
-            {order_id: OrderRow.model_validate_json(row) for order_id, row in found_orders},
-            {(order_id, dispute_id): CaseRow.model_validate_json(row) for order_id, dispute_id, row in found_cases},
-        )
-
-    async def keep(
-        self,
-        transaction: Any,
-        records: Sequence[KeptRecord],
-        orders: Sequence[OrderRow],
-        cases: Sequence[CaseRow],
-        gone: Sequence[CaseKey],
-    ) -> None:
-        if records:
-            await transaction.copy_records_to_table("record", records=map(_stored, records), columns=RECORD)
-        if orders:
-            await transaction.execute(PUT_ORDERS, *zip(*map(_order, orders), strict=True))
-        if cases:
-            await transaction.execute(PUT_CASES, *zip(*map(_case, cases), strict=True))
-        if gone:
-            await transaction.execute(NO_CASES, *zip(*gone, strict=True))
-
-
 def _stored(kept: KeptRecord) -> tuple[Any, ...]:
     record, said = kept.record, kept.attributes
     sequence = number_in(said.get("sequence", ""))
@@ -155,7 +124,7 @@ def _case(row: CaseRow) -> tuple[Any, ...]:
 
 
 class PostgresCaseTables:
-    """The side that is asked. `CaseTables` of reading.py."""
+    """Both sides: `RowTables` of projection.py, which needs no pool, and `CaseTables` of reading.py."""
 
     def __init__(self, pool: asyncpg.Pool, shards: int) -> None:
         self.pool, self.shards = pool, shards
@@ -163,6 +132,33 @@ class PostgresCaseTables:
         self._seen: dict[str, int] = {}
         """Topic -> offset of the last of its records in the roster."""
         self._reading = asyncio.Lock()
+
+    async def rows(
+        self, transaction: Any, orders: Sequence[str], cases: Sequence[CaseKey]
+    ) -> tuple[dict[str, OrderRow], dict[CaseKey, CaseRow]]:
+        found_orders = await transaction.fetch(ORDERS, orders) if orders else ()
+        found_cases = await transaction.fetch(CASES, *zip(*cases, strict=True)) if cases else ()
+        return (
+            {order_id: OrderRow.model_validate_json(row) for order_id, row in found_orders},
+            {(order_id, dispute_id): CaseRow.model_validate_json(row) for order_id, dispute_id, row in found_cases},
+        )
+
+    async def keep(
+        self,
+        transaction: Any,
+        records: Sequence[KeptRecord],
+        orders: Sequence[OrderRow],
+        cases: Sequence[CaseRow],
+        gone: Sequence[CaseKey],
+    ) -> None:
+        if records:
+            await transaction.copy_records_to_table("record", records=map(_stored, records), columns=RECORD)
+        if orders:
+            await transaction.execute(PUT_ORDERS, *zip(*map(_order, orders), strict=True))
+        if cases:
+            await transaction.execute(PUT_CASES, *zip(*map(_case, cases), strict=True))
+        if gone:
+            await transaction.execute(NO_CASES, *zip(*gone, strict=True))
 
     async def fresh(self, at: Mapping[int, datetime]) -> None:
         """Notes up to when all is read of these shards."""
