@@ -30,6 +30,7 @@ from shared.kernel.ports import Input
 from shared.kernel.stream import Answers, OutgoingMessage, Stream, handle
 
 NOTHING = timedelta(0)
+LATE = "refund_due"
 FOLLOWS, ACTS, OUTSIDE = 0, 1, 2
 """Of one instant: what follows from what was said before comes first, then what came and was answered, in the order of
 the answers, then what the world outside said to nobody's answer."""
@@ -104,12 +105,11 @@ class Rehearsal:
                 continue
             if bell is None:
                 break
-            at, service, deadline = bell
+            at, service, _ = bell
             begins, bells = len(self.done.said), bells + 1
-            self.done.outside.bells[service, deadline] = at
             self._handle(Heard(service, self._bell(at)))
             said = self.done.said[begins:]
-            if not self._coming and said and all(isinstance(one.event, RefundOverdue) for one in said):
+            if not self._coming and said and self._only_late(said):
                 break
         if self.before is None:
             self._learn()
@@ -135,13 +135,13 @@ class Rehearsal:
         id_ = f"bell/{self._number}"
         return Input(WakeUp(), "bell", self.recorded.order_id, id_, at, id_, own=True)
 
-    def _set_bell(self, service: str, now: datetime) -> None:
+    def _set_bell(self, service: str, now: datetime, own: bool) -> None:
         """For what rings first of it. What was over and had not rung yet when something came before it, was late, and
         is again."""
         deadlines = {one: self._rings(service, one) for one in JUDGES[service].deadlines(self.streams[service].state)}
-        for gone, at in self._deadlines.get(service, {}).items():
-            if self.before is None and gone not in deadlines and gone.due_at < now < at:
-                self.done.outside.bells[service, gone] = now + A_MOMENT
+        for gone in self._deadlines.get(service, {}):
+            if self.before is None and gone not in deadlines and gone.due_at < now:
+                self.done.outside.bells[service, gone] = now if own else now + A_MOMENT
         self._deadlines[service] = deadlines
 
     def _next_bell(self) -> tuple[datetime, str, Deadline[str]] | None:
@@ -151,6 +151,11 @@ class Rehearsal:
             for deadline, at in deadlines.items()
         ]
         return min(bells, key=lambda bell: bell[0], default=None)
+
+    def _only_late(self, said: Sequence[Spoken]) -> bool:
+        """Nothing is said but that money is late, and no clock is left but the one by which it is, again and again."""
+        clocks = {one.name for deadlines in self._deadlines.values() for one in deadlines}
+        return clocks <= {LATE} and all(isinstance(one.event, RefundOverdue) for one in said)
 
     def _rings(self, service: str, deadline: Deadline[str]) -> datetime:
         """When it was found to be over: then, else as soon as it is. What nobody heard of did not ring in its time, if
@@ -190,7 +195,7 @@ class Rehearsal:
         service, decider, stream = heard.service, JUDGES[heard.service], self.streams[heard.service]
         try:
             said = handle(decider, stream, heard.input, self.policies, self._answers[service])
-            self._set_bell(service, heard.input.time)
+            self._set_bell(service, heard.input.time, heard.input.own)
         except Exception as error:  # whatever it is, the order would be parked
             raise CannotPlay(f"{service} cannot handle {heard.input.type}: {type(error).__name__}.") from error
         for one in said:
@@ -252,9 +257,9 @@ class Rehearsal:
             self._comes(Heard("refund", found), FOLLOWS)
 
     def _answers_come(self, question: str, now: datetime, at_most: int | None = None) -> None:
-        """They follow from the question, and so come before what somebody says in the same instant."""
+        """What came in the instant of its question follows from it, before whatever somebody says then."""
         for one in self._awaited.get(question, [])[:at_most]:
-            if one.input.time >= now:
+            if one.input.time == now:
                 self._comes(one, FOLLOWS)
 
     # -- what is learnt ----------------------------------------------------------------------------------------------
