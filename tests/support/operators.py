@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
+from fastapi import APIRouter
+
 from services.casefile.ledger_reading import (
     NAMED,
     Balance,
@@ -17,13 +19,16 @@ from services.casefile.ledger_reading import (
 )
 from services.casefile.money import books, concerns_money
 from services.casefile.own_store import Audited, Note
+from services.casefile.planning import Planner
+from services.casefile.routes import for_operators
 from services.casefile.shapes import AsOf, CaseRow
 from services.casefile.stuck import ParkedOrder, SetAside, StuckRow, standstills
+from services.casefile.stuck_api import OperatorsDesk
 from services.casefile.stuck_store import LetterFilter, StuckRows
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Outage, Record
 from shared.runtime.memory import START
-from tests.support.casefile import MemoryCaseTables
+from tests.support.casefile import MemoryCaseTables, Office
 
 
 @dataclass
@@ -191,3 +196,12 @@ class MemoryRawBus:
 
     async def write(self, record: Record) -> None:
         self.tables.bus.append(record.topic, record.key, record.value, record.headers, record.partition)
+
+
+def operators_routes(office: Office) -> list[APIRouter]:
+    """What operators ask of an office, for `application`."""
+    stuck = MemoryStuckTables(office.tables)
+    own = MemoryOwnTables(stuck)
+    planner = Planner(stuck, own, office.sender, MemoryRawBus(office.tables))
+    ledger = MemoryLedgerTables(office.tables, office.stage.world.policies)
+    return for_operators(ledger, OperatorsDesk(stuck, own, office.tables, planner, {}), office.desk)
