@@ -19,13 +19,13 @@ from schemas.topics import FOLLOWED
 from services import casefile
 from services.casefile.domain import DECIDER
 from services.casefile.projection import KeptRecords
-from services.casefile.reading import Asked, CaseFilter, CaseTables, OrderFilter, Rows
-from services.casefile.store import PostgresCaseTables, PostgresRowTables
+from services.casefile.reading import Asked, CaseFilter, OrderFilter, Rows
+from services.casefile.store import PostgresCaseTables
 from shared.kernel.codec import Decoded, Decoder
 from shared.kernel.ports import Input, Record
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
-from tests.support.casefile import Office, open_office
+from tests.support.casefile import MemoryCaseTables, Office, open_office
 
 OPERATOR = Asked("operator", "olga")
 BATCH = 7
@@ -33,7 +33,7 @@ BATCH = 7
 
 
 async def kept(pool: asyncpg.Pool, records: Iterable[Record]) -> None:
-    decoder, projection = Decoder(DECIDER, lambda key: 0), KeptRecords(PostgresRowTables())
+    decoder, projection = Decoder(DECIDER, lambda key: 0), KeptRecords(PostgresCaseTables(pool, 1))
     inputs: list[tuple[int, Input]] = []
     for record in records:
         found = decoder.decode(record, from_ms(record.timestamp))
@@ -49,7 +49,7 @@ class Archive:
     """An office and its tables; or tables that were filled from its bus."""
 
     office: Office
-    tables: CaseTables
+    tables: MemoryCaseTables | PostgresCaseTables
     pool: asyncpg.Pool | None
 
     async def every(self, of: Any, asked: Asked, wanted: Any, limit: int) -> list[Any]:

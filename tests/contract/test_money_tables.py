@@ -20,7 +20,7 @@ from services.casefile.money import LedgerEntry, MoneyMovement, books, concerns_
 from services.casefile.money_store import MoneyOfOrders
 from services.casefile.projection import KeptRecords
 from services.casefile.shapes import AsOf
-from services.casefile.store import PostgresRowTables
+from services.casefile.store import PostgresCaseTables
 from shared.kernel.ports import Projection, Record
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
@@ -65,7 +65,7 @@ async def kept(stack: Stack, history: Sequence[Record]) -> AsyncIterator[Kept]:
     folder = Path(casefile.__path__[0]) / "migrations"
     await migrate(stack.database_url, schema, [KERNEL_MIGRATIONS, folder])
     pool = await create_pool(stack.database_url, schema, 2)
-    projections: list[Projection] = [KeptRecords(PostgresRowTables()), MoneyOfOrders(lambda: RULES)]
+    projections: list[Projection] = [KeptRecords(PostgresCaseTables(pool, 1)), MoneyOfOrders(lambda: RULES)]
     await hear(pool, projections, history, Random(len(history)))
     yield Kept(pool, PostgresLedgerTables(pool, as_of), history)
     await pool.execute(f'DROP SCHEMA "{schema}" CASCADE')

@@ -19,7 +19,7 @@ from services.casefile.planning import PlanApplied, PlanAsked, Planner
 from services.casefile.projection import KeptRecords
 from services.casefile.reading import Asked
 from services.casefile.shapes import AsOf
-from services.casefile.store import PostgresRowTables
+from services.casefile.store import PostgresCaseTables
 from services.casefile.stuck import StuckRow, standstills
 from services.casefile.stuck_store import LetterFilter, PostgresStuckTables, StuckOfOrders
 from services.casefile.turned_away import Wrong
@@ -63,7 +63,7 @@ async def as_of() -> AsOf:
 
 
 async def told(pool: asyncpg.Pool, records: Sequence[Record], seed: int = 1) -> PostgresStuckTables:
-    await hear(pool, [KeptRecords(PostgresRowTables()), StuckOfOrders()], records, Random(seed))
+    await hear(pool, [KeptRecords(PostgresCaseTables(pool, 1)), StuckOfOrders()], records, Random(seed))
     return PostgresStuckTables(pool, as_of)
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from schemas.topics import SERVICES
+from schemas.topics import PROCESSES
 from tests.house.reading import ROOT, files, lines, relative
 
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
@@ -69,10 +69,10 @@ def test_every_make_target_says_what_it_does() -> None:
 
 def test_every_service_is_run_in_containers() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    lacking = [name for one in SERVICES for name in (one, f"secure-{one}") if name not in compose]
+    lacking = [name for one in PROCESSES for name in (one, f"secure-{one}") if name not in compose]
     assert not lacking, f"{lacking}: docker-compose.yml runs every service, in both profiles"
     (secrets,) = re.findall(r"^services='(.*)'$", (ROOT / "deploy/secure/make-secrets").read_text(), re.MULTILINE)
-    assert secrets.split() == list(SERVICES), "deploy/secure/make-secrets: each service has a password of its own"
+    assert secrets.split() == list(PROCESSES), "deploy/secure/make-secrets: each service has a password of its own"
 
 
 def test_what_is_guaranteed_names_tests_and_targets_that_are_there() -> None:
