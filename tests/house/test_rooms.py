@@ -126,7 +126,8 @@ def test_nothing_is_printed() -> None:
 
 
 def test_nothing_is_left_for_later() -> None:
-    left = [f"{relative(path)}:{number}" for path in files() for number, line in lines(path) if UNFINISHED.search(line)]
+    texts = [path for path in files() if path.suffix != ".png"]
+    left = [f"{relative(path)}:{number}" for path in texts for number, line in lines(path) if UNFINISHED.search(line)]
     assert not left, f"{left}: do it now or leave it out"
 
 

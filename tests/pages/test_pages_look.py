@@ -18,7 +18,7 @@ PAGES: dict[str, tuple[Viewer | None, str]] = {
     "cases": ("operator", "/cases"),
     "case": ("mediator", "/cases/seen-1/d1"),
     "case-for-the-seller": ("seller", "/cases/seen-1/d1"),
-    "as-it-was": ("operator", "/cases/seen-1/d1?at=2026-03-09T09:00:01Z"),
+    "as-it-was": ("operator", "/cases/seen-1/d1?at=2026-03-02T09:00:01Z"),
     "order": ("operator", "/orders/seen-1"),
     "orders": ("buyer", "/orders"),
     "decide": ("mediator", "/orders/seen-1/acts/mediation.decide?fixed%3Adispute_id=d1&refund_minor=100.00"),
@@ -44,7 +44,8 @@ async def test_a_page_shuts_nobody_out(chromium: Any, site: Site, name: str) -> 
     people = {"buyer": case.buyer.id, "seller": case.seller.id, "mediator": mediator.id, "operator": "olga", None: ""}
     for (width, _), scheme in product(WIDTHS.items(), ("light", "dark")):
         async with tab(chromium, site, role, people[role], width=width, color_scheme=scheme) as page:
-            await page.goto(site.address + address)
+            answer = await page.goto(site.address + address)
+            assert answer.status == (404 if name == "not-there" else 200)
             assert await violations(page) == [], f"{width} wide, {scheme}"
             wide = await page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, "the page itself is never pushed sideways"
