@@ -7,8 +7,8 @@ from typing import Any
 
 from deploy.recourse.asking import Client
 from deploy.recourse.telling import as_json, at, line, money, table
-from services.casefile.ledger_csv import as_csv
-from services.casefile.ledger_reading import EntryShown
+from services.casefile.books.ledger_csv import as_csv
+from services.casefile.books.ledger_reading import EntryShown
 
 PAGE_ROWS = 200
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from deploy.recourse.asking import Client
 from deploy.recourse.telling import as_json, line, money, table
-from services.casefile.laboratory import together
-from services.casefile.laboratory_shapes import WhatIf
-from services.casefile.policies_api import WhatIfShown
+from services.casefile.laboratory.laboratory_shapes import WhatIf
+from services.casefile.laboratory.policies_api import WhatIfShown
+from services.casefile.laboratory.what_if import together
 
 MONEY = ("buyer", "seller", "commission")
 

@@ -11,25 +11,25 @@ import asyncpg
 from fastapi import APIRouter
 from pydantic import Field
 
-from services.casefile import web
-from services.casefile.bounds import SERVER
-from services.casefile.desk import Desk
+from services.casefile.books.ledger_store import PostgresLedgerTables
+from services.casefile.books.money_store import MoneyOfOrders
 from services.casefile.domain import DECIDER
-from services.casefile.editions import Make, WatchShown, next_one, shown
-from services.casefile.ledger_store import PostgresLedgerTables
-from services.casefile.money_store import MoneyOfOrders
-from services.casefile.own_store import PostgresOwnTables
+from services.casefile.front import http as web
+from services.casefile.front.bounds import SERVER
+from services.casefile.front.desk import Desk
+from services.casefile.front.routes import for_operators
+from services.casefile.front.sending import KafkaSender
+from services.casefile.front.signin import SignIn, sign_in
+from services.casefile.operating.own_store import PostgresOwnTables
+from services.casefile.operating.planning import Planner
+from services.casefile.operating.redriving import KafkaRawBus
+from services.casefile.operating.stuck_api import OperatorsDesk
+from services.casefile.operating.stuck_store import PostgresStuckTables, StuckOfOrders
 from services.casefile.pages.operating import OperatorsTables
 from services.casefile.pages.routes import Pages
-from services.casefile.planning import Planner
-from services.casefile.projection import KeptRecords
-from services.casefile.redriving import KafkaRawBus
-from services.casefile.routes import for_operators
-from services.casefile.sending import KafkaSender
-from services.casefile.signin import SignIn, sign_in
-from services.casefile.store import PostgresCaseTables
-from services.casefile.stuck_api import OperatorsDesk
-from services.casefile.stuck_store import PostgresStuckTables, StuckOfOrders
+from services.casefile.tables.editions import Make, WatchShown, next_one, shown
+from services.casefile.tables.projection import KeptRecords
+from services.casefile.tables.store import PostgresCaseTables
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Projection
 from shared.rules import policies
@@ -46,7 +46,7 @@ POLICIES_LOOK_SECONDS = 1.0
 
 
 class CaseFileSettings(Settings):
-    """Who may ask: whose tokens are good, or, for trying, `local` (services/casefile/signin.py)."""
+    """Who may ask: whose tokens are good, or, for trying, `local` (services/casefile/front/signin.py)."""
 
     casefile_signin: Literal["local"] | None = None
     casefile_issuer: str | None = None

@@ -25,9 +25,9 @@ from deploy.stories.claims import disputed
 from deploy.stories.dialogue import Scene
 from schemas.topics import FOLLOWED, PARTITIONS
 from schemas.wire import MEDIATORS_KEY
-from services.casefile.desk import Desk
-from services.casefile.reading import Asked, CaseFilter, OrderFilter
-from services.casefile.store import PostgresCaseTables
+from services.casefile.front.desk import Desk
+from services.casefile.tables.reading import Asked, CaseFilter, OrderFilter
+from services.casefile.tables.store import PostgresCaseTables
 from shared.kernel.ports import Record
 from shared.rules import policies
 from shared.runtime.kafka.reading import LogReader

@@ -13,9 +13,9 @@ import pytest
 from deploy.stories.claims import BROKEN
 from deploy.stories.dialogue import Scene, refund
 from schemas.instants import rfc3339
-from services.casefile.desk import BEHIND_SECONDS_MAX
-from services.casefile.reading import Asked
-from services.casefile.working import UNDER_WAY_MAX
+from services.casefile.front.desk import BEHIND_SECONDS_MAX
+from services.casefile.front.working import UNDER_WAY_MAX
+from services.casefile.tables.reading import Asked
 from shared.kernel.codec import header
 from tests.casefile.conftest import Counter
 from tests.support.asking import ask
@@ -347,7 +347,7 @@ async def test_more_than_can_be_worked_out_is_sent_away_and_nothing_else_waits(
     counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = threading.Event()
-    monkeypatch.setattr("services.casefile.desk.show_order", lambda *_: (held.wait(30), None)[1])
+    monkeypatch.setattr("services.casefile.front.desk.show_order", lambda *_: (held.wait(30), None)[1])
     operator = counter.drone.who("operator")
     now, order = counter.office.stage.world.bus.now, counter.drone.order_id
     instants = [rfc3339(now - timedelta(milliseconds=number)) for number in range(UNDER_WAY_MAX + 5)]
@@ -370,7 +370,7 @@ async def test_a_bug_is_told_to_nobody_but_the_log(
     def broken(*_: Any) -> None:
         raise RuntimeError("bea@example.com")
 
-    monkeypatch.setattr("services.casefile.desk.show_order", broken)
+    monkeypatch.setattr("services.casefile.front.desk.show_order", broken)
     caplog.set_level(logging.ERROR)
     said = []
 

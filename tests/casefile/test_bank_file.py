@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.casefile.bank_file import BankFile, NoBankFile, amount_of, match, read
-from services.casefile.ledger_csv import COLUMNS, as_csv
-from services.casefile.ledger_reading import EntryShown
+from services.casefile.books.bank_file import BankFile, NoBankFile, amount_of, match, read
+from services.casefile.books.ledger_csv import COLUMNS, as_csv
+from services.casefile.books.ledger_reading import EntryShown
 from shared.rules.money import DIGITS, in_major_units
 
 BOOKED_AT = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from services.casefile import bounds
+from services.casefile.front import bounds
 from tests.casefile.conftest import Counter
 from tests.support.asking import ask, served
 from tests.support.waiting import until, until_true

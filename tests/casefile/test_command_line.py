@@ -14,8 +14,8 @@ import pytest
 from deploy.recourse import asking
 from deploy.recourse.__main__ import main
 from deploy.recourse.telling import plain
-from services.casefile.signin import sign_in
-from services.casefile.web import application
+from services.casefile.front.http import application
+from services.casefile.front.signin import sign_in
 from tests.support.asking import served
 from tests.support.casefile import MARKUP, Quarrel, open_office, quarrel
 

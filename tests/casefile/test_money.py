@@ -12,7 +12,7 @@ import pytest
 
 from schemas.instants import to_ms
 from schemas.wire import Message
-from services.casefile.money import Books, books, concerns_money
+from services.casefile.books.money import Books, books, concerns_money
 from services.composition import DECIDERS
 from services.refund.ledger import BookedEntry, Entry
 from services.refund.projection import MemoryReviewTable, ReviewQueue

@@ -11,12 +11,12 @@ import pytest
 from fastapi import FastAPI
 
 from schemas.instants import from_ms, rfc3339
-from services.casefile.ledger_api import ledger_router
-from services.casefile.planning import Planner
-from services.casefile.reading import Asked
-from services.casefile.stuck import StuckRow
-from services.casefile.stuck_api import OperatorsDesk, stuck_router
-from services.casefile.web import application
+from services.casefile.books.ledger_api import ledger_router
+from services.casefile.front.http import application
+from services.casefile.operating.planning import Planner
+from services.casefile.operating.stuck import StuckRow
+from services.casefile.operating.stuck_api import OperatorsDesk, stuck_router
+from services.casefile.tables.reading import Asked
 from shared.runtime.memory import START
 from tests.casefile.conftest import Counter
 from tests.support.asking import Answer, ask

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.recourse.__main__ import parser
 from deploy.recourse.asking import Client
-from services.casefile.stuck import StuckRow
+from services.casefile.operating.stuck import StuckRow
 from shared.runtime.memory import START
 from tests.casefile.test_operators import GARBAGE, OLGA, Office, office
 from tests.support.asking import ask, served

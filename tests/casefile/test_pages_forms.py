@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from schemas.example import example
 from schemas.visibility import Viewer
 from schemas.wire import Actor, Command
+from services.casefile.front.uttering import COMMANDS
 from services.casefile.pages.forms import Form, expectations, filled, fixed_of, place_of, rows_typed, typed_of
 from services.casefile.pages.phrasing import Phrasing, is_word, language_of, said, words, zone_of
-from services.casefile.uttering import COMMANDS
-from services.casefile.words import Locale
+from services.casefile.shown.words import Locale
 from shared.rules.money import DIGITS
 
 MODELS = [model for _, model in sorted(COMMANDS.items())]

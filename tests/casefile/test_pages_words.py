@@ -8,12 +8,12 @@ import pytest
 from schemas.catalogue import CONTRACT
 from schemas.refund.shapes import ReviewReason, Stage
 from schemas.wire import Event
-from services.casefile.oracle import JUDGES
+from services.casefile.foresight.oracle import JUDGES
+from services.casefile.operating.planning import What
 from services.casefile.pages.phrasing import words
 from services.casefile.pages.viewing import PRESETS
 from services.casefile.pages.visit import TEMPLATES
-from services.casefile.planning import What
-from services.casefile.words import vocabulary
+from services.casefile.shown.words import vocabulary
 from tests.house.reading import ROOT
 
 PLACE = re.compile(r"\{(\w+)\}")

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, FastAPI, Form
 
-from services.casefile.signin import CSRF_FIELD, CSRF_HEADER, SignedIn, SignIn, Tokens, csrf_of, sign_in
-from services.casefile.web import application
+from services.casefile.front.http import application
+from services.casefile.front.signin import CSRF_FIELD, CSRF_HEADER, SignedIn, SignIn, Tokens, csrf_of, sign_in
 from tests.casefile.conftest import Counter
 from tests.support.asking import HOST, Answer, ask
 

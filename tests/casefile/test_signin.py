@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from services.casefile.keys import FRESH_SECONDS, LOOK_AGAIN_SECONDS, Keys, keys_at
-from services.casefile.reading import Asked
-from services.casefile.signin import LEEWAY_SECONDS, SignIn, Tokens, sign_in
-from services.casefile.turned_away import Away, NotAllowed, NotSignedIn
-from services.casefile.web import application, document
+from services.casefile.front.http import application, document
+from services.casefile.front.keys import FRESH_SECONDS, LOOK_AGAIN_SECONDS, Keys, keys_at
+from services.casefile.front.signin import LEEWAY_SECONDS, SignIn, Tokens, sign_in
+from services.casefile.front.turned_away import Away, NotAllowed, NotSignedIn
+from services.casefile.tables.reading import Asked
 from tests.casefile.conftest import Counter
 from tests.support.asking import ask
 

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from schemas.topics import SERVICES
-from services.casefile.stuck import Standstills, standstills
+from services.casefile.operating.stuck import Standstills, standstills
 from tests.simulation import virtual_time
 from tests.simulation.actors import Wish
 from tests.simulation.coverage import Visited

@@ -10,9 +10,9 @@ from deploy.recourse import policy
 from deploy.stories.claims import disputed
 from deploy.stories.dialogue import Scene
 from schemas.policy import Policy
-from services.casefile.policies_api import WhatIfAsked, WhatIfShown, tried
-from services.casefile.reading import Asked
-from services.casefile.turned_away import NotAllowed, Wrong
+from services.casefile.front.turned_away import NotAllowed, Wrong
+from services.casefile.laboratory.policies_api import WhatIfAsked, WhatIfShown, tried
+from services.casefile.tables.reading import Asked
 from shared.rules import policies
 from tests.support.casefile import Office, open_office
 

@@ -10,7 +10,7 @@ import pytest
 from schemas.catalogue import CONTRACT
 from schemas.visibility import Viewer, may_see, view
 from schemas.wire import Event
-from services.casefile.reading import Asked
+from services.casefile.tables.reading import Asked
 from shared.kernel.codec import header
 from tests.casefile.conftest import Counter
 from tests.support.casefile import MARKUP, Quarrel
@@ -191,10 +191,10 @@ async def test_lists_hold_what_is_his_alone(looking: Counter, viewer: Viewer) ->
 async def test_an_operators_looks_are_logged_without_content(
     looking: Counter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "services.casefile.desk")
+    caplog.set_level(logging.INFO, "services.casefile.front.desk")
     await looking.get(looking.drone.who("operator"), f"/v1/orders/{looking.drone.order_id}")
     await looking.get(looking.drone.who("buyer"), f"/v1/orders/{looking.drone.order_id}")
-    (look,) = (vars(record) for record in caplog.records if record.name == "services.casefile.desk")
+    (look,) = (vars(record) for record in caplog.records if record.name == "services.casefile.front.desk")
     assert (look["operator"], look["order"], look["seen_as"]) == ("olga", looking.drone.order_id, None)
 
 

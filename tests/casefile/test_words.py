@@ -7,9 +7,9 @@ import pytest
 from schemas.catalogue import CONTRACT
 from schemas.publish import is_public
 from schemas.wire import Code, Event
-from services.casefile.oracle import JUDGES
-from services.casefile.rows import CLOCKS
-from services.casefile.words import Locale, act_name, event_line, money, vocabulary, why
+from services.casefile.foresight.oracle import JUDGES
+from services.casefile.shown.rows import CLOCKS
+from services.casefile.shown.words import Locale, act_name, event_line, money, vocabulary, why
 from shared.kernel.decider import Refusal
 
 LOCALES: tuple[Locale, ...] = get_args(Locale)

@@ -18,9 +18,9 @@ from schemas.instants import from_ms, to_ms
 from schemas.topics import FOLLOWED
 from services import casefile
 from services.casefile.domain import DECIDER
-from services.casefile.projection import KeptRecords
-from services.casefile.reading import Asked, CaseFilter, OrderFilter, Rows
-from services.casefile.store import PostgresCaseTables
+from services.casefile.tables.projection import KeptRecords
+from services.casefile.tables.reading import Asked, CaseFilter, OrderFilter, Rows
+from services.casefile.tables.store import PostgresCaseTables
 from shared.kernel.codec import Decoded, Decoder
 from shared.kernel.ports import Input, Record
 from shared.runtime.postgres.database import create_pool

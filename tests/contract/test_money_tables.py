@@ -14,13 +14,13 @@ import pytest
 from deploy.local.stack import Stack
 from schemas.instants import EPOCH
 from services import casefile
-from services.casefile.ledger_reading import EntryFilter, EntryShown, entry_shown
-from services.casefile.ledger_store import PostgresLedgerTables
-from services.casefile.money import LedgerEntry, MoneyMovement, books, concerns_money
-from services.casefile.money_store import MoneyOfOrders
-from services.casefile.projection import KeptRecords
-from services.casefile.shapes import AsOf
-from services.casefile.store import PostgresCaseTables
+from services.casefile.books.ledger_reading import EntryFilter, EntryShown, entry_shown
+from services.casefile.books.ledger_store import PostgresLedgerTables
+from services.casefile.books.money import LedgerEntry, MoneyMovement, books, concerns_money
+from services.casefile.books.money_store import MoneyOfOrders
+from services.casefile.shown.shapes import AsOf
+from services.casefile.tables.projection import KeptRecords
+from services.casefile.tables.store import PostgresCaseTables
 from shared.kernel.ports import Projection, Record
 from shared.runtime.postgres.database import create_pool
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate

@@ -8,8 +8,8 @@ import pytest
 from deploy.local.stack import Stack
 from deploy.setup.topics import create_topics
 from schemas.topics import Topic
-from services.casefile.redriving import KafkaRawBus, as_it_came
-from services.casefile.sending import KafkaSender
+from services.casefile.front.sending import KafkaSender
+from services.casefile.operating.redriving import KafkaRawBus, as_it_came
 from shared.kernel import codec
 from shared.kernel.envelope import DeadLetter
 from shared.kernel.ports import Outage, Record

@@ -13,8 +13,8 @@ from deploy.setup.topics import create_topics
 from schemas.example import example
 from schemas.mediation.commands import AskQuestion, RetireMediator
 from schemas.topics import PARTITIONS, Topic
-from services.casefile.sending import KafkaSender
-from services.casefile.uttering import Sender, on_the_wire
+from services.casefile.front.sending import KafkaSender
+from services.casefile.front.uttering import Sender, on_the_wire
 from shared.kernel.ports import Outage, Record
 from shared.rules import policies
 from shared.runtime.memory import World

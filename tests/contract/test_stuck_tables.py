@@ -14,15 +14,15 @@ import pytest
 from schemas.instants import EPOCH, to_ms
 from schemas.wire import Command
 from services import casefile
-from services.casefile.own_store import NOTES_MAX, PostgresOwnTables
-from services.casefile.planning import PlanApplied, PlanAsked, Planner
-from services.casefile.projection import KeptRecords
-from services.casefile.reading import Asked
-from services.casefile.shapes import AsOf
-from services.casefile.store import PostgresCaseTables
-from services.casefile.stuck import StuckRow, standstills
-from services.casefile.stuck_store import LetterFilter, PostgresStuckTables, StuckOfOrders
-from services.casefile.turned_away import Wrong
+from services.casefile.front.turned_away import Wrong
+from services.casefile.operating.own_store import NOTES_MAX, PostgresOwnTables
+from services.casefile.operating.planning import PlanApplied, PlanAsked, Planner
+from services.casefile.operating.stuck import StuckRow, standstills
+from services.casefile.operating.stuck_store import LetterFilter, PostgresStuckTables, StuckOfOrders
+from services.casefile.shown.shapes import AsOf
+from services.casefile.tables.projection import KeptRecords
+from services.casefile.tables.reading import Asked
+from services.casefile.tables.store import PostgresCaseTables
 from shared.kernel import codec
 from shared.kernel.envelope import DeadLetter
 from shared.kernel.ports import Outage, Record

@@ -10,7 +10,7 @@ MADE_BY = {
     "shared/runtime/kafka/publisher.py": "the shard loop's",
     "shared/runtime/kafka/reading.py": "for whoever reads and belongs to no group",
     "shared/runtime/topic_check.py": "asks the broker how topics are",
-    "services/casefile/sending.py": "hands over commands as any gateway does",
+    "services/casefile/front/sending.py": "hands over commands as any gateway does",
     "services/refund/gateway.py": "the sandbox's, which acknowledges",
     "deploy/payments/__main__.py": "says what the provider says",
     "deploy/stories/live.py": "says what people say",

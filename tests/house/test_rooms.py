@@ -17,62 +17,6 @@ ROOMS = {
     *("projection", "store", "gateway"),  # what it keeps and does by itself, its SQL, whom it calls outside
 }
 ROOMS_BESIDE = {
-    "services.casefile.shapes",  # what the case file answers
-    "services.casefile.editions",  # which of its tables are shown, and how others are made beside them
-    "services.casefile.money",  # the money of an order, from the topics alone
-    "services.casefile.money_store",  # that of all orders, kept
-    "services.casefile.ledger_reading",  # what is asked of all books
-    "services.casefile.ledger_store",  # the same in SQL
-    "services.casefile.ledger_csv",  # entries for a spreadsheet
-    "services.casefile.ledger_api",  # the books over HTTP
-    "services.casefile.bank_file",  # a bank's file beside them
-    "services.casefile.stuck",  # what does not go on by itself
-    "services.casefile.stuck_store",  # the list of it
-    "services.casefile.stuck_api",  # it over HTTP, and what operators do about it
-    "services.casefile.routes",  # which questions are operators'
-    "services.casefile.refused",  # what services refuse, as of now
-    "services.casefile.planning",  # what is done to many things at once
-    "services.casefile.redriving",  # dead letters, back to where they came from
-    "services.casefile.own_store",  # what operators did and noted, which follows from no topic
-    "services.casefile.operators",  # what holds for whatever operators alone ask
-    "services.casefile.policies_api",  # what a draft policy would have changed, over HTTP
-    "services.casefile.reading",  # what is asked of its tables
-    "services.casefile.remembered",  # what each service knows of an order, from the topics alone
-    "services.casefile.oracle",  # what would be
-    "services.casefile.desk",  # where everybody asks it
-    "services.casefile.web",  # it over HTTP
-    "services.casefile.api",  # its JSON
-    "services.casefile.pages",  # it for people, one room a kind of page
-    "services.casefile.answering",  # how an answer looks on its way out
-    "services.casefile.bounds",  # what a client can take of it
-    "services.casefile.signin",  # who asks
-    "services.casefile.keys",  # by whose keys that is believed
-    "services.casefile.session",  # signing in and out of a browser
-    "services.casefile.sending",  # how a command gets onto the bus
-    "services.casefile.turned_away",  # why somebody is not answered
-    "services.casefile.uttering",  # what somebody typed, as a command
-    "services.casefile.whose",  # whose an order is
-    "services.casefile.working",  # what is worked out, and how much of it at a time
-    "services.casefile.acts",  # who may do what
-    "services.casefile.rows",  # the rows of its lists, event by event
-    "services.casefile.subjects",  # what there is to act upon
-    "services.casefile.kept_roster",  # the roster of mediators, remembered once
-    "services.casefile.told",  # what was said of an order, and for whom it is
-    "services.casefile.looking",  # one order, one viewer, one instant
-    "services.casefile.showing",  # what is shown of it: a case, an order, a preview
-    "services.casefile.players",  # who may do what, as it is shown
-    "services.casefile.ahead",  # what would come of it, as it is shown
-    "services.casefile.papers",  # what was said and filed, as it is shown
-    "services.casefile.booked",  # its money
-    "services.casefile.answered",  # what became of a command
-    "services.casefile.words",  # in which words people are told
-    "services.casefile.recorded",  # an order taken apart, to be played again
-    "services.casefile.recalled",  # its acts, where only their answers are left
-    "services.casefile.rehearsing",  # the same order again, under a policy
-    "services.casefile.comparing",  # what two plays of it came to
-    "services.casefile.drafts",  # policies that are not published
-    "services.casefile.laboratory",  # what a draft policy would have changed
-    "services.casefile.laboratory_shapes",  # and the answer to that
     "services.notification.letters",  # how a queued letter reads; written when it is sent
     "services.notification.people",  # where a letter goes, and by what table that is known
     "services.notification.network",  # which addresses may be spoken to
@@ -80,7 +24,8 @@ ROOMS_BESIDE = {
     "services.notification.webhooks",
     "services.refund.ledger",  # which postings an event is; booked in the commit that stores it
 }
-"""What is neither a room nor a conversation, and has something to say of its own."""
+"""What is neither a room nor a conversation, and has something to say of its own. (The case file, which decides nothing,
+has rooms of its own, a folder each: ARCHITECTURE.md.)"""
 LAYERS = {"service", "utils", "util", "helpers", "helper", "manager", "managers", "common", "misc", "base"}
 LINES_MAX = 400
 UNFINISHED = re.compile(r"\b(TO[D]O|FIX[M]E|X{3})\b")

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from schemas.visibility import Viewer
-from services.casefile.signin import SignIn
+from services.casefile.front.signin import SignIn
 from tests.required import not_run
 from tests.support.casefile import Office
 

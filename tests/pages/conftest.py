@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from services.casefile.front.http import application
+from services.casefile.front.signin import sign_in
 from services.casefile.pages.routes import Pages
-from services.casefile.signin import sign_in
-from services.casefile.web import application
 from tests.pages.browser import Site, browser, served
 from tests.support.casefile import open_office
 from tests.support.operating import operators_tables

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.visibility import Viewer
-from services.casefile.signin import SignIn, sign_in
-from services.casefile.web import DOCUMENT, application
+from services.casefile.front.http import DOCUMENT, application
+from services.casefile.front.signin import SignIn, sign_in
 from tests.required import not_run
 from tests.support.asking import HOST
 from tests.support.casefile import Quarrel, open_office, quarrel

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from deploy.verify.observation import milliseconds
 from schemas.wire import MEDIATORS_KEY, Actor, Command, Event, Message
-from services.casefile.acts import FINAL_NO, Act, Acts
-from services.casefile.oracle import JUDGES, Foreseen, Outlook, remembered
-from services.casefile.remembered import in_order
+from services.casefile.foresight.acts import FINAL_NO, Act, Acts
+from services.casefile.foresight.oracle import JUDGES, Foreseen, Outlook, remembered
+from services.casefile.foresight.remembered import in_order
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
 from tests.domain.trials import STATUS

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.wire import MEDIATORS_KEY
-from services.casefile.reading import Asked, Found
-from services.casefile.remembered import in_order
-from services.casefile.shapes import AsOf
-from services.casefile.whose import owners
+from services.casefile.foresight.remembered import in_order
+from services.casefile.front.whose import owners
+from services.casefile.shown.shapes import AsOf
+from services.casefile.tables.reading import Asked, Found
 from shared.kernel.ports import Record
 from tests.simulation import virtual_time
 from tests.simulation.actors import Wish

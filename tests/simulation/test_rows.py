@@ -8,9 +8,9 @@ import pytest
 
 from schemas.instants import from_ms
 from schemas.wire import MEDIATORS_KEY, Event, Message
-from services.casefile.oracle import JUDGES, remembered
-from services.casefile.rows import OF_MEDIATION, case_row, order_row
-from services.casefile.shapes import CaseRow, ClockShown, OrderRow
+from services.casefile.foresight.oracle import JUDGES, remembered
+from services.casefile.shown.rows import OF_MEDIATION, case_row, order_row
+from services.casefile.shown.shapes import CaseRow, ClockShown, OrderRow
 from services.dispute.case import STATUS
 from shared.kernel.codec import header
 from shared.kernel.ports import Record

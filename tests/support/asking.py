@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import uvicorn
 
-from services.casefile.bounds import SERVER
+from services.casefile.front.bounds import SERVER
 from tests.support.waiting import until_true
 
 HOST = "localhost:8080"

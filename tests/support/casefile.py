@@ -17,14 +17,14 @@ from schemas.mediation.events import CaseEvent
 from schemas.topics import FOLLOWED
 from schemas.visibility import ADDRESS, Viewer
 from schemas.wire import MEDIATORS_KEY, Command, Event
-from services.casefile.desk import Desk
-from services.casefile.reading import Asked, CaseFilter, Found, OrderFilter, Rows
-from services.casefile.remembered import in_order
-from services.casefile.rows import case_row, order_row
-from services.casefile.sending import headers
-from services.casefile.shapes import AsOf, CaseRow, OrderRow
-from services.casefile.uttering import on_the_wire
-from services.casefile.whose import owners
+from services.casefile.foresight.remembered import in_order
+from services.casefile.front.desk import Desk
+from services.casefile.front.sending import headers
+from services.casefile.front.uttering import on_the_wire
+from services.casefile.front.whose import owners
+from services.casefile.shown.rows import case_row, order_row
+from services.casefile.shown.shapes import AsOf, CaseRow, OrderRow
+from services.casefile.tables.reading import Asked, CaseFilter, Found, OrderFilter, Rows
 from shared.kernel.codec import header
 from shared.kernel.ports import Outage, Record
 from shared.runtime.memory import MemoryBus, World

@@ -9,10 +9,10 @@ from typing import Any
 from deploy.stories.claims import disputed, escalated
 from deploy.stories.dialogue import Participant, PlayedOrder, Scene
 from schemas.visibility import Viewer
+from services.casefile.front.http import application
+from services.casefile.front.signin import SignIn, sign_in
+from services.casefile.operating.stuck_api import OperatorsDesk
 from services.casefile.pages.routes import Pages
-from services.casefile.signin import SignIn, sign_in
-from services.casefile.stuck_api import OperatorsDesk
-from services.casefile.web import application
 from tests.support.asking import HOST, Answer, ask
 from tests.support.casefile import Office
 from tests.support.operating import operators_tables

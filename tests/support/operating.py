@@ -4,13 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from services.casefile.ledger_reading import AGE_NAMES, OpenItems
-from services.casefile.money import Books, books, concerns_money
+from services.casefile.books.ledger_reading import AGE_NAMES, OpenItems
+from services.casefile.books.money import Books, books, concerns_money
+from services.casefile.operating.planning import Planner
+from services.casefile.operating.stuck import StuckRow, standstills
+from services.casefile.operating.stuck_api import OperatorsDesk
+from services.casefile.operating.stuck_store import StuckRows
 from services.casefile.pages.operating import OperatorsTables
-from services.casefile.planning import Planner
-from services.casefile.stuck import StuckRow, standstills
-from services.casefile.stuck_api import OperatorsDesk
-from services.casefile.stuck_store import StuckRows
 from shared.kernel.ports import Record
 from tests.support.casefile import Office
 from tests.support.operators import MemoryLedgerTables, MemoryOwnTables, MemoryRawBus, MemoryStuckTables

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from services.casefile.ledger_reading import (
+from services.casefile.books.ledger_reading import (
     NAMED,
     Balance,
     EntryFilter,
@@ -17,14 +17,14 @@ from services.casefile.ledger_reading import (
     OpenItems,
     StatementLine,
 )
-from services.casefile.money import books, concerns_money
-from services.casefile.own_store import Audited, Note
-from services.casefile.planning import Planner
-from services.casefile.routes import for_operators
-from services.casefile.shapes import AsOf, CaseRow
-from services.casefile.stuck import ParkedOrder, SetAside, StuckRow, standstills
-from services.casefile.stuck_api import OperatorsDesk
-from services.casefile.stuck_store import LetterFilter, StuckRows
+from services.casefile.books.money import books, concerns_money
+from services.casefile.front.routes import for_operators
+from services.casefile.operating.own_store import Audited, Note
+from services.casefile.operating.planning import Planner
+from services.casefile.operating.stuck import ParkedOrder, SetAside, StuckRow, standstills
+from services.casefile.operating.stuck_api import OperatorsDesk
+from services.casefile.operating.stuck_store import LetterFilter, StuckRows
+from services.casefile.shown.shapes import AsOf, CaseRow
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Outage, Record
 from shared.runtime.memory import START

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from services.casefile.oracle import JUDGES
-from services.casefile.reading import Found
-from services.casefile.remembered import in_order
-from services.casefile.shapes import AsOf
+from services.casefile.foresight.oracle import JUDGES
+from services.casefile.foresight.remembered import in_order
+from services.casefile.shown.shapes import AsOf
+from services.casefile.tables.reading import Found
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
 

@@ -16,7 +16,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from schemas.wire import MEDIATORS_KEY, Actor, Command
-from services.casefile.desk import Desk
+from services.casefile.front.desk import Desk
+from services.casefile.front.turned_away import Unavailable, Wrong
+from services.casefile.front.uttering import allowed
 from services.casefile.pages.forms import (
     Filled,
     Form,
@@ -29,10 +31,8 @@ from services.casefile.pages.forms import (
 )
 from services.casefile.pages.viewing import signed_in
 from services.casefile.pages.visit import Visit
-from services.casefile.reading import Asked
-from services.casefile.shapes import OutcomeShown, Why
-from services.casefile.turned_away import Unavailable, Wrong
-from services.casefile.uttering import allowed
+from services.casefile.shown.shapes import OutcomeShown, Why
+from services.casefile.tables.reading import Asked
 
 WAIT_SECONDS = 5.0
 """Who has no answer by then sees that it is on its way."""

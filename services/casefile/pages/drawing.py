@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.casefile.shapes import Ahead, EndShown
+from services.casefile.shown.shapes import Ahead, EndShown
 
 LEFT, RIGHT, APART = 22, 618, 22
 """Of the line of time, in its own units; marks never cover each other."""

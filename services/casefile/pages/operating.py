@@ -12,21 +12,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas.policy import Policy
-from services.casefile.desk import Desk
-from services.casefile.ledger_api import COMPARED_MAX, ROWS, compared
-from services.casefile.ledger_csv import as_csv
-from services.casefile.ledger_reading import EntryFilter, LedgerTables
-from services.casefile.operators import answered, fresh, operators_alone
+from services.casefile.books.ledger_api import COMPARED_MAX, ROWS, compared
+from services.casefile.books.ledger_csv import as_csv
+from services.casefile.books.ledger_reading import EntryFilter, LedgerTables
+from services.casefile.front.desk import Desk
+from services.casefile.front.turned_away import Hidden, Wrong
+from services.casefile.laboratory.policies_api import WhatIfAsked, tried
+from services.casefile.operating.operators import answered, fresh, operators_alone
+from services.casefile.operating.planning import PlanApplied, PlanAsked
+from services.casefile.operating.refused import KIND, refused
+from services.casefile.operating.stuck import stuck_shown
+from services.casefile.operating.stuck_api import OperatorsDesk
 from services.casefile.pages.forms import typed_of
 from services.casefile.pages.viewing import signed_in
 from services.casefile.pages.visit import Visit
-from services.casefile.planning import PlanApplied, PlanAsked
-from services.casefile.policies_api import WhatIfAsked, tried
-from services.casefile.refused import KIND, refused
-from services.casefile.shapes import Stuck
-from services.casefile.stuck import stuck_shown
-from services.casefile.stuck_api import OperatorsDesk
-from services.casefile.turned_away import Hidden, Wrong
+from services.casefile.shown.shapes import Stuck
 
 STUCK_ROWS = 50
 MEANT = ("what", "topic", "reason", "id", "service", "mediator")

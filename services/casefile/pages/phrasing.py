@@ -16,7 +16,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from schemas.instants import rfc3339
-from services.casefile.words import Locale, money, vocabulary, word
+from services.casefile.shown.words import Locale, money, vocabulary, word
 from shared.rules.money import DIGITS
 
 LANGUAGES: Mapping[str, tuple[Locale, str]] = {"en": ("en", "English"), "de": ("de", "Deutsch")}

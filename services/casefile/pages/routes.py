@@ -10,17 +10,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from schemas.visibility import Viewer
-from services.casefile.desk import Desk
+from services.casefile.front.desk import Desk
+from services.casefile.front.signin import SignIn, same_origin
+from services.casefile.front.turned_away import NotSignedIn, TurnedAway, Unavailable
 from services.casefile.pages.acting import Acting
 from services.casefile.pages.operating import Operating, OperatorsTables, Rules
 from services.casefile.pages.phrasing import LANGUAGES, Phrasing, language_of, zone_of, zones
 from services.casefile.pages.viewing import Viewing
 from services.casefile.pages.visit import Visit
-from services.casefile.signin import SignIn, same_origin
-from services.casefile.turned_away import NotSignedIn, TurnedAway, Unavailable
 
 Handler = Callable[[Visit, Request], Awaitable[str | Response]]
-STATIC = Path(__file__).parents[1] / "static"
+STATIC = Path(__file__).with_name("static")
 STATIC_TYPES = {
     "icon.svg": "image/svg+xml",
     "pages.css": "text/css",

@@ -13,11 +13,11 @@ from schemas.instants import rfc3339
 from services.casefile.pages import drawing
 from services.casefile.pages.forms import typed_of
 from services.casefile.pages.phrasing import Phrasing, is_word, said
-from services.casefile.reading import Asked
-from services.casefile.shapes import ActShown, EventShown, Option, Player
-from services.casefile.words import act_name, word
+from services.casefile.shown.shapes import ActShown, EventShown, Option, Player
+from services.casefile.shown.words import act_name, word
+from services.casefile.tables.reading import Asked
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
+TEMPLATES = Path(__file__).with_name("templates")
 TEXTS = ("message", "text", "question", "rationale", "explanation", "description", "statement", "note", "reason")
 """Fields of an event in which somebody wrote something; `reason` where it is no word of the contract."""
 REFUSALS = tuple(
