@@ -24,8 +24,8 @@ ROOMS_BESIDE = {
     "services.notification.webhooks",
     "services.refund.ledger",  # which postings an event is; booked in the commit that stores it
 }
-"""What is neither a room nor a conversation, and has something to say of its own. (The case file, which decides nothing,
-has rooms of its own, a folder each: ARCHITECTURE.md.)"""
+"""What is neither a room nor a conversation, and has something to say of its own. The case file, which decides nothing,
+has rooms of its own, a folder each (ARCHITECTURE.md)."""
 LAYERS = {"service", "utils", "util", "helpers", "helper", "manager", "managers", "common", "misc", "base"}
 LINES_MAX = 400
 UNFINISHED = re.compile(r"\b(TO[D]O|FIX[M]E|X{3})\b")

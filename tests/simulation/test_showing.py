@@ -29,8 +29,8 @@ from tests.simulation.plan import RULES, draw
 HISTORIES = int(os.environ.get("RECOURSE_TEST_SHOWING", "8"))
 EVERY = 5
 """Of the moments of a history so many are passed over."""
-SECONDS_P95_MAX = 0.1
-"""Of a processor's time, for a case as one viewer is shown it."""
+READINGS, READINGS_P95_MAX = 5, 100
+"""So often its records could be read in the time in which a case is shown: some 40 times, with room."""
 
 
 def looked_at() -> Iterator[Moment]:
@@ -147,17 +147,21 @@ def test_as_it_was_is_what_was_shown_then() -> None:
 
 
 @pytest.mark.timeout(120 + 60 * HISTORIES)
-def test_a_case_is_shown_in_a_tenth_of_a_second() -> None:
+def test_a_case_is_shown_in_the_time_of_a_hundred_readings() -> None:
     took = []
     for moment in looked_at():
         for asked in moment.everybody():
+            began = process_time()
+            for _ in range(READINGS):
+                told(moment.found)
+            reading = (process_time() - began) / READINGS
             order = show_order(moment.found, RULES, asked, moment.now)
             for row in order.disputes if order is not None else ():
                 began = process_time()
                 show_case(moment.found, row.dispute_id, RULES, asked, moment.now)
-                took.append(process_time() - began)
+                took.append((process_time() - began) / reading)
     assert len(took) > 20
-    assert quantiles(took, n=20)[-1] < SECONDS_P95_MAX
+    assert quantiles(took, n=20)[-1] < READINGS_P95_MAX
 
 
 @pytest.mark.timeout(120 + 60 * HISTORIES)
