@@ -11,7 +11,7 @@ INSTALL = if command -v uv >/dev/null; then install='uv pip install -q -p $(PYTH
 help: ## What can be done here
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
-venv: $(STAMP) ## The virtual environment .venv, as requirements.lock pins it
+venv: $(STAMP) .venv/bin/recourse ## The virtual environment .venv, as requirements.lock pins it
 $(STAMP): requirements.lock
 	@set -eu; \
 	fits='import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))'; \
@@ -28,9 +28,11 @@ $(STAMP): requirements.lock
 	        || { echo 'This Python cannot make virtual environments (on Debian: install python3-venv).' >&2; exit 1; }; \
 	    $(PYTHON) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock; \
 	fi
-	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s" -m deploy.recourse "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(PYTHON)" > .venv/bin/recourse
-	@chmod +x .venv/bin/recourse
 	@touch $@
+
+.venv/bin/recourse: $(STAMP) # the case file from a terminal
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s" -m deploy.recourse "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(PYTHON)" > $@
+	@chmod +x $@
 
 check: venv ## Format, lint, types and the rules of the house
 	$(PYTHON) -m ruff format --check .
@@ -45,7 +47,7 @@ lint-policies: venv ## Every policy file as a service reads it, and what is wron
 	@$(PYTHON) -m deploy.lint_policies $(FOLDER)
 
 test: venv ## All tests but the house's, on a real Kafka and PostgreSQL where they need one, in containers where an engine answers
-	$(PYTHON) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/house --ignore=tests/e2e --ignore=tests/docs
+	$(PYTHON) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/house --ignore=tests/e2e --ignore=tests/docs --ignore=tests/pages
 	$(PYTHON) -m pytest -q tests/e2e tests/docs
 
 test-e2e: venv ## The whole system in containers: its stories, and what only containers can be put through

@@ -106,7 +106,7 @@ def body(told: Any) -> None:
     """What cases and orders have in common."""
     currency = told["order"]["currency"]
     history = (
-        (at(one["at"]), one["actor"] or one["who"], one["text"], _words(one["data"])) for one in told["timeline"]
+        (at(one["at"]), one["actor"] or one["who"], one["text"], _words(one)) for one in told["timeline"]
     )
     table(("at", "who", "what", "in his words"), history, "What happened")
     ahead(told, currency)
@@ -126,7 +126,9 @@ def ahead(told: Any, currency: str) -> None:
     line(f"In the end: {', '.join(f'{name} {amount}' for name, amount in sides.items())}{by}\n")
 
 
-def _words(data: Any) -> str:
+def _words(one: Any) -> str:
+    """Of a refusal the service's words are told already."""
+    data = {} if one["type"].endswith((".rejected", ".open_refused")) else one["data"]
     return " / ".join(str(data[name]) for name in WORDS if data.get(name))
 
 

@@ -1,10 +1,12 @@
 """`python -m services.casefile`; with `rebuild` its tables are made again from the topics, while it answers."""
 
+import os
 import sys
 
 from services.casefile.app import following, making
 
 if sys.argv[1:] == ["rebuild"]:
+    os.environ["RECOURSE_HTTP_PORT"] = "0"  # the one set for this place is taken by who shows
     making().run()
 elif sys.argv[1:]:
     sys.exit("python -m services.casefile takes nothing or `rebuild`.")

@@ -350,3 +350,12 @@ async def test_as_it_was(office: Office) -> None:
     known = await found(office, case)
     early = known.as_of.at.replace(year=2000)
     assert show_case(known, "d1", office.stage.world.policies, OLGA, now.at, at=early) is None
+
+
+async def test_the_buyers_payment_is_captured_once_it_is_held() -> None:
+    office = await open_office()
+    order = await Scene(office.stage, "paid").shipped_order(lamp=10_00)
+
+    shown = await office.desk.order(Asked("operator", "olga"), order.order_id)
+
+    assert [(leg.leg, leg.stage, leg.due_by) for leg in shown.legs] == [("capture", "captured", None)]

@@ -13,7 +13,7 @@ from tests.docs.recipes import Recipe, read, shows
 from tests.house.reading import ROOT
 
 PAGE = ROOT / "docs" / "OPERATIONS.md"
-PORTS = ("KAFKA_PORT", "POSTGRES_PORT", "MAILPIT_PORT")
+PORTS = ("KAFKA_PORT", "POSTGRES_PORT", "MAILPIT_PORT", "CASEFILE_PORT")
 
 pytestmark = pytest.mark.timeout(1_200)
 

@@ -51,6 +51,7 @@ class Secured:
             "SECURE_KAFKA_PORT": str(self.kafka_port),
             "SECURE_POSTGRES_PORT": str(self.postgres_port),
             "MAILPIT_PORT": str(free_port()),
+            "SECURE_CASEFILE_PORT": str(free_port()),
         }
 
     def compose(self, *arguments: str) -> str:

@@ -94,7 +94,10 @@ def ledger_router(tables: LedgerTables) -> APIRouter:
 
     @router.get("/statement", response_model=StatementShown)
     async def statement(
-        asked: SignedIn, day: Annotated[str, Query(pattern=r"^\d{4}-\d\d-\d\d$", description="UTC")]
+        asked: SignedIn,
+        day: Annotated[
+            str, Query(pattern=r"^\d{4}-\d\d-\d\d$", description="UTC", json_schema_extra={"format": "date"})
+        ],
     ) -> Response:
         """A day: opening + came - left = closing for each class of accounts; and what is open now, by age."""
         operators_alone(asked, "a statement")

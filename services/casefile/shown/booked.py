@@ -85,10 +85,16 @@ def _booked(at: datetime, event: Any, id_: str) -> Booked:
     )
 
 
+CAPTURED: Mapping[str, Any] = {"stage": "captured", "due_by": None}
+"""What is told of the buyer's payment as one of an order, and not of a movement."""
+
+
 def legs(seen: Iterable[ToldEvent]) -> list[Leg]:
     """As the newest event of each says, in the order in which they began."""
     known: dict[tuple[str, str], Leg] = {}
     for one in seen:
+        if isinstance(one.event, RefundCaptured):
+            known |= {place: leg.model_copy(update=CAPTURED) for place, leg in known.items() if leg.leg == "capture"}
         if isinstance(one.event, RefundEvent):
             place = (one.event.settlement_id, one.event.leg)
             known[place] = _leg(known.get(place), one.event)
