@@ -76,6 +76,7 @@ PRINCIPALS = {
     "refund": "moves money and keeps the ledger",
     "notification": "tells people what happened",
     "timer": "keeps instants and rings them",
+    "casefile": "shows what is said, and hands on the commands of those who are signed in there",
     "gateway": "authenticates people, gives their commands and vouches for `actor`",
     "payments": "the platform's payment service",
     "operator": "people with Kafka tools; may read everything",

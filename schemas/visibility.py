@@ -18,6 +18,8 @@ from schemas.wire import Event, Rejected, Repeated, Resumed
 Viewer = Literal["buyer", "seller", "mediator", "operator"]
 
 PARTIES = ("buyer", "seller")
+REMINDER = "reminder"
+"""So the clocks end that remind somebody: whether he was is his matter (R68)."""
 ADDRESS = {"email", "locale", "time_zone"}
 
 
@@ -70,6 +72,8 @@ def view(event: Event, viewer: Viewer) -> View:
     data = event.model_dump(mode="json")
     if viewer != "operator":
         data = _without_addresses(data, viewer)
+        if data.get("deadlines"):
+            data["deadlines"] = [one for one in data["deadlines"] if not one["name"].endswith(REMINDER)]
     if event.topic == MediationEvent.topic and data.get("status"):
         data["status"] = in_words(data["status"], viewer)
     return View(event.type, data)

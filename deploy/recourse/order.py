@@ -105,9 +105,7 @@ def head(told: Any) -> None:
 def body(told: Any) -> None:
     """What cases and orders have in common."""
     currency = told["order"]["currency"]
-    history = (
-        (at(one["at"]), one["actor"] or one["who"], one["text"], _words(one)) for one in told["timeline"]
-    )
+    history = ((at(one["at"]), one["actor"] or one["who"], one["text"], _words(one)) for one in told["timeline"])
     table(("at", "who", "what", "in his words"), history, "What happened")
     ahead(told, currency)
     for player in told["players"]:

@@ -15,7 +15,7 @@ from schemas.acts import ACTS
 from schemas.asyncapi import DOCUMENT, PRINCIPALS, document
 from schemas.instants import to_ms
 from schemas.publish import as_text, is_public, json_schema
-from schemas.topics import COMPACTED, OUTSIDERS_WRITE, PARTITIONS, SERVICES, all_topics
+from schemas.topics import COMPACTED, OUTSIDERS_WRITE, PARTITIONS, PROCESSES, SERVICES, all_topics
 from services.composition import DECIDERS
 from shared.kernel.codec import Decoded, Decoder, dead_letter, published
 from shared.kernel.envelope import READ, STRUCTURED, DeadLetter
@@ -84,7 +84,7 @@ def test_no_channel_has_a_message_of_another_topic() -> None:
         {(name, "timer.elapsed.v1") for name in inboxes}
         | {("mediation.roster", "mediation.assign.v1")}
         | {(name, "structured") for name in OUTSIDERS_WRITE - COMPACTED}
-        | {(f"{service}.dead-letters", "dead-letter") for service in SERVICES}
+        | {(f"{service}.dead-letters", "dead-letter") for service in PROCESSES}
     )
 
 
@@ -183,7 +183,7 @@ def test_whoever_sends_commands_and_may_read_the_answers_is_told_where() -> None
     answered = {name: made["reply"] for name, made in DOC["operations"].items() if "reply" in made}
     told = {name: _last(reply["channel"]) for name, reply in answered.items()}
     people = [("gateway", name) for name in ("order", "dispute", "mediation")]
-    people += [("operator", service) for service in SERVICES]
+    people += [(who, service) for who in ("operator", "casefile") for service in SERVICES]
     assert told == {f"{who}.send.{service}.commands": f"{service}.events" for who, service in people} | {
         "refund.send.payments.commands": "payments.events"
     }

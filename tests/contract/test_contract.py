@@ -48,7 +48,7 @@ order.commands dispute.commands mediation.commands refund.commands timer.command
 payments.commands mediation.roster people
 order.events dispute.events mediation.events refund.events notification.events timer.events payments.events
 order.dead-letters dispute.dead-letters mediation.dead-letters refund.dead-letters notification.dead-letters
-timer.dead-letters
+timer.dead-letters casefile.dead-letters
 """
 
 CODES = """

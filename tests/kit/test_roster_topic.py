@@ -74,7 +74,7 @@ async def test_a_case_gets_its_mediator_by_a_topic_that_mediation_alone_writes()
     assert in_the_inbox == {"mediation.register_mediator.v1"}
     (topic,) = [topic for topic in all_topics() if topic.name == ROSTER]
     assert topic.writers == {"mediation"}
-    assert topic.readers == {"mediation", "operator"}
+    assert topic.readers == {"mediation", "casefile", "operator"}
 
 
 @pytest.mark.rule("R48")

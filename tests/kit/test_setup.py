@@ -15,7 +15,7 @@ from deploy.local.processes import free_port
 from deploy.local.stack import Stack
 from deploy.setup import broker, databases, topics
 from deploy.setup.job import Drift, Kind, SetUpFailed
-from schemas.topics import SERVICES, Topic, all_topics, durability
+from schemas.topics import PROCESSES, Topic, all_topics, durability
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from shared.runtime.presence import JOIN, LOOK
 from tests.kit import setup_job
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.stack
 
 PARTITIONS = 2
 WAIT_SECONDS = 10
-PASSWORDS: dict[str, str] = {service: f"{service}'s own $ password" for service in SERVICES}
+PASSWORDS: dict[str, str] = {service: f"{service}'s own $ password" for service in PROCESSES}
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def names(stack: Stack) -> AsyncIterator[str]:
     beginning = f"test_{uuid4().hex[:8]}_"
     yield beginning
     connection = await asyncpg.connect(stack.database_url)
-    for name in [beginning + service for service in SERVICES]:
+    for name in [beginning + service for service in PROCESSES]:
         await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     for (role,) in await connection.fetch("SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)", beginning):
         await connection.execute(f'DROP OWNED BY "{role}"; DROP ROLE "{role}"')
@@ -77,7 +77,7 @@ async def test_everything_is_made_once_and_a_second_run_changes_nothing(
     skipped = "access: not looked at, RECOURSE_SETUP_PASSWORDS is not set"
     made = [
         line
-        for service in SERVICES
+        for service in PROCESSES
         for line in (f"created role {names}{service}", f"created database {names}{service}")
     ]
     assert first.lines == [
@@ -86,16 +86,16 @@ async def test_everything_is_made_once_and_a_second_run_changes_nothing(
         *made,
         f"Set up: 0 as declared, {len(declared) + len(made)} made now, 0 different and left so",
     ]
-    kept = f"{len(declared) + len(SERVICES)} as declared, 0 made now, 0 different and left so"
+    kept = f"{len(declared) + len(PROCESSES)} as declared, 0 made now, 0 different and left so"
     assert second.lines == [
         *(f"{name}: as declared" for name in declared),
         skipped,
-        *(f"database {names}{service}: as declared, the password of its role set again" for service in SERVICES),
+        *(f"database {names}{service}: as declared, the password of its role set again" for service in PROCESSES),
         f"Set up: {kept}",
     ]
     assert third.lines[len(declared) :] == [
         skipped,
-        *(f"database {names}{service}: as declared" for service in SERVICES),
+        *(f"database {names}{service}: as declared" for service in PROCESSES),
         f"Checked: {kept}",
     ]
     assert (first.status, second.status, third.status) == (0, 0, 0)
@@ -119,7 +119,7 @@ async def test_jobs_that_run_at_the_same_time_do_not_disturb_each_other(
     made = await asyncio.gather(*(set_up_databases(stack, names) for _ in range(3)))
     assert all(is_well(one) for one in [*findings, *made])
     assert sum(finding.kind is Kind.DONE for one in findings for finding in one) == len(declared)
-    assert sum(finding.kind is Kind.DONE for one in made for finding in one) == 2 * len(SERVICES)
+    assert sum(finding.kind is Kind.DONE for one in made for finding in one) == 2 * len(PROCESSES)
 
 
 async def test_a_setting_that_differs_is_reported_and_left(
@@ -218,7 +218,7 @@ async def test_an_address_with_a_password_that_is_not_quoted_is_not_told() -> No
 
 async def test_a_role_reaches_its_own_database_and_no_other(stack: Stack, names: str) -> None:
     assert is_well(await set_up_databases(stack, names))
-    for service, database in zip(SERVICES, [*SERVICES[1:], SERVICES[0]], strict=True):
+    for service, database in zip(PROCESSES, [*PROCESSES[1:], PROCESSES[0]], strict=True):
         connection = await connected(stack, names, service, service)
         await connection.execute("CREATE SCHEMA its_own")
         await connection.close()

@@ -28,7 +28,7 @@ from deploy.local.stack import Stack
 from deploy.setup import access, broker
 from deploy.setup.job import SetUpFailed
 from deploy.setup.settings import SetupSettings
-from schemas.topics import SERVICES, all_topics
+from schemas.topics import PROCESSES, all_topics
 from tests.kit import setup_job
 from tests.support.waiting import until
 
@@ -58,16 +58,17 @@ super.users=User:ANONYMOUS
 """Two doors: at the first nobody is asked, it is the administrator's; at the second everybody is."""
 
 RIGHTS = """
-                    order       dispute     mediation   refund      notification  timer  gateway  payments    operator
-order.commands      read        -           -           -           -             write  write    -           read+write
-timer.commands      read+write  read+write  read+write  read+write  -             read   -        -           read+write
-order.events        read+write  read        -           read        read          -      read     -           read
-order.dead-letters  read+write  -           -           -           -             -      -        -           read
-payments.commands   -           -           -           read+write  -             -      -        read        read
-payments.events     -           -           -           read        -             -      -        read+write  read
-refund.commands     -           -           -           read        -             write  -        -           read+write
-mediation.roster    -           -           read+write  -           -             -      -        -           read
-people              -           -           -           -           read          -      write    -           read+write
+                       order       dispute     mediation   refund      notification  timer  casefile    gateway  payments    operator
+order.commands         read        -           -           -           -             write  read+write  write    -           read+write
+timer.commands         read+write  read+write  read+write  read+write  -             read   write       -        -           read+write
+order.events           read+write  read        -           read        read          -      read        read     -           read
+order.dead-letters     read+write  -           -           -           -             -      read        -        -           read
+casefile.dead-letters  -           -           -           -           -             -      read+write  -        -           read
+payments.commands      -           -           -           read+write  -             -      -           -        read        read
+payments.events        -           -           -           read        -             -      read        -        read+write  read
+refund.commands        -           -           -           read        -             write  read+write  -        -           read+write
+mediation.roster       -           -           read+write  -           -             -      read        -        -           read
+people                 -           -           -           -           read          -      -           write    -           read+write
 """
 
 
@@ -312,7 +313,7 @@ async def rights(guarded: Guarded, who: str) -> dict[str, str]:
                 continue
             raise
         assert allowed <= {"READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"}
-        assert ("DESCRIBE_CONFIGS" in allowed) == (who in {*SERVICES, "operator"})
+        assert ("DESCRIBE_CONFIGS" in allowed) == (who in {*PROCESSES, "operator"})
         found[name.removeprefix(PREFIX)] = "+".join(sorted(allowed & {"READ", "WRITE"})).lower()
     return found
 

@@ -111,7 +111,7 @@ MUTANTS = (
     Mutant(
         "all counts as published behind which the oldest still waits",
         lambda: batch.Unpublished,
-        change("min(..., default=__a._last + 1)", "max(..., default=__a._last + 1)"),
+        change("return min(..., default=__a._last + 1)", "return max(..., default=__a._last + 1)"),
     ),
     Mutant(
         "a bell goes out before it is on the bus that it rang",
