@@ -60,7 +60,7 @@ super.users=User:ANONYMOUS
 RIGHTS = """
                        order       dispute     mediation   refund      notification  timer  casefile    gateway  payments    operator
 order.commands         read        -           -           -           -             write  read+write  write    -           read+write
-timer.commands         read+write  read+write  read+write  read+write  -             read   write       -        -           read+write
+timer.commands         read+write  read+write  read+write  read+write  -             read   read+write  -        -           read+write
 order.events           read+write  read        -           read        read          -      read        read     -           read
 order.dead-letters     read+write  -           -           -           -             -      read        -        -           read
 casefile.dead-letters  -           -           -           -           -             -      read+write  -        -           read
