@@ -44,6 +44,15 @@ class Bus:
         begins, ends = await self._inputs.begins([place]), await self._inputs.ends([place])
         return Log(ids[place.topic], begins[place], ends[place])
 
+    async def stamp(self, topic: str, shard: int, offset: int) -> int | None:
+        """When what lies at this offset of an input was appended, ms. None: nothing that is handed out does."""
+        place = TopicPartition(self._prefix + topic, shard)
+        begins, ends = await self._inputs.begins([place]), await self._inputs.ends([place])
+        if not begins[place] <= offset < ends[place]:
+            return None
+        found = await self._read(self._inputs, {place: offset}, {place: offset + 1})
+        return next((one.timestamp for one in found if one.offset == offset), None)
+
     async def unread(self, topic: str, shard: int, offset: int) -> list[Record]:
         """Of an input log, from an offset on."""
         place = TopicPartition(self._prefix + topic, shard)

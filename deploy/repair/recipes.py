@@ -1,6 +1,6 @@
 """The recipes: what each finds, asks and does. Every one leaves a row for each shard that it touched."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -99,12 +99,22 @@ def _spans(numbers: Sequence[int]) -> Iterator[str]:
 async def republish(held: StoppedService, bus: Bus, ask: Ask, say: Say) -> None:
     """What the bus lacks of the event table is published again, under its numbers; logs that were cut or made anew are
     read from where they begin."""
-    missing = {claim.shard: await _missing(held, bus, claim) for claim in held.claims}
+    missing = {}
+    for claim in held.claims:
+        on_bus = await bus.said(claim.shard)
+        missing[claim.shard] = await _missing(held, claim, on_bus)
+        for lacks in missing[claim.shard]:
+            if (number := again.in_front_of(lacks, on_bus)) is not None:
+                place = f"{lacks.topic}/{lacks.partition}"
+                raise CannotRepair(
+                    f"{place} has number {number} and lacks {lacks.number}, which must lie before it: leave this"
+                    f" service and who reads {lacks.topic} stopped, delete it, have the set-up job make it, and repeat"
+                )
     cut = {claim.shard: await _cut(held, bus, claim) for claim in held.claims}
     found = [
         f"shard {shard}: {rows} messages are not in {topic}/{partition}, from position {position} on"
         for shard, places in missing.items()
-        for topic, partition, position, rows in places
+        for topic, partition, position, _, rows in places
     ] + [f"shard {shard}: {sentence}" for shard, logs in cut.items() for sentence, _ in logs.values()]
     if not found:
         say("The bus has all that was published, and every log is the one that was read: there is nothing to do.")
@@ -116,7 +126,7 @@ async def republish(held: StoppedService, bus: Bus, ask: Ask, say: Say) -> None:
         for claim in held.claims:
             await _move(held, claim, cut[claim.shard], say)
             if missing[claim.shard]:
-                first = min(position for _, _, position, _ in missing[claim.shard])
+                first = min(one.position for one in missing[claim.shard])
                 sent = await _send(held, publisher, claim, first - 1)
                 facts = {"published again": sent, "from position": first, "missing": missing[claim.shard]}
                 await held.note(claim.shard, facts)
@@ -125,9 +135,8 @@ async def republish(held: StoppedService, bus: Bus, ask: Ask, say: Say) -> None:
         await publisher.stop()
 
 
-async def _missing(held: StoppedService, bus: Bus, claim: Claim) -> list[again.Lacking]:
+async def _missing(held: StoppedService, claim: Claim, on_bus: Mapping[Place, Collection[int]]) -> list[again.Lacking]:
     """What is past its retention is not missing."""
-    on_bus = await bus.said(claim.shard)
     now = to_ms(datetime.now(UTC))
     kept = {one.name: now - int(one.config["retention.ms"]) for one in all_topics() if one.name not in KEPT_FOR_EVER}
     return again.lacking(await held.pool.fetch(PUBLISHED, claim.shard, [*kept], [*kept.values()]), on_bus)
@@ -164,8 +173,9 @@ async def _cut(
     """Input topic -> what is wrong with where the shard stands in it, and the log as it is."""
     found = {}
     for topic in topics or held.decoder.topics:
-        log = await bus.log(topic, claim.shard)
-        if sentence := again.cut(claim, topic, log):
+        log, cursor = await bus.log(topic, claim.shard), claim.cursors.get(topic, Cursor())
+        stamp = await bus.stamp(topic, claim.shard, cursor.offset - 1) if cursor.offset else None
+        if sentence := again.cut(claim, topic, log, stamp):
             found[topic] = sentence, log
     return found
 

@@ -11,6 +11,7 @@ from deploy.local.stack import Stack
 from deploy.setup.broker import answers, connect
 from deploy.setup.topics import create_topics
 from schemas.topics import PARTITIONS
+from tests.support.topics import producer
 
 _HEADER = ">qi"
 _HEADER_BYTES = 12
@@ -22,6 +23,15 @@ async def make_anew(stack: Stack, topic: str) -> None:
     await answers(admin.delete_topics([topic]))
     await asyncio.sleep(1)  # or whom we ask may not know yet that it is gone
     await create_topics(stack.bootstrap_servers, stack.topics)
+
+
+async def in_front_of_what_it_lacks(stack: Stack, topic: str) -> None:
+    """What a service says between the topic is made anew and it notices: a number far above, where nothing lies before
+    it."""
+    service = topic.partition(".")[0]
+    numbered = [("ce_source", f"recourse/{service}/0".encode()), ("ce_sequence", b"1000000")]
+    async with producer(stack.bootstrap_servers) as sending:
+        await sending.send_and_wait(topic, b"{}", b"order-0", 0, headers=numbered)
 
 
 async def lose_all(stack: Stack) -> None:

@@ -13,7 +13,7 @@ import pytest_asyncio
 from deploy.local.stack import Stack
 from schemas.topics import SERVICES
 from tests.disaster.backup import Backup
-from tests.disaster.losses import lose_all, lose_tails, make_anew
+from tests.disaster.losses import in_front_of_what_it_lacks, lose_all, lose_tails, make_anew
 from tests.disaster.town import NOTICED_SECONDS, Operator, Town
 from tests.faults import aftermath, checks
 from tests.faults.market import SLOW, Traffic
@@ -158,6 +158,9 @@ async def test_a_topic_of_events_is_made_anew(stack: Stack, capsys: pytest.Captu
         await make_anew(stack, "order.events")
         await operator.sees_trouble(["order", *readers], "a-topic-was-made-anew")
         await operator.stops(["order", *readers])
+        await in_front_of_what_it_lacks(stack, "order.events")
+        assert "which must lie before it" in await operator.cannot_repair("republish", "order")
+        await make_anew(stack, "order.events")
         await operator.repairs("republish", "order")
         for reader in readers:
             await operator.repairs("restart-topic", reader, "order.events")

@@ -105,6 +105,19 @@ class Operator:
 
     async def repairs(self, command: str, service: str, *words: str) -> str:
         """`python -m deploy.repair …`, with the service's own environment."""
+        status, said, error = await self._repair(command, service, *words)
+        assert status == 0, f"{command} {service} {words}: {said}{error}"
+        self.told.append(f"$ {command} {service} {' '.join(words)}\n{said}")
+        self.left += [line.strip() for line in said.splitlines() if line.startswith("  ")]
+        return said
+
+    async def cannot_repair(self, command: str, service: str, *words: str) -> str:
+        """Why not."""
+        status, said, error = await self._repair(command, service, *words)
+        assert status != 0, said
+        return said + error
+
+    async def _repair(self, command: str, service: str, *words: str) -> tuple[int | None, str, str]:
         arguments = [sys.executable, "-m", "deploy.repair", command, service, *words]
         if command != "list":
             arguments += ["--reason", REASON, "--yes"]
@@ -116,8 +129,4 @@ class Operator:
             stderr=asyncio.subprocess.PIPE,
         )
         out, error = await process.communicate()
-        said = out.decode()
-        assert process.returncode == 0, f"{arguments}: {said}{error.decode()}"
-        self.told.append(f"$ {command} {service} {' '.join(words)}\n{said}")
-        self.left += [line.strip() for line in said.splitlines() if line.startswith("  ")]
-        return said
+        return process.returncode, out.decode(), error.decode()

@@ -1,6 +1,6 @@
 """Bugs of who puts right what was lost."""
 
-from deploy.repair import replay, standing, tail
+from deploy.repair import again, replay, standing, tail
 from services.timer import projection as timers
 from shared.kernel import stream
 from tests.mutants.changes import change, drop
@@ -8,7 +8,27 @@ from tests.mutants.mutant import Mutant
 
 REPLAY = ("tests/disaster/test_replay.py",)
 
+AGAIN = ("tests/disaster/test_again.py",)
+
 MUTANTS = (
+    Mutant(
+        "a log that was cut and written again is taken for the one that was read",
+        lambda: again.cut,
+        change("stamp is not None and stamp > __a.time", "False"),
+        AGAIN,
+    ),
+    Mutant(
+        "a log that has something is taken for whole",
+        lambda: again.lacking,
+        change("__a not in __b.get(__c, ())", "not __b.get(__c)"),
+        AGAIN,
+    ),
+    Mutant(
+        "what a log lacks is published behind what must follow it",
+        lambda: again.in_front_of,
+        change("__a > __b.number", "False"),
+        AGAIN,
+    ),
     Mutant(
         "what is decided again is not compared with what was said",
         lambda: tail.Said.is_what,

@@ -12,7 +12,7 @@ from services.timer.projection import Timers
 from shared.kernel import codec
 from shared.kernel.codec import Decoder
 from shared.kernel.decider import Decider
-from shared.kernel.ports import Claim, Commit, Place, Record
+from shared.kernel.ports import Claim, Commit, Cursor, Place, Record
 from shared.runtime.memory import MemoryBus, MemoryPublisher, MemoryStore
 from shared.runtime.partitions import home_among
 from tests.simulation.plan import RULES
@@ -51,8 +51,9 @@ async def republish(decider: Decider[Any, Any, Any], store: MemoryStore, bus: Me
     for claim in await store.claim(range(bus.partitions), "repair"):
         moved = []
         for topic in decoder.topics:
-            log = bus.log(topic, claim.shard)
-            if (sentence := again.cut(claim, topic, log)) is not None:
+            log, offset = bus.log(topic, claim.shard), claim.cursors.get(topic, Cursor()).offset - 1
+            lying = (one.timestamp for one in bus.logs.get((topic, claim.shard), ()) if one.offset == offset)
+            if (sentence := again.cut(claim, topic, log, next(lying, None))) is not None:
                 moved.append((claim.shard, topic, again.from_the_beginning(claim, topic, log)))
                 restarted.append(sentence)
         if moved:
@@ -77,10 +78,11 @@ def last_said(bus: MemoryBus, service: str, shard: int) -> dict[Place, int]:
 
 def _first_missing(store: MemoryStore, bus: MemoryBus, service: str, claim: Claim) -> int | None:
     """The position from which on the bus lacks something."""
-    last = last_said(bus, service, claim.shard)
-    missing = (
-        row.position
-        for row in store.shards[claim.shard].events
-        if row.topic is not None and (row.sequence or 0) > last.get((row.topic, row.partition), 0)
-    )
-    return min(missing, default=None)
+    on_bus: dict[Place, set[int]] = {}
+    for record in outputs(bus, service):
+        source, number = codec.numbered(record) or ("", 0)
+        if source == codec.source_of(service, claim.shard):
+            on_bus.setdefault((record.topic, record.partition), set()).add(number)
+    rows = store.shards[claim.shard].events
+    published = [(row.topic, row.partition, row.position, row.sequence) for row in rows if row.topic is not None]
+    return min((one.position for one in again.lacking(published, on_bus)), default=None)
