@@ -29,7 +29,13 @@ async def in_front_of_what_it_lacks(stack: Stack, topic: str) -> None:
     """What a service says between the topic is made anew and it notices: a number far above, where nothing lies before
     it."""
     service = topic.partition(".")[0]
-    numbered = [("ce_source", f"recourse/{service}/0".encode()), ("ce_sequence", b"1000000")]
+    said = {
+        "type": f"{service}.said_early.v1",
+        "id": "early",
+        "causationid": "nothing",
+        "source": f"recourse/{service}/0",
+    }
+    numbered = [(f"ce_{name}", value.encode()) for name, value in (said | {"sequence": "1000000"}).items()]
     async with producer(stack.bootstrap_servers) as sending:
         await sending.send_and_wait(topic, b"{}", b"order-0", 0, headers=numbered)
 
