@@ -112,7 +112,7 @@ async def test_a_refusal_stands_at_its_field(chromium: Any, site: Site, case: tu
         assert await field.get_attribute("aria-invalid") == "true"
         named = (await field.get_attribute("aria-describedby") or "").split()[0]
         assert await page.inner_text(f"#{named}")
-        assert await page.evaluate("document.activeElement.id") == "problems"
+        await page.wait_for_function("document.activeElement.id === 'problems'")
         assert await page.input_value("[name=rationale]")
         await picture(page, "refused-at-its-field")
     assert _said(site, "mediation.decided.v1") == 0
