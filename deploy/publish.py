@@ -12,8 +12,8 @@ from schemas import acts, asyncapi
 from schemas.acts import Row
 from schemas.publish import Broken, as_text, publish, release
 from schemas.wire import AnyMessage, Message
+from services.casefile import routes
 from services.casefile.front import http as web
-from services.casefile.front import routes
 from services.composition import DECIDERS
 from shared.rules import policies
 

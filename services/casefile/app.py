@@ -17,7 +17,6 @@ from services.casefile.domain import DECIDER
 from services.casefile.front import http as web
 from services.casefile.front.bounds import SERVER
 from services.casefile.front.desk import Desk
-from services.casefile.front.routes import for_operators
 from services.casefile.front.sending import KafkaSender
 from services.casefile.front.signin import SignIn, sign_in
 from services.casefile.operating.own_store import PostgresOwnTables
@@ -27,6 +26,7 @@ from services.casefile.operating.stuck_api import OperatorsDesk
 from services.casefile.operating.stuck_store import PostgresStuckTables, StuckOfOrders
 from services.casefile.pages.operating import OperatorsTables
 from services.casefile.pages.routes import Pages
+from services.casefile.routes import for_operators
 from services.casefile.tables.editions import Make, WatchShown, next_one, shown
 from services.casefile.tables.projection import KeptRecords
 from services.casefile.tables.store import PostgresCaseTables

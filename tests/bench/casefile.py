@@ -26,7 +26,7 @@ from deploy.stories.dialogue import Scene
 from schemas.topics import FOLLOWED, PARTITIONS
 from schemas.wire import MEDIATORS_KEY
 from services.casefile.front.desk import Desk
-from services.casefile.tables.reading import Asked, CaseFilter, OrderFilter
+from services.casefile.shown.reading import Asked, CaseFilter, OrderFilter
 from services.casefile.tables.store import PostgresCaseTables
 from shared.kernel.ports import Record
 from shared.rules import policies

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from schemas.visibility import Viewer
 from services.casefile.front.http import application
 from services.casefile.front.signin import SignIn, sign_in
-from services.casefile.tables.reading import Asked
+from services.casefile.shown.reading import Asked
 from tests.support.asking import Answer, ask
 from tests.support.casefile import Office, Quarrel, open_office, quarrel
 

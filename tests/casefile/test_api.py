@@ -15,7 +15,7 @@ from deploy.stories.dialogue import Scene, refund
 from schemas.instants import rfc3339
 from services.casefile.front.desk import BEHIND_SECONDS_MAX
 from services.casefile.front.working import UNDER_WAY_MAX
-from services.casefile.tables.reading import Asked
+from services.casefile.shown.reading import Asked
 from shared.kernel.codec import header
 from tests.casefile.conftest import Counter
 from tests.support.asking import ask

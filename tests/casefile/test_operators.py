@@ -16,7 +16,7 @@ from services.casefile.front.http import application
 from services.casefile.operating.planning import Planner
 from services.casefile.operating.stuck import StuckRow
 from services.casefile.operating.stuck_api import OperatorsDesk, stuck_router
-from services.casefile.tables.reading import Asked
+from services.casefile.shown.reading import Asked
 from shared.runtime.memory import START
 from tests.casefile.conftest import Counter
 from tests.support.asking import Answer, ask

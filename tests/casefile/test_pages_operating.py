@@ -8,7 +8,7 @@ import pytest
 
 from deploy.stories.book import STORIES
 from deploy.stories.dialogue import MEDIATORS, Scene
-from services.casefile.tables.reading import Asked, CaseFilter
+from services.casefile.shown.reading import Asked, CaseFilter
 from tests.house.reading import ROOT
 from tests.support.asking import HOST, Answer, ask
 from tests.support.casefile import open_office

@@ -9,9 +9,9 @@ from schemas.wire import MEDIATORS_KEY
 from services.casefile.foresight.kept_roster import KEPT_EVERY, KeptRoster
 from services.casefile.foresight.oracle import JUDGES
 from services.casefile.foresight.remembered import Remembered, in_order
+from services.casefile.shown.reading import Found
 from services.casefile.shown.shapes import AsOf
 from services.casefile.shown.told import told
-from services.casefile.tables.reading import Found
 from shared.kernel.ports import Record
 from shared.rules import policies
 

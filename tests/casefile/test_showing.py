@@ -10,9 +10,9 @@ import pytest
 
 from deploy.stories.claims import before_a_mediator, decision, disputed, stands
 from deploy.stories.dialogue import Participant, PlayedOrder, Scene, refund
+from services.casefile.shown.reading import Asked, Found
 from services.casefile.shown.shapes import ActShown, CaseShown, Player
 from services.casefile.shown.showing import preview, show_case, show_command, show_order
-from services.casefile.tables.reading import Asked, Found
 from shared.kernel.ports import Record
 from tests.support.casefile import Office, open_office
 

@@ -22,7 +22,7 @@ from services.casefile.front.http import application, document
 from services.casefile.front.keys import FRESH_SECONDS, LOOK_AGAIN_SECONDS, Keys, keys_at
 from services.casefile.front.signin import LEEWAY_SECONDS, SignIn, Tokens, sign_in
 from services.casefile.front.turned_away import Away, NotAllowed, NotSignedIn
-from services.casefile.tables.reading import Asked
+from services.casefile.shown.reading import Asked
 from tests.casefile.conftest import Counter
 from tests.support.asking import ask
 

@@ -12,7 +12,7 @@ from deploy.stories.dialogue import Scene
 from schemas.policy import Policy
 from services.casefile.front.turned_away import NotAllowed, Wrong
 from services.casefile.laboratory.policies_api import WhatIfAsked, WhatIfShown, tried
-from services.casefile.tables.reading import Asked
+from services.casefile.shown.reading import Asked
 from shared.rules import policies
 from tests.support.casefile import Office, open_office
 

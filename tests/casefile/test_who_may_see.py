@@ -10,7 +10,7 @@ import pytest
 from schemas.catalogue import CONTRACT
 from schemas.visibility import Viewer, may_see, view
 from schemas.wire import Event
-from services.casefile.tables.reading import Asked
+from services.casefile.shown.reading import Asked
 from shared.kernel.codec import header
 from tests.casefile.conftest import Counter
 from tests.support.casefile import MARKUP, Quarrel

@@ -18,8 +18,8 @@ from schemas.instants import from_ms, to_ms
 from schemas.topics import FOLLOWED
 from services import casefile
 from services.casefile.domain import DECIDER
+from services.casefile.shown.reading import Asked, CaseFilter, OrderFilter, Rows
 from services.casefile.tables.projection import KeptRecords
-from services.casefile.tables.reading import Asked, CaseFilter, OrderFilter, Rows
 from services.casefile.tables.store import PostgresCaseTables
 from shared.kernel.codec import Decoded, Decoder
 from shared.kernel.ports import Input, Record

@@ -7,7 +7,7 @@ from typing import Any
 from schemas.publish import as_text
 from services.casefile.front.answering import WHEN
 from services.casefile.front.http import DOCUMENT, document
-from services.casefile.front.routes import described
+from services.casefile.routes import described
 
 DOC: dict[str, Any] = json.loads(DOCUMENT.read_text("utf-8"))
 

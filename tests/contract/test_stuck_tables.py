@@ -19,9 +19,9 @@ from services.casefile.operating.own_store import NOTES_MAX, PostgresOwnTables
 from services.casefile.operating.planning import PlanApplied, PlanAsked, Planner
 from services.casefile.operating.stuck import StuckRow, standstills
 from services.casefile.operating.stuck_store import LetterFilter, PostgresStuckTables, StuckOfOrders
+from services.casefile.shown.reading import Asked
 from services.casefile.shown.shapes import AsOf
 from services.casefile.tables.projection import KeptRecords
-from services.casefile.tables.reading import Asked
 from services.casefile.tables.store import PostgresCaseTables
 from shared.kernel import codec
 from shared.kernel.envelope import DeadLetter

@@ -16,7 +16,7 @@ from schemas.policy import Policy
 from services.casefile.laboratory.drafts import DRAFT_BYTES_MAX, Draft, differing_keys, draft
 from services.casefile.laboratory.laboratory_shapes import CaseDiffers, DraftFault, NotPlayed
 from services.casefile.laboratory.what_if import CASES_MAX, Compared, Tally, cases, what_if
-from services.casefile.tables.reading import Found
+from services.casefile.shown.reading import Found
 from shared.kernel.policies import Policies
 from shared.rules import policies
 from shared.rules.policies import PUBLISHED

@@ -24,6 +24,7 @@ COMPOSITION = "services.composition"
 
 CASE_FILE = "services.casefile."
 """It decides nothing, and asks all of them what would be: what is pure of them."""
+CASE_FILE_ROOMS = ("foresight", "shown", "tables", "front", "operating", "books", "laboratory", "pages")
 
 
 def above(floor: str, found: Sequence[Module]) -> Iterator[str]:
@@ -67,6 +68,23 @@ def test_a_service_knows_no_other_service() -> None:
         and not (module.name.startswith(CASE_FILE) and _is_of(name, {COMPOSITION, *PURE}))
     ]
     assert not wrong, _message(wrong, "services talk by messages; a shape that two of them need belongs in schemas/")
+
+
+def test_a_room_of_the_case_file_knows_those_above_it_alone() -> None:
+    wrong = [
+        f"{module.at(node)} imports {name}"
+        for module in modules("services")
+        if (room := _room(module.name)) is not None
+        for node, name in module.imports()
+        if (other := _room(name)) is not None and CASE_FILE_ROOMS.index(other) > CASE_FILE_ROOMS.index(room)
+    ]
+    assert not wrong, _message(wrong, f"its rooms stand in this order: {', '.join(CASE_FILE_ROOMS)}")
+
+
+def _room(name: str) -> str | None:
+    """None: it is no room of the case file."""
+    parts = name.removeprefix(CASE_FILE).split(".")
+    return parts[0] if name.startswith(CASE_FILE) and parts[0] in CASE_FILE_ROOMS else None
 
 
 def test_all_services_are_named_by_the_composition_alone() -> None:

@@ -17,6 +17,7 @@ ROOMS = {
     *("projection", "store", "gateway"),  # what it keeps and does by itself, its SQL, whom it calls outside
 }
 ROOMS_BESIDE = {
+    "services.casefile.routes",  # what is asked of it besides orders and cases
     "services.notification.letters",  # how a queued letter reads; written when it is sent
     "services.notification.people",  # where a letter goes, and by what table that is known
     "services.notification.network",  # which addresses may be spoken to

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from schemas.wire import MEDIATORS_KEY
 from services.casefile.foresight.remembered import in_order
-from services.casefile.front.whose import owners
+from services.casefile.shown.reading import Asked, Found
 from services.casefile.shown.shapes import AsOf
-from services.casefile.tables.reading import Asked, Found
+from services.casefile.shown.whose import owners
 from shared.kernel.ports import Record
 from tests.simulation import virtual_time
 from tests.simulation.actors import Wish

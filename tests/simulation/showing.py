@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from schemas.visibility import view
 from schemas.wire import Event, Message
-from services.casefile.front.whose import owners
+from services.casefile.shown.reading import Asked
 from services.casefile.shown.shapes import Ahead, EndShown
 from services.casefile.shown.showing import preview, show_order
 from services.casefile.shown.told import would_see
-from services.casefile.tables.reading import Asked
+from services.casefile.shown.whose import owners
 from tests.simulation.actors import Wish
 from tests.simulation.foresight import Compared, ForeseeingStage, Said, told
 from tests.simulation.moments import Moment, moment

@@ -9,7 +9,7 @@ import pytest
 from services.casefile.laboratory.drafts import Draft
 from services.casefile.laboratory.laboratory_shapes import CaseDiffers, NotPlayed
 from services.casefile.laboratory.what_if import Compared, cases
-from services.casefile.tables.reading import Found
+from services.casefile.shown.reading import Found
 from tests.simulation.plan import RULES, Deal, Plan, draw
 from tests.simulation.play import play
 from tests.support.recording import recording

@@ -14,12 +14,12 @@ from schemas.visibility import ADDRESS, PARTIES, may_see
 from schemas.wire import Actor, Rejected, Reply
 from services.casefile.foresight.acts import PENDING, refusal
 from services.casefile.foresight.oracle import JUDGES
-from services.casefile.front.whose import owners
 from services.casefile.shown.looking import Look
+from services.casefile.shown.reading import Asked
 from services.casefile.shown.shapes import Shown
 from services.casefile.shown.showing import show_case, show_command, show_order
 from services.casefile.shown.told import ToldEvent, as_it_was, told
-from services.casefile.tables.reading import Asked
+from services.casefile.shown.whose import owners
 from shared.kernel.codec import header
 from shared.kernel.decider import Refusal
 from tests.simulation.foresight import calm

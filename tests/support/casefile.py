@@ -21,10 +21,10 @@ from services.casefile.foresight.remembered import in_order
 from services.casefile.front.desk import Desk
 from services.casefile.front.sending import headers
 from services.casefile.front.uttering import on_the_wire
-from services.casefile.front.whose import owners
+from services.casefile.shown.reading import Asked, CaseFilter, Found, OrderFilter, Rows
 from services.casefile.shown.rows import case_row, order_row
 from services.casefile.shown.shapes import AsOf, CaseRow, OrderRow
-from services.casefile.tables.reading import Asked, CaseFilter, Found, OrderFilter, Rows
+from services.casefile.shown.whose import owners
 from shared.kernel.codec import header
 from shared.kernel.ports import Outage, Record
 from shared.runtime.memory import MemoryBus, World

@@ -18,12 +18,12 @@ from services.casefile.books.ledger_reading import (
     StatementLine,
 )
 from services.casefile.books.money import books, concerns_money
-from services.casefile.front.routes import for_operators
 from services.casefile.operating.own_store import Audited, Note
 from services.casefile.operating.planning import Planner
 from services.casefile.operating.stuck import ParkedOrder, SetAside, StuckRow, standstills
 from services.casefile.operating.stuck_api import OperatorsDesk
 from services.casefile.operating.stuck_store import LetterFilter, StuckRows
+from services.casefile.routes import for_operators
 from services.casefile.shown.shapes import AsOf, CaseRow
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Outage, Record

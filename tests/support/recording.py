@@ -6,8 +6,8 @@ from datetime import datetime
 
 from services.casefile.foresight.oracle import JUDGES
 from services.casefile.foresight.remembered import in_order
+from services.casefile.shown.reading import Found
 from services.casefile.shown.shapes import AsOf
-from services.casefile.tables.reading import Found
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
 

@@ -15,6 +15,7 @@ from services.casefile.front.desk import WAIT_SECONDS_MAX, Desk
 from services.casefile.front.sending import TRACE
 from services.casefile.front.signin import SignedIn
 from services.casefile.front.turned_away import Wrong
+from services.casefile.shown.reading import CaseFilter, OrderFilter
 from services.casefile.shown.shapes import (
     PAGE_MAX,
     CaseRow,
@@ -26,7 +27,6 @@ from services.casefile.shown.shapes import (
     PreviewShown,
 )
 from services.casefile.shown.showing import Locale
-from services.casefile.tables.reading import CaseFilter, OrderFilter
 
 ROWS = 50
 WAIT = re.compile(r"\bwait\s*=\s*(\d{1,6})\b")

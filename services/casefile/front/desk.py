@@ -17,9 +17,9 @@ from schemas.instants import from_ms, to_ms
 from schemas.visibility import Viewer
 from services.casefile.front.turned_away import Away, Behind, Busy, Hidden, NotAllowed, Wrong
 from services.casefile.front.uttering import Sender, command_model, command_named, worded
-from services.casefile.front.whose import owners
 from services.casefile.front.working import Memo, Workers
 from services.casefile.shown.answered import show_command
+from services.casefile.shown.reading import Asked, CaseFilter, CaseTables, Found, OrderFilter, Rows
 from services.casefile.shown.rows import seen_by
 from services.casefile.shown.shapes import (
     PAGE_MAX,
@@ -33,7 +33,7 @@ from services.casefile.shown.shapes import (
     PreviewShown,
 )
 from services.casefile.shown.showing import Locale, preview, show_case, show_order
-from services.casefile.tables.reading import Asked, CaseFilter, CaseTables, Found, OrderFilter, Rows
+from services.casefile.shown.whose import owners
 from shared.kernel.codec import header
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Outage

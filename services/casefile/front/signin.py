@@ -27,7 +27,7 @@ from starlette.responses import Response
 from schemas.visibility import Viewer
 from services.casefile.front.keys import ALGORITHMS, keys_at
 from services.casefile.front.turned_away import NotAllowed, NotSignedIn, Wrong
-from services.casefile.tables.reading import Asked
+from services.casefile.shown.reading import Asked
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from schemas.topics import COMMAND_BYTES_MAX
 from schemas.visibility import Viewer
 from schemas.wire import Command
 from services.casefile.front.turned_away import NotAllowed, Wrong
-from services.casefile.tables.reading import Asked
+from services.casefile.shown.reading import Asked
 
 COMMANDS: Mapping[str, type[Command]] = {
     name: model for name, model in CONTRACT.items() if issubclass(model, Command) and model.by - {"platform"}

@@ -10,8 +10,8 @@ from threading import Semaphore
 from typing import Any, TypeVar
 
 from services.casefile.front.turned_away import Away, Busy
+from services.casefile.shown.reading import Found
 from services.casefile.shown.shapes import CaseShown, OrderShown
-from services.casefile.tables.reading import Found
 from shared.kernel.policies import Policies, PolicyMissing
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from services.casefile.laboratory.drafts import Draft, draft
 from services.casefile.laboratory.laboratory_shapes import NotPlayed, WhatIf
 from services.casefile.laboratory.what_if import Compared, Tally, cases
 from services.casefile.operating.operators import answered, fresh, operators_alone
+from services.casefile.shown.reading import Asked, Found
 from services.casefile.shown.shapes import AsOf, Shown
-from services.casefile.tables.reading import Asked, Found
 from shared.kernel.policies import Policies
 
 AT_ONCE_MAX = 200

@@ -14,7 +14,7 @@ from schemas.timer.events import Elapsed
 from schemas.wire import Command, Event, Message, Rejected, Reply, Resume
 from services.casefile.foresight.oracle import DECODERS, JUDGES, ROSTERS, TAKEN
 from services.casefile.laboratory.recalled import recalled
-from services.casefile.tables.reading import Found
+from services.casefile.shown.reading import Found
 from shared.kernel.codec import Decoded, header
 from shared.kernel.ports import Input, Record
 

@@ -22,8 +22,8 @@ from services.casefile.laboratory.laboratory_shapes import (
 )
 from services.casefile.laboratory.recorded import CannotPlay, Recorded, recorded
 from services.casefile.laboratory.rehearsing import Rehearsal
+from services.casefile.shown.reading import Found
 from services.casefile.shown.shapes import PAGE_MAX
-from services.casefile.tables.reading import Found
 from shared.kernel.policies import Policies
 
 CASES_MAX = 1_000

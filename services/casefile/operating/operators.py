@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from services.casefile.front.desk import BEHIND_SECONDS_MAX
 from services.casefile.front.turned_away import Away, Behind, NotAllowed, Wrong
+from services.casefile.shown.reading import Asked
 from services.casefile.shown.shapes import AsOf
-from services.casefile.tables.reading import Asked
 from shared.kernel.ports import Outage
 
 log = logging.getLogger(__name__)

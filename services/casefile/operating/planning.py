@@ -20,8 +20,8 @@ from services.casefile.operating.own_store import OwnTables
 from services.casefile.operating.redriving import RawBus, as_it_came, stays
 from services.casefile.operating.stuck import SetAside
 from services.casefile.operating.stuck_store import LetterFilter, StuckTables
+from services.casefile.shown.reading import Asked
 from services.casefile.shown.shapes import AsOf, Shown
-from services.casefile.tables.reading import Asked
 from shared.kernel.ports import Outage
 
 STEPS_MAX = 500

@@ -13,15 +13,15 @@ from services.casefile.front.answering import PROBLEMS, answer
 from services.casefile.front.api import Cursor, Limit, Word
 from services.casefile.front.signin import SignedIn
 from services.casefile.front.turned_away import Hidden, NotAllowed, Wrong
-from services.casefile.front.whose import owners
 from services.casefile.operating.operators import answered, fresh, operators_alone
 from services.casefile.operating.own_store import NOTES_MAX, Note, OwnTables
 from services.casefile.operating.planning import PlanApplied, PlanAsked, Planner, PlanShown
 from services.casefile.operating.refused import KIND, refused
 from services.casefile.operating.stuck import stuck_shown
 from services.casefile.operating.stuck_store import StuckTables
+from services.casefile.shown.reading import Asked, CaseTables
 from services.casefile.shown.shapes import AsOf, Page, Shown, Stuck
-from services.casefile.tables.reading import Asked, CaseTables
+from services.casefile.shown.whose import owners
 
 ROWS = 50
 ORDER = r"^[A-Za-z0-9._:-]{1,64}$"

@@ -31,8 +31,8 @@ from services.casefile.pages.forms import (
 )
 from services.casefile.pages.viewing import signed_in
 from services.casefile.pages.visit import Visit
+from services.casefile.shown.reading import Asked
 from services.casefile.shown.shapes import OutcomeShown, Why
-from services.casefile.tables.reading import Asked
 
 WAIT_SECONDS = 5.0
 """Who has no answer by then sees that it is on its way."""

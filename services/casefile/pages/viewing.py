@@ -10,8 +10,8 @@ from schemas.visibility import Viewer
 from services.casefile.front.desk import Desk
 from services.casefile.front.turned_away import Hidden, NotSignedIn, Wrong
 from services.casefile.pages.visit import Visit, act_address
+from services.casefile.shown.reading import Asked, CaseFilter, OrderFilter
 from services.casefile.shown.shapes import CaseShown, CommandShown, EvidenceShown
-from services.casefile.tables.reading import Asked, CaseFilter, OrderFilter
 
 ROWS = 50
 LARGE_MINOR = 20_000

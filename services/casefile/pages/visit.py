@@ -13,9 +13,9 @@ from schemas.instants import rfc3339
 from services.casefile.pages import drawing
 from services.casefile.pages.forms import typed_of
 from services.casefile.pages.phrasing import Phrasing, is_word, said
+from services.casefile.shown.reading import Asked
 from services.casefile.shown.shapes import ActShown, EventShown, Option, Player
 from services.casefile.shown.words import act_name, word
-from services.casefile.tables.reading import Asked
 
 TEMPLATES = Path(__file__).with_name("templates")
 TEXTS = ("message", "text", "question", "rationale", "explanation", "description", "statement", "note", "reason")

@@ -10,10 +10,10 @@ from services.casefile.foresight.acts import PENDING
 from services.casefile.foresight.remembered import decoder_of
 from services.casefile.shown.looking import Look
 from services.casefile.shown.papers import shown
+from services.casefile.shown.reading import Asked, Found
 from services.casefile.shown.shapes import CommandShown, Why
 from services.casefile.shown.told import ToldEvent
 from services.casefile.shown.words import Locale, why
-from services.casefile.tables.reading import Asked, Found
 from services.composition import DECIDERS
 from shared.kernel.codec import Decoded, header
 from shared.kernel.decider import Refusal, RefusedOnArrival

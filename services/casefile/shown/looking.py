@@ -8,12 +8,12 @@ from schemas.order.events import Placed
 from schemas.wire import Reply
 from services.casefile.foresight.acts import Acts, Silence
 from services.casefile.foresight.oracle import Outlook, remembered
-from services.casefile.front.whose import Owners, owners
+from services.casefile.shown.reading import Asked, Found
 from services.casefile.shown.rows import case_row, order_row
 from services.casefile.shown.shapes import CaseRow, OrderRow
 from services.casefile.shown.told import ToldEvent, as_it_was, for_him, told
+from services.casefile.shown.whose import Owners, owners
 from services.casefile.shown.words import Locale
-from services.casefile.tables.reading import Asked, Found
 from shared.kernel.policies import Policies
 
 

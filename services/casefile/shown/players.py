@@ -7,11 +7,11 @@ from schemas.visibility import PARTIES, may_see
 from schemas.wire import Actor, Command, Event
 from services.casefile.foresight.acts import Act
 from services.casefile.shown.looking import Look
+from services.casefile.shown.reading import Asked
 from services.casefile.shown.rows import case_row, order_row, order_waits_for
 from services.casefile.shown.shapes import ActShown, CaseRow, OrderRow, Player
 from services.casefile.shown.told import would_see
 from services.casefile.shown.words import act_name, why
-from services.casefile.tables.reading import Asked
 
 SHARED = "dispute_id"
 """What every act in a dispute names."""

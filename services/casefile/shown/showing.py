@@ -15,10 +15,10 @@ from services.casefile.shown.booked import ledger, legs
 from services.casefile.shown.looking import Look
 from services.casefile.shown.papers import evidence, letters, offers, timeline
 from services.casefile.shown.players import players
+from services.casefile.shown.reading import Asked, Found
 from services.casefile.shown.rows import seen_by
 from services.casefile.shown.shapes import CaseShown, OrderHead, OrderShown, OutcomeShown
 from services.casefile.shown.words import Locale as Locale
-from services.casefile.tables.reading import Asked, Found
 from shared.kernel.policies import Policies
 
 

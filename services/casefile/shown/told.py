@@ -13,7 +13,7 @@ from schemas.visibility import may_see, seen
 from schemas.wire import Event, Reply
 from services.casefile.foresight.oracle import JUDGES
 from services.casefile.foresight.remembered import decoder_of
-from services.casefile.tables.reading import Asked, Found
+from services.casefile.shown.reading import Asked, Found
 from shared.kernel.codec import Decoded, header
 from shared.kernel.ports import Record
 

@@ -12,9 +12,9 @@ import asyncpg
 from schemas.instants import EPOCH, rfc3339
 from schemas.wire import MEDIATORS_KEY
 from services.casefile.foresight.remembered import in_order
+from services.casefile.shown.reading import Asked, CaseFilter, Found, OrderFilter, Rows
 from services.casefile.shown.shapes import AsOf, CaseRow, OrderRow
 from services.casefile.tables.projection import CaseKey, KeptRecord, is_ours
-from services.casefile.tables.reading import Asked, CaseFilter, Found, OrderFilter, Rows
 from shared.kernel import codec
 from shared.kernel.envelope import number_in
 from shared.kernel.ports import Headers, Record

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from schemas.mediation.events import MediationAssigned, MediationOpened
 from schemas.order.events import Placed
 from schemas.visibility import Viewer
-from services.casefile.tables.reading import Asked, Found
+from services.casefile.shown.reading import Asked, Found
 from shared.kernel.codec import header
 from shared.kernel.ports import Record
 
