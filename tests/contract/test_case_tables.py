@@ -59,6 +59,7 @@ class Archive:
         while True:
             page: Rows = await of(asked, wanted, cursor, limit)
             assert len(page.cases) + len(page.orders) <= limit
+            assert page.next is None or page.next != cursor, "it goes on"
             rows += [*page.cases, *page.orders]
             if (cursor := page.next) is None:
                 return rows
@@ -74,6 +75,10 @@ async def a_few_cases() -> Office:
     await case.seller.says("dispute.reject", dispute_id="d1")
     await case.buyer.says("dispute.escalate", dispute_id="d1")
     await case.mediator()
+    for number in range(2):
+        over = await Scene(stage, f"over{number}").shipped_order(lamp=10_00)
+        await disputed(over, 10_00)
+        await over.seller.says("dispute.accept_offer", dispute_id="d1", offer_id=1)
     ended = await Scene(stage, "ended").order(lamp=5_00)
     await ended.buyer.says("order.cancel")
     await ended.ends(buyer=5_00, seller=0)
@@ -138,7 +143,7 @@ async def test_everybody_is_listed_what_is_his(archive: Archive) -> None:
                 assert found == await archive.every(office.tables.cases, asked, wanted, 100), (asked, wanted)
             orders = await archive.every(archive.tables.orders, asked, OrderFilter(), limit)
             assert orders == await archive.every(office.tables.orders, asked, OrderFilter(), 100), asked
-    assert len(await archive.every(archive.tables.orders, OPERATOR, OrderFilter(), 2)) == 4
+    assert len(await archive.every(archive.tables.orders, OPERATOR, OrderFilter(), 2)) == 6
 
 
 async def test_a_list_can_be_narrowed(archive: Archive) -> None:
@@ -173,7 +178,8 @@ async def test_an_order_is_found_with_all_that_was_said(archive: Archive) -> Non
 async def test_order_ids_come_page_by_page(archive: Archive) -> None:
     tables = archive.tables
     every = await tables.order_ids(None, 100)
-    assert [*await tables.order_ids(None, 2), *await tables.order_ids(every[1], 2)] == list(every)
+    pages = [await tables.order_ids(after, 2) for after in (None, every[1], every[3], every[5])]
+    assert [[*page] for page in pages] == [every[:2], every[2:4], every[4:], []]
 
 
 async def test_a_cursor_that_no_list_gave_is_refused(archive: Archive) -> None:

@@ -1,10 +1,9 @@
 """The case file without a server: its tables, read from the bus of the whole system in memory, and its way back."""
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from deploy.memory import MemoryStage, open_stage
@@ -12,7 +11,7 @@ from deploy.stories.claims import disputed, escalated
 from deploy.stories.dialogue import PlayedOrder, Scene, photo, refund
 from schemas.catalogue import CONTRACT
 from schemas.dispute.events import DisputeEvent
-from schemas.instants import from_ms, to_ms
+from schemas.instants import EPOCH, from_ms, to_ms
 from schemas.mediation.events import CaseEvent
 from schemas.topics import FOLLOWED
 from schemas.visibility import ADDRESS, Viewer
@@ -25,12 +24,13 @@ from services.casefile.shown.reading import Asked, CaseFilter, Found, OrderFilte
 from services.casefile.shown.rows import case_row, order_row
 from services.casefile.shown.shapes import AsOf, CaseRow, OrderRow
 from services.casefile.shown.whose import owners
+from services.casefile.tables.cursors import cursor_at, opened
 from shared.kernel.codec import header
 from shared.kernel.ports import Outage, Record
 from shared.runtime.memory import MemoryBus, World
 
 SAID = (".events", "mediation.roster")
-LAST = "9999"
+LAST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -88,11 +88,11 @@ class MemoryCaseTables:
     async def _page(
         self, rows: list[Any], key: Callable[[Any], Any], cursor: str | None, limit: int, kind: str
     ) -> Rows:
-        after = None if cursor is None else _read(cursor)
-        left = [row for row in rows if after is None or key(row) > after]
-        more = len(left) > limit
+        after = None if cursor is None else opened(cursor, 1 if kind == "orders" else 2)
+        left = [row for row in rows if after is None or key(row) > (after[0], *after[1])]
+        ends = cursor_at(*key(left[limit - 1])) if len(left) > limit else None
         listed: Any = {kind: left[:limit]}
-        return Rows(**listed, next=_cursor(key(left[limit - 1])) if more else None, as_of=await self.as_of())
+        return Rows(**listed, next=ends, as_of=await self.as_of())
 
     def _order_ids(self) -> list[str]:
         placed = (record for record in self.bus.records("order.events"))
@@ -213,23 +213,13 @@ def _is_wanted(row: CaseRow, wanted: CaseFilter) -> bool:
     )
 
 
-def _case_key(row: CaseRow) -> list[str]:
-    return [LAST if row.due_at is None else row.due_at.isoformat(), row.order_id, row.dispute_id]
+def _case_key(row: CaseRow) -> tuple[datetime, str, str]:
+    return row.due_at or LAST, row.order_id, row.dispute_id
 
 
-def _order_key(row: OrderRow) -> list[str]:
-    return [str(10**15 - to_ms(row.placed_at)), row.order_id]
-
-
-def _cursor(key: list[str]) -> str:
-    return urlsafe_b64encode(json.dumps(key).encode()).decode()
-
-
-def _read(cursor: str) -> list[str]:
-    key = json.loads(urlsafe_b64decode(cursor.encode()))
-    if not (isinstance(key, list) and len(key) in (2, 3) and all(isinstance(part, str) for part in key)):
-        raise ValueError(cursor)
-    return key
+def _order_key(row: OrderRow) -> tuple[datetime, str]:
+    """The newest first."""
+    return EPOCH + (LAST - row.placed_at), row.order_id
 
 
 def _without_addresses(record: Record) -> Record:

@@ -1,7 +1,5 @@
 """What is asked of the books of all orders, in PostgreSQL."""
 
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
@@ -9,7 +7,6 @@ from typing import Any
 
 import asyncpg
 
-from schemas.instants import rfc3339
 from services.casefile.books.ledger_reading import (
     AGE_NAMES,
     AGES,
@@ -25,6 +22,7 @@ from services.casefile.books.ledger_reading import (
 )
 from services.casefile.books.money import LedgerEntry
 from services.casefile.shown.shapes import AsOf
+from services.casefile.tables.cursors import cursor_at, opened
 from shared.runtime.postgres.database import outage
 
 _ENTRY = ", ".join(LedgerEntry._fields)
@@ -70,14 +68,16 @@ class PostgresLedgerTables:
     async def entries(self, wanted: EntryFilter, cursor: str | None, limit: int) -> EntryRows:
         conditions, values = _asked(wanted)
         if cursor is not None:
-            values += opened(cursor)
+            at, (entry_id,) = opened(cursor, 1)
+            values += [at, entry_id]
             conditions.append(f"(booked_at, entry_id) > (${len(values) - 1}, ${len(values)})")
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         query = f"SELECT {_ENTRY} FROM ledger_entry {where} ORDER BY booked_at, entry_id LIMIT {limit + 1:d}"
         with outage():
             found = [entry_shown(row) for row in await self.pool.fetch(query, *values)]
-        more = len(found) > limit
-        return EntryRows(found[:limit], closed(found[limit - 1]) if more else None, await self.as_of())
+        rows, more = found[:limit], len(found) > limit
+        ends = cursor_at(rows[-1].booked_at, rows[-1].entry_id) if more else None
+        return EntryRows(rows, ends, await self.as_of())
 
     async def balances(self, at: datetime) -> Sequence[Balance]:
         begins = datetime.combine(at.astimezone(UTC).date(), time(), UTC)
@@ -141,18 +141,3 @@ def _line(row: Mapping[str, Any]) -> StatementLine:
 def _in_order(one: tuple[tuple[str, str], Any]) -> tuple[str, int]:
     currency, class_ = one[0]
     return currency, CLASSES.index(class_) if class_ in CLASSES else len(CLASSES)
-
-
-def closed(entry: EntryShown) -> str:
-    return urlsafe_b64encode(json.dumps([rfc3339(entry.booked_at), entry.entry_id]).encode()).decode()
-
-
-def opened(cursor: str) -> list[Any]:
-    """Raises ValueError for what no list gave."""
-    names = json.loads(urlsafe_b64decode(cursor.encode()))
-    if not (isinstance(names, list) and len(names) == 2 and all(isinstance(name, str) for name in names)):
-        raise ValueError("this cursor is of no list")
-    at = datetime.fromisoformat(names[0])
-    if at.tzinfo is None:
-        raise ValueError("this cursor is of no list")
-    return [at, names[1]]

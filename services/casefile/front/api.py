@@ -27,6 +27,7 @@ from services.casefile.shown.shapes import (
     PreviewShown,
 )
 from services.casefile.shown.showing import Locale
+from services.casefile.tables import cursors
 
 ROWS = 50
 WAIT = re.compile(r"\bwait\s*=\s*(\d{1,6})\b")
@@ -56,7 +57,9 @@ At = Annotated[Instant, BeforeValidator(_as_written)]
 Word = r"^[\x20-\x7e]{1,128}$"
 SeenAs = Annotated[Viewer | None, Query(alias="as", description="operators alone: through whose eyes")]
 Who = Annotated[str | None, Query(pattern=Word, description="with `as`: whose list; else who is filtered by")]
-Cursor = Annotated[str | None, Query(pattern=r"^[\x21-\x7e]{1,512}$", description="`next` of the page before")]
+Cursor = Annotated[
+    str | None, Query(pattern=rf"^[\x21-\x7e]{{1,{cursors.CHARS_MAX}}}$", description="`next` of the page before")
+]
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="rows")]
 AsItWas = Annotated[At | None, Query(description="as it was then; else as it is")]
 

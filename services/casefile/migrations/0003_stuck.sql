@@ -53,8 +53,8 @@ CREATE TABLE empty_seat (
     PRIMARY KEY (order_id, dispute_id)
 );
 
--- One list of it all but dead letters, of which operators have dealt with some. `key` tells apart what is of one kind and instant. A clock of five minutes ago should have rung, a
--- seat of a minute ago should be taken.
+-- One list of it all but dead letters, of which operators have dealt with some. `key` tells apart what is of one kind
+-- and instant. A clock of five minutes ago should have rung, a seat of a minute ago should be taken.
 CREATE VIEW stuck AS
 SELECT 'parked' AS kind, order_id, since, service || '/' || order_id AS key, reason,
     json_build_object('service', service) AS about

@@ -1,7 +1,6 @@
 """What does not go on by itself, in PostgreSQL: what the projection writes, and the list."""
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ import asyncpg
 
 from services.casefile.operating.stuck import ParkedOrder, SetAside, StuckRow, standstills
 from services.casefile.shown.shapes import AsOf, CaseRow
+from services.casefile.tables.cursors import cursor_at, opened
 from shared.kernel.ports import Followed, Input, StoredEvent
 from shared.runtime.postgres.database import outage
 
@@ -167,12 +167,12 @@ class PostgresStuckTables:
         return await self._as_of()
 
     async def stuck(self, kind: str | None, cursor: str | None, limit: int) -> StuckRows:
-        after = [None, None, None] if cursor is None else _opened(cursor)
+        at, names = (None, [None, None]) if cursor is None else opened(cursor, 2)
         with outage():
-            found = await self.pool.fetch(LIST, kind, *after, limit + 1)
+            found = await self.pool.fetch(LIST, kind, at, *names, limit + 1)
         rows = [StuckRow(**{**row, "about": json.loads(row["about"])}) for row in found[:limit]]
-        more = _closed(rows[-1]) if len(found) > limit else None
-        return StuckRows(rows, more, await self.as_of())
+        ends = cursor_at(rows[-1].since, rows[-1].kind, rows[-1].key) if len(found) > limit else None
+        return StuckRows(rows, ends, await self.as_of())
 
     async def counts(self) -> dict[str, int]:
         with outage():
@@ -192,18 +192,3 @@ class PostgresStuckTables:
         with outage():
             found = await self.pool.fetch(OF_A_MEDIATOR, mediator, limit)
         return [CaseRow.model_validate_json(row) for (row,) in found]
-
-
-def _closed(row: StuckRow) -> str:
-    return urlsafe_b64encode(json.dumps([row.since.isoformat(), row.kind, row.key]).encode()).decode()
-
-
-def _opened(cursor: str) -> list[Any]:
-    """Raises ValueError for what no list gave."""
-    names = json.loads(urlsafe_b64decode(cursor.encode()))
-    if not (isinstance(names, list) and len(names) == 3 and all(isinstance(name, str) for name in names)):
-        raise ValueError("this cursor is of no list")
-    at = datetime.fromisoformat(names[0])
-    if at.tzinfo is None:
-        raise ValueError("this cursor is of no list")
-    return [at, names[1], names[2]]

@@ -2,18 +2,18 @@
 
 import asyncio
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 
-from schemas.instants import EPOCH, rfc3339
+from schemas.instants import EPOCH
 from schemas.wire import MEDIATORS_KEY
 from services.casefile.foresight.remembered import in_order
 from services.casefile.shown.reading import Asked, CaseFilter, Found, OrderFilter, Rows
 from services.casefile.shown.shapes import AsOf, CaseRow, OrderRow
+from services.casefile.tables.cursors import cursor_at, opened
 from services.casefile.tables.projection import CaseKey, KeptRecord, is_ours
 from shared.kernel import codec
 from shared.kernel.envelope import number_in
@@ -227,14 +227,14 @@ class PostgresCaseTables:
         if wanted.claimed_from_minor is not None:
             ask.that("claimed_minor >= {}", wanted.claimed_from_minor)
         if cursor is not None:
-            due_at, order_id, dispute_id = _opened(cursor, 3)
-            ask.that("(due_at, order_id, dispute_id) > ({}, {}, {})", _instant(due_at), order_id, dispute_id)
+            due_at, names = opened(cursor, 2)
+            ask.that("(due_at, order_id, dispute_id) > ({}, {}, {})", due_at, *names)
         query = f"SELECT row FROM case_row {ask.where} ORDER BY due_at, order_id, dispute_id LIMIT {limit + 1:d}"
         with outage():
             found = [CaseRow.model_validate_json(row) for (row,) in await self.pool.fetch(query, *ask.values)]
-        rows, last = found[:limit], found[limit - 1 : limit]
-        more = [_closed(rfc3339(one.due_at or NEVER), one.order_id, one.dispute_id) for one in last]
-        return Rows(cases=rows, next=more[0] if len(found) > limit else None, as_of=await self.as_of())
+        rows, more = found[:limit], len(found) > limit
+        ends = cursor_at(rows[-1].due_at or NEVER, rows[-1].order_id, rows[-1].dispute_id) if more else None
+        return Rows(cases=rows, next=ends, as_of=await self.as_of())
 
     async def orders(self, asked: Asked, wanted: OrderFilter, cursor: str | None, limit: int) -> Rows:
         ask = _Question()
@@ -246,15 +246,14 @@ class PostgresCaseTables:
             if (value := getattr(wanted, column)) is not None:
                 ask.that(f"{column} = {{}}", value)
         if cursor is not None:
-            placed_at, order_id = _opened(cursor, 2)
-            at = _instant(placed_at)
+            at, (order_id,) = opened(cursor, 1)
             ask.that("(placed_at < {} OR (placed_at = {} AND order_id > {}))", at, at, order_id)
         query = f"SELECT row FROM order_row {ask.where} ORDER BY placed_at DESC, order_id LIMIT {limit + 1:d}"
         with outage():
             found = [OrderRow.model_validate_json(row) for (row,) in await self.pool.fetch(query, *ask.values)]
-        rows, last = found[:limit], found[limit - 1 : limit]
-        more = [_closed(rfc3339(one.placed_at), one.order_id) for one in last]
-        return Rows(orders=rows, next=more[0] if len(found) > limit else None, as_of=await self.as_of())
+        rows, more = found[:limit], len(found) > limit
+        ends = cursor_at(rows[-1].placed_at, rows[-1].order_id) if more else None
+        return Rows(orders=rows, next=ends, as_of=await self.as_of())
 
     async def order_ids(self, after: str | None, limit: int, placed_from: datetime | None = None) -> Sequence[str]:
         query = "SELECT order_id FROM order_row WHERE order_id > $1 AND placed_at >= $3 ORDER BY order_id LIMIT $2"
@@ -289,20 +288,3 @@ def _keyed(record: Record, order_id: str) -> Record:
         *(record.topic, record.partition, record.offset, record.timestamp),
         *(order_id.encode(), record.value, record.headers),
     )
-
-
-def _closed(*names: str) -> str:
-    return urlsafe_b64encode(json.dumps(names).encode()).decode()
-
-
-def _opened(cursor: str, length: int) -> list[str]:
-    """Raises ValueError for what no list gave."""
-    names = json.loads(urlsafe_b64decode(cursor.encode()))
-    if not (isinstance(names, list) and len(names) == length and all(isinstance(name, str) for name in names)):
-        raise ValueError("this cursor is of no list")
-    return names
-
-
-def _instant(said: str) -> datetime:
-    at = datetime.fromisoformat(said)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
