@@ -166,6 +166,27 @@ async def test_bad_questions_are_refused_in_a_sentence(office: Office, address: 
     assert got.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        *({name: "\0"} for name in ("topic", "reason", "id", "service")),
+        *(
+            {"what": "reassign", **who}
+            for who in ({"mediator": "\0", "to": ["mara"]}, {"mediator": "mara", "to": ["ü"]})
+        ),
+        {"why": "\0"},
+        {"why": ""},
+    ],
+    ids=str,
+)
+async def test_a_plan_of_what_nobody_could_be_called_is_refused(office: Office, said: dict[str, object]) -> None:
+    """Nothing of it is done, and so nothing is audited: no database takes these words."""
+    wanted = {"what": "redrive", "token": "x", "why": "y", **said}
+    got = await office.post("/v1/plans/apply", wanted)
+    assert got.status == 422
+    assert got.json["field"].split(".")[0] in said
+
+
 async def test_the_earliest_instants_are_answered(office: Office) -> None:
     for at in ("0001-01-01T00:00:00.000Z", "0001-01-01T00:00:00.000+14:00"):
         got = await office.ask(OLGA, "GET", "/v1/ledger/balances?at=" + at.replace("+", "%2B"))

@@ -43,6 +43,12 @@ async def test_operators_alone_see_what_concerns_all_orders(house: House, role: 
     assert 'href="/money"' not in _page(await visitor.sees("/cases"))
 
 
+@pytest.mark.parametrize("query", ["kind=%00", "account=%00", "account=" + "x" * 600, "cursor=nonsense"])
+async def test_a_list_of_what_nobody_could_be_called_is_answered_in_a_sentence(olga: Visitor, query: str) -> None:
+    address = "/stuck" if query.startswith("kind") else "/money"
+    assert (await olga.sees(f"{address}?{query}")).status == 422
+
+
 async def test_money_that_a_person_must_look_at_is_found_and_freed(house: House, olga: Visitor) -> None:
     """The provider refuses for good; an operator has it tried again."""
     assert "Everything goes on by itself." in _page(await olga.sees("/stuck"))

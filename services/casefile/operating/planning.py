@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from pydantic_core import to_json
 
 from schemas.mediation.commands import AssignMediator
+from schemas.wire import Label, PersonId
 from services.casefile.front.api import At
 from services.casefile.front.turned_away import Wrong
 from services.casefile.front.uttering import Sender, worded
@@ -39,22 +40,24 @@ class PlanAsked(Shown):
         "seen to and leave the list; `resume`: parked orders go on; `resend`: whoever was given up is told again; "
         "`reassign`: all open cases of a mediator get others"
     )
-    topic: str | None = Field(default=None, description="dead letters: of this `….dead-letters` topic")
-    reason: str | None = Field(
+    topic: Label | None = Field(default=None, description="dead letters: of this `….dead-letters` topic")
+    reason: Label | None = Field(
         default=None, description="dead letters: their code; parked orders: how the reason begins; deliveries: problem"
     )
-    id: str | None = Field(default=None, description="dead letters: the one whose `ce_id` it is")
+    id: Label | None = Field(default=None, description="dead letters: the one whose `ce_id` it is")
     since: Annotated[At | None, Field(strict=False, description="dead letters: set aside then or later")] = None
-    service: str | None = Field(default=None, description="parked orders: in this service")
-    mediator: str | None = Field(default=None, description="reassign: whose cases")
-    to: list[str] = Field(default=[], max_length=100, description="reassign: who gets them, in turn")
+    service: Label | None = Field(default=None, description="parked orders: in this service")
+    mediator: PersonId | None = Field(default=None, description="reassign: whose cases")
+    to: list[PersonId] = Field(default=[], max_length=100, description="reassign: who gets them, in turn")
 
 
 class PlanApplied(PlanAsked):
     """The same, with the token of the list that was shown."""
 
     token: str
-    why: str = Field(min_length=1, max_length=2_000, description="it is kept, with who did it and when")
+    why: str = Field(
+        min_length=1, max_length=2_000, pattern=r"^[^\x00]*$", description="it is kept, with who did it and when"
+    )
 
 
 class StepShown(Shown):

@@ -15,7 +15,7 @@ from schemas.policy import Policy
 from services.casefile.books.ledger_api import COMPARED_MAX, ROWS, compared
 from services.casefile.books.ledger_csv import as_csv
 from services.casefile.books.ledger_reading import EntryFilter, LedgerTables
-from services.casefile.front.desk import Desk
+from services.casefile.front.desk import WORD, Desk
 from services.casefile.front.turned_away import Hidden, Wrong
 from services.casefile.laboratory.policies_api import WhatIfAsked, tried
 from services.casefile.operating.operators import answered, fresh, operators_alone
@@ -49,7 +49,7 @@ class Operating:
 
     async def stuck(self, visit: Visit, request: Request) -> str:
         operators_alone(signed_in(visit), "what is stuck")
-        kind = request.query_params.get("kind") or None
+        kind = _word(request, "kind")
         counts = await answered(self.tables.operators.stuck.counts())
         rows = await answered(self.tables.operators.stuck.stuck(kind, request.query_params.get("cursor"), STUCK_ROWS))
         fresh(rows.as_of)
@@ -106,7 +106,7 @@ class Operating:
         operators_alone(signed_in(visit), "a statement")
         day = self._day(request)
         as_of = fresh(await answered(self.tables.ledger.as_of()))
-        wanted = _of_day(day, request.query_params.get("account") or None)
+        wanted = _of_day(day, _word(request, "account"))
         entries = await answered(self.tables.ledger.entries(wanted, request.query_params.get("cursor"), ROWS))
         return visit.made(
             "money.html",
@@ -125,7 +125,7 @@ class Operating:
         """All entries of a day, for a spreadsheet. Raises Wrong: they are too many."""
         operators_alone(signed_in(visit), "the ledger")
         day = self._day(request)
-        wanted = _of_day(day, request.query_params.get("account") or None)
+        wanted = _of_day(day, _word(request, "account"))
         rows = await answered(self.tables.ledger.entries(wanted, None, COMPARED_MAX))
         fresh(rows.as_of)
         if rows.next is not None:
@@ -215,6 +215,14 @@ def _told(value: Any) -> str:
             return str(value).lower().replace("none", "null")
         case _:
             return str(value)
+
+
+def _word(request: Request, name: str) -> str | None:
+    """None: it is not asked by. Raises Wrong."""
+    said = request.query_params.get(name) or None
+    if said is not None and not WORD.fullmatch(said):
+        raise Wrong("Nothing is called so.", name)
+    return said
 
 
 def _of_day(day: date, account: str | None) -> EntryFilter:
