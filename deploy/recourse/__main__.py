@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import get_args
 
 import deploy.recourse
 from deploy.recourse.asking import Client, found
@@ -17,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     """Of all groups that there are."""
     asked = argparse.ArgumentParser(prog="recourse", description=__doc__)
     asked.add_argument("--json", action="store_true", help="what the case file answers, for programs")
-    asked.add_argument("--role", default="operator", choices=Viewer.__args__, help="as whom, where `make run` runs")  # type: ignore[attr-defined]
+    asked.add_argument("--role", default="operator", choices=get_args(Viewer), help="as whom, where `make run` runs")
     asked.add_argument("--me", metavar="ID", help="which person of that role, where `make run` runs")
     groups = asked.add_subparsers(required=True, metavar="group")
     for module in iter_modules(deploy.recourse.__path__):

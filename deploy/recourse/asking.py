@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -11,6 +12,9 @@ import httpcore
 
 RUNNING = Path(__file__).parents[2] / ".recourse" / "casefile.json"
 """What `make run` writes: {"url": …, "tokens": {role: token}}."""
+PAGE_ROWS = 200
+"""As many as are given at once."""
+ROWS_MAX = 10_000
 SECONDS = 60.0
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 TROUBLE = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol)
@@ -26,6 +30,21 @@ class Client:
     def get(self, *path: str, **query: Any) -> Any:
         """`path`: its parts. What is None is not asked for."""
         return self._asked("GET", path, query)
+
+    def pages(self, *path: str, rows: int | None = None, **query: Any) -> Iterator[list[Any]]:
+        """What a list holds, page by page; `rows`: of each, if fewer than are given at once."""
+        cursor = None
+        while True:
+            page = self.get(*path, cursor=cursor, limit=rows or PAGE_ROWS, **query)
+            yield page["items"]
+            if (cursor := page["next"]) is None:
+                return
+
+    def rows(self, *path: str, at_most: int = ROWS_MAX, **query: Any) -> list[Any]:
+        """The first ones of a list."""
+        wanted = max(0, min(at_most, ROWS_MAX))
+        pages = self.pages(*path, rows=max(1, min(PAGE_ROWS, wanted)), **query)
+        return list(islice(chain.from_iterable(pages), wanted))
 
     def post(self, *path: str, said: object, prefer: str | None = None, **query: Any) -> Any:
         return self._asked("POST", path, query, said, {"prefer": prefer} if prefer else {})

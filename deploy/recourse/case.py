@@ -2,12 +2,26 @@
 
 import argparse
 import sys
+from operator import itemgetter
 from typing import Any
 
 from deploy.recourse.asking import Client
 from deploy.recourse.command import data_of, handed_over, tell_answer
-from deploy.recourse.order import ahead, body, head, of_a_list, read_list, seen_as
+from deploy.recourse.order import Columns, ahead, body, head, of_a_list, seen_as, tell_list
 from deploy.recourse.telling import as_json, at, line, money, table
+
+COLUMNS: Columns = {
+    "due": lambda row: at(row["due_at"]),
+    "for": itemgetter("due_what"),
+    "order": itemgetter("order_id"),
+    "dispute": itemgetter("dispute_id"),
+    "status": itemgetter("status"),
+    "waits for": lambda row: ", ".join(row["waiting_for"]),
+    "mediator": lambda row: row["mediator"] or "-",
+    "round": itemgetter("round"),
+    "reason": itemgetter("reason"),
+    "claimed": lambda row: money(row["claimed_minor"], row["currency"]),
+}
 
 
 def add(groups: Any) -> None:
@@ -48,29 +62,17 @@ def _named(parser: argparse.ArgumentParser) -> None:
 
 
 def show_list(client: Client, asked: argparse.Namespace) -> None:
-    rows = read_list(
+    tell_list(
         client,
+        asked,
         "cases",
-        asked.limit,
+        COLUMNS,
         mediator=asked.mediator,
         status=asked.status,
         waiting_for=asked.waiting_for,
         due_before=asked.due_before,
         open_only="false" if asked.closed else None,
-        as_=asked.as_,
-        who=asked.who,
     )
-    if asked.json:
-        as_json(rows)
-        return
-    told = (
-        (at(row["due_at"]), row["due_what"], row["order_id"], row["dispute_id"], row["status"],
-         ", ".join(row["waiting_for"]), row["mediator"] or "-", row["round"], row["reason"],
-         money(row["claimed_minor"], row["currency"]))
-        for row in rows
-    )  # fmt: skip
-    columns = ("due", "for", "order", "dispute", "status", "waits for", "mediator", "round", "reason", "claimed")
-    table(columns, told, empty="no cases")
 
 
 def show(client: Client, asked: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,6 @@ from deploy.recourse.asking import Client
 from deploy.recourse.telling import as_json, at, line, money, table
 from services.casefile.books.ledger_csv import as_csv
 from services.casefile.books.ledger_reading import EntryShown
-
-PAGE_ROWS = 200
 
 
 def add(groups: Any) -> None:
@@ -62,26 +61,22 @@ def statement(client: Client, asked: argparse.Namespace) -> None:
 
 
 def entries(client: Client, asked: argparse.Namespace) -> None:
-    """Page by page, under one header."""
-    cursor, begun = None, False
-    while cursor is not None or not begun:
-        page = client.get(
-            "ledger",
-            "entries",
-            from_=asked.from_,
-            to_=asked.to_,
-            account=asked.account,
-            order_id=asked.order,
-            reference=asked.reference,
-            cursor=cursor,
-            limit=PAGE_ROWS,
-        )
-        if asked.json:
-            as_json(page["items"])
-        else:
-            shown = as_csv(EntryShown.model_validate(one, strict=False) for one in page["items"])
-            sys.stdout.write(shown.partition("\r\n")[2] if begun else shown)
-        cursor, begun = page["next"], True
+    """All of them; as CSV page by page, under one header."""
+    pages = client.pages(
+        "ledger",
+        "entries",
+        from_=asked.from_,
+        to_=asked.to_,
+        account=asked.account,
+        order_id=asked.order,
+        reference=asked.reference,
+    )
+    if asked.json:
+        as_json([*chain.from_iterable(pages)])
+        return
+    for number, page in enumerate(pages):
+        shown = as_csv(EntryShown.model_validate(one, strict=False) for one in page)
+        sys.stdout.write(shown.partition("\r\n")[2] if number else shown)
 
 
 def balances(client: Client, asked: argparse.Namespace) -> None:

@@ -1,15 +1,25 @@
 """`recourse order list`, `recourse order show ID`: what an order is, and what becomes of it."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import Any, get_args
 
 from deploy.recourse.asking import Client
 from deploy.recourse.telling import Row, as_json, at, line, money, table
 from schemas.visibility import Viewer
 
-PAGE_ROWS = 50
-LIST_ROWS_MAX = 10_000
+LIST_ROWS = 50
+Columns = Mapping[str, Callable[[Any], Any]]
+COLUMNS: Columns = {
+    "order": itemgetter("order_id"),
+    "status": itemgetter("status"),
+    "buyer": itemgetter("buyer"),
+    "seller": itemgetter("seller"),
+    "total": lambda row: money(row["total_minor"], row["currency"]),
+    "placed": lambda row: at(row["placed_at"]),
+    "next": lambda row: _clock(row["deadlines"]),
+}
 WORDS = ("description", "message", "question", "text", "explanation", "rationale")
 """What people write."""
 
@@ -35,43 +45,20 @@ def seen_as(parser: argparse.ArgumentParser) -> None:
 def of_a_list(parser: argparse.ArgumentParser) -> None:
     seen_as(parser)
     parser.add_argument("--who", metavar="ID", help="with --as: whose list")
-    parser.add_argument("--limit", type=int, default=PAGE_ROWS, help="rows at most")
+    parser.add_argument("--limit", type=int, default=LIST_ROWS, help="rows at most")
 
 
-def read_list(client: Client, of: str, limit: int, **query: Any) -> list[Any]:
-    """So many rows, page by page."""
-    rows: list[Any] = []
-    cursor = None
-    wanted = min(limit, LIST_ROWS_MAX)
-    while len(rows) < wanted:
-        page = client.get(of, limit=min(PAGE_ROWS, wanted - len(rows)), cursor=cursor, **query)
-        rows += page["items"]
-        cursor = page["next"]
-        if cursor is None:
-            break
-    return rows
+def tell_list(client: Client, asked: argparse.Namespace, of: str, columns: Columns, **by: Any) -> None:
+    """`columns`: name -> how a row is told there; `by`: what the list is asked by besides what `of_a_list` says."""
+    rows = client.rows(of, at_most=asked.limit, as_=asked.as_, who=asked.who, **by)
+    if asked.json:
+        as_json(rows)
+    else:
+        table([*columns], ([told(row) for told in columns.values()] for row in rows), empty=f"no {of}")
 
 
 def show_list(client: Client, asked: argparse.Namespace) -> None:
-    rows = read_list(
-        client,
-        "orders",
-        asked.limit,
-        buyer=asked.buyer,
-        seller=asked.seller,
-        status=asked.status,
-        as_=asked.as_,
-        who=asked.who,
-    )
-    if asked.json:
-        as_json(rows)
-        return
-    told = (
-        (row["order_id"], row["status"], row["buyer"], row["seller"], money(row["total_minor"], row["currency"]),
-         at(row["placed_at"]), _clock(row["deadlines"]))
-        for row in rows
-    )  # fmt: skip
-    table(("order", "status", "buyer", "seller", "total", "placed", "next"), told, empty="no orders")
+    tell_list(client, asked, "orders", COLUMNS, buyer=asked.buyer, seller=asked.seller, status=asked.status)
 
 
 def show(client: Client, asked: argparse.Namespace) -> None:

@@ -11,8 +11,6 @@ from typing import Any
 from deploy.recourse.asking import Client
 from deploy.recourse.telling import as_json, at, line, table
 
-ROWS_MAX = 10_000
-PAGE_ROWS = 200
 PLANS: Mapping[str, tuple[str, Sequence[str]]] = {
     "redrive": ("dead letters go back to where they came from", ("topic", "reason", "id", "since")),
     "dismiss": ("dead letters are seen to and leave the list", ("topic", "reason", "id", "since")),
@@ -53,13 +51,7 @@ def add(groups: Any) -> None:
 
 
 def show_list(client: Client, asked: argparse.Namespace) -> None:
-    rows: list[Any] = []
-    cursor = None
-    while len(rows) < ROWS_MAX:
-        page = client.get("stuck", kind=asked.kind, cursor=cursor, limit=PAGE_ROWS)
-        rows += page["items"]
-        if (cursor := page["next"]) is None:
-            break
+    rows = client.rows("stuck", kind=asked.kind)
     if asked.json:
         as_json(rows)
         return

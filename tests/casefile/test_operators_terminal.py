@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,19 +59,20 @@ class Missing(Exception):
 
 
 @dataclass
-class Scripted:
+class Scripted(Client):
     known: dict[tuple[str, str, bytes, str], Any]
 
-    def get(self, *path: str, **query: Any) -> Any:
-        return self._asked("GET", path, query, b"", "")
-
-    def post(self, *path: str, said: object, prefer: str | None = None, **query: Any) -> Any:
-        return self._asked("POST", path, query, json.dumps(said).encode(), "application/json")
-
-    def upload(self, *path: str, content: bytes, kind: str, **query: Any) -> Any:
-        return self._asked("POST", path, query, content, kind)
-
-    def _asked(self, method: str, path: tuple[str, ...], query: dict[str, Any], body: bytes, kind: str) -> Any:
+    def _asked(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        query: Mapping[str, Any],
+        said: object = None,
+        more: Mapping[str, str] | None = None,
+    ) -> Any:
+        is_json = said is not None and not isinstance(said, bytes)
+        body = said if isinstance(said, bytes) else json.dumps(said).encode() if is_json else b""
+        kind = "application/json" if is_json else (more or {}).get("content-type", "")
         left = urlencode({name.rstrip("_"): one for name, one in query.items() if one is not None})
         question = (method, f"/v1/{'/'.join(path)}?{left}".rstrip("?"), body, kind)
         if question not in self.known:
@@ -125,7 +127,7 @@ async def test_dead_letters_are_listed_then_redriven_by_the_token_of_the_list(
 
 
 async def test_the_books_are_read_and_compared_with_a_banks_file(
-    terminal: InMemory, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    terminal: InMemory, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = terminal.office.ledger.all()[0]
     day = str(first.booked_at.date())
@@ -134,6 +136,11 @@ async def test_the_books_are_read_and_compared_with_a_banks_file(
     _, said = await terminal.run(capsys, "ledger", "entries", "--account", "buyers")
     assert said.splitlines()[0].startswith("entry_id,order_id")
     assert len(said.splitlines()) == 1 + len(terminal.office.ledger.all())
+    monkeypatch.setattr("deploy.recourse.asking.PAGE_ROWS", 1)
+    _, in_pages = await terminal.run(capsys, "ledger", "entries", "--account", "buyers")
+    assert in_pages == said
+    _, told = await terminal.run(capsys, "--json", "ledger", "entries")
+    assert len(json.loads(told)) == len(terminal.office.ledger.all()) > 1
     _, said = await terminal.run(capsys, "ledger", "balances")
     assert "buyers" in said
     file = tmp_path / "bank.csv"
