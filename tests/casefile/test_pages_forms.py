@@ -14,7 +14,7 @@ from schemas.visibility import Viewer
 from schemas.wire import Actor, Command
 from services.casefile.front.uttering import COMMANDS
 from services.casefile.pages.forms import Form, expectations, filled, fixed_of, place_of, rows_typed, typed_of
-from services.casefile.pages.phrasing import Phrasing, is_word, language_of, said, words, zone_of
+from services.casefile.pages.phrasing import Phrasing, is_word, said, words, zone_of
 from services.casefile.shown.words import Locale
 from shared.rules.money import DIGITS
 
@@ -119,22 +119,6 @@ def test_rows_are_bounded() -> None:
     form = Form(COMMANDS["dispute.add_evidence.v1"], {}, "EUR", rows=rows_typed({"evidence.999.uri": "x"}))
     (evidence,) = (one for one in form.fields if one.key == "evidence")
     assert len(evidence.parts) == 20
-
-
-@pytest.mark.parametrize(
-    ("chosen", "accepted", "language"),
-    [
-        (None, "", "en"),
-        (None, "fr, de;q=0.5", "de"),
-        (None, "en;q=0.1, de-AT;q=0.9", "de"),
-        (None, "de;q=0", "en"),
-        (None, "de;q=much", "en"),
-        ("de", "en", "de"),
-        ("xx", "en", "en"),
-    ],
-)
-def test_a_language_is_chosen(chosen: str | None, accepted: str, language: str) -> None:
-    assert language_of(chosen, accepted) == language
 
 
 @pytest.mark.parametrize("zone", [None, "", "Mars/Olympus", "../../etc/passwd", "Europe"])

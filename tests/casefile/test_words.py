@@ -9,10 +9,9 @@ from schemas.publish import is_public
 from schemas.wire import Code, Event
 from services.casefile.foresight.oracle import JUDGES
 from services.casefile.shown.rows import CLOCKS
-from services.casefile.shown.words import Locale, act_name, event_line, money, vocabulary, why
+from services.casefile.shown.words import LOCALES, Locale, act_name, event_line, language_of, money, vocabulary, why
 from shared.kernel.decider import Refusal
 
-LOCALES: tuple[Locale, ...] = get_args(Locale)
 EVENTS = {name.rpartition(".")[0] for name, one in CONTRACT.items() if issubclass(one, Event) and is_public(one)}
 ACTS = {one.type.rpartition(".")[0] for decider in JUDGES.values() for one in decider.inbox}
 
@@ -61,3 +60,19 @@ def test_a_line_says_what_happened_over_how_much_and_who_does_not_see_it() -> No
     declined = {"by": "buyer", "visible_to": ["buyer", "mediator", "operator"]}
     assert event_line("mediation.offer_declined", declined, "EUR") == "Offer declined, buyer, unseen by the seller"
     assert act_name("dispute.cancel", "de") == "Streit zurückziehen"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accepted", "language"),
+    [
+        (None, "", "en"),
+        (None, "fr, de;q=0.5", "de"),
+        (None, "en;q=0.1, de-AT;q=0.9", "de"),
+        (None, "de;q=0", "en"),
+        (None, "de;q=much", "en"),
+        ("de", "en", "de"),
+        ("xx", "en", "en"),
+    ],
+)
+def test_a_language_is_chosen(chosen: str | None, accepted: str, language: str) -> None:
+    assert language_of(chosen, accepted) == language

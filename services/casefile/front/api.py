@@ -26,7 +26,7 @@ from services.casefile.shown.shapes import (
     Page,
     PreviewShown,
 )
-from services.casefile.shown.showing import Locale
+from services.casefile.shown.words import Locale, language_of
 from services.casefile.tables import cursors
 
 ROWS = 50
@@ -39,9 +39,7 @@ def at_the_desk(request: Request) -> Desk:
 
 
 def language(accept_language: Annotated[str | None, Header()] = None) -> Locale:
-    """The first of ours that whoever asks would read."""
-    wanted = [one.partition(";")[0].strip().lower()[:2] for one in (accept_language or "").split(",")[:20]]
-    return "de" if "de" in wanted and "en" not in wanted[: wanted.index("de")] else "en"
+    return language_of(None, accept_language or "")
 
 
 def _as_written(said: Any) -> Any:

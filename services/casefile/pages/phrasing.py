@@ -19,7 +19,7 @@ from schemas.instants import rfc3339
 from services.casefile.shown.words import Locale, money, vocabulary, word
 from shared.rules.money import DIGITS
 
-LANGUAGES: Mapping[str, tuple[Locale, str]] = {"en": ("en", "English"), "de": ("de", "Deutsch")}
+LANGUAGES: Mapping[Locale, str] = {"en": "English", "de": "Deutsch"}
 WORDS = Path(__file__).with_name("words.yaml")
 MONTHS = {
     "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
@@ -130,25 +130,6 @@ def is_word(text: str) -> bool:
 def said(text: object) -> Markup:
     """What somebody wrote, isolated from what stands around it."""
     return Markup('<bdi dir="auto">{}</bdi>').format(escape(UNSEEN.sub("�", str(text))))
-
-
-def language_of(chosen: str | None, accepted: str) -> Locale:
-    """As he chose, else the first of `Accept-Language` that there is, else English."""
-    wanted = [(chosen or "")[:2], *(tag for _, tag in sorted(_weighed(accepted), key=lambda one: -one[0]))]
-    return next((LANGUAGES[tag][0] for tag in wanted if tag in LANGUAGES), "en")
-
-
-def _weighed(accepted: str) -> list[tuple[float, str]]:
-    found: list[tuple[float, str]] = []
-    for part in accepted[:500].split(","):
-        tag, _, quality = part.strip().partition(";q=")
-        try:
-            weight = float(quality or 1)
-        except ValueError:
-            continue
-        if weight > 0:
-            found.append((weight, tag[:2].lower()))
-    return found
 
 
 def zone_of(chosen: str | None) -> ZoneInfo:

@@ -15,9 +15,10 @@ from services.casefile.front.signin import SignIn, same_origin
 from services.casefile.front.turned_away import NotSignedIn, TurnedAway, Unavailable
 from services.casefile.pages.acting import Acting
 from services.casefile.pages.operating import Operating, OperatorsTables, Rules
-from services.casefile.pages.phrasing import LANGUAGES, Phrasing, language_of, zone_of, zones
+from services.casefile.pages.phrasing import LANGUAGES, Phrasing, zone_of, zones
 from services.casefile.pages.viewing import Viewing
 from services.casefile.pages.visit import Visit
+from services.casefile.shown.words import language_of
 
 Handler = Callable[[Visit, Request], Awaitable[str | Response]]
 STATIC = Path(__file__).with_name("static")
@@ -131,7 +132,7 @@ class Pages:
         return visit.made(
             "settings.html",
             back=back,
-            languages=LANGUAGES.values(),
+            languages=LANGUAGES.items(),
             zones=sorted(zones(), key=lambda one: (one != "UTC", one)),
         )
 

@@ -4,13 +4,14 @@ digits. The words themselves are in vocabulary/."""
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from services.casefile.shown.shapes import Why
 from shared.kernel.decider import Refusal
 from shared.rules.money import in_major_units
 
 Locale = Literal["en", "de"]
+LOCALES: tuple[Locale, ...] = get_args(Locale)
 
 AMOUNTS = ("refund_minor", "release_minor", "amount_minor", "rest_minor", "held_minor", "total_minor", "claimed_minor")
 PLAIN = ("cause", "outcome", "reason", "leg", "by", "to", "against", "tracking_status", "otherwise")
@@ -83,3 +84,22 @@ def _about(type_: str, data: Mapping[str, Any], currency: str, locale: Locale) -
     for side in ("buyer", "seller"):
         if side not in (data.get("visible_to") or [side]):
             yield word(f"unseen_by_{side}", locale)
+
+
+def language_of(chosen: str | None, accepted: str) -> Locale:
+    """As he chose, else what he likes best of `Accept-Language` (RFC 9110, 12.5.4), else English."""
+    wanted = [(chosen or "")[:2], *(tag for _, tag in sorted(_weighed(accepted), key=lambda one: -one[0]))]
+    return next((known for tag in wanted for known in LOCALES if tag == known), "en")
+
+
+def _weighed(accepted: str) -> list[tuple[float, str]]:
+    found: list[tuple[float, str]] = []
+    for part in accepted[:500].split(","):
+        tag, _, quality = part.strip().partition(";q=")
+        try:
+            weight = float(quality or 1)
+        except ValueError:
+            continue
+        if weight > 0:
+            found.append((weight, tag[:2].lower()))
+    return found
