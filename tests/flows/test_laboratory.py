@@ -13,7 +13,7 @@ from deploy.stories.dialogue import DoesNotApply, PlayedOrder, Scene
 from deploy.stories.endings import compared
 from deploy.stories.versions import chosen
 from schemas.policy import Policy
-from services.casefile.laboratory.drafts import DRAFT_BYTES_MAX, Draft, differing_keys, draft
+from services.casefile.laboratory.drafts import Draft, differing_keys, draft
 from services.casefile.laboratory.laboratory_shapes import CaseDiffers, DraftFault, NotPlayed
 from services.casefile.laboratory.what_if import CASES_MAX, Compared, Tally, cases, what_if
 from services.casefile.shown.reading import Found
@@ -251,7 +251,8 @@ def test_of_a_bad_draft_all_is_told_at_once() -> None:
     "text",
     [
         b"", b"\xff\xfe\x00", b"- a list", b"a: [1", b"[" * 30_000, b"n: " + b"9" * 5_000, b"day: 2001-99-99",
-        b"a: &x [*x]", b"? [a]\n: 1", b"x" * (DRAFT_BYTES_MAX + 1), b"<<: {time_zone: nowhere}", b"a: !!python/name:os",
+        b"a: &x [*x]", b"? [a]\n: 1", b"x" * (policies.BYTES_MAX + 1), b"<<: {time_zone: nowhere}",
+        b"a: !!python/name:os",
     ],
     ids=lambda text: repr(text[:12]),
 )  # fmt: skip

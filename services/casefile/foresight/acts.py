@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from schemas.dispute.events import OpenRefused
 from schemas.wire import Actor, Command, Event, Rejected, Resume
 from services.casefile.foresight.oracle import BELLS_MAX, JUDGES, TAKEN, Foreseen, Outlook, only_late
 from services.casefile.foresight.subjects import NOT_OF_ONE_ORDER, Subjects
@@ -16,11 +17,9 @@ from shared.kernel.decider import Refusal
 FAR = timedelta(days=3_650)
 STEPS_MAX = 24
 """So many clocks are followed."""
-FINAL_NO = "dispute.open_refused.v1"
-PENDING = frozenset({"dispute.requested.v1"})
+FINAL_NO = OpenRefused.type
+PENDING = frozenset(event.type for one in JUDGES.values() for model in one.commands for event in model.pending)
 """Answers that another one follows, of another service."""
-ANSWERED_LATER = frozenset({"dispute.open.v1"})
-"""Commands that get them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ class Acts:
 
     def _judged(self, command: Command) -> list[Span]:
         """By whom: the service that takes it; what is answered later, by others too."""
-        services = tuple(JUDGES) if command.type in ANSWERED_LATER else (TAKEN[command.type],)
+        services = tuple(JUDGES) if command.pending else (TAKEN[command.type],)
         if services not in self._spans:
             self._spans[services] = list(self._over(services))
         return self._spans[services]

@@ -8,7 +8,6 @@ from services.casefile.laboratory.laboratory_shapes import DiffersKey, DraftFaul
 from shared.kernel.policies import Policies
 from shared.rules import policies
 
-DRAFT_BYTES_MAX = 64 * 1024
 ABOUT = ("name", "version")
 """How a policy is called, which is no rule."""
 
@@ -32,8 +31,6 @@ class Draft:
 
 def draft(text: bytes) -> Draft | list[DraftFault]:
     """The YAML of a policy; or all that is wrong with it."""
-    if len(text) > DRAFT_BYTES_MAX:
-        return [DraftFault(sentence=f"A policy has {DRAFT_BYTES_MAX // 1024} KiB at most.")]
     policy, faults = policies.examined(text)
     if policy is None:
         return [DraftFault(sentence=str(one), key=one.key or None, line=one.line) for one in faults]

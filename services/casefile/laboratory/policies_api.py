@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from services.casefile.front.answering import PROBLEMS, answer
+from services.casefile.front.api import Word
 from services.casefile.front.desk import Desk
 from services.casefile.front.signin import SignedIn
 from services.casefile.front.turned_away import Wrong
@@ -24,7 +25,6 @@ AT_ONCE_MAX = 200
 """Cases of one answer: it is waited for."""
 SLICE = 20
 """Cases that are worked on before somebody else has his turn."""
-WORD = r"^[\x20-\x7e]{1,128}$"
 
 
 class WhatIfAsked(Shown):
@@ -32,9 +32,9 @@ class WhatIfAsked(Shown):
 
     draft: str = Field(description="the YAML of a policy, which need not be published")
     under: str | None = Field(
-        default=None, pattern=WORD, description="orders that lived under this `name` or `name.version`; null: all"
+        default=None, pattern=Word, description="orders that lived under this `name` or `name.version`; null: all"
     )
-    after: str | None = Field(default=None, pattern=WORD, description="go on behind this order: `next` of an answer")
+    after: str | None = Field(default=None, pattern=Word, description="go on behind this order: `next` of an answer")
     limit: Annotated[int, Field(ge=1, le=AT_ONCE_MAX)] = AT_ONCE_MAX
 
 

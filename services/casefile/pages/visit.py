@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from schemas.instants import rfc3339
+from schemas.topics import SERVICES
 from services.casefile.pages import drawing
 from services.casefile.pages.forms import typed_of
 from services.casefile.pages.phrasing import Phrasing, is_word, said
@@ -20,9 +21,7 @@ from services.casefile.shown.words import act_name, word
 TEMPLATES = Path(__file__).with_name("templates")
 TEXTS = ("message", "text", "question", "rationale", "explanation", "description", "statement", "note", "reason")
 """Fields of an event in which somebody wrote something; `reason` where it is no word of the contract."""
-REFUSALS = tuple(
-    f"{service}.rejected" for service in ("order", "dispute", "mediation", "refund", "notification", "timer")
-)
+REFUSALS = tuple(f"{service}.rejected" for service in SERVICES)
 
 
 @dataclass(frozen=True)
