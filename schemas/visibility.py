@@ -17,7 +17,7 @@ from schemas.wire import Event, Rejected, Repeated, Resumed
 
 Viewer = Literal["buyer", "seller", "mediator", "operator"]
 
-PARTIES = ("buyer", "seller")
+PARTIES: tuple[Literal["buyer", "seller"], ...] = ("buyer", "seller")
 REMINDER = "reminder"
 """So the clocks end that remind somebody: whether he was is his matter (R68)."""
 ADDRESS = {"email", "locale", "time_zone"}
@@ -71,7 +71,7 @@ def view(event: Event, viewer: Viewer) -> View:
     """What he sees of an event that is for him."""
     data = event.model_dump(mode="json")
     if viewer != "operator":
-        data = _without_addresses(data, viewer)
+        data = without_addresses(data, viewer)
         if data.get("deadlines"):
             data["deadlines"] = [one for one in data["deadlines"] if not one["name"].endswith(REMINDER)]
     if event.topic == MediationEvent.topic and data.get("status"):
@@ -93,15 +93,16 @@ def in_words(status: MediationStatus, viewer: Viewer) -> str:
             return status
 
 
-def _without_addresses(value: Any, viewer: Viewer, whose: str | None = None) -> Any:
-    """At every depth. A mediator's is for operators alone: who sits now is not who sat before."""
+def without_addresses(value: Any, viewer: Viewer | None = None, whose: str | None = None) -> Any:
+    """JSON at every depth; but for the viewer's own. A mediator's is for operators alone: who sits now is not who sat
+    before."""
     match value:
         case dict():
             return {
-                name: _without_addresses(part, viewer, name if name in PARTIES else whose)
+                name: without_addresses(part, viewer, name if name in PARTIES else whose)
                 for name, part in value.items()
-                if name not in ADDRESS or whose == viewer
+                if name not in ADDRESS or (whose is not None and whose == viewer)
             }
         case list():
-            return [_without_addresses(part, viewer, whose) for part in value]
+            return [without_addresses(part, viewer, whose) for part in value]
     return value

@@ -1,6 +1,5 @@
 """The case file without a server: its tables, read from the bus of the whole system in memory, and its way back."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +13,7 @@ from schemas.dispute.events import DisputeEvent
 from schemas.instants import EPOCH, from_ms, to_ms
 from schemas.mediation.events import CaseEvent
 from schemas.topics import FOLLOWED
-from schemas.visibility import ADDRESS, Viewer
+from schemas.visibility import Viewer
 from schemas.wire import MEDIATORS_KEY, Command, Event
 from services.casefile.foresight.remembered import in_order
 from services.casefile.front.desk import Desk
@@ -25,6 +24,7 @@ from services.casefile.shown.rows import case_row, order_row
 from services.casefile.shown.shapes import AsOf, CaseRow, OrderRow
 from services.casefile.shown.whose import owners
 from services.casefile.tables.cursors import cursor_at, opened
+from services.casefile.tables.projection import unaddressed
 from shared.kernel.codec import header
 from shared.kernel.ports import Outage, Record
 from shared.runtime.memory import MemoryBus, World
@@ -60,7 +60,7 @@ class MemoryCaseTables:
         if not said or order_id == MEDIATORS_KEY:
             return None
         sent = sorted(self._lying(order_id, (".commands",)), key=lambda one: (one.timestamp, one.topic, one.offset))
-        commands = [_without_addresses(record) for record in sent]
+        commands = [unaddressed(record) for record in sent]
         dead_letters = [*self._lying(order_id, (".dead-letters",))]
         return Found(order_id, said, in_order(self._lying(MEDIATORS_KEY, SAID)), commands, as_of, dead_letters)
 
@@ -220,20 +220,3 @@ def _case_key(row: CaseRow) -> tuple[datetime, str, str]:
 def _order_key(row: OrderRow) -> tuple[datetime, str]:
     """The newest first."""
     return EPOCH + (LAST - row.placed_at), row.order_id
-
-
-def _without_addresses(record: Record) -> Record:
-    try:
-        value = json.dumps(_cleared(json.loads(record.value or b""))).encode()
-    except ValueError:
-        value = b"null"
-    return Record(record.topic, record.partition, record.offset, record.timestamp, record.key, value, record.headers)
-
-
-def _cleared(said: Any) -> Any:
-    match said:
-        case dict():
-            return {name: _cleared(part) for name, part in said.items() if name not in ADDRESS}
-        case list():
-            return [_cleared(part) for part in said]
-    return said

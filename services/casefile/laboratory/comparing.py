@@ -6,13 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from schemas.instants import EPOCH
+from schemas.visibility import without_addresses
 from schemas.wire import Event
 from services.casefile.laboratory.laboratory_shapes import AnsweredOtherwise, CaseDiffers, Difference, EndedAs
 from services.casefile.laboratory.recorded import Recorded, Spoken
 from services.casefile.laboratory.rehearsing import Rehearsed
 
-ADDRESSES = frozenset({"email", "locale", "time_zone"})
-"""How people are reached: no rule asks, and who is erased is erased here, too (R74)."""
 GIVEN = ("offer_id", "settlement_id", "dispute_id", "question_id", "parcel_id")
 ALIKE = timedelta(seconds=1)
 
@@ -37,23 +36,15 @@ def difference(case: Recorded, played: Rehearsed) -> str | None:
 
 
 def _alike(then: Event, now: Event) -> bool:
-    """All that was said, how people are reached apart. An older version did not say what it did not know."""
+    """All that was said, but for how people are reached: no rule asks, and who is erased is erased here, too (R74). An
+    older version did not say what it did not know."""
     if then == now:
         return True
     if type(then) is not type(now):
         return False
     said = then.model_dump(mode="json", include=then.model_fields_set)
     again = now.model_dump(mode="json", include=then.model_fields_set)
-    return bool(_unaddressed(said) == _unaddressed(again))
-
-
-def _unaddressed(value: Any) -> Any:
-    match value:
-        case dict():
-            return {name: _unaddressed(part) for name, part in value.items() if name not in ADDRESSES}
-        case list():
-            return [_unaddressed(part) for part in value]
-    return value
+    return bool(without_addresses(said) == without_addresses(again))
 
 
 def ended(said: Sequence[Spoken]) -> EndedAs:

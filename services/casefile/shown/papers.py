@@ -47,7 +47,7 @@ def shown(look: Look, one: ToldEvent) -> EventShown:
         actor=one.event.actor and one.event.actor.id,
         text=event_line(type_, seen.data, look.currency, look.locale),
         dispute_id=one.dispute_id,
-        unseen_by=[side for side in PARTIES if not may_see(one.event, side)],  # type: ignore[arg-type]
+        unseen_by=[side for side in PARTIES if not may_see(one.event, side)],
         data=seen.data,
     )
 

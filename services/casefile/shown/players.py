@@ -27,8 +27,8 @@ def players(look: Look, dispute_id: str | None = None) -> list[Player]:
 
 def _actors(look: Look, dispute_id: str | None) -> Iterator[Actor]:
     for role in PARTIES:
-        if (person := look.whose.person(role, None)) is not None:  # type: ignore[arg-type]
-            yield Actor(role=role, id=person)  # type: ignore[arg-type]
+        if (person := look.whose.person(role, None)) is not None:
+            yield Actor(role=role, id=person)
     if look.asked.role in PARTIES:
         return
     rows = [row for row in look.cases.values() if dispute_id in (None, row.dispute_id)]

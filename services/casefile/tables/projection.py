@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 from schemas.catalogue import CONTRACT
 from schemas.instants import from_ms
 from schemas.topics import OUTSIDERS_WRITE
-from schemas.visibility import ADDRESS
+from schemas.visibility import ADDRESS, without_addresses
 from schemas.wire import Event, Reply
 from services.casefile.shown.rows import case_row, order_row
 from services.casefile.shown.shapes import CaseRow, OrderRow
@@ -92,7 +92,7 @@ def kept_record(record: Record) -> KeptRecord:
     order_id = _text(record.key.decode(errors="replace") if record.key else place)
     return KeptRecord(
         order_id,
-        without_addresses(record),
+        unaddressed(record),
         _text(attributes.get("id", place)),
         _text(attributes.get("type", "")),
         attributes,
@@ -108,25 +108,16 @@ def _ours(record: Record) -> dict[str, str]:
     return {name[3:]: value.decode(errors="replace") for name, value in record.headers if value and name[:3] == "ce_"}
 
 
-def without_addresses(record: Record) -> Record:
+def unaddressed(record: Record) -> Record:
     """Of what is no JSON, and of dead letters, nobody can say what is an address: nothing of it is kept."""
     value = None if record.topic.endswith(".dead-letters") else record.value
     if value is not None and not any(name in value for name in _NAMED[record.topic in OUTSIDERS_WRITE]):
         return record
     try:
-        value = None if value is None else to_json(_without(from_json(value)))
+        value = None if value is None else to_json(without_addresses(from_json(value)))
     except ValueError:
         value = None
     return Record(record.topic, record.partition, record.offset, record.timestamp, record.key, value, record.headers)
-
-
-def _without(value: Any) -> Any:
-    match value:
-        case dict():
-            return {name: _without(part) for name, part in value.items() if name not in ADDRESS}
-        case list():
-            return [_without(part) for part in value]
-    return value
 
 
 def case_key(event: Event) -> CaseKey | None:
