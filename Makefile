@@ -69,12 +69,12 @@ test-asyncapi: venv ## schemas/asyncapi.json as AsyncAPI's own parser reads it, 
 	@$(INSTALL) tests/contract/asyncapi/requirements.lock
 	RECOURSE_TESTS_REQUIRED=1 $(PYTHON) -m pytest -q tests/contract/test_asyncapi_parser.py
 
-test-pages: venv ## The case file's pages in a browser, and its OpenAPI document tried on its routes
+test-pages: venv ## The case file's pages in a browser, and its OpenAPI document tried on its routes (PICTURES=1: as docs/pages has them)
 	@$(INSTALL) tests/pages/requirements.lock
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	    && echo 'Installing Chromium ...' && apt-get update -q >/dev/null \
 	    && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium >/dev/null; } || true
-	RECOURSE_TESTS_REQUIRED=1 $(PYTHON) -m pytest -q tests/pages
+	RECOURSE_TEST_PICTURES=$(PICTURES) RECOURSE_TESTS_REQUIRED=1 $(PYTHON) -m pytest -q tests/pages
 
 demo: venv ## Play the stories and show where the money went (STORY=2: only that one; POLICY=name; AGAINST=name.version; PROVIDER=sandbox; STACK=compose; KEEP=1: stays, to be looked at)
 	@$(PYTHON) -m deploy.local.demo $(STORY) $(if $(POLICY),--policy $(POLICY)) $(if $(AGAINST),--against $(AGAINST)) $(if $(PROVIDER),--provider $(PROVIDER)) \

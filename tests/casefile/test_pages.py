@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 
 from deploy.stories.book import STORIES
+from deploy.stories.claims import disputed
 from deploy.stories.dialogue import DoesNotApply, Participant, PlayedOrder, Scene
 from schemas.visibility import Viewer
 from services.casefile.pages.visit import environment
@@ -112,14 +113,7 @@ async def test_a_list_goes_on_where_its_page_ended(house: House, monkeypatch: py
 async def test_what_somebody_wrote_is_text_and_stays_where_it_is(house: House) -> None:
     scene = Scene(house.office.stage, "written")
     case = await scene.disputable_order(lamp=10_00)
-    await case.buyer.says(
-        "dispute.open",
-        dispute_id="d1",
-        received=True,
-        reason="damaged",
-        description=HOSTILE,
-        terms={"kind": "refund", "refund_minor": 10_00},
-    )
+    await disputed(case, 10_00, description=HOSTILE)
     await case.buyer.says("dispute.send_message", dispute_id="d1", text=HOSTILE)
     for role, id_ in (("buyer", case.buyer.id), ("seller", case.seller.id), ("operator", "olga")):
         page = await _seen(house, f"/cases/{case.order_id}/d1", role, id_)  # type: ignore[arg-type]
@@ -133,13 +127,9 @@ async def test_what_somebody_wrote_is_text_and_stays_where_it_is(house: House) -
 async def test_a_file_is_a_link_only_to_the_web(house: House) -> None:
     scene = Scene(house.office.stage, "linked")
     case = await scene.disputable_order(lamp=10_00)
-    await case.buyer.says(
-        "dispute.open",
-        dispute_id="d1",
-        received=True,
-        reason="damaged",
-        description="See.",
-        terms={"kind": "refund", "refund_minor": 10_00},
+    await disputed(
+        case,
+        10_00,
         evidence=[
             {
                 "evidence_id": name,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from deploy.stories.claims import disputed
 from deploy.stories.dialogue import Participant, PlayedOrder, Scene
 from tests.support.casefile import open_office
 from tests.support.looking import House, Visitor, before_the_mediator, hidden, open_house
@@ -139,14 +140,7 @@ async def test_a_consequence_that_has_changed_is_not_brought_about(house: House)
     """What he saw goes along with what he confirms."""
     scene = Scene(house.office.stage, "changed")
     case = await scene.disputable_order(lamp=10_00)
-    await case.buyer.says(
-        "dispute.open",
-        dispute_id="d1",
-        received=True,
-        reason="damaged",
-        description="It is broken.",
-        terms={"kind": "refund", "refund_minor": 10_00},
-    )
+    await disputed(case, 10_00)
     buyer, address = house.visitor("buyer", case.buyer.id), "/orders/changed-1/acts/dispute.cancel"
     _, _, form = await _preview(buyer, f"{address}?fixed%3Adispute_id=d1", address, {})
     assert form["expect"] == "reopenable"

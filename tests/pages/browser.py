@@ -1,16 +1,12 @@
 """A browser that looks at the pages as people do, served in this process over the system in memory."""
 
-import asyncio
+import os
 import shutil
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import uvicorn
-from starlette.types import ASGIApp
 
 from schemas.visibility import Viewer
 from services.casefile.front.signin import SignIn
@@ -40,21 +36,6 @@ class Site:
 
     def cookie(self, role: Viewer, id_: str) -> dict[str, Any]:
         return {"name": self.signin.cookie, "value": self.signin.hand_out(role, id_), "url": self.address}
-
-
-@asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[str]:
-    """Its address, on a port of its own."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", ws="none", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve([listening]))
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        with suppress(asyncio.CancelledError):
-            await serving
 
 
 @asynccontextmanager
@@ -112,9 +93,21 @@ async def focus(page: Any, selector: str) -> None:
     raise AssertionError(f"the Tab key does not lead to {selector}")
 
 
+async def press(page: Any, selector: str) -> None:
+    """A link or a button."""
+    await focus(page, selector)
+    await page.keyboard.press("Enter")
+
+
+async def write(page: Any, selector: str, text: str) -> None:
+    """Into a field."""
+    await focus(page, selector)
+    await page.keyboard.type(text)
+
+
 async def picture(page: Any, name: str) -> None:
-    """Of what somebody sees first, for docs/pages."""
-    SCREENSHOTS.mkdir(exist_ok=True)
-    path = SCREENSHOTS / f"{name}.png"
-    await page.screenshot(path=path)
-    assert path.stat().st_size < PICTURE_BYTES_MAX, f"{path.name} is too large for a page of the docs"
+    """Of what somebody sees first. Kept for docs/pages if that is wished: no two are the same to the byte."""
+    taken = await page.screenshot()
+    assert len(taken) < PICTURE_BYTES_MAX, f"{name}.png is too large for a page of the docs"
+    if os.environ.get("RECOURSE_TEST_PICTURES"):
+        SCREENSHOTS.joinpath(f"{name}.png").write_bytes(taken)

@@ -8,7 +8,8 @@ import pytest
 from services.casefile.front.http import application
 from services.casefile.front.signin import sign_in
 from services.casefile.pages.routes import Pages
-from tests.pages.browser import Site, browser, served
+from tests.pages.browser import Site, browser
+from tests.support.asking import served
 from tests.support.casefile import open_office
 from tests.support.operating import operators_tables
 
@@ -24,8 +25,7 @@ async def site() -> AsyncIterator[Site]:
     """Over the system in memory, where mediators are on duty and nothing was said yet."""
     office = await open_office()
     signin = sign_in("local", None, None, None, is_tls=False)
-    async with served(
-        application(office.desk, signin, [Pages(office.desk, signin, operators_tables(office)).router])
-    ) as address:
-        yield Site(office, signin, address)
+    pages = Pages(office.desk, signin, operators_tables(office))
+    async with served(application(office.desk, signin, [pages.router])) as port:
+        yield Site(office, signin, f"http://127.0.0.1:{port}")
     office.desk.workers.close()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from deploy.stories.dialogue import Participant, PlayedOrder, Scene
-from tests.pages.browser import Site, focus, picture, tab
+from tests.pages.browser import Site, focus, picture, press, tab, write
 from tests.support.looking import before_the_mediator
 
 SENT_TWICE = """async () => {
@@ -50,47 +50,35 @@ async def test_aggravated_is_worked_off_with_the_keyboard_alone(
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/cases/played-1/d1")
 
-        await focus(page, "a[href*='acts/mediation.ask']")
-        await page.keyboard.press("Enter")
+        await press(page, "a[href*='acts/mediation.ask']")
         await page.wait_for_url("**/acts/mediation.ask**")
-        await focus(page, "[name=to]")
-        await page.keyboard.type("both")
-        await focus(page, "[name=question]")
-        await page.keyboard.type("When was the glass seen whole?")
-        await focus(page, "button[value=preview]")
-        await page.keyboard.press("Enter")
-        await focus(page, "button[value=confirm]")
-        await page.keyboard.press("Enter")
+        await write(page, "[name=to]", "both")
+        await write(page, "[name=question]", "When was the glass seen whole?")
+        await press(page, "button[value=preview]")
+        await press(page, "button[value=confirm]")
         await page.wait_for_url("**/commands/**")
         assert _said(site, "mediation.question_asked.v1") == 1
         asked = await played.hears("mediation.question_asked")
         for side, text in ((played.buyer, "Never. It came cracked."), (played.seller, "At packing, see the photo.")):
             await side.says("mediation.answer", dispute_id="d1", question_id=asked["question_id"], text=text)
 
-        await focus(page, "a[href='/cases/played-1/d1']")
-        await page.keyboard.press("Enter")
+        await press(page, "a[href='/cases/played-1/d1']")
         await page.wait_for_url("**/cases/played-1/d1")
         assert "At packing, see the photo." in await page.inner_text("main")
-        await focus(page, "a[href*='acts/mediation.decide']")
-        await page.keyboard.press("Enter")
+        await press(page, "a[href*='acts/mediation.decide']")
         await page.wait_for_url("**/acts/mediation.decide**")
-        await focus(page, "[name=refund_minor]")
-        await page.keyboard.type("100.00")
+        await write(page, "[name=refund_minor]", "100.00")
         await focus(page, "[name=return_required]")
         await page.keyboard.press("ArrowRight")
-        await focus(page, "[name=rationale]")
-        await page.keyboard.type("Neither side can show when it broke; the packaging was thin.")
-        await focus(page, "[name=rules]")
-        await page.keyboard.type("shared-risk")
-        await focus(page, "button[value=preview]")
-        await page.keyboard.press("Enter")
+        await write(page, "[name=rationale]", "Neither side can show when it broke; the packaging was thin.")
+        await write(page, "[name=rules]", "shared-risk")
+        await press(page, "button[value=preview]")
         await page.wait_for_selector("button[value=confirm]")
         told = await page.inner_text("main")
         assert "100.00 EUR" in told
         assert "150.00 EUR" in told
         await picture(page, "what-it-comes-to")
-        await focus(page, "button[value=confirm]")
-        await page.keyboard.press("Enter")
+        await press(page, "button[value=confirm]")
         await page.wait_for_url("**/commands/**")
         await picture(page, "decided")
 
