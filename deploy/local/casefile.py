@@ -2,17 +2,13 @@
 
 import asyncio
 import json
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from deploy.local.processes import kept_port
-from deploy.local.stack import REPO, Stack
+from deploy.local.stack import Stack
+from deploy.recourse.asking import RUNNING, handed_out
 from schemas.topics import CASE_FILE
-
-NOTED = REPO / ".recourse" / "casefile.json"
-"""Where `recourse` looks: the address, and tokens by role."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +34,9 @@ async def open_case_file(
     }
     await stack.start_services([CASE_FILE], {**(env or {}), **settings})
     url = stack.services[CASE_FILE].http
-    tokens = await asyncio.to_thread(lambda: {role: _token(url, role, person) for role, person in people.items()})
+    tokens = await asyncio.to_thread(lambda: {role: handed_out(url, role, person) for role, person in people.items()})
     address = CaseFileAddress(url, tokens)
-    NOTED.parent.mkdir(exist_ok=True)
-    NOTED.touch(mode=0o600)
-    NOTED.write_text(json.dumps(asdict(address)))
+    RUNNING.parent.mkdir(exist_ok=True)
+    RUNNING.touch(mode=0o600)
+    RUNNING.write_text(json.dumps(asdict(address)))
     return address
-
-
-def _token(url: str, role: str, person: str) -> str:
-    form = urllib.parse.urlencode({"role": role, "id": person}).encode()
-    asking = urllib.request.Request(f"{url}/sign-in", form, {"accept": "application/json"})
-    with urllib.request.urlopen(asking, timeout=30) as answer:
-        return str(json.load(answer)["token"])

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import httpcore
 
 RUNNING = Path(__file__).parents[2] / ".recourse" / "casefile.json"
-"""What `make run` writes: {"url": …, "tokens": {role: token}}."""
+"""What a local stack writes: {"url": …, "tokens": {role: token}}."""
 PAGE_ROWS = 200
 """As many as are given at once."""
 ROWS_MAX = 10_000
@@ -90,7 +90,7 @@ def found(role: str, person: str | None) -> tuple[str, str]:
     known = running.get("tokens", {}).get(role) if url == running.get("url") else None
     if known and person is None:
         return url, known
-    return url, _handed_out(url, role, person or role)
+    return url, handed_out(url, role, person or role)
 
 
 def answered(
@@ -132,7 +132,7 @@ def _running() -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _handed_out(url: str, role: str, person: str) -> str:
+def handed_out(url: str, role: str, person: str) -> str:
     """Where anybody may sign in as anybody."""
     headers = {"accept": "application/json", "content-type": "application/x-www-form-urlencoded"}
     form = urlencode({"role": role, "id": person}).encode()

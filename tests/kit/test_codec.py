@@ -28,7 +28,7 @@ from shared.kernel import codec
 from shared.kernel.codec import Decoded, Decoder
 from shared.kernel.decider import Refusal, RefusedOnArrival, WakeUp
 from shared.kernel.envelope import REFUSAL_MESSAGE_MAX, DeadLetter
-from shared.kernel.ports import Input, Record, StoredEvent
+from shared.kernel.ports import Followed, Input, Record, StoredEvent
 from shared.runtime.partitions import home_among, partition_of
 from tests.kit.counter_decider import WORDS, Add, Added, Keep, Promise, Told, counter_decider
 from tests.kit.stored_events import NOON, stored_event
@@ -582,6 +582,34 @@ def test_a_bell_is_one_whatever_it_says_and_counts_only_on_its_partition(decoder
         heard = read(decoder, lying)
         assert (heard.payload, heard.own, heard.digest) == (WakeUp(), True, b"%d/7" % right)
     assert not read(decoder, record(b"{}", binary(Elapsed.type), partition=(right + 1) % PARTITIONS)).own
+
+
+def test_what_is_followed_is_taken_as_it_lies(counter_words: None) -> None:
+    following = Decoder(
+        replace(counter_decider(), follows=("dispute.events", "payments.events", "order.commands")), HOME
+    )
+    written = [
+        record(b"{", [("ce_id", None)], topic="dispute.events", key=None),
+        record(None, [], topic="order.commands"),
+    ]
+    for lying in (*written, tell({"order_id": "order-1"}), record(ADD, binary(id_="c" * 999))):
+        found = following.decode(lying, NOON)
+        assert isinstance(found, Decoded)
+        place = f"{lying.topic}/{lying.partition}/{lying.offset}"
+        assert (found.input.payload, found.input.id, found.input.stream_id) == (Followed(lying), place, place)
+        assert (found.input.own, found.input.digest, found.source) == (False, None, None)
+
+
+def test_what_is_followed_marks_its_place_but_where_outsiders_write(counter_words: None) -> None:
+    following = Decoder(replace(counter_decider(), follows=("dispute.events", "payments.events")), HOME)
+    numbers = binary(Told.type, source="recourse/dispute/3", sequence="9")
+    ours, theirs = (
+        following.decode(record(b"{", numbers, topic=topic), NOON) for topic in ("dispute.events", "payments.events")
+    )
+    assert isinstance(ours, Decoded)
+    assert isinstance(theirs, Decoded)
+    assert (ours.source, ours.sequence) == ("recourse/dispute/3", 9)
+    assert (theirs.source, theirs.sequence) == (None, None)
 
 
 # -- whatever comes ----------------------------------------------------------------------------------------------------

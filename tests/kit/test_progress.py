@@ -7,7 +7,7 @@ import pytest
 
 from schemas.instants import to_ms
 from shared.kernel.ports import Cursor, Place
-from shared.runtime.progress import STALLED_AFTER, STARVED_AFTER, Progress, Reach
+from shared.runtime.progress import STALLED_AFTER, STARVED_AFTER, Progress, Reach, fresh
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PLACE = ("order.commands", 3)
@@ -168,3 +168,23 @@ def test_the_log_that_is_furthest_behind_counts_and_only_of_shards_we_own() -> N
     assert watch.progress.seconds_behind({3: {}, 4: {}}) == 6
     assert watch.progress.seconds_behind({4: {}}) == 2
     assert watch.progress.seconds_behind({}) == 0
+
+
+def test_up_to_when_all_is_handled_is_the_time_of_the_log_that_is_furthest_behind() -> None:
+    earlier, later = NOON - timedelta(minutes=2), NOON - timedelta(minutes=1)
+    handled = {
+        1: {"order.events": Cursor(4, to_ms(earlier)), "refund.events": Cursor(9, to_ms(later))},
+        2: {"order.events": Cursor(7, to_ms(earlier))},
+        3: {},
+    }
+    reach = {
+        **{("order.events", shard): Reach(7, 7, 7, 7) for shard in (1, 2)},
+        ("refund.events", 1): Reach(10, 10, 10, 10),
+        ("order.events", 3): Reach(0, 0, 0, 0),
+        ("order.events", 4): Reach(5, 5, 5, 5),
+    }
+    assert fresh(reach, handled, NOON) == {1: earlier, 2: NOON, 3: NOON}, "of 4 somebody else knows"
+
+
+def test_where_nothing_was_handled_yet_nothing_is_known_up_to_any_time() -> None:
+    assert fresh({PLACE: Reach(1, 1, 1, 1)}, {PLACE[1]: {}}, NOON) == {PLACE[1]: datetime(1970, 1, 1, tzinfo=UTC)}

@@ -56,6 +56,44 @@ async def test_it_answers_from_its_first_moment_on_and_the_log_says_where(
         await serving
 
 
+async def test_it_is_served_until_that_is_over_and_then_anew_at_the_same_address(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO), web.listen(Settings()) as listening:
+        (said,) = (record for record in caplog.records if record.message == "listening")
+        where = json.loads(JsonLines("order").format(said))["http"]
+        for _ in range(2):
+            over = asyncio.Event()
+            serving = asyncio.create_task(web.serve(listening, well, over, interface="asgi3", lifespan="off"))
+            assert await asyncio.to_thread(ask, f"{where}/health") == (200, b"well")
+            assert not serving.done()
+            over.set()
+            await asyncio.wait_for(serving, 10)
+
+
+@pytest.mark.parametrize(
+    ("scope", "asked"),
+    [
+        ({"type": "lifespan"}, "own"),
+        ({"type": "http", "path": "/health"}, "own"),
+        ({"type": "http", "path": "/health/"}, "other"),
+        ({"type": "http", "path": "/orders"}, "other"),
+        ({"type": "websocket", "path": "/orders"}, "other"),
+    ],
+)
+async def test_two_applications_at_one_address_are_told_apart_by_path(scope: Any, asked: str) -> None:
+    heard: list[str] = []
+
+    def named(name: str) -> Any:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            heard.append(name)
+
+        return app
+
+    await web.Beside(named("own"), {"/health"}, named("other"))(scope, None, None)
+    assert heard == [asked]
+
+
 async def test_a_port_that_is_taken_is_refused_in_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
