@@ -1,18 +1,24 @@
 """What does not go on by itself is known from the topics: as the services have it, and not for longer."""
 
 import os
+import shlex
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 
+from deploy.recourse.__main__ import parser
 from schemas.topics import SERVICES
-from services.casefile.operating.stuck import Standstills, standstills
+from services.casefile.operating.refused import refused
+from services.casefile.operating.stuck import Standstills, StuckRow, standstills, stuck_shown
+from shared.runtime.memory import START
 from tests.simulation import virtual_time
 from tests.simulation.actors import Wish
 from tests.simulation.coverage import Visited
 from tests.simulation.plan import Fault, Plan, draw
 from tests.simulation.play import Stage
+from tests.support.asking import served
 
 HISTORIES = int(os.environ.get("RECOURSE_TEST_STUCK", "6"))
 
@@ -71,3 +77,23 @@ def test_an_order_is_parked_as_long_as_its_service_has_it_so() -> None:
             assert shown == look.parked, (seed, look.said)
             seen += bool(shown)
     assert seen > HISTORIES, "hardly anything was parked"
+
+
+@pytest.mark.parametrize("code", ["no_ce_id", "x; touch /tmp/x", "$(id)", "it's", ""])
+def test_a_command_to_be_copied_does_what_it_says_and_nothing_else(code: str) -> None:
+    about = {"topic": "order.dead-letters", "code": code, "count": 1, "newest_at": None, "example": ""}
+    told = stuck_shown(StuckRow("dead_letter", None, START, "k", code, about)).command_line
+    assert told is not None
+    typed = parser().parse_args(shlex.split(told)[1:])
+    assert (typed.topic, typed.reason, typed.apply) == ("order.dead-letters", code, None)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"problems": 1}', b'{"problems": [{}]}', b"[" * 200_000])
+async def test_a_service_that_answers_nonsense_is_told_of(body: bytes) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": body})
+
+    async with served(app) as port:
+        (told,) = await refused({"order": f"http://127.0.0.1:{port}"})
+    assert (told.about["service"], told.sentence) == ("order", "What it answers is no health of ours.")

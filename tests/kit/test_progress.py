@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from schemas.instants import to_ms
+from schemas.instants import EPOCH, to_ms
 from shared.kernel.ports import Cursor, Place
 from shared.runtime.progress import STALLED_AFTER, STARVED_AFTER, Progress, Reach, fresh
 
@@ -187,4 +187,4 @@ def test_up_to_when_all_is_handled_is_the_time_of_the_log_that_is_furthest_behin
 
 
 def test_where_nothing_was_handled_yet_nothing_is_known_up_to_any_time() -> None:
-    assert fresh({PLACE: Reach(1, 1, 1, 1)}, {PLACE[1]: {}}, NOON) == {PLACE[1]: datetime(1970, 1, 1, tzinfo=UTC)}
+    assert fresh({PLACE: Reach(1, 1, 1, 1)}, {PLACE[1]: {}}, NOON) == {PLACE[1]: EPOCH}

@@ -40,7 +40,7 @@ async def _of(service: str, url: str) -> Sequence[Stuck]:
         return [_shown(service, str(one["place"]), str(one["problem"]), str(one["recipe"]), now) for one in problems]
     except (TimeoutError, OSError, httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError):
         return [_shown(service, "process", "It does not answer.", "", now)]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return [_shown(service, "process", "What it answers is no health of ours.", "", now)]
 
 

@@ -1,5 +1,6 @@
 """What does not go on by itself: how it is known from the topics, and what is said of it to whoever can free it."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -200,11 +201,6 @@ class StuckRow(NamedTuple):
     about: Mapping[str, Any]
 
 
-WHOSE_TURN = {
-    "overdue_leg": "provider",
-    "overdue_alarm": "operator",
-    "on_hold": "operator",
-}
 AS_BOOKED = ("settled_again", "wrong_reference", "unasked", "bank_chargeback", "moved_too_much")
 """Reasons for which a person looks at money of which nothing is left to be moved."""
 
@@ -218,7 +214,7 @@ def stuck_shown(row: StuckRow) -> Stuck:
         about=dict(row.about),
         since=row.since,
         reason=row.reason,
-        whose_turn=WHOSE_TURN.get(row.kind, "operator"),
+        whose_turn="provider" if row.kind == "overdue_leg" else "operator",
         sentence=_sentence(row),
         act=act,
         command_line=_command_line(row, act),
@@ -274,10 +270,10 @@ def _act(row: StuckRow) -> Mapping[str, Any] | None:
 
 def _command_line(row: StuckRow, act: Mapping[str, Any] | None) -> str | None:
     if row.kind == "dead_letter":
-        return f"recourse redrive --topic {row.about['topic']} --reason {row.about['code']}"
+        return shlex.join(["recourse", "redrive", "--topic", row.about["topic"], "--reason", row.about["code"]])
     if act is None or row.order_id is None:
         return None
-    return f"recourse send {act['type']} '{to_json(act['data']).decode()}' --order {row.order_id}"
+    return shlex.join(["recourse", "send", act["type"], to_json(act["data"]).decode(), "--order", row.order_id])
 
 
 def _text(said: str) -> str:
