@@ -311,10 +311,14 @@ async def _until_reachable(what: str, attempt: Callable[[], Coroutine[Any, Any, 
 
 
 async def _or_die(work: Coroutine[Any, Any, None]) -> None:
-    """What nobody foresaw ends the process: another one starts from what is stored. Going on would be a guess."""
+    """What nobody foresaw ends the process: another one starts from what is stored. Going on would be a guess. So does
+    work that is cancelled by what it waits for, and not by us: nobody would notice that it is done no more."""
     try:
         await work
-    except Exception:
+    except (Exception, asyncio.CancelledError):
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
         log.critical("unexpected error, stopping the process", exc_info=True)
         logging.shutdown()
         os._exit(EXIT_UNEXPLAINED)

@@ -140,9 +140,10 @@ class Membership:
 
     async def leave(self) -> None:
         """Gives everything back, so that the others take over at once."""
-        if self._moving is not None:
-            self._moving.cancel()
-            await asyncio.gather(self._moving, return_exceptions=True)
+        moving, self._moving = self._moving, None  # it is over: whoever looks again begins another one
+        if moving is not None:
+            moving.cancel()
+            await asyncio.gather(moving, return_exceptions=True)
         try:
             await self.loop.release(sorted(self.loop.shards))
             if self.presence is not None:

@@ -172,6 +172,33 @@ async def test_who_is_cut_off_from_the_broker_leaves_its_shards_to_others_until_
         await assert_soon(shared_out(cut_off, other, shares=[3, 3]))
 
 
+async def test_who_was_claiming_when_it_was_cut_off_claims_again_when_the_broker_answers(join: Join) -> None:
+    class Unanswered(NoInputs):
+        """What a claim asks the broker, who is away for now."""
+
+        def __init__(self) -> None:
+            self.answers, self.asked = asyncio.Event(), asyncio.Event()
+            self.answers.set()
+
+        async def opened(self, shard: int) -> None:
+            if not self.answers.is_set():
+                self.asked.set()
+            await self.answers.wait()
+
+    broker = Unanswered()
+    cut_off, other = await join("cut off", broker), await join("other")
+    async with within(10) as assert_soon:
+        await assert_soon(shared_out(cut_off, other, shares=[3, 3]))
+        broker.answers.clear()
+        cut_off.loop.drop(cut_off.shards)
+        await broker.asked.wait()
+        cut_off.membership.reached.clear()
+        await assert_soon(lambda: len(other.shards) == SHARDS)
+        broker.answers.set()
+        cut_off.membership.reached.set()
+        await assert_soon(shared_out(cut_off, other, shares=[3, 3]))
+
+
 async def test_members_share_fairly_as_they_come_and_go(join: Join, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     async with within(5) as assert_soon:
