@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PlainSerializer
@@ -22,6 +23,8 @@ def from_ms(milliseconds: int) -> datetime:
 
 
 def _utc_milliseconds(instant: datetime) -> datetime:
+    if instant.tzinfo is UTC and not instant.microsecond % 1000 and instant.year in YEARS:
+        return instant  # as all are that we make ourselves, some two hundred in the life of a dispute
     if instant.tzinfo is None:
         raise ValueError("an instant needs a time zone")
     with suppress(OverflowError):  # beyond the calendar, and so beyond the years
@@ -31,8 +34,10 @@ def _utc_milliseconds(instant: datetime) -> datetime:
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
+@lru_cache(maxsize=1_024)
 def rfc3339(instant: datetime) -> str:
-    """`2026-01-31T12:00:00.000Z`: UTC, milliseconds, always the same width."""
+    """`2026-01-31T12:00:00.000Z`: UTC, milliseconds, always the same width. Remembered, for the messages of one moment
+    name few instants, each of them often."""
     return instant.isoformat(timespec="milliseconds")[:23] + "Z"
 
 

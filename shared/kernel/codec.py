@@ -59,7 +59,7 @@ class Unreadable(Exception):
     """What one of our services wrote and this version cannot read: `code: explanation`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decoded:
     input: Input
     source: str | None = None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, Generic, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Generic, Literal, NamedTuple, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from schemas.wire import (
     Actor,
@@ -32,8 +32,7 @@ E = TypeVar("E")
 N_co = TypeVar("N_co", bound=str, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline(Generic[N_co]):
+class Deadline(NamedTuple, Generic[N_co]):
     """An instant held in a state: if nothing happens first, it changes something."""
 
     name: N_co

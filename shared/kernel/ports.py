@@ -8,7 +8,7 @@ loop: tables of its own, written in the very commit of what they follow from, an
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -43,7 +43,7 @@ class Unstorable(Exception):
     was kept. Its words name no row."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # what is made of every record there is is not frozen: that would take four times as long
 class Record:
     """One record as it lies in a topic (named without prefix). `timestamp` is the broker's append time, ms."""
 
@@ -63,7 +63,7 @@ class Followed:
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Input:
     """One record, decoded, or what a service gives itself."""
 
@@ -95,7 +95,7 @@ class Input:
 @dataclass(slots=True)
 class StoredEvent:
     """One message from its commit on: a piece of a stream and, with a topic, of the shard's outbox. The record that it
-    becomes follows from it (`codec.published`); tables keep all of it but `message`, in this order."""
+    becomes follows from it (`codec.published`)."""
 
     shard: int
     position: int
@@ -125,6 +125,10 @@ class StoredEvent:
     data: bytes | None = None
     message: object = None
     """What `data` says, as it was decided; None when read back."""
+
+
+KEPT = tuple(one.name for one in fields(StoredEvent) if one.name != "message")
+"""What tables keep of an event, in this order."""
 
 
 @dataclass(frozen=True, slots=True)

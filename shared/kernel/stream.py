@@ -193,7 +193,7 @@ class Decision(Generic[S]):
         about: dict[str, Any] = {"order_id": self.found.stream_id, "actor": actor}
         if isinstance(self.found.payload, Command) and self.found.digest is not None and _names_its_command(event):
             about["command_id"] = self.found.id
-        event = event.model_copy(update=about)
+        event = event.completed(about)
         if not isinstance(event, Reply):
             self.state = self.decider.evolve(self.state, event)
             self.clocks = _clocks(self.decider, self.state, self.clocks, story)

@@ -66,8 +66,9 @@ def after_whole_days(start: datetime, n: int, country: str, time_zone: str) -> d
     return _instant(datetime.combine(day, time()) + since_midnight, zone)
 
 
+@lru_cache(maxsize=1_024)
 def _working_day(day: date, n: int, country: str) -> date:
-    """The n-th after this one."""
+    """The n-th after this one. Remembered: all that begins on one day ends on the same few days."""
     holidays = calendar(country)
     while n > 0:
         day += timedelta(days=1)

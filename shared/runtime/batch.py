@@ -119,7 +119,7 @@ Arrival = tuple[Shard, Input | Record | WaitingRecord]
 """What a shard is to handle: an own input, a record as it was read, or one that has waited."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Work:
     shard: Shard
     found: Input | DeadLetter | None

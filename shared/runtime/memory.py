@@ -23,6 +23,7 @@ from shared.kernel.decider import Decider
 from shared.kernel.policies import Policies
 from shared.kernel.ports import (
     GLANCED_MAX,
+    KEPT,
     REPLIES,
     SAID_EVENTS,
     SEARCHED_MAX,
@@ -111,6 +112,7 @@ class MemoryBus:
 
 
 _offset = attrgetter("offset")
+_kept = attrgetter(*KEPT)
 
 
 class MemorySource:
@@ -243,7 +245,7 @@ class MemoryStore:
         for shard, topic, source, sequence in commit.marks:
             self.shards[shard].claim.marks[topic, source] = sequence
         for event in commit.events:
-            kept = replace(event, message=None)
+            kept = StoredEvent(*_kept(event))
             self.shards[event.shard].events.append(kept)
             if kept.asked is not None and kept.digest is not None:
                 self.shards[event.shard].answers.setdefault(kept.asked, {}).setdefault(kept.digest, kept)

@@ -8,7 +8,7 @@ import pytest
 from deploy.publish import models
 from schemas.example import example
 from schemas.publish import GOLDEN, PUBLISHED, as_text, is_public, json_schema
-from schemas.wire import Command
+from schemas.wire import Command, Event
 
 MODELS = {model.type: model for model in models()}
 PUBLIC = {type_: model for type_, model in MODELS.items() if is_public(model)}
@@ -65,6 +65,18 @@ def test_an_example_goes_on_telling_what_its_golden_sample_tells(type_: str) -> 
 def test_a_golden_sample_has_what_its_published_schema_requires(type_: str) -> None:
     said = json.loads(STORED[type_].read_text("utf-8"))
     assert set(said) >= set(json_schema(PUBLIC[type_])["required"])
+
+
+@pytest.mark.parametrize("type_", [type_ for type_, model in MODELS.items() if issubclass(model, Event)])
+def test_an_event_is_completed_as_a_copy_of_it_would_be(type_: str) -> None:
+    decided = MODELS[type_].model_validate_json(STORED[type_].read_text("utf-8"))
+    assert isinstance(decided, Event)
+    before, stamps = decided.model_dump_json(), {"order_id": "A-1002", "actor": None}
+    completed, copied = decided.completed(stamps), decided.model_copy(update=stamps)
+    assert completed == copied
+    assert completed.model_dump_json() == copied.model_dump_json()
+    assert completed.model_fields_set == copied.model_fields_set
+    assert decided.model_dump_json() == before, "what was decided is not what is stored"
 
 
 def test_a_reader_finds_what_the_runtime_stamps_and_may_meet_fields_he_does_not_know() -> None:

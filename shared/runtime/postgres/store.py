@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
@@ -11,6 +10,7 @@ import asyncpg
 from schemas.wire import snapshots
 from shared.kernel import codec
 from shared.kernel.ports import (
+    KEPT,
     REPLIES,
     SAID_EVENTS,
     Claim,
@@ -79,8 +79,7 @@ WITH fence AS (
 )
 SELECT 1 / ((SELECT count(*) FROM fence) = cardinality($1::int[]))::int
 """
-FIELDS = tuple(one.name for one in fields(StoredEvent) if one.name != "message")
-COLUMNS = tuple("order_id" if name == "stream_id" else name for name in FIELDS)
+COLUMNS = tuple("order_id" if name == "stream_id" else name for name in KEPT)
 """The stream is an order, but for the roster of mediators."""
 EVENT = ", ".join(COLUMNS)
 LOAD = f"""
@@ -134,7 +133,7 @@ def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
-_values = attrgetter(*FIELDS)
+_values = attrgetter(*KEPT)
 
 
 def _stored(event: StoredEvent) -> tuple[Any, ...]:
