@@ -49,8 +49,10 @@ ROSTER = MEDIATORS_KEY.encode()
 DEAD_LETTER_VALUE_MAX = 2 * 1024 * 1024
 DEAD_LETTER_SIZE_MAX = DEAD_LETTER_VALUE_MAX + 512 * 1024
 """A compressed record can be larger than any limit of the broker; a dead letter of more than this is cut."""
-OWN_DATA_BYTES_MAX = BATCH_BYTES_MAX - 4 * 1024
-"""Of what we say ourselves: with its headers, whose names have limits, it fits one request."""
+OWN_HEADERS_BYTES_MAX = 4 * 1024
+"""Of what we say ourselves: all that is named in them has limits."""
+OWN_DATA_BYTES_MAX = BATCH_BYTES_MAX - OWN_HEADERS_BYTES_MAX
+"""Likewise: with its headers it fits one request."""
 OWN_INPUTS = "own input"
 """As whose topic the dead letter of an own input names where it comes from."""
 

@@ -161,13 +161,15 @@ class KafkaPublisher:
 
 
 class _Outgoing:
-    """An event as it goes out."""
+    """An event as it goes out. Its `size` is what it takes at most."""
 
     __slots__ = ("headers", "key", "size", "value")
 
     def __init__(self, event: StoredEvent, service: str) -> None:
         self.key, self.value, self.headers = codec.published(event, service)
-        self.size = codec.size_of(self.headers) + len(self.value or b"")
+        self.size = len(self.value or b"") + (
+            codec.OWN_HEADERS_BYTES_MAX if event.headers is None else codec.size_of(event.headers)
+        )
 
     def into(self, batch: Any) -> bool:
         return batch.append(timestamp=None, key=self.key, value=self.value, headers=self.headers) is not None
