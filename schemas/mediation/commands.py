@@ -53,7 +53,8 @@ class RetireMediator(MediationCommand):
 
 
 class Seat(Command):
-    """Where a round's seat stands; a case tells the roster at every change. `order_id` is the case's order."""
+    """Where a round's seat stands; a case tells the roster at every change but the roster's own. `order_id` is the
+    case's order."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
 

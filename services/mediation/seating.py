@@ -79,28 +79,29 @@ def assign(case: Case, command: AssignMediator, time: datetime, policy: Policy) 
         return [ROUND_OVER]
     if case.mediator_id == mediator:
         return [Refusal("wrong_state", f"The mediator {mediator} has this case already.")]
-    return _seated(case, command, time, policy)
+    return [_assigned(case, command, time, policy), _taken(case.file, mediator)]
 
 
 def given(case: Case | None, answer: AssignMediator, time: datetime, policies: Policies) -> list[Output]:
-    """The roster answers a wish that may be over by now; how the seat stands it hears from the case."""
-    if not isinstance(case, InRound) or case.mediator_id is not None or time > case.round_ends_by:
+    """The roster answers a wish that may be over by now. Where its answer holds it need not be told so."""
+    if not isinstance(case, InRound) or time > case.round_ends_by:
         return []
+    if case.mediator_id is not None:  # by hand meanwhile, or by a roster that was put back since
+        return [] if case.mediator_id == answer.mediator_id else [_taken(case.file, case.mediator_id)]
     if any(mediator == answer.mediator_id for _, mediator in case.file.sat):
         return []
     if answer.mediator_id in case.file.parties:
         return [_still_wanted(case.file)]  # by a wish from before parties were barred
-    return _seated(case, answer, time, policies.of(case.file.policy))
+    return [_assigned(case, answer, time, policies.of(case.file.policy))]
 
 
-def _seated(case: InRound, chosen: AssignMediator, time: datetime, policy: Policy) -> list[Output]:
-    assigned = MediationAssigned(
+def _assigned(case: InRound, chosen: AssignMediator, time: datetime, policy: Policy) -> MediationAssigned:
+    return MediationAssigned(
         dispute_id=case.file.dispute_id,
         round=case.file.round,
         mediator=Mediator(id=chosen.mediator_id, email=chosen.email, locale=chosen.locale),
         mediator_due_by=due_unless_asked(case.awaited, time, policy),
     )
-    return [assigned, _taken(case.file, chosen.mediator_id)]
 
 
 def overdue(case: InRound, time: datetime, policy: Policy) -> list[Output]:

@@ -49,16 +49,16 @@ SAY: dict[str, Callable[[Room], list[Message]]] = {
 ROUNDS = """
                                    escalate     appeal       hand_m2        roster_m2
 nothing                            opened+seat  -            not_found      -
-seeking                            -            -            assigned+seat  assigned+seat
-assigned                           -            -            assigned+seat  -
-assigned>asked_both                -            -            assigned+seat  -
-assigned>overdue                   -            -            assigned+seat  assigned+seat
+seeking                            -            -            assigned+seat  assigned
+assigned                           -            -            assigned+seat  seat
+assigned>asked_both                -            -            assigned+seat  seat
+assigned>overdue                   -            -            assigned+seat  assigned
 assigned>decided                   opened+seat  opened+seat  wrong_state    -
 assigned>asked_buyer>silence       opened+seat  opened+seat  wrong_state    -
 run_out                            opened+seat  opened+seat  wrong_state    -
 accepted                           opened+seat  -            wrong_state    -
 cancelled                          opened+seat  -            wrong_state    -
-assigned>decided>appealed          -            -            assigned+seat  assigned+seat
+assigned>decided>appealed          -            -            assigned+seat  assigned
 assigned>decided>appealed>run_out  opened+seat  opened+seat  wrong_state    -
 """
 
@@ -234,14 +234,22 @@ def test_what_an_earlier_version_said_of_the_parties_is_not_on_file() -> None:
 
 
 @pytest.mark.rule("R48")
-def test_an_assignment_tells_the_roster_who_sits_and_carries_his_address() -> None:
+def test_whom_the_roster_gave_it_is_told_of_only_if_it_was_somebody_else() -> None:
     room = room_at("seeking")
 
     said = room.given("m1", email="mia@example.org", locale="en")
 
+    assert outcome(said) == "assigned"
     assert one(said, MediationAssigned).mediator == Mediator(id="m1", email="mia@example.org", locale="en")
-    seat = one(said, Seat)
-    assert (seat.mediator_id, seat.wanted, seat.except_) == ("m1", False, ())
+    assert outcome(room.given("m1")) == "-"
+    seat = one(room.given("m2"), Seat)
+    assert (seat.mediator_id, seat.wanted, seat.except_) == ("m1", False, ()), "a roster that was put back learns it"
+
+
+@pytest.mark.rule("R48")
+def test_an_assignment_by_hand_tells_the_roster_who_sits() -> None:
+    seat = one(room_at("seeking").assign("m2", by=OPERATOR), Seat)
+    assert (seat.mediator_id, seat.wanted, seat.except_) == ("m2", False, ())
 
 
 @pytest.mark.rule("R48")
@@ -303,7 +311,7 @@ def test_on_appeal_nobody_who_ever_had_the_case_in_an_earlier_round_judges_again
     for former in ("m1", "m2"):
         assert outcome(room.assign(former, by=OPERATOR)) == "not_allowed"
         assert outcome(room.given(former)) == "-"
-    assert outcome(room.given("m3")) == "assigned+seat"
+    assert outcome(room.given("m3")) == "assigned"
 
 
 @pytest.mark.rule("R48")
@@ -337,7 +345,7 @@ def test_a_party_whom_the_roster_gives_is_not_seated_and_somebody_else_is_asked_
     seat = one(said, Seat)
     assert (seat.round, seat.mediator_id, seat.wanted) == (room.case.file.round, None, True)
     assert {"bea", "sam"} <= set(seat.except_)
-    assert outcome(room.given("m3")) == "assigned+seat"
+    assert outcome(room.given("m3")) == "assigned"
 
 
 @pytest.mark.rule("R70")
