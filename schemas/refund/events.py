@@ -12,6 +12,8 @@ from schemas.refund.shapes import ProviderReference, RequestedLeg, ReversalCause
 from schemas.wire import STAMPED, Currency, Event, Id, Minor, PersonId, PositiveMinor, Rejected, Repeated, Resumed, Text
 
 SellerId = Annotated[PersonId, Field(description="whose money it is, as in `actor`")]
+AttemptsMax = Annotated[int, Field(ge=1, description="at this one a person is called; a retry raises it")]
+AnswerBy = Annotated[Instant, Field(description="without an answer by then the provider is asked")]
 
 
 class RefundEvent(Event):
@@ -62,18 +64,22 @@ class RefundCaptured(Event):
 
 class RefundRequested(PendingEvent):
     """A movement of money is decided on, promised for `due_by` (R53), or the payment service is to say that the buyer's
-    payment is captured (leg `capture`, R61). `refund.submitted` follows, at once unless the money is on hold."""
+    payment is captured (leg `capture`, R61). The provider is called with it, unless the money is on hold: then
+    `refund.submitted` says when he is."""
 
     type = "refund.requested.v1"
-    example = fields(stage="requested")
+    example = fields(stage="requested", attempts_max=None, answer_by=None)
 
     leg: RequestedLeg
     amount_minor: PositiveMinor
     due_by: Instant = Field(description="the promise; it never moves (R53)")
+    attempts_max: AttemptsMax | None = None
+    answer_by: AnswerBy | None = Field(default=None, description="null: the provider is not called yet")
 
 
 class RefundSubmitted(PendingEvent):
-    """The provider is called: with the movement, or, when it gave no answer, with the question what became of it."""
+    """The provider is called, and not by the request itself: again, or at last where the money was on hold. With the
+    movement, or, when it gave no answer, with the question what became of it."""
 
     type = "refund.submitted.v1"
     example = fields(
@@ -87,8 +93,8 @@ class RefundSubmitted(PendingEvent):
 
     asking: bool = Field(description="a question about the movement, not the movement itself")
     attempt: Annotated[int, Field(ge=1)] = Field(description="questions count too")
-    attempts_max: Annotated[int, Field(ge=1)] = Field(description="at this one a person is called; a retry raises it")
-    answer_by: Instant = Field(description="without an answer by then the provider is asked")
+    attempts_max: AttemptsMax
+    answer_by: AnswerBy
     payment_key: PaymentKey | None = Field(
         default=None, description="under which it is called; null: `<settlement_id>/<leg>`"
     )

@@ -12,6 +12,7 @@ from schemas.refund.events import (
     PaidOut,
     RefundCaptured,
     RefundFailed,
+    RefundRequested,
     RefundSettled,
     RefundSubmitted,
 )
@@ -27,8 +28,10 @@ SERVICE: Service = "refund"
 UNANSWERED = Refusal("wrong_state", "The payment provider was called and may still answer.")
 
 
-def first_call(capture: RefundCaptured, movement: Movement, time: datetime) -> list[Output]:
-    return _call(capture, movement, 1, ATTEMPTS_MAX, False, time)
+def first_call(capture: RefundCaptured, requested: RefundRequested, movement: Movement, time: datetime) -> list[Output]:
+    """In the same breath, which is told with it."""
+    called = requested.model_copy(update={"attempts_max": ATTEMPTS_MAX, "answer_by": _answer_by(1, ATTEMPTS_MAX, time)})
+    return [called, Call(_payment(capture, movement), _call_name(movement, 1))]
 
 
 def next_call(capture: RefundCaptured, leg: Pending, asking: bool, time: datetime) -> list[Output]:
@@ -50,11 +53,15 @@ def _call(
         asking=asking,
         attempt=attempt,
         attempts_max=attempts_max,
-        answer_by=time + max(ANSWER_WINDOW_MIN, back_off(attempts_max - attempt)),
+        answer_by=_answer_by(attempt, attempts_max, time),
         payment_key=movement.payment_key,
     )
     message = _question(capture, movement) if asking else _payment(capture, movement)
     return [submitted, Call(message, _call_name(movement, attempt))]
+
+
+def _answer_by(attempt: int, attempts_max: int, time: datetime) -> datetime:
+    return time + max(ANSWER_WINDOW_MIN, back_off(attempts_max - attempt))
 
 
 def _call_name(movement: Movement, attempt: int) -> str:

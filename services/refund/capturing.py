@@ -23,7 +23,7 @@ def ask(awaited: CaptureAwaited, placed: Placed, now: datetime) -> list[Output]:
         due_by=placed.payment_by or now,
     )
     expected = RefundCaptured(**awaited.model_dump())
-    return [awaited, requested, *first_call(expected, movement, now)]
+    return [awaited, *first_call(expected, requested, movement, now)]
 
 
 def captured(state: State | None, event: PaymentCaptured, now: datetime, policies: Policies) -> list[Output]:

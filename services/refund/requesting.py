@@ -83,5 +83,5 @@ def request(
             amount_minor=movement.amount_minor,
             due_by=after(now, policy.refund_due, policy),
         )
-        outputs += [requested, *([] if on_hold else first_call(captured, movement, now))]
+        outputs += [requested] if on_hold else first_call(captured, requested, movement, now)
     return outputs

@@ -55,7 +55,7 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """Decided on; the provider is called in the same breath, or once the money is on hold no more."""
+    """Decided on while the money is on hold: the provider is called once it is no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +245,10 @@ def _evolve_leg(leg: AnyLeg | None, event: RefundEvent) -> AnyLeg | None:
     match leg, event:
         case None, RefundRequested():
             movement = Movement(settlement_id=event.settlement_id, leg=event.leg, amount_minor=event.amount_minor)
-            return Pending(movement, event.due_by, event.due_by, 0, ATTEMPTS_MAX, Requested())
+            if event.answer_by is None:
+                return Pending(movement, event.due_by, event.due_by, 0, ATTEMPTS_MAX, Requested())
+            at, attempts_max = Called(False, event.answer_by), event.attempts_max or ATTEMPTS_MAX
+            return Pending(movement, event.due_by, event.due_by, 1, attempts_max, at)
         case Pending(), RefundSubmitted():
             at = Called(event.asking, event.answer_by)
             movement = leg.movement if event.payment_key in (None, leg.movement.payment_key) else leg.owed

@@ -33,7 +33,7 @@ def test_what_was_decided_meanwhile_is_sent_when_the_money_is_free() -> None:
     said = desk.unhold()
     assert isinstance(said[0], MoneyUnheld)
     assert [call.payment_key for call in events(said, PaymentCommand)] == ["s1/refund", "s1/payout"]
-    assert outcome(desk.settle(100, 0, 0, "s2")) == "requested+submitted+refund"
+    assert outcome(desk.settle(100, 0, 0, "s2")) == "requested+refund"
 
 
 def test_what_waits_is_late_all_the_same() -> None:

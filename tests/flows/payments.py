@@ -20,32 +20,32 @@ CAPTURED = 50_00
 
 TABLE = """
 the provider            says in the end    moved  stages
-answer                  settled            1      requested submitted settled
-slow                    settled            1      requested submitted settled
-twice                   settled            1      requested submitted settled
-fail-2.answer           settled            1      requested submitted failed retrying failed retrying settled
-fail-8.answer           settled            1      requested submitted 7*(failed retrying) failed manual_review retrying settled
-fail                    attempts_used_up   0      requested submitted 7*(failed retrying) failed manual_review 8*(retrying failed) manual_review
-refuse.answer           settled            1      requested submitted failed manual_review retrying settled
-refuse                  final_failure      0      requested submitted failed manual_review retrying failed manual_review
-silent.answer           settled            1      requested submitted processing settled
-silent-2.slow           settled            1      requested submitted processing processing settled
-silent                  no_answer          1      requested submitted 7*(processing) manual_review 8*(processing) manual_review
-silent-8.answer         settled            1      requested submitted 7*(processing) manual_review processing settled
-silent.unknown.answer   settled            1      requested submitted processing retrying settled
-silent.fail.answer      settled            1      requested submitted processing failed retrying settled
-late.answer             settled            1      requested submitted processing settled
-late.lost               settled            1      requested submitted processing settled
-late.fail               settled            1      requested submitted processing failed settled
-late.unknown.lost       settled            1      requested submitted processing retrying settled
-lost.answer             settled            1      requested submitted processing retrying settled
-lost-2.answer           settled            1      requested submitted processing processing retrying settled
-lost                    no_answer          0      requested submitted 7*(processing) manual_review 8*(processing) manual_review
-lost-8.answer           settled            1      requested submitted 7*(processing) manual_review processing retrying settled
-fail.silent.answer      settled            1      requested submitted failed retrying processing settled
-misquote.answer         settled            1      requested submitted manual_review processing settled
-misquote                mismatch           1      requested submitted manual_review processing manual_review
-silent.misquote.answer  settled            1      requested submitted processing manual_review processing settled
+answer                  settled            1      submitted settled
+slow                    settled            1      submitted settled
+twice                   settled            1      submitted settled
+fail-2.answer           settled            1      submitted failed retrying failed retrying settled
+fail-8.answer           settled            1      submitted 7*(failed retrying) failed manual_review retrying settled
+fail                    attempts_used_up   0      submitted 7*(failed retrying) failed manual_review 8*(retrying failed) manual_review
+refuse.answer           settled            1      submitted failed manual_review retrying settled
+refuse                  final_failure      0      submitted failed manual_review retrying failed manual_review
+silent.answer           settled            1      submitted processing settled
+silent-2.slow           settled            1      submitted processing processing settled
+silent                  no_answer          1      submitted 7*(processing) manual_review 8*(processing) manual_review
+silent-8.answer         settled            1      submitted 7*(processing) manual_review processing settled
+silent.unknown.answer   settled            1      submitted processing retrying settled
+silent.fail.answer      settled            1      submitted processing failed retrying settled
+late.answer             settled            1      submitted processing settled
+late.lost               settled            1      submitted processing settled
+late.fail               settled            1      submitted processing failed settled
+late.unknown.lost       settled            1      submitted processing retrying settled
+lost.answer             settled            1      submitted processing retrying settled
+lost-2.answer           settled            1      submitted processing processing retrying settled
+lost                    no_answer          0      submitted 7*(processing) manual_review 8*(processing) manual_review
+lost-8.answer           settled            1      submitted 7*(processing) manual_review processing retrying settled
+fail.silent.answer      settled            1      submitted failed retrying processing settled
+misquote.answer         settled            1      submitted manual_review processing settled
+misquote                mismatch           1      submitted manual_review processing manual_review
+silent.misquote.answer  settled            1      submitted processing manual_review processing settled
 """  # noqa: E501 - a table of behaviour is as wide as it is
 """Script of the provider, the last thing the refund service says, movements that took place, stages in turn."""
 

@@ -8,8 +8,8 @@ from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import Observation
 from deploy.verify.report import Violation
 
-CALL, FAILED = "refund.submitted.v1", "refund.failed.v1"
-TOLD = (*DONE, IN_PART, "refund.requested.v1", CALL, FAILED, REVIEW, REVERSED)
+REQUESTED, CALL, FAILED = "refund.requested.v1", "refund.submitted.v1", "refund.failed.v1"
+TOLD = (*DONE, IN_PART, REQUESTED, CALL, FAILED, REVIEW, REVERSED)
 PAYMENTS = ("payment.refund.v1", "payment.payout.v1", "payment.charge.v1")
 NOBODY_KNOWS = ("no_answer", "mismatch")
 """Whether the money moved: why the operator was called."""
@@ -46,15 +46,16 @@ def _who_does_not_know_asks(history: OrderHistory) -> Iterator[Violation]:
         key, by_hand = key_of(one), one.data.get("actor") is not None
         last = before.get(key)
         before[key] = one
-        if one.type == CALL:
-            newest = calls.get(key)
+        if _is_call(one):
+            newest, attempt = calls.get(key), _attempt(one)
             calls[key] = one
             if not by_hand and newest is not None and one.data["attempts_max"] != newest.data["attempts_max"]:
                 yield history.violated("M2", f"{key} is given more calls by nobody, at {one}", one)
-            if not (newest.data["attempt"] if newest else 0) < one.data["attempt"] <= one.data["attempts_max"]:
-                sentence = f"{key}: call {one.data['attempt']} of at most {one.data['attempts_max']}, by {one}"
-                yield history.violated("M2", sentence, one)
-            if last is not None and not one.data["asking"] and _may_have_moved(last, answers.get(one.cause)):
+            if not (_attempt(newest) if newest else 0) < attempt <= one.data["attempts_max"]:
+                yield history.violated(
+                    "M2", f"{key}: call {attempt} of at most {one.data['attempts_max']}, by {one}", one
+                )
+            if last is not None and not _asks(one) and _may_have_moved(last, answers.get(one.cause)):
                 sentence = f"{key} is sent again by {one}, and it may have moved: the last of it was {last}"
                 yield history.missing("M2", one, sentence)
             if last is not None and last.type == FAILED and not last.data["retryable"]:
@@ -63,14 +64,27 @@ def _who_does_not_know_asks(history: OrderHistory) -> Iterator[Violation]:
             one.type in (*DONE, IN_PART)
             and by_hand
             and last is not None
-            and last.type == CALL
+            and _is_call(last)
             and not one.data["although_unknown"]
         ):
             sentence = f"{key} is paid by hand, by {one}, while the provider may still answer {last}"
             yield history.violated("M2", sentence, one)
 
 
+def _is_call(one: Observation) -> bool:
+    """The first one goes out with the request, but for what was on hold, and what an earlier version said."""
+    return one.type == CALL or (one.type == REQUESTED and one.data.get("attempts_max") is not None)
+
+
+def _attempt(call: Observation) -> int:
+    return int(call.data.get("attempt", 1))
+
+
+def _asks(call: Observation) -> bool:
+    return bool(call.data.get("asking"))
+
+
 def _may_have_moved(last: Observation, answer: Observation | None) -> bool:
-    if last.type == CALL:
-        return not (last.data["asking"] and answer is not None and answer.data.get("code") == "unknown_key")
+    if _is_call(last):
+        return not (_asks(last) and answer is not None and answer.data.get("code") == "unknown_key")
     return last.type in DONE or (last.type == REVIEW and last.data["reason"] in NOBODY_KNOWS)

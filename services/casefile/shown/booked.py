@@ -12,6 +12,7 @@ from schemas.refund.events import (
     PendingEvent,
     RefundCaptured,
     RefundEvent,
+    RefundRequested,
     RefundSettled,
     RefundSubmitted,
     ReviewNeeded,
@@ -107,6 +108,8 @@ def _leg(before: Leg | None, event: RefundEvent) -> Leg:
     if event.stage != "manual_review":
         update["review_reason"] = None
     match event:
+        case RefundRequested(answer_by=datetime()):
+            update |= {"attempts": 1}
         case RefundSubmitted():
             update |= {"attempts": event.attempt}
         case ReviewNeeded():
