@@ -287,11 +287,8 @@ def _evolve_done(leg: Done, event: RefundEvent) -> Pending | Done:
             is_over = not excess_minor and leg.doubt is not None and leg.doubt.reason == "moved_too_much"
             return replace(leg, excess_minor=excess_minor, doubt=None if is_over else leg.doubt)
         case ReviewNeeded():
-            returned = (
-                0
-                if event.cause is None
-                else event.provider_amount_minor or leg.movement.amount_minor + leg.excess_minor
-            )
+            whole = leg.movement.amount_minor + leg.excess_minor
+            returned = 0 if event.cause is None else event.provider_amount_minor or whole
             doubt = Doubt(event.reason, returned, event.cause or "failed", event.provider_reference or "")
             if leg.doubt is not None and not returned:
                 doubt = replace(leg.doubt, reason=event.reason)
