@@ -90,6 +90,7 @@ async def test_one_that_ended_is_started_again(stack: Stack) -> None:
     try:
         await until("it is started again", runs_anew)
         await group(stack).ready()
+        assert group(stack).pid != killed
     finally:
         keeping.cancel()
 
