@@ -115,7 +115,7 @@ class Application(Generic[S]):
         whole = app if parts.web is None else web.Beside(app, {"/asyncapi", *(path for path, _ in own)}, parts.web)
         await web.serve(listening, whole, parts.over, **{**parts.web_options, "lifespan": "on"})
         if not parts.over.is_set():
-            raise SystemExit("it could not begin: a server that was there went away")
+            raise SystemExit("it ended while it began: a server that was there may be away")
 
     async def _database_ready(self, settings: S) -> str:
         """Name of the schema, which is as this version needs it."""
