@@ -1,14 +1,14 @@
-"""The case file of a local stack: started, with somebody signed in of each role, and noted where programs look."""
+"""A local stack that is looked at: with a case file, somebody signed in of each role, and noted where programs look."""
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from deploy.local.processes import kept_port
 from deploy.local.stack import Stack
 from deploy.recourse.asking import RUNNING, handed_out
-from schemas.topics import CASE_FILE
+from schemas.topics import CASE_FILE, PROCESSES, SERVICES
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,20 @@ class CaseFileAddress:
         return [f"Case file   {self.url}/sign-in, as whoever you like: {shown}"]
 
 
-async def open_case_file(
-    stack: Stack, people: Mapping[str, str], env: Mapping[str, str] | None = None
+async def start_with_case_file(
+    stack: Stack, names: Sequence[str], people: Mapping[str, str], env: Mapping[str, str] | None = None
 ) -> CaseFileAddress:
-    """`people`: role -> who is signed in. It is at the same address as the last time, where that is free."""
+    """These services and the case file, side by side, each at the address of the last time, where that is free.
+    `people`: role -> who is signed in."""
+    ports = {name: kept_port(stack.folder / f"{name}.port") for name in PROCESSES}
+    addresses = {name: f"http://127.0.0.1:{ports[name]}" for name in SERVICES}
     settings = {
+        **{f"RECOURSE_{name.upper()}_HTTP_PORT": str(port) for name, port in ports.items()},
         "RECOURSE_CASEFILE_SIGNIN": "local",
-        "RECOURSE_CASEFILE_SERVICES": json.dumps({name: one.http for name, one in stack.services.items()}),
-        "RECOURSE_HTTP_PORT": str(kept_port(stack.folder / "casefile.port")),
+        "RECOURSE_CASEFILE_SERVICES": json.dumps(addresses),
     }
-    await stack.start_services([CASE_FILE], {**(env or {}), **settings})
-    url = stack.services[CASE_FILE].http
+    await stack.start_services([*names, CASE_FILE], {**(env or {}), **settings})
+    url = stack.services[CASE_FILE].http(CASE_FILE)
     tokens = await asyncio.to_thread(lambda: {role: handed_out(url, role, person) for role, person in people.items()})
     address = CaseFileAddress(url, tokens)
     RUNNING.parent.mkdir(exist_ok=True)

@@ -22,8 +22,9 @@ import asyncpg
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from deploy.local.casefile import open_case_file
+from deploy.local.casefile import start_with_case_file
 from deploy.local.processes import LocalStackError
+from deploy.local.small import GROUPS, PARTITIONS
 from deploy.local.stack import REPO, Stack
 from deploy.memory import open_stage
 from deploy.stories.book import STORIES
@@ -66,8 +67,8 @@ class Venue:
 
 @asynccontextmanager
 async def made_for_it(console: Console, provider: str, policy: Policy | None, keep: bool) -> AsyncIterator[Venue]:
-    """A stack of our own; each service a process."""
-    async with Stack(say=console.print) as stack:
+    """A stack of our own, run as a small installation is."""
+    async with Stack(partitions=PARTITIONS, groups=GROUPS, say=console.print) as stack:
         began = time.monotonic()
         folder = stack.folder / "policies"  # one of the stories publishes a new version
         folder.mkdir()
@@ -75,13 +76,21 @@ async def made_for_it(console: Console, provider: str, policy: Policy | None, ke
         venue = Venue(system, folder, stack.embedded, payments_follow_scripts=provider == "topic")
         _publish(policy, venue)
         env = {"RECOURSE_POLICIES_FOLDER": str(folder), "RECOURSE_REFUND_PROVIDER": provider}
-        await stack.start_services([*SERVICES, "payments"] if provider == "topic" else SERVICES, env)
-        payments = " and a payment service" if provider == "topic" else ""
+        names = [*SERVICES, "payments"] if provider == "topic" else SERVICES
         if keep:
-            address = await open_case_file(stack, {"operator": "olga"}, env)
+            address = await start_with_case_file(stack, names, {"operator": "olga"}, env)
             venue = replace(venue, case_file=f"{address.url}/sign-in")
-        console.print(f"Six services{payments}, each a process of its own. Ready in {time.monotonic() - began:.1f} s.")
-        yield venue
+        else:
+            await stack.start_services(names, env)
+        payments = ", a payment service beside them" if provider == "topic" else ""
+        seconds = time.monotonic() - began
+        console.print(f"Six services in {len(GROUPS)} processes{payments}. Ready in {seconds:.1f} s.")
+        keeping = asyncio.create_task(stack.keep_running())
+        try:
+            yield venue
+        finally:
+            if not keeping.cancel():
+                keeping.result()  # raises why one could not be started again
 
 
 @asynccontextmanager

@@ -10,9 +10,10 @@ import signal
 import sys
 from pathlib import Path
 
-from deploy.local.casefile import CaseFileAddress, open_case_file
+from deploy.local.casefile import CaseFileAddress, start_with_case_file
 from deploy.local.postgres import others_reach
 from deploy.local.processes import LocalStackError
+from deploy.local.small import GROUPS, PARTITIONS
 from deploy.local.stack import REPO, Stack
 from schemas.topics import SERVICES
 
@@ -76,12 +77,12 @@ def guide(stack: Stack, case_file: CaseFileAddress) -> str:
         f"PostgreSQL  {stack.database_url}",
         f"Kept in     {stack.folder}",
         f"Mail        {stack.folder / 'mail'}, a file each; by SMTP to 127.0.0.1:{stack.smtp_port}",
-        f"Logs        {stack.folder / 'logs'}, a file each for Kafka, PostgreSQL and every service",
+        f"Logs        {stack.folder / 'logs'}, a file each for Kafka, PostgreSQL and every process of services",
         f"Topics      {', '.join(topic.name for topic in stack.topics)}",
         "",
         "Is all well? Each service says it, with a sentence for what is not; /alive, /metrics, /asyncapi beside it:",
         "",
-        *(f"    {name:12}  {service.http}/health" for name, service in stack.services.items()),
+        *(f"    {name:12}  {process.http(name)}/health" for name, process in stack.services.items()),
         "",
         "A first command, from the repository in another terminal:",
         "",
@@ -104,13 +105,9 @@ async def run(folder: Path) -> None:
     me = asyncio.current_task()
     assert me is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)  # as asyncio.run does with Ctrl-C
-    async with Stack(folder) as stack:
-        await stack.start_services(SERVICES)
-        print(guide(stack, await open_case_file(stack, PEOPLE)), flush=True)
-        while True:
-            for service in stack.services.values():
-                service.check()
-            await asyncio.sleep(0.5)
+    async with Stack(folder, partitions=PARTITIONS, groups=GROUPS) as stack:
+        print(guide(stack, await start_with_case_file(stack, SERVICES, PEOPLE)), flush=True)
+        await stack.keep_running()
 
 
 if __name__ == "__main__":

@@ -17,19 +17,21 @@ from deploy.local.postgres import Postgres
 from deploy.local.processes import Child, LocalStackError
 from deploy.local.reaper import Reaper
 from deploy.setup.job import SetUpFailed
-from deploy.setup.topics import create_topics
-from schemas.topics import PARTITIONS, all_topics
+from deploy.setup.topics import create_topics, partitions_there
+from schemas.topics import PARTITIONS, Topic, all_topics
 
 REPO = Path(__file__).parents[2]
+LOOK_SECONDS = 0.5
 
 
 class ServiceProcess(Child):
-    """One process of a service. `start` returns when it has said that it holds its shards."""
+    """One process, of a service or of several. `start` returns when all of them have said that they hold their
+    shards."""
 
-    def __init__(self, name: str, log: Path, reaper: Reaper, env: Mapping[str, str]) -> None:
-        super().__init__(f"The {name} service", log, reaper)
-        kind = name.partition("#")[0]
-        self._module = f"deploy.{kind}" if kind == "payments" else f"services.{kind}"
+    def __init__(self, names: Sequence[str], log: Path, reaper: Reaper, env: Mapping[str, str]) -> None:
+        super().__init__(f"The {' + '.join(names)} service", log, reaper)
+        self._services = {name.partition("#")[0] for name in names}
+        self._arguments = ["services", *names] if len(names) > 1 else [_module(*self._services)]
         self.env = dict(env)
 
     async def start(self) -> None:
@@ -38,18 +40,17 @@ class ServiceProcess(Child):
 
     def launch(self, through: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
         """Start it and wait for nothing. `through`: a module that runs the service's, which it gets as an argument."""
-        self._spawn([sys.executable, "-m", *through, self._module], cwd=REPO, env={**self.env, **(env or {})})
+        self._spawn([sys.executable, "-m", *through, *self._arguments], cwd=REPO, env={**self.env, **(env or {})})
 
     async def ready(self) -> None:
         await self._until(self._said_ready)
 
-    @property
-    def http(self) -> str:
-        """Where it is asked how it is, http://host:port."""
-        return str(next(said["http"] for said in self._said("listening")))
+    def http(self, service: str) -> str:
+        """Where it is asked how this service is, http://host:port."""
+        return str(next(said["http"] for said in self._said("listening") if said["service"] == service))
 
     async def _said_ready(self) -> bool:
-        return any(self._said("ready"))
+        return {said["service"] for said in self._said("ready")} == self._services
 
     def _said(self, event: str) -> Iterator[Mapping[str, Any]]:
         """What it has logged under this name."""
@@ -63,7 +64,8 @@ class Stack:
 
     The servers named by KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL are used where these are set, embedded ones
     elsewhere; with `own_servers` these are embedded in any case, for who kills them or measures on them. `data` is a
-    folder to keep everything in; without it a temporary one is removed at the end.
+    folder to keep everything in; without it a temporary one is removed at the end. Services that `groups` names
+    together share a process; every other has one of its own. Topics that are there keep their `partitions`.
     """
 
     bootstrap_servers: str
@@ -78,11 +80,14 @@ class Stack:
         own_servers: bool = False,
         topic_prefix: str = "",
         partitions: int = PARTITIONS,
+        groups: Sequence[Sequence[str]] = (),
         say: Callable[[str], None] = print,
     ) -> None:
         self.services: dict[str, ServiceProcess] = {}
-        self.topics = all_topics(topic_prefix, partitions)
+        """Of each service its process, which may be another's, too."""
+        self.partitions = partitions
         self._topic_prefix = topic_prefix
+        self._groups = groups
         self._data = data
         self._named: Mapping[str, str] = {} if own_servers else os.environ
         self._say = say
@@ -114,9 +119,30 @@ class Stack:
     def smtp_port(self) -> int:
         return self.mailbox.port
 
+    @property
+    def topics(self) -> list[Topic]:
+        return all_topics(self._topic_prefix, self.partitions)
+
+    @property
+    def processes(self) -> list[ServiceProcess]:
+        """Each once."""
+        return list(dict.fromkeys(self.services.values()))
+
     async def start_services(self, names: Iterable[str], env: Mapping[str, str] | None = None) -> None:
         """Start these services side by side; return when all hold their shards."""
         await _all(service.start() for service in self.add_services(names, env))
+
+    async def keep_running(self) -> None:
+        """Start again whatever of the services has ended by itself, and say so, until cancelled. Raises LocalStackError
+        if it does not come to hold its shards again."""
+        while True:
+            for process in self.processes:
+                try:
+                    process.check()
+                except LocalStackError as end:
+                    self._say(f"{end}\nIt is started again.")
+                    await process.start()
+            await asyncio.sleep(LOOK_SECONDS)
 
     def add_services(self, names: Iterable[str], env: Mapping[str, str] | None = None) -> Sequence[ServiceProcess]:
         """Have these services, for whoever starts them in his own way. A second process of the order service is called
@@ -130,13 +156,25 @@ class Stack:
             "RECOURSE_SMTP_SECURITY": "none",
             "RECOURSE_MAIL_FROM": "Recourse <no-reply@recourse.example>",
             "RECOURSE_TOPIC_PREFIX": self._topic_prefix,
+            "RECOURSE_PARTITIONS": str(self.partitions),
             "RECOURSE_REFUND_PROVIDER": "sandbox",
             "RECOURSE_HTTP_PORT": "0",  # one that was set for a service cannot be all of theirs
         }
         environment = {**os.environ, **settings, **(env or {})}
-        added = {name: ServiceProcess(name, self._log(name), self._reaper, environment) for name in names}
-        self.services |= added
-        return list(added.values())
+        added = []
+        for group in self._grouped(names):
+            process = ServiceProcess(group, self._log("+".join(group)), self._reaper, environment)
+            self.services |= dict.fromkeys(group, process)
+            added.append(process)
+        return added
+
+    def _grouped(self, names: Iterable[str]) -> list[tuple[str, ...]]:
+        """Those of them that share a process."""
+        ours = {name: number for number, group in enumerate(self._groups) for name in group}
+        groups: dict[int | str, list[str]] = {}
+        for name in names:
+            groups.setdefault(ours.get(name, name), []).append(name)
+        return [tuple(group) for group in groups.values()]
 
     async def __aenter__(self) -> Self:
         if self._data is not None:
@@ -154,7 +192,7 @@ class Stack:
         """End everything: first who uses, then who is used."""
         assert self._reaper is not None
         try:
-            await _all(service.stop() for service in self.services.values())
+            await _all(process.stop() for process in self.processes)
             if hasattr(self, "mailbox"):
                 self.mailbox.close()
             servers = [server for server in (self._kafka, self._postgres) if server is not None]
@@ -185,6 +223,7 @@ class Stack:
             self.bootstrap_servers = self._kafka.bootstrap_servers
             await self._kafka.start()
         try:
+            self.partitions = await partitions_there(self.bootstrap_servers, self.topics) or self.partitions
             for finding in await create_topics(self.bootstrap_servers, self.topics):
                 self._say(finding.text)
         except SetUpFailed as error:
@@ -209,6 +248,10 @@ async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
                 group.create_task(work)
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
+
+
+def _module(service: str) -> str:
+    return f"deploy.{service}" if service == "payments" else f"services.{service}"
 
 
 def _entry(line: str) -> Mapping[str, Any]:

@@ -5,10 +5,12 @@ after any trouble, it reads both from their beginning and says what is still to 
 """
 
 import asyncio
+import contextlib
 import heapq
 import json
 import logging
 import math
+import signal
 import time
 from collections import Counter
 from itertools import count
@@ -91,16 +93,20 @@ class PaymentService:
 
 
 async def _serve_both(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT, which the web server listens for."""
+    """Until SIGTERM or SIGINT."""
+    me = asyncio.current_task()
+    assert me is not None
+    for end in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(end, me.cancel)
     service = PaymentService(settings)
     async with asyncio.TaskGroup() as group:
-        work = group.create_task(service.run())
+        group.create_task(service.run())
         await web.serve(web.listen(settings), service.health, interface="asgi3", lifespan="off")
-        work.cancel()
 
 
 if __name__ == "__main__":
     internals.install()
     settings = Settings()
     logs.start("payments", settings)
-    asyncio.run(_serve_both(settings))
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_serve_both(settings))

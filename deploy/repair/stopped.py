@@ -32,7 +32,7 @@ from shared.runtime.postgres import database
 from shared.runtime.postgres.migrate import KERNEL_MIGRATIONS, migrate
 from shared.runtime.postgres.store import PostgresStore
 from shared.runtime.presence import IS_GONE, PREPARE
-from shared.runtime.settings import Settings
+from shared.runtime.settings import Settings, read
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class StoppedService:
 
 async def left(service: Service) -> list[str]:
     """What of all repairs a person must look at, and nobody has said he did; also while the service runs."""
-    connection = await database.connect(_app(service).settings().database_url, service, "repair")
+    connection = await database.connect(read(_app(service).settings, service).database_url, service, "repair")
     try:
         return [
             f"{number}  {at:%Y-%m-%d %H:%M}  {command}  shard {shard}  {subject}: {why}"
@@ -116,7 +116,7 @@ async def left(service: Service) -> list[str]:
 async def hold(service: Service, told: Mandate) -> AsyncIterator[StoppedService]:
     """Raises CannotRepair while the service runs."""
     app = _app(service)
-    settings = app.settings()
+    settings = read(app.settings, service)
     logs.start(service, settings)
     await migrate(settings.database_url, service, (KERNEL_MIGRATIONS, *app.migrations))
     pool = await database.create_pool(settings.database_url, service, 3)

@@ -38,6 +38,13 @@ async def create_topics(bootstrap_servers: str, topics: Sequence[Topic]) -> list
     return [finding for finding in findings if finding.kind is Kind.DRIFT]
 
 
+async def partitions_there(bootstrap_servers: str, topics: Sequence[Topic]) -> int | None:
+    """How many the topics have that are there already; None: there is none of them."""
+    admin = await connect({"bootstrap.servers": bootstrap_servers}, seconds=10)
+    described = await _described(admin, [topic.name for topic in topics])
+    return max((len(one.partitions) for one in described.values()), default=None)
+
+
 async def set_up(
     admin: AdminClient, topics: Sequence[Topic], replication_factor: int = BROKERS_DEFAULT, *, check: bool = False
 ) -> list[Drift]:

@@ -11,6 +11,7 @@ import asyncpg
 from fastapi import APIRouter
 from pydantic import Field
 
+from schemas.topics import CASE_FILE
 from services.casefile.books.ledger_store import PostgresLedgerTables
 from services.casefile.books.money_store import MoneyOfOrders
 from services.casefile.domain import DECIDER
@@ -144,7 +145,14 @@ def following() -> Application[CaseFileSettings]:
         )
 
     return Application(
-        lambda _: DECIDER, CaseFileSettings, parts, MIGRATIONS, edition.schema, pool_size=POOL_SIZE, again=True
+        CASE_FILE,
+        lambda _: DECIDER,
+        CaseFileSettings,
+        parts,
+        MIGRATIONS,
+        edition.schema,
+        pool_size=POOL_SIZE,
+        again=True,
     )
 
 
@@ -158,7 +166,7 @@ def making() -> Application[CaseFileSettings]:
         in_force = _InForce(settings.policies_folder)
         return Parts(_projections(tables, in_force), background=[make], fresh=tables.fresh, over=over)
 
-    return Application(lambda _: DECIDER, CaseFileSettings, parts, MIGRATIONS, edition.schema)
+    return Application(CASE_FILE, lambda _: DECIDER, CaseFileSettings, parts, MIGRATIONS, edition.schema)
 
 
 def _signin(settings: CaseFileSettings) -> SignIn:

@@ -40,4 +40,6 @@ def _parts(settings: NotificationSettings, pool: asyncpg.Pool) -> Parts:
     return Parts(projections=[People(people), deliveries], inputs=[deliveries])
 
 
-APP = Application(_decider, NotificationSettings, parts=_parts, migrations=(Path(__file__).parent / "migrations",))
+APP = Application(
+    "notification", _decider, NotificationSettings, parts=_parts, migrations=(Path(__file__).parent / "migrations",)
+)

@@ -27,5 +27,5 @@ def _parts(settings: RefundSettings, pool: asyncpg.Pool) -> Parts:
 
 
 APP = Application(
-    lambda settings: DECIDER, RefundSettings, parts=_parts, migrations=(Path(__file__).parent / "migrations",)
+    "refund", lambda settings: DECIDER, RefundSettings, parts=_parts, migrations=(Path(__file__).parent / "migrations",)
 )

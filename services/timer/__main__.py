@@ -1,3 +1,4 @@
 from services.timer.app import APP
+from shared.runtime.process import run
 
-APP.run()
+run(APP)

@@ -17,4 +17,6 @@ def _parts(settings: Settings, pool: asyncpg.Pool) -> Parts:
     return Parts(projections=[timers], inputs=[timers], overdue=timers.overdue)
 
 
-APP = Application(lambda settings: DECIDER, Settings, parts=_parts, migrations=(Path(__file__).parent / "migrations",))
+APP = Application(
+    "timer", lambda settings: DECIDER, Settings, parts=_parts, migrations=(Path(__file__).parent / "migrations",)
+)

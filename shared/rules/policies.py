@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,6 +23,10 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """In C where it was built with libyaml: all files are read whenever a service starts."""
 BYTES_MAX = 8 * 1024
 """Of a file; five times what the longest has. What is nested without an end would end the process in C."""
+
+
+READ_MAX = 64
+"""So many are not examined again: services that share a process read the same presets."""
 
 
 class BrokenPolicy(Exception):
@@ -54,6 +59,7 @@ class Fault:
         return ": ".join(filter(None, [f"line {self.line}" if self.line else "", self.key, self.reason]))
 
 
+@lru_cache(maxsize=READ_MAX)
 def read(file: str, content: bytes) -> tuple[PolicyRef, Policy]:
     """One published policy; raises BrokenPolicy naming the file and, where there is one, the line of each fault."""
     policy, faults = examined(content)

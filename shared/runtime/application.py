@@ -1,6 +1,6 @@
-"""A service as a process. FastStream owns broker, subscriber and lifespan; the shard loop works.
+"""A service that runs. FastStream owns broker, subscriber and lifespan; the shard loop works.
 
-A service's `app.py` is one `Application`, its `__main__.py` one `run()`.
+A service's `app.py` is one `Application`; `process.py` runs it, alone or beside others.
 """
 
 import asyncio
@@ -25,9 +25,8 @@ from shared.kernel.decider import Decider
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Fenced, Outage, Unstorable
 from shared.rules import policies
-from shared.runtime import database_check, logs, topic_check, web
+from shared.runtime import database_check, topic_check, web
 from shared.runtime.health import Health, routes
-from shared.runtime.kafka import internals
 from shared.runtime.kafka.connection import CLIENT_ERRORS, connection, security
 from shared.runtime.kafka.publisher import KafkaPublisher
 from shared.runtime.kafka.source import KafkaSource
@@ -64,9 +63,10 @@ def _no_parts(settings: Any, pool: asyncpg.Pool) -> Parts:
 
 @dataclass(frozen=True)
 class Application(Generic[S]):
-    """All a service adds to the kit: its decider, which may depend on its settings, and only where it needs them
-    settings, parts and migrations of its own."""
+    """All a service adds to the kit: its name, its decider, which may depend on its settings, and only where it
+    needs them settings, parts and migrations of its own."""
 
+    service: str
     decider: Callable[[S], Decider[Any, Any, Any]]
     settings: type[S]
     parts: Callable[[S, asyncpg.Pool], Parts] = _no_parts
@@ -80,51 +80,49 @@ class Application(Generic[S]):
     again: bool = False
     """Whether it begins again when a part says that it is over: where it listens now, perhaps in another schema."""
 
-    def run(self) -> None:
-        """Until SIGTERM or SIGINT; gives its shards back first."""
-        settings = self.settings()
+    async def run(self, settings: S) -> None:
+        """Until it is cancelled, or over; gives its shards back first. Raises SystemExit, with a sentence, for what
+        only an operator can put right."""
         decider = replace(self.decider(settings), acts_max=settings.acts_max)
-        logs.start(decider.service, settings)
-        internals.install()
-        asyncio.run(self._run(settings, decider))
-
-    async def _run(self, settings: S, decider: Decider[Any, Any, Any]) -> None:
         known = policies.load(settings.policies_folder, policies.load())
         for gap in policies.gaps(known, datetime.now(UTC).date()):
             log.warning(gap)
         with web.listen(settings) as listening:
-            while await self._serve(listening, settings, decider, known) and self.again:
+            await self._serve(listening, settings, decider, known)
+            while self.again:
                 log.info("begins again")
+                await self._serve(listening, settings, decider, known)
 
     async def _serve(
         self, listening: socket.socket, settings: S, decider: Decider[Any, Any, Any], known: Policies
-    ) -> bool:
-        """Whether it was over, and nobody ended it."""
-        start, service = web.Start(), decider.service
+    ) -> None:
+        """Until a part says that it is over."""
+        start = web.Start()
         async with start.told(listening):
-            schema = await _until_reachable("the database", lambda: self._database_ready(settings, service), start)
+            schema = await _until_reachable("the database", lambda: self._database_ready(settings), start)
             pool = await database.create_pool(settings.database_url, schema, self.pool_size)
-            await _until_reachable("Kafka", lambda: topic_check.check(settings, service), start)
+            await _until_reachable("Kafka", lambda: topic_check.check(settings, self.service), start)
         parts = self.parts(settings, pool)
-        process = _Process(decider, settings, parts, pool, known, schema)
+        running = _Running(decider, settings, parts, pool, known, schema)
         app = AsgiFastStream(
-            process.broker,
-            asgi_routes=[*(own := routes(process.health)), ("/asyncapi", contract)],
-            lifespan=process.lifespan,
-            after_startup=[process.begin],
-            on_shutdown=[process.end],
+            running.broker,
+            asgi_routes=[*(own := routes(running.health)), ("/asyncapi", contract)],
+            lifespan=running.lifespan,
+            after_startup=[running.begin],
+            on_shutdown=[running.end],
             logger=None,
         )
         whole = app if parts.web is None else web.Beside(app, {"/asyncapi", *(path for path, _ in own)}, parts.web)
         await web.serve(listening, whole, parts.over, **{**parts.web_options, "lifespan": "on"})
-        return parts.over.is_set()
+        if not parts.over.is_set():
+            raise SystemExit("it ended while it began: a server that was there may be away")
 
-    async def _database_ready(self, settings: S, service: str) -> str:
+    async def _database_ready(self, settings: S) -> str:
         """Name of the schema, which is as this version needs it."""
         url = settings.database_url
         await database_check.check(url)
         with database_check.refusals():
-            schema = service if self.schema is None else await self.schema(settings)
+            schema = self.service if self.schema is None else await self.schema(settings)
             await migrate(url, schema, (KERNEL_MIGRATIONS, *self.migrations))
         return schema
 
@@ -135,7 +133,7 @@ async def contract(request: Any) -> AsgiResponse:
     return AsgiResponse(CONTRACT.read_bytes(), 200, {"content-type": "application/vnd.aai.asyncapi+json"})
 
 
-class _Process:
+class _Running:
     """The parts of a running service, wired, and what runs in it side by side."""
 
     def __init__(

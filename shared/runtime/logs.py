@@ -10,6 +10,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -27,6 +28,7 @@ _OURS = ("shared.", "services.", "schemas.", "deploy.")
 _QUOTE_NOTHING = (OSError, KafkaError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _QUOTES_ROWS = ("22", "23")
 """SQLSTATE classes: data that is none, and what a constraint refuses."""
+_SPEAKER: ContextVar[str] = ContextVar("speaker")
 SECRET_CHARACTERS_MIN = 4
 """A shorter one would be found in every word."""
 
@@ -96,7 +98,7 @@ class JsonLines(logging.Formatter):
         line: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "service": self.service,
+            "service": _SPEAKER.get(self.service),
             "event": record.getMessage(),
         }
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
@@ -123,10 +125,16 @@ def _as_text(value: object) -> str:
     return words(value) if isinstance(value, BaseException) else str(value)
 
 
-def start(service: str, settings: Settings) -> None:
+def speak_for(service: str) -> None:
+    """From now on what this task logs, and every task that it makes, is said of this service."""
+    _SPEAKER.set(service)
+
+
+def start(service: str, *settings: Settings) -> None:
+    """`service`: of whom is said what nobody speaks for. The level is that of the first settings."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines(service, secrets_of(settings)))
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    handler.setFormatter(JsonLines(service, frozenset().union(*map(secrets_of, settings))))
+    logging.basicConfig(level=settings[0].log_level.upper(), handlers=[handler], force=True)
     sys.excepthook = lambda _, error, __: logging.critical("it ends", exc_info=error)
     # All report every reconnection attempt at length; what matters of an outage the shard loop says itself.
     for chatty in ("aiokafka", "asyncpg", "uvicorn", "httpcore"):

@@ -1,14 +1,15 @@
 """What the environment says, under the prefix RECOURSE_."""
 
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, SecretsSettingsSource, SettingsConfigDict, SettingsError
 
 from schemas.topics import PARTITIONS
 from shared.rules import policies
 
+PREFIX = "RECOURSE_"
 SECRETS = Path("/run/secrets")
 """Where container engines put secrets: a file `recourse_kafka_password` says what that variable would."""
 
@@ -17,7 +18,7 @@ class Settings(BaseSettings):
     """Read once at start, each from its variable or from its file in SECRETS; a service adds its own by subclassing."""
 
     model_config = SettingsConfigDict(
-        env_prefix="RECOURSE_",
+        env_prefix=PREFIX,
         env_ignore_empty=True,
         extra="ignore",
         hide_input_in_errors=True,  # it may be a password
@@ -55,3 +56,26 @@ class Settings(BaseSettings):
         if (self.kafka_username is None) != (self.kafka_password is None):
             raise ValueError("RECOURSE_KAFKA_USERNAME and RECOURSE_KAFKA_PASSWORD go together")
         return self
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def read(kind: type[S], service: str) -> S:
+    """What is said for this service alone, such as RECOURSE_ORDER_HTTP_PORT, wins over what is said for all.
+
+    Raises SystemExit, with the service's name and a sentence for each of them, where settings make no sense.
+    """
+    prefix = f"{PREFIX}{service.upper()}_"
+    try:
+        own = SecretsSettingsSource(kind, env_prefix=prefix)() | EnvSettingsSource(kind, env_prefix=prefix)()
+        return kind(**own)
+    except SettingsError as error:
+        raise SystemExit(f"{service}: {error}") from None
+    except ValidationError as error:
+        told = (f"{_variable(one['loc'])}{one['msg']}" for one in error.errors(include_url=False, include_input=False))
+        raise SystemExit("\n".join(f"{service}: {sentence}" for sentence in told)) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    return f"{PREFIX}{str(location[0]).upper()}: " if location else ""

@@ -5,7 +5,7 @@ import json
 import logging
 import socket
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 import uvicorn
@@ -29,19 +29,17 @@ def listen(settings: Settings) -> socket.socket:
 
 
 async def serve(listening: socket.socket, app: Any, until: asyncio.Event | None = None, **options: Any) -> None:
-    """Until SIGTERM or SIGINT, which the web server listens for, or `until` is set; it may be listened again then.
-    `app` and `options`: uvicorn's."""
+    """Until it is cancelled, or `until` is set; it may be listened again then. Either way what is asked is answered
+    and the application ended in good order. `app` and `options`: uvicorn's."""
     server = _server(app, **options)
-
-    async def end() -> None:
-        if until is not None and await until.wait():
-            server.should_exit = True
-
-    ending = asyncio.create_task(end())
+    serving = asyncio.create_task(server.serve(sockets=[listening.dup()]))
+    over = asyncio.create_task((until or asyncio.Event()).wait())
     try:
-        await server.serve(sockets=[listening.dup()])
+        await asyncio.wait((serving, over), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        ending.cancel()
+        over.cancel()
+        server.should_exit = True
+        await serving
 
 
 class Beside:
@@ -79,5 +77,11 @@ class Start:
         await send({"type": "http.response.body", "body": json.dumps(body).encode()})
 
 
+class _Server(uvicorn.Server):
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        """They are the process's matter: several servers may be in it."""
+        return nullcontext()
+
+
 def _server(app: Any, **options: Any) -> uvicorn.Server:
-    return uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, **options))
+    return _Server(uvicorn.Config(app, log_config=None, access_log=False, **options))

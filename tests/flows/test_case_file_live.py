@@ -63,7 +63,7 @@ async def test_it_shows_what_is_said_hands_commands_on_and_is_made_anew_meanwhil
     database, closed_at_the_end = await asyncpg.connect(database_url), ExitStack()
     try:
         await stack.start_services(names, env)
-        url = stack.services[CASE_FILE].http
+        url = stack.services[CASE_FILE].http(CASE_FILE)
         async with LiveStage(stack.bootstrap_servers, prefix=prefix) as stage:
             case = await Scene(stage, "seen").order(lamp=10_00)
             other = await Scene(stage, "apart").order(lamp=5_00)

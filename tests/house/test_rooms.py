@@ -84,7 +84,7 @@ def test_what_a_service_keeps_besides_is_wired(service: str) -> None:
     folder = ROOT / "services" / service
     migrations = folder / "migrations"
     assert app.migrations == ((migrations,) if migrations.exists() else ()), f"{service}/app.py: name {migrations}"
-    wired = app.parts is not Application(app.decider, app.settings).parts
+    wired = app.parts is not Application(app.service, app.decider, app.settings).parts
     assert wired == (folder / "projection.py").exists(), f"{service}/app.py: make its projection one of its `parts`"
 
 

@@ -26,10 +26,11 @@ from deploy.local import folder_lock
 from deploy.local.mailbox import Mailbox
 from deploy.local.processes import LocalStackError
 from deploy.local.run import ORDER, first_command
+from deploy.local.small import GROUPS
 from deploy.local.stack import REPO, Stack
 from deploy.setup.job import SetUpFailed
 from deploy.setup.topics import create_topics
-from schemas.topics import SERVICES, Topic
+from schemas.topics import CASE_FILE, SERVICES, Topic
 from tests.support.topics import first, producer
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
@@ -130,7 +131,8 @@ async def test_servers_named_by_the_environment_are_used(stack: Stack, monkeypat
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", stack.bootstrap_servers)
     monkeypatch.setenv("DATABASE_URL", stack.database_url)
     said: list[str] = []
-    async with Stack(partitions=PARTITIONS, say=said.append) as guest:
+    async with Stack(partitions=PARTITIONS + 1, say=said.append) as guest:
+        assert guest.partitions == PARTITIONS, "what is there keeps what it has"
         assert (guest.bootstrap_servers, guest.database_url) == (stack.bootstrap_servers, stack.database_url)
         with pytest.raises(LocalStackError, match="not ours"):
             _ = guest.kafka
@@ -188,7 +190,8 @@ async def test_make_run_says_where_all_is_shares_its_folder_with_nobody_and_give
             [url] = re.findall(rf"^ +{service} +(http://\S+/health)$", said, re.MULTILINE)
             assert await asyncio.to_thread(answers, url)
         assert re.search(rf"^Mail +{folder}/mail\b", said, re.MULTILINE)
-        assert all((folder / "logs" / f"{name}.log").exists() for name in ("kafka", "postgres", *SERVICES))
+        logs = {file.stem for file in (folder / "logs").iterdir()}
+        assert logs == {"kafka", "postgres", CASE_FILE, *("+".join(group) for group in GROUPS)}
         kept = texts(folder, "*/*port")
         assert len(kept) == 3
 

@@ -9,7 +9,6 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-import uvicorn
 from pydantic import ValidationError
 
 from shared.runtime import web
@@ -31,16 +30,8 @@ def ask(where: str) -> tuple[int, bytes]:
 
 
 async def test_it_answers_from_its_first_moment_on_and_the_log_says_where(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    servers: list[uvicorn.Server] = []
-
-    class Server(uvicorn.Server):
-        def __init__(self, config: uvicorn.Config) -> None:
-            super().__init__(config)
-            servers.append(self)
-
-    monkeypatch.setattr(uvicorn, "Server", Server)
     with caplog.at_level(logging.INFO), web.listen(Settings()) as listening:
         (said,) = (record for record in caplog.records if record.message == "listening")
         where = json.loads(JsonLines("order").format(said))["http"]
@@ -50,9 +41,10 @@ async def test_it_answers_from_its_first_moment_on_and_the_log_says_where(
             assert (await asyncio.to_thread(ask, f"{where}/alive"))[0] == 200
             status, told = await asyncio.to_thread(ask, f"{where}/health")
             assert (status, json.loads(told)["problems"][0]["problem"]) == (503, "It starts, and waits for kafka.")
-        serving = asyncio.create_task(web.serve(listening, well, interface="asgi3", lifespan="off"))
+        over = asyncio.Event()
+        serving = asyncio.create_task(web.serve(listening, well, over, interface="asgi3", lifespan="off"))
         assert await asyncio.to_thread(ask, f"{where}/health") == (200, b"well")
-        servers[-1].should_exit = True
+        over.set()
         await serving
 
 
