@@ -91,16 +91,16 @@ class _InForce:
 
 
 class _Sending:
-    """The way to the bus, which ends with the process."""
+    """The way to the bus, which begins with the first command and ends with the process."""
 
     def __init__(self, sender: KafkaSender) -> None:
         self.sender = sender
 
-    async def start(self) -> None:
-        """It begins with the first command."""
-
-    async def stop(self) -> None:
-        await self.sender.stop()
+    async def run(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.sender.stop()
 
 
 def _projections(tables: PostgresCaseTables, in_force: Callable[[], Policies]) -> list[Projection]:

@@ -5,7 +5,6 @@ Every movement succeeds; each key is paid once, however often it is asked for.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -97,26 +96,18 @@ class Sandbox:
     def __init__(self, settings: Settings, pool: asyncpg.Pool) -> None:
         self._settings, self._pool = settings, pool
         self._publisher = KafkaPublisher(connection(settings), "sandbox", settings.topic_prefix)
-        self._work: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        self._work = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        if self._work is not None:
-            self._work.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._work
-        await self._publisher.stop()
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._serve()
-            except Exception as error:
-                # Whatever it was, nothing was acknowledged: the same commands come again and get the same answers.
-                log.warning("sandbox starts over: %s: %s", type(error).__name__, error)
-                await asyncio.sleep(RESTART_SECONDS)
+    async def run(self) -> None:
+        try:
+            while True:
+                try:
+                    await self._serve()
+                except Exception as error:
+                    # Whatever it was, nothing was acknowledged: the same commands come again and get the same answers.
+                    log.warning("sandbox starts over: %s: %s", type(error).__name__, error)
+                    await asyncio.sleep(RESTART_SECONDS)
+        finally:
+            await self._publisher.stop()
 
     async def _serve(self) -> None:
         # Every process reads every partition: waiting for a group to agree after a crash would hold money up, and an

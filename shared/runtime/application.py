@@ -206,8 +206,6 @@ class _Running:
 
     async def begin(self) -> None:
         self.source.pause_all()
-        for background in self.parts.background:
-            await background.start()
         work = (
             self.membership.keep(),
             self.loop.run(),
@@ -219,6 +217,7 @@ class _Running:
             self.health.keep_looking(),
             _keep_policies(self.loop, self.folder),
             self._ready(),
+            *(background.run() for background in self.parts.background),
         )
         self.tasks.extend(asyncio.create_task(_or_die(one)) for one in work)
         gc.collect()
@@ -233,8 +232,6 @@ class _Running:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self.source.stop_receiving()
-        for background in self.parts.background:
-            await background.stop()
 
     async def _housekeeping(self) -> None:
         """Remembers what is published by idle shards, and tells Kafka's lag tools where we are."""

@@ -12,9 +12,9 @@ from shared.kernel.ports import InputSource, Projection
 class BackgroundTask(Protocol):
     """Something that runs beside the loop in the same process, such as a provider in process."""
 
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
+    async def run(self) -> None:
+        """Until it is cancelled, or done; leaves nothing open. What it raises ends the process."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The sandbox provider on a real Kafka and PostgreSQL: answers where the platform's payment service would (N7)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,10 +52,10 @@ async def settings(stack: Stack, database_url: str) -> Settings:
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
     pool = await create_pool(settings.database_url, "refund", 2)
-    sandbox = Sandbox(settings, pool)
-    await sandbox.start()
+    running = asyncio.create_task(Sandbox(settings, pool).run())
     yield pool
-    await sandbox.stop()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
     await pool.close()
 
 

@@ -60,16 +60,8 @@ class WatchShown:
 
     def __init__(self, pool: asyncpg.Pool, schema: str, over: asyncio.Event) -> None:
         self.pool, self.schema, self.over = pool, schema, over
-        self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        self._task = asyncio.create_task(self._watch())
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _watch(self) -> None:
+    async def run(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
@@ -88,16 +80,8 @@ class Make:
 
     def __init__(self, settings: Settings, schema: str, tables: PostgresCaseTables, over: asyncio.Event) -> None:
         self.settings, self.schema, self.tables, self.over = settings, schema, tables, over
-        self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        self._task = asyncio.create_task(self._make())
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _make(self) -> None:
+    async def run(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
