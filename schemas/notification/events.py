@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError
-from pydantic_core import from_json, to_json
 
 from schemas.common import Email, Locale, Party, PolicyRef, Reason, TimeZone
 from schemas.example import BEA, MIA, OPERATOR, POLICY, SAM, fields
@@ -45,6 +44,24 @@ class NotificationEvent(Event):
     visible_to: tuple[Role, ...] = Field(description="nobody else is shown this event")
 
 
+class DeliveryEvent(NotificationEvent):
+    """What became of one delivery. So was `notification.sent` written, too, while each had a record of its own."""
+
+    example = fields(
+        delivery_id="9b2f6c1de04a4f7788d05c3b1a6e4f20",
+        recipient={"role": "buyer", "id": "bea"},
+        channel="email",
+        attempts=9,
+        endpoint_id=None,
+    )
+
+    delivery_id: DeliveryId
+    recipient: Recipient
+    channel: SentBy
+    attempts: Attempts
+    endpoint_id: OwnEndpointId = None
+
+
 class NotificationSent(NotificationEvent):
     """Told: taken by the servers of their channels, or, on the channel `topic`, by this very event. One record an event
     with all its recipients, said when the last first attempt has come back; whoever could be told only at a later one
@@ -75,38 +92,22 @@ class NotificationSent(NotificationEvent):
 
     @classmethod
     def read(cls, data: bytes | str) -> Self:
-        """Also what was written while each delivery had a record of its own."""
         try:
             return super().read(data)
         except ValidationError:
-            said = from_json(data)
-            if not isinstance(said, dict) or not isinstance(said.get("recipient"), dict):
-                raise
-            told = {name: said[name] for name in ToldRecipient.model_fields.keys() & said.keys()} | said["recipient"]
-            return super().read(to_json(said | {"recipients": [told]}))
+            one = DeliveryEvent.read(data)
+            how = one.model_dump(include={"delivery_id", "channel", "attempts", "endpoint_id"})
+            told = ToldRecipient(role=one.recipient.role, id=one.recipient.id, **how)
+            return cls(recipients=(told,), **{name: getattr(one, name) for name in NotificationEvent.model_fields})
 
 
-class NotificationFailed(NotificationEvent):
+class NotificationFailed(DeliveryEvent):
     """Given up: the recipient has not been told by this channel. There is no further attempt, unless an operator asks
     for one (`notification.resend`)."""
 
     type = "notification.failed.v1"
-    example = fields(
-        delivery_id="9b2f6c1de04a4f7788d05c3b1a6e4f20",
-        recipient={"role": "buyer", "id": "bea"},
-        channel="email",
-        attempts=9,
-        endpoint_id=None,
-        problem="unreachable",
-        smtp_status=450,
-        http_status=None,
-    )
+    example = fields(problem="unreachable", smtp_status=450, http_status=None)
 
-    delivery_id: DeliveryId
-    recipient: Recipient
-    channel: SentBy
-    attempts: Attempts
-    endpoint_id: OwnEndpointId = None
     problem: Problem = Field(
         description="`unreachable`: no server, or not in time; `refused`: it said no; `bad_address`: nothing can or "
         "may go there; `unwritable`: its words could not be written; `no_address`: nobody has said where to, or he is "

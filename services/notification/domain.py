@@ -39,17 +39,7 @@ from schemas.people import Person
 from schemas.visibility import view
 from schemas.wire import Event, Message
 from services.notification.policy import ATTEMPTS_MAX, BETWEEN_LETTERS_ABOUT_MESSAGES, LOOKED_UP_MAX, RETRY_AFTER
-from services.notification.states import (
-    AnyQueued,
-    EventKey,
-    Known,
-    PendingDelivery,
-    State,
-    Unplaced,
-    event_key,
-    evolve,
-    learnt,
-)
+from services.notification.states import AnyQueued, Known, PendingDelivery, State, Unplaced, event_key, evolve, learnt
 from services.notification.subscriptions import SUBSCRIPTIONS, recipients
 from shared.kernel.decider import Decider, Output, Refusal
 from shared.kernel.policies import Policies
@@ -316,11 +306,7 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Eve
     for one in said:
         after = evolve(after, one)
     assert isinstance(after, Known)
-    awaited = {event_key(one.queued) for one in after.pending.values() if one.is_awaited}
-    told: dict[EventKey, list[ToldRecipient]] = {}
-    for taken in after.taken.values():
-        if taken.event not in awaited:
-            told.setdefault(taken.event, []).append(taken.told)
+    told = after.to_be_told()
     if event_key(pending.queued) in told:
         said = [one for one in said if not isinstance(one, Taken)]
     return [*said, *(_sent(type_, at, recipients) for (_, type_, at), recipients in told.items())]

@@ -3,7 +3,7 @@
 `Unplaced`: the order's events overtook its `order.placed` and wait. `Known`: there is somebody to write to.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -94,6 +94,15 @@ class Known:
     ended_before: frozenset[str] = frozenset()
     """Deliveries to endpoints of people's own of whose end it heard before it knew of them, since its database was put
     back: whoever is looked up anew is not told again."""
+
+    def to_be_told(self) -> Mapping[EventKey, Sequence[ToldRecipient]]:
+        """By event: whose deliveries were taken, where nothing more of the event is awaited."""
+        awaited = {event_key(one.queued) for one in self.pending.values() if one.is_awaited}
+        told: dict[EventKey, list[ToldRecipient]] = {}
+        for one in self.taken.values():
+            if one.event not in awaited:
+                told.setdefault(one.event, []).append(one.told)
+        return told
 
 
 State = Unplaced | Known

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from schemas.notification.commands import NotificationResend
 from schemas.notification.events import (
@@ -250,6 +251,14 @@ def test_what_was_written_while_each_delivery_had_a_record_of_its_own_can_be_rea
         **about,
         "recipients": [{"role": "buyer", "id": "bea", **delivery}],
     }
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"{}", b'{"recipients": []}', b'{"recipient": {"role": "buyer"}}', b"\xff"]
+)
+def test_what_is_neither_cannot_be_read(data: bytes) -> None:
+    with pytest.raises(ValidationError):
+        NotificationSent.read(data)
 
 
 # -- what is made for letters ------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ MUTANTS = (
     ),
     Mutant(
         "who was told is said while others of the event are at their first attempt",
-        lambda: domain._attempted,
+        lambda: states.Known.to_be_told,
         change("__.event not in __", "True"),
         ("tests/domain/test_notification_together.py",),
     ),
