@@ -10,6 +10,8 @@ from typing import Any, Literal
 from schemas.dispute.events import DisputeRequested, OpenRefused
 from schemas.mediation.events import MediationEvent, RosterEvent
 from schemas.mediation.shapes import MediationStatus
+from schemas.notification.events import NotificationSent
+from schemas.notification.shapes import ToldRecipient
 from schemas.payments.events import PaymentCaptured, PaymentEvent, PaymentReversed
 from schemas.refund.events import ReviewAcknowledged, ReviewNeeded
 from schemas.timer.events import TimerEvent
@@ -74,9 +76,17 @@ def view(event: Event, viewer: Viewer) -> View:
         data = without_addresses(data, viewer)
         if data.get("deadlines"):
             data["deadlines"] = [one for one in data["deadlines"] if not one["name"].endswith(REMINDER)]
+        if isinstance(event, NotificationSent):
+            data["recipients"] = [one.model_dump(mode="json") for one in told_to(event, viewer)]
+            data["visible_to"] = [viewer, "operator"]
     if event.topic == MediationEvent.topic and data.get("status"):
         data["status"] = in_words(data["status"], viewer)
     return View(event.type, data)
+
+
+def told_to(sent: NotificationSent, viewer: Viewer) -> list[ToldRecipient]:
+    """Of whom he is shown that they were told: of nobody but himself, operators of all."""
+    return [one for one in sent.recipients if viewer in (one.role, "operator")]
 
 
 def in_words(status: MediationStatus, viewer: Viewer) -> str:

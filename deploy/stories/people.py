@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from deploy.stories.claims import before_a_mediator, decision, disputed, stands
 from deploy.stories.dialogue import PlayedOrder, Scene, StoryFailed, story
@@ -26,11 +27,16 @@ async def forgotten(s: Scene) -> None:
 async def not_written_to(case: PlayedOrder, template: str) -> None:
     """Of this he is told by no letter: it is given up, or, where there is no mail server, said on the topic alone."""
 
-    def told() -> list[Seen]:
+    def told() -> list[dict[str, Any]]:
         about = [event for event in case.seen if event.data.get("template") == template]
-        return [event for event in about if event.data["recipient"]["role"] == "buyer"]
+        return [whom for event in about for whom in _named(event) if whom["role"] == "buyer"]
 
     if not await case.stage.until(lambda: bool(told()), case, timedelta()):
         raise StoryFailed(f"{case.order_id}: nothing says what became of {template}")
-    if any(event.type == "notification.sent" and event.data["channel"] == "email" for event in told()):
+    if any(whom.get("channel") == "email" for whom in told()):
         raise StoryFailed(f"{case.order_id}: who is forgotten was written to of {template}")
+
+
+def _named(event: Seen) -> list[dict[str, Any]]:
+    """Who was told, and by which channel; or who was given up."""
+    return event.data["recipients"] if event.type == "notification.sent" else [event.data["recipient"]]

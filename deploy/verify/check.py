@@ -72,7 +72,7 @@ def _count(history: OrderHistory, report: Report) -> None:
         S3=bool(liveness.waiting(history)) or balance.disputed > 0,
         D1=len({dispute for _, _, dispute in disputes.told(history, "dispute")}),
         D2=sum(1 for _ in rights.acts(history)),
-        E1=sum(one.type in letters.ENDED for one in history.said_by("notification")),
+        E1=sum(len(letters.ended_by(one)) for one in history.said_by("notification")),
         E2=sum(1 for _ in reminders.reminded(history)),
     )
     currency = balance.currency or next((str(entry.data["currency"]) for entry in history.entries.values()), "")

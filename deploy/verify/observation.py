@@ -67,7 +67,7 @@ FIELDS = frozenset(
         *("claimed_minor", "offer_id", "offers", "received", "terms", "by", "round", "outcome", "cause"),
         *("mediator_id", "question_id", "party_id", "although_unknown"),
         *("payment_key", "payment_id", "asking", "attempt", "attempts_max", "retryable"),
-        *("timer_id", "due_at", "received_at", "delivery_id", "channel", "problem"),
+        *("timer_id", "due_at", "received_at", "recipients", "delivery_id", "channel", "problem"),
         *("clock", "to", "ends_at", "parcel_id", "deadlines"),
     }
 )

@@ -1,67 +1,112 @@
 """What it says."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from schemas.common import Email, Locale, Party, PolicyRef, Reason, TimeZone
 from schemas.example import BEA, MIA, OPERATOR, POLICY, SAM, fields
 from schemas.instants import Instant
 from schemas.mediation.shapes import Mediator
-from schemas.notification.shapes import Attempts, Channel, Problem, Purchase, Recipient
+from schemas.notification.shapes import (
+    Attempts,
+    DeliveryId,
+    OwnEndpointId,
+    Problem,
+    Purchase,
+    Recipient,
+    SentBy,
+    ToldRecipient,
+)
 from schemas.wire import Event, Id, Minor, PrivateEvent, Rejected, Repeated, Resumed, Role
 
 AttemptsBefore = Field(ge=0, description="made before it was given up and begun anew: they are counted on")
-OwnEndpointId = Annotated[
-    Id | None,
-    Field(
-        description="of the channel `webhook`: which of the recipient's own (`people`, R74); none said: the platform's",
-        exclude_if=lambda endpoint_id: endpoint_id is None,
-    ),
+EventId = Annotated[
+    str,
+    Field(description="`ce_id` of the event that is told; what was queued before this field was there has none"),
 ]
-"""Said only of people's own webhooks: of all others is said what always was."""
 
 
 class NotificationEvent(Event):
-    """`delivery_id` is the same for the same event, recipient and channel, or endpoint of his own; `visible_to` the
-    recipient and operators."""
+    """What became of telling people of an event; `visible_to` are those whom it names, and operators."""
 
     topic = "notification.events"
     example = fields(
-        delivery_id="9b2f6c1de04a4f7788d05c3b1a6e4f20",
         event_type="dispute.opened.v1",
         event_at="2026-03-20T18:45:10.250Z",
+        template="dispute.opened",
+        visible_to=["buyer", "operator"],
+    )
+
+    event_type: str = Field(description="the wire type of the event that is told")
+    event_at: Instant = Field(description="`ce_time` of the event that is told")
+    template: str = Field(description="which letter it is")
+    visible_to: tuple[Role, ...] = Field(description="nobody else is shown this event")
+
+
+class DeliveryEvent(NotificationEvent):
+    """What became of one delivery. So was `notification.sent` written, too, while each had a record of its own."""
+
+    example = fields(
+        delivery_id="9b2f6c1de04a4f7788d05c3b1a6e4f20",
         recipient={"role": "buyer", "id": "bea"},
         channel="email",
-        template="dispute.opened",
-        attempts=1,
-        visible_to=["buyer", "operator"],
+        attempts=9,
         endpoint_id=None,
     )
 
-    delivery_id: Id = Field(description="a webhook carries it as `webhook-id`, an e-mail in its `Message-ID`")
-    event_type: str = Field(description="the wire type of the event that is told")
-    event_at: Instant = Field(description="`ce_time` of the event that is told")
+    delivery_id: DeliveryId
     recipient: Recipient
-    channel: Channel = Field(description="`topic`: this very event is how he is told, by whoever reads it")
-    template: str = Field(description="which letter it is")
+    channel: SentBy
     attempts: Attempts
-    visible_to: tuple[Role, ...] = Field(description="nobody else is shown this event")
     endpoint_id: OwnEndpointId = None
 
 
 class NotificationSent(NotificationEvent):
-    """Taken by the server of its channel, or, on the channel `topic`, told by this very event."""
+    """Told: taken by the servers of their channels, or, on the channel `topic`, by this very event. One record an event
+    with all its recipients, said when the last first attempt has come back; whoever could be told only at a later one
+    follows in another. A reader who may see it is shown his own entries alone, an operator all."""
 
     type = "notification.sent.v1"
+    example = fields(
+        recipients=[
+            {
+                "role": "buyer",
+                "id": "bea",
+                "delivery_id": "9b2f6c1de04a4f7788d05c3b1a6e4f20",
+                "channel": "email",
+                "attempts": 1,
+            },
+            {
+                "role": "seller",
+                "id": "sam",
+                "delivery_id": "51d0a9b7c3e84f62a0b1c2d3e4f50617",
+                "channel": "email",
+                "attempts": 1,
+            },
+        ],
+        visible_to=["buyer", "seller", "operator"],
+    )
+
+    recipients: tuple[ToldRecipient, ...] = Field(min_length=1, description="who was told; at least one")
+
+    @classmethod
+    def read(cls, data: bytes | str) -> Self:
+        try:
+            return super().read(data)
+        except ValidationError:
+            one = DeliveryEvent.read(data)
+            how = one.model_dump(include={"delivery_id", "channel", "attempts", "endpoint_id"})
+            told = ToldRecipient(role=one.recipient.role, id=one.recipient.id, **how)
+            return cls(recipients=(told,), **{name: getattr(one, name) for name in NotificationEvent.model_fields})
 
 
-class NotificationFailed(NotificationEvent):
+class NotificationFailed(DeliveryEvent):
     """Given up: the recipient has not been told by this channel. There is no further attempt, unless an operator asks
     for one (`notification.resend`)."""
 
     type = "notification.failed.v1"
-    example = fields(attempts=9, problem="unreachable", smtp_status=450, http_status=None)
+    example = fields(problem="unreachable", smtp_status=450, http_status=None)
 
     problem: Problem = Field(
         description="`unreachable`: no server, or not in time; `refused`: it said no; `bad_address`: nothing can or "
@@ -183,6 +228,7 @@ class Queued(PrivateEvent):
     type = "notification.queued.v1"
     example = fields(
         delivery_id="9b2f6c1de04a4f7788d05c3b1a6e4f20",
+        event_id="3f0e8a52c7d14b6f",
         event_type="dispute.opened.v1",
         event_at="2026-03-20T18:45:10.250Z",
         recipient={"role": "buyer", "id": "bea"},
@@ -205,6 +251,7 @@ class Queued(PrivateEvent):
     template: str
     purchase: Purchase
     facts: dict[str, Any] = Field(description="what the event says, addresses left out, and the rules that apply")
+    event_id: EventId = ""
     attempts: Annotated[int, AttemptsBefore] = 0
     time_zone: TimeZone | None = None
     not_before: Instant | None = Field(default=None, description="it waits until then; null: it goes out at once")
@@ -217,6 +264,7 @@ class WebhookQueued(PrivateEvent):
     type = "notification.webhook_queued.v1"
     example = fields(
         delivery_id="9b2f6c1de04a4f7788d05c3b1a6e4f20",
+        event_id="3f0e8a52c7d14b6f",
         event_type="dispute.opened.v1",
         event_at="2026-03-20T18:45:10.250Z",
         recipient={"role": "buyer", "id": "bea"},
@@ -234,6 +282,7 @@ class WebhookQueued(PrivateEvent):
     facts: dict[str, Any] = Field(
         description="as in a letter: addresses left out; of the recipient's own what he may see of the event"
     )
+    event_id: EventId = ""
     attempts: Annotated[int, AttemptsBefore] = 0
     endpoint_id: OwnEndpointId = None
 
@@ -245,6 +294,7 @@ class LookupQueued(PrivateEvent):
     type = "notification.lookup_queued.v1"
     example = fields(
         delivery_id="51d0a9b7c3e84f62a0b1c2d3e4f50617",
+        event_id="3f0e8a52c7d14b6f",
         event_type="dispute.opened.v1",
         event_at="2026-03-20T18:45:10.250Z",
         recipient={"role": "buyer", "id": "bea"},
@@ -259,7 +309,25 @@ class LookupQueued(PrivateEvent):
     recipient: Recipient
     template: str
     facts: dict[str, Any] = Field(description="what the recipient may see of the event, addresses left out")
+    event_id: EventId = ""
     attempts: Annotated[int, AttemptsBefore] = 0
+
+
+class Taken(PrivateEvent):
+    """Its server has it. `notification.sent` says so once no other delivery of the event is at its first attempt."""
+
+    type = "notification.taken.v1"
+    example = fields(
+        told={
+            "role": "buyer",
+            "id": "bea",
+            "delivery_id": "9b2f6c1de04a4f7788d05c3b1a6e4f20",
+            "channel": "email",
+            "attempts": 1,
+        }
+    )
+
+    told: ToldRecipient
 
 
 class LookedUp(PrivateEvent):

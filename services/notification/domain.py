@@ -30,15 +30,16 @@ from schemas.notification.events import (
     NotificationSent,
     Postponed,
     Queued,
+    Taken,
     WebhookQueued,
 )
-from schemas.notification.shapes import Problem, Purchase, Recipient, RecipientRole
+from schemas.notification.shapes import Problem, Purchase, Recipient, RecipientRole, ToldRecipient
 from schemas.order.events import Placed
 from schemas.people import Person
 from schemas.visibility import view
 from schemas.wire import Event, Message
 from services.notification.policy import ATTEMPTS_MAX, BETWEEN_LETTERS_ABOUT_MESSAGES, LOOKED_UP_MAX, RETRY_AFTER
-from services.notification.states import AnyQueued, Known, PendingDelivery, State, Unplaced, evolve, learnt
+from services.notification.states import AnyQueued, Known, PendingDelivery, State, Unplaced, event_key, evolve, learnt
 from services.notification.subscriptions import SUBSCRIPTIONS, recipients
 from shared.kernel.decider import Decider, Output, Refusal
 from shared.kernel.policies import Policies
@@ -162,13 +163,14 @@ def _introduce(
 
 
 def _reread(held: HeldEvent) -> IdentifiedEvent:
-    return IdentifiedEvent(Message.MODELS[held.event_type].read(held.data), held.event_id or held.data)
+    known = held.event_id or blake2b(held.data.encode(), digest_size=16).hexdigest()
+    return IdentifiedEvent(Message.MODELS[held.event_type].read(held.data), known)
 
 
 def _tell(
     state: Known, payload: IdentifiedEvent, at: datetime, policies: Policies, channels: Channels
 ) -> Iterator[Event]:
-    """What the event teaches us, then for each who is to hear of it one delivery by each of his channels."""
+    """What the event teaches us, then who is told by this very record, then each delivery by another channel."""
     event = payload.event
     lesson = learnt(event)
     if isinstance(lesson, CompletionHeard) and _told_before(lesson, state.completed):
@@ -178,13 +180,33 @@ def _tell(
         known = evolve(state, lesson)
         assert isinstance(known, Known)
         state = known
-    facts: dict[str, Any] | None = None
-    for role in recipients(event):
-        person = _person(state, role, event)
-        if person is None:
-            continue  # a round without a mediator
-        facts = facts or _facts(state, event, policies)
+    people = {role: person for role in recipients(event) if (person := _person(state, role, event)) is not None}
+    if people and not channels.mail:
+        yield _sent(event.type, at, [_by_topic(payload, role, person) for role, person in people.items()])
+    is_written = channels.mail or not channels.webhooks.isdisjoint(people)
+    facts = _facts(state, event, policies) if is_written else {}
+    for role, person in people.items():
         yield from _deliveries(state, payload, at, role, person, facts, channels)
+
+
+def _by_topic(payload: IdentifiedEvent, role: RecipientRole, person: Party | Mediator) -> ToldRecipient:
+    delivery_id = _delivery_id(payload, role, "topic")
+    return ToldRecipient(role=role, id=person.id, delivery_id=delivery_id, channel="topic", attempts=1)
+
+
+def _sent(event_type: str, at: datetime, told: Sequence[ToldRecipient]) -> NotificationSent:
+    roles = dict.fromkeys(one.role for one in told)
+    return NotificationSent(
+        event_type=event_type,
+        event_at=at,
+        template=_template(event_type),
+        recipients=tuple(told),
+        visible_to=(*roles, "operator"),
+    )
+
+
+def _template(event_type: str) -> str:
+    return event_type.rpartition(".")[0]
 
 
 def _told_before(completion: CompletionHeard, last: CompletionHeard | None) -> bool:
@@ -201,12 +223,13 @@ def _deliveries(
     person: Party | Mediator,
     facts: dict[str, Any],
     channels: Channels,
-) -> Iterator[NotificationSent | AnyQueued]:
+) -> Iterator[AnyQueued]:
     about: dict[str, Any] = {
+        "event_id": payload.id,
         "event_type": payload.event.type,
         "event_at": at,
         "recipient": Recipient(role=role, id=person.id),
-        "template": payload.event.type.rpartition(".")[0],
+        "template": _template(payload.event.type),
     }
     if channels.mail:
         letter = Queued(
@@ -222,14 +245,6 @@ def _deliveries(
             yield from _about_messages(state, payload.event, letter)
         else:
             yield letter
-    else:
-        yield NotificationSent(
-            delivery_id=_delivery_id(payload, role, "topic"),
-            channel="topic",
-            attempts=1,
-            visible_to=(role, "operator"),
-            **about,
-        )
     if role in channels.webhooks:
         yield WebhookQueued(delivery_id=_delivery_id(payload, role, "webhook"), facts=facts, **about)
     if channels.own_webhooks:
@@ -280,11 +295,24 @@ def _seen(event: Event, role: RecipientRole) -> dict[str, Any]:
     return seen | {who: {"id": seen[who]["id"]} for who in ADDRESSES if isinstance(seen.get(who), dict)}
 
 
-def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Output]:
+def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Event]:
+    """What came of it. All that was taken is told as soon as nothing more is awaited of its event; of the others, too,
+    for a database that was put back may not know what was said of them."""
     pending = state.pending.get(attempt.delivery_id)
     if pending is None or attempt.attempt != pending.attempts + 1:
         return []  # an attempt of a process that had lost the order by then
-    queued = pending.queued
+    said = _outcome(state, pending.queued, attempt, time)
+    after: State | None = state
+    for one in said:
+        after = evolve(after, one)
+    assert isinstance(after, Known)
+    told = after.to_be_told()
+    if event_key(pending.queued) in told:
+        said = [one for one in said if not isinstance(one, Taken)]
+    return [*said, *(_sent(type_, at, recipients) for (_, type_, at), recipients in told.items())]
+
+
+def _outcome(state: Known, queued: AnyQueued, attempt: Attempted, time: datetime) -> Sequence[Event]:
     if isinstance(queued, LookupQueued) and attempt.problem is None:
         begun = [_to_own(queued, endpoint_id) for endpoint_id in attempt.endpoint_ids]
         return [
@@ -293,25 +321,33 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Out
         ]
     about: dict[str, Any] = {
         "delivery_id": queued.delivery_id,
-        "event_type": queued.event_type,
-        "event_at": queued.event_at,
-        "recipient": queued.recipient,
         "channel": "email" if isinstance(queued, Queued) else "webhook",
-        "template": queued.template,
         "attempts": attempt.attempt,
-        "visible_to": (queued.recipient.role, "operator"),
         "endpoint_id": queued.endpoint_id if isinstance(queued, WebhookQueued) else None,
     }
+    whom = queued.recipient
     if attempt.problem is None:
-        return [NotificationSent(**about)]
+        return [Taken(told=ToldRecipient(role=whom.role, id=whom.id, **about))]
     tried = attempt.attempt - queued.attempts
-    if attempt.problem == "no_address" and queued.recipient.role == "mediator" and not attempt.final:
-        return [NotificationSent(**about | {"channel": "topic"})]  # as ever: he reads it there
+    if attempt.problem == "no_address" and whom.role == "mediator" and not attempt.final:
+        # as ever: he reads it there
+        return [Taken(told=ToldRecipient(role=whom.role, id=whom.id, **about | {"channel": "topic"}))]
     if attempt.final or tried >= (LOOKED_UP_MAX if attempt.problem == "no_address" else ATTEMPTS_MAX):
         if attempt.problem == "no_address" and not isinstance(queued, Queued):
             return [LookedUp(delivery_id=queued.delivery_id, endpoint_ids=())]  # he wants no webhooks: none is owed
         status: dict[str, Any] = {"smtp_status": attempt.smtp_status, "http_status": attempt.http_status}
-        return [NotificationFailed(**about, problem=attempt.problem, **status)]
+        return [
+            NotificationFailed(
+                event_type=queued.event_type,
+                event_at=queued.event_at,
+                template=queued.template,
+                recipient=whom,
+                visible_to=(whom.role, "operator"),
+                problem=attempt.problem,
+                **about,
+                **status,
+            )
+        ]
     return [
         Postponed(
             delivery_id=queued.delivery_id,
@@ -325,7 +361,7 @@ def _attempted(state: Known, attempt: Attempted, time: datetime) -> Sequence[Out
 
 
 def _to_own(lookup: LookupQueued, endpoint_id: str) -> WebhookQueued:
-    same = lookup.model_dump(include={"event_type", "event_at", "recipient", "template", "facts"})
+    same = lookup.model_dump(include={"event_id", "event_type", "event_at", "recipient", "template", "facts"})
     delivery_id = own_delivery_id(lookup.delivery_id, endpoint_id)
     return WebhookQueued(delivery_id=delivery_id, endpoint_id=endpoint_id, **same)
 

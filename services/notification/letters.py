@@ -30,10 +30,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 FALLBACK = "en"
 _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Characters that show text in another order than it is written: nobody but us puts them into a letter."""
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Unicode's class Cc, but for line feed and tab."""
 _ISOLATE, _END = "\u2068", "\u2069"
 _RIGHT_TO_LEFT = {"R", "AL", "AN"}
 _LEFT_TO_RIGHT = {"L", "EN"}
 """Unicode's classes of letters and digits, by the side from which they are read."""
+_FIRST_RIGHT_TO_LEFT = "\u0590"
+"""No character before the Hebrew block is read from the right; nearly every line has none after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,7 @@ def _in_written_order(facts: Any) -> Any:
 
 
 def _harmless(text: str) -> str:
-    return "".join(one for one in text if unicodedata.category(one) != "Cc" or one in "\n\t")
+    return _CONTROL.sub("", text)
 
 
 @pass_context
@@ -152,8 +156,17 @@ def _goes_the_other_way(context: Context, line: str) -> bool:
     """HTML is made of what was written already."""
     if _ISOLATE in line or (context.name or "").endswith(".html"):
         return False
-    other = _LEFT_TO_RIGHT if context.get("direction") == "rtl" else _RIGHT_TO_LEFT
-    return any(unicodedata.bidirectional(character) in other for character in line)
+    return _has_left_to_right(line) if context.get("direction") == "rtl" else _has_right_to_left(line)
+
+
+def _has_left_to_right(line: str) -> bool:
+    return any(unicodedata.bidirectional(one) in _LEFT_TO_RIGHT for one in line)
+
+
+def _has_right_to_left(line: str) -> bool:
+    if max(line, default="") < _FIRST_RIGHT_TO_LEFT:
+        return False
+    return any(unicodedata.bidirectional(one) in _RIGHT_TO_LEFT for one in line)
 
 
 def _zone(name: str | None) -> tzinfo:

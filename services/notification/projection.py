@@ -26,6 +26,7 @@ from schemas.notification.events import (
     NotificationSent,
     Postponed,
     Queued,
+    Taken,
     WebhookQueued,
 )
 from schemas.notification.shapes import Problem, RecipientRole
@@ -217,9 +218,9 @@ class Deliveries:
                     change.hastened.append((event.shard, hastened.delivery_id, hastened.next_attempt_at))
                 case Postponed() as postponed:
                     change.postponed.append((event.shard, postponed))
-                case NotificationSent() | NotificationFailed() | LookedUp() as ended:
-                    # of what only the topic tells there is no row
-                    change.ended.append((event.shard, ended.delivery_id))
+                case message:
+                    # of what only the topic tells, or was taken before, there is no row
+                    change.ended += ((event.shard, delivery_id) for delivery_id in _ended(message))
         await self.table.write(transaction, change)
 
     def committed(self, events: Sequence[StoredEvent]) -> None:
@@ -230,8 +231,8 @@ class Deliveries:
                 case Postponed(delivery_id=delivery_id):
                     self._handed_out[event.shard].discard(delivery_id)
                     self._look()
-                case NotificationSent() | NotificationFailed() | LookedUp() as ended:
-                    self._handed_out[event.shard].discard(ended.delivery_id)
+                case message:
+                    self._handed_out[event.shard].difference_update(_ended(message))
 
     def due(self, now: datetime, shard: int) -> Sequence[Input]:
         self._look_if_due(now)
@@ -349,6 +350,18 @@ class Deliveries:
 
     def _owned(self, delivery: Delivery, ownership: object) -> bool:
         return self._open.get(delivery.shard) is ownership
+
+
+def _ended(message: object) -> Sequence[str]:
+    """The deliveries that leave the queue by it."""
+    match message:
+        case Taken(told=told):
+            return [told.delivery_id]
+        case NotificationFailed(delivery_id=delivery_id) | LookedUp(delivery_id=delivery_id):
+            return [delivery_id]
+        case NotificationSent(recipients=recipients):
+            return [one.delivery_id for one in recipients]
+    return []
 
 
 class MemoryDeliveryTable:

@@ -3,10 +3,10 @@
 `Unplaced`: the order's events overtook its `order.placed` and wait. `Known`: there is somebody to write to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from schemas.common import Party, PolicyRef, Reason
 from schemas.dispute.events import DisputeModified, DisputeRequested, MessageSent
@@ -25,13 +25,22 @@ from schemas.notification.events import (
     NotificationSent,
     Postponed,
     Queued,
+    Taken,
     WebhookQueued,
 )
-from schemas.notification.shapes import Purchase
+from schemas.notification.shapes import Purchase, ToldRecipient
 from schemas.order.events import Completed
 from schemas.wire import Event
 
 AnyQueued = Queued | WebhookQueued | LookupQueued
+EventKey = tuple[str, str, datetime]
+"""Its id, type and instant: what was queued before it had the id is known by the others."""
+D = TypeVar("D")
+
+
+def event_key(queued: AnyQueued) -> EventKey:
+    """What all deliveries of one event have in common."""
+    return queued.event_id, queued.event_type, queued.event_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,21 @@ class PendingDelivery:
     queued: AnyQueued
     attempts: int
     next_attempt_at: datetime
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether what is told of its event waits for it: what its first attempt comes to is not known, and nothing
+        holds that back."""
+        is_held_back = isinstance(self.queued, Queued) and self.queued.not_before is not None
+        return self.attempts == self.queued.attempts and not is_held_back
+
+
+@dataclass(frozen=True, slots=True)
+class TakenDelivery:
+    """A delivery that its server has, while no record says so."""
+
+    event: EventKey
+    told: ToldRecipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +83,8 @@ class Known:
     reasons: Mapping[str, Reason] = field(default_factory=dict)
     """Dispute -> why the buyer disputes."""
     pending: Mapping[str, PendingDelivery] = field(default_factory=dict)
+    taken: Mapping[str, TakenDelivery] = field(default_factory=dict)
+    """What is told as soon as nothing more is awaited of its event."""
     completed: CompletionHeard | None = None
     """What was told of it last."""
     message_letters: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
@@ -68,6 +94,15 @@ class Known:
     ended_before: frozenset[str] = frozenset()
     """Deliveries to endpoints of people's own of whose end it heard before it knew of them, since its database was put
     back: whoever is looked up anew is not told again."""
+
+    def to_be_told(self) -> Mapping[EventKey, Sequence[ToldRecipient]]:
+        """By event: whose deliveries were taken, where nothing more of the event is awaited."""
+        awaited = {event_key(one.queued) for one in self.pending.values() if one.is_awaited}
+        told: dict[EventKey, list[ToldRecipient]] = {}
+        for one in self.taken.values():
+            if one.event not in awaited:
+                told.setdefault(one.event, []).append(one.told)
+        return told
 
 
 State = Unplaced | Known
@@ -120,13 +155,28 @@ def evolve(state: State | None, event: Event) -> State | None:
                 pending=_without(pending, event.delivery_id),
                 given_up={**given_up, event.delivery_id: ended},
             )
-        case Known(pending=pending), NotificationSent(endpoint_id=str()) | NotificationFailed(endpoint_id=str()) if (
-            event.delivery_id not in pending
-        ):
+        case Known(pending=pending, taken=taken), Taken(told=told) if told.delivery_id in pending:
+            done = TakenDelivery(event_key(pending[told.delivery_id].queued), told)
+            return replace(state, pending=_without(pending, told.delivery_id), taken={**taken, told.delivery_id: done})
+        case Known(), NotificationFailed(endpoint_id=str()):
             return replace(state, ended_before=state.ended_before | {event.delivery_id})
-        case Known(pending=pending), NotificationSent() | LookedUp():
+        case Known(pending=pending), LookedUp():
             return replace(state, pending=_without(pending, event.delivery_id))
+        case Known(), NotificationSent():
+            return _told(state, event.recipients)
     return state
+
+
+def _told(state: Known, recipients: Collection[ToldRecipient]) -> Known:
+    ids = [one.delivery_id for one in recipients]
+    begun = state.pending.keys() | state.taken.keys()
+    unknown = {one.delivery_id for one in recipients if one.endpoint_id is not None} - begun
+    return replace(
+        state,
+        pending=_without(state.pending, *ids),
+        taken=_without(state.taken, *ids),
+        ended_before=state.ended_before | unknown,
+    )
 
 
 def _letters_about_messages(
@@ -137,5 +187,5 @@ def _letters_about_messages(
     return {**known, (queued.facts["dispute_id"], queued.recipient.role): queued.not_before or queued.event_at}
 
 
-def _without(deliveries: Mapping[str, PendingDelivery], delivery_id: str) -> Mapping[str, PendingDelivery]:
-    return {key: one for key, one in deliveries.items() if key != delivery_id}
+def _without(deliveries: Mapping[str, D], *delivery_ids: str) -> Mapping[str, D]:
+    return {key: one for key, one in deliveries.items() if key not in delivery_ids}

@@ -3,16 +3,19 @@ how it was (N8), and what became of a command; and what somebody must not see, n
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from deploy.stories.claims import before_a_mediator, decision, disputed, stands
 from deploy.stories.dialogue import Participant, PlayedOrder, Scene, refund
+from schemas.notification.events import NotificationSent
+from schemas.notification.shapes import ToldRecipient
 from services.casefile.shown.reading import Asked, Found
 from services.casefile.shown.shapes import ActShown, CaseShown, Player
 from services.casefile.shown.showing import preview, show_case, show_command, show_order
+from services.casefile.shown.told import ToldEvent, for_him
 from shared.kernel.ports import Record
 from tests.support.casefile import Office, open_office
 
@@ -359,3 +362,42 @@ async def test_the_buyers_payment_is_captured_once_it_is_held() -> None:
     shown = await office.desk.order(Asked("operator", "olga"), order.order_id)
 
     assert [(leg.leg, leg.stage, leg.due_by) for leg in shown.legs] == [("capture", "captured", None)]
+
+
+async def test_of_letters_each_is_shown_his_own_and_operators_all(office: Office) -> None:
+    case = await a_dispute(office)
+    mediator = await before_a_mediator(case)
+    await mediator.says("mediation.ask", dispute_id="d1", question_id="q1", to="both", question="Which box?")
+    await case.buyer.says("mediation.answer", dispute_id="d1", question_id="q1", text="The small one.")
+
+    shown = {role: (await case_of(office, case, who)).letters for role, who in people_of(case, mediator).items()}
+
+    assert [one.to for one in shown["operator"] if one.template == "mediation.answered"] == [
+        "buyer",
+        "seller",
+        "mediator",
+    ]
+    for role in ("buyer", "seller", "mediator"):
+        assert shown[role] == [one for one in shown["operator"] if one.to == role]
+        assert shown[role]
+
+
+def people_of(case: PlayedOrder, mediator: Participant) -> dict[str, Asked]:
+    return {"buyer": he(case.buyer), "seller": he(case.seller), "mediator": he(mediator), "operator": OLGA}
+
+
+def test_what_a_mediator_was_told_is_not_for_who_sits_there_now() -> None:
+    mia = ToldRecipient(role="mediator", id="mia", delivery_id="d1", channel="topic", attempts=1)
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    sent = NotificationSent(
+        order_id="o",
+        event_type="x.y.v1",
+        event_at=at,
+        template="x.y",
+        recipients=(mia,),
+        visible_to=("mediator", "operator"),
+    )
+    told = [ToldEvent(at, "e1", "", sent)]
+
+    assert for_him(told, Asked("mediator", "mia")) == for_him(told, OLGA) == told
+    assert for_him(told, Asked("mediator", "max")) == []

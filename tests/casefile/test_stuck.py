@@ -9,9 +9,14 @@ from typing import Any
 import pytest
 
 from deploy.recourse.__main__ import parser
+from schemas.instants import to_ms
+from schemas.notification.events import NotificationFailed, NotificationSent
+from schemas.notification.shapes import Recipient, ToldRecipient
 from schemas.topics import SERVICES
+from schemas.wire import Event
 from services.casefile.operating.refused import refused
 from services.casefile.operating.stuck import Standstills, StuckRow, standstills, stuck_shown
+from shared.kernel.ports import Record
 from shared.runtime.memory import START
 from tests.simulation import virtual_time
 from tests.simulation.actors import Wish
@@ -77,6 +82,38 @@ def test_an_order_is_parked_as_long_as_its_service_has_it_so() -> None:
             assert shown == look.parked, (seed, look.said)
             seen += bool(shown)
     assert seen > HISTORIES, "hardly anything was parked"
+
+
+def recorded(said: Event) -> Record:
+    headers = [("ce_type", said.type.encode())]
+    return Record("notification.events", 0, 0, to_ms(START), b"o1", said.model_dump_json().encode(), headers)
+
+
+def test_whoever_is_told_after_all_is_undelivered_no_more() -> None:
+    about: dict[str, Any] = {"order_id": "o1", "event_type": "order.placed.v1", "event_at": START, "template": "placed"}
+    people = [Recipient(role="buyer", id="bea"), Recipient(role="seller", id="sam")]
+    failed = [
+        NotificationFailed(
+            delivery_id=f"to-{one.id}",
+            recipient=one,
+            channel="email",
+            attempts=1,
+            problem="refused",
+            smtp_status=550,
+            visible_to=(one.role, "operator"),
+            **about,
+        )
+        for one in people
+    ]
+    told = [
+        ToldRecipient(role=one.role, id=one.id, delivery_id=f"to-{one.id}", channel="email", attempts=2)
+        for one in people
+    ]
+    sent = NotificationSent(recipients=tuple(told), visible_to=("buyer", "seller", "operator"), **about)
+
+    given_up = standstills(map(recorded, failed)).undelivered
+    assert [one and one.recipient for one in given_up.values()] == ["buyer:bea", "seller:sam"]
+    assert standstills(map(recorded, [*failed, sent])).undelivered == dict.fromkeys(given_up, None)
 
 
 @pytest.mark.parametrize("code", ["no_ce_id", "x; touch /tmp/x", "$(id)", "it's", ""])

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from deploy.repair.standing import Outcome
-from schemas.notification.events import LookedUp, WebhookQueued
+from schemas.notification.events import LookedUp, Taken, WebhookQueued
 from schemas.people import Person
 from schemas.wire import Service
 from services.notification.people import MemoryPeopleTable, People
@@ -31,7 +31,7 @@ from tests.simulation.play import Played, Stage
 RECORDS_PER_TURN = 10
 """Or more, mostly."""
 QUEUED = "notification.queued.v1", "notification.webhook_queued.v1", "notification.lookup_queued.v1"
-UNTOLD = "notification.postponed.v1", LookedUp.type
+UNTOLD = "notification.postponed.v1", LookedUp.type, Taken.type
 ACTS_BY_ITSELF: tuple[Service, ...] = ("notification", "timer")
 
 
@@ -191,7 +191,8 @@ class PutBack:
 
 
 def _streams(rows: Sequence[StoredEvent]) -> dict[str, list[StoredEvent]]:
-    """Without attempts that failed, and without what `people` said when somebody was looked up: nobody heard it."""
+    """Without attempts that failed or that nothing was said of yet, and without what `people` said when somebody was
+    looked up: nobody heard it."""
     streams: dict[str, list[StoredEvent]] = {}
     for row in rows:
         if row.type not in UNTOLD and not (row.type == WebhookQueued.type and _is_own(row)):

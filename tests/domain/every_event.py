@@ -90,7 +90,7 @@ refund.charged_back.v1            bsmo
 refund.rejected.v1                o
 refund.repeated.v1                o
 refund.resumed.v1                 o
-notification.sent.v1              bo
+notification.sent.v1              bso
 notification.failed.v1            bo
 notification.resent.v1            o
 notification.rejected.v1          o

@@ -10,7 +10,7 @@ from schemas.notification.events import NotificationFailed, NotificationSent, Po
 from schemas.wire import OrderMessage, PrivateEvent
 from services.notification.domain import DECIDER, Attempted
 from services.notification.policy import ATTEMPTS_MAX, RETRY_AFTER
-from services.notification.states import Known
+from services.notification.states import Known, event_key
 from services.notification.subscriptions import SUBSCRIPTIONS
 from tests.domain.notification_samples import ORDER, SAMPLES, placed
 from tests.domain.table import Desk, cells, outcome
@@ -118,12 +118,19 @@ def test_what_is_published_says_who_was_told_what_but_no_address() -> None:
     queue = Queue()
     [sent] = queue.attempt("taken")
     assert isinstance(sent, NotificationSent)
-    assert sent.model_dump(include={"event_type", "template", "channel", "recipient", "attempts", "visible_to"}) == {
+    assert isinstance(queue.letter, Queued)
+    assert sent.model_dump(include={"event_type", "template", "recipients", "visible_to"}) == {
         "event_type": "dispute.message_sent.v1",
         "template": "dispute.message_sent",
-        "channel": "email",
-        "recipient": {"role": "seller", "id": "sam"},
-        "attempts": 1,
+        "recipients": (
+            {
+                "role": "seller",
+                "id": "sam",
+                "delivery_id": queue.letter.delivery_id,
+                "channel": "email",
+                "attempts": 1,
+            },
+        ),
         "visible_to": ("seller", "operator"),
     }
     assert all("@" not in one.model_dump_json() for one in queue.history if not isinstance(one, PrivateEvent))
@@ -161,9 +168,13 @@ def test_whatever_comes_each_letter_ends_at_most_once_and_none_is_lost(
         desk.wait(seconds=seconds)
         assert desk.refolded() == desk.state
     queued = [one.delivery_id for one in desk.history if isinstance(one, Queued)]
-    ended = [one.delivery_id for one in desk.history if isinstance(one, NotificationSent | NotificationFailed)]
-    pending = list(desk.state.pending) if isinstance(desk.state, Known) else []
-    assert all(one.channel == "email" for one in desk.history if isinstance(one, NotificationSent))
-    assert sorted(queued) == sorted(ended + pending)
+    told = [one for sent in desk.history if isinstance(sent, NotificationSent) for one in sent.recipients]
+    failed = [one.delivery_id for one in desk.history if isinstance(one, NotificationFailed)]
+    pending, taken = ([*desk.state.pending], [*desk.state.taken]) if isinstance(desk.state, Known) else ([], [])
+    if isinstance(desk.state, Known):
+        awaited = {event_key(one.queued) for one in desk.state.pending.values() if one.is_awaited}
+        assert {one.event for one in desk.state.taken.values()} <= awaited, "nothing is kept back for nothing"
+    assert all(one.channel == "email" for one in told)
+    assert sorted(queued) == sorted([*(one.delivery_id for one in told), *failed, *pending, *taken])
     assert all(isinstance(one, OrderMessage) and one.order_id == ORDER for one in desk.history)
     assert not list(DECIDER.deadlines(desk.state))

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jinja2 import Environment, meta
 
 from schemas.common import OrderLine
@@ -14,7 +16,7 @@ from schemas.notification.events import Queued
 from schemas.order import events as order
 from schemas.wire import Event
 from services.notification.domain import DECIDER
-from services.notification.letters import TEMPLATES, Letter, Writer, letter
+from services.notification.letters import TEMPLATES, Letter, Writer, _harmless, _has_right_to_left, letter
 from services.notification.subscriptions import SUBSCRIPTIONS, TOLD
 from tests.domain.notification_samples import SAMPLES, of_order, offer, placed, requested
 from tests.domain.table import NOON, Desk
@@ -228,6 +230,41 @@ def test_a_locale_falls_back_letter_by_letter(tmp_path: Path) -> None:
         "Hello",
     ]
     assert [subject(completed, locale) for locale in ("pt-BR", "pt", "zh-CN")] == ["Olá", "Olá", "Hello"]
+
+
+# -- what is looked at quickly -----------------------------------------------------------------------------------------
+
+ODD = [
+    "",
+    "Lamp",
+    "Lamp\r\nBcc: all\x07",
+    "\t\n\x0b\x1f \x7f\x80\x9f\xa0",
+    "Überzug ½ €",
+    "\u058f\u0590\u0591",
+    "שולחן 5",
+]
+
+
+def without_controls(text: str) -> str:
+    return "".join(one for one in text if unicodedata.category(one) != "Cc" or one in "\n\t")
+
+
+def is_read_from_the_right(text: str) -> bool:
+    return any(unicodedata.bidirectional(one) in {"R", "AL", "AN"} for one in text)
+
+
+@pytest.mark.parametrize("plane", range(17))
+def test_every_character_is_judged_as_unicode_has_it(plane: int) -> None:
+    characters = [chr(0x1_0000 * plane + low) for low in range(0x1_0000)]
+    assert _harmless("".join(characters)) == without_controls("".join(characters))
+    assert [one for one in characters if _has_right_to_left(one) != is_read_from_the_right(one)] == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.sampled_from(ODD), st.text(), st.lists(st.sampled_from(ODD)).map("".join)))
+def test_a_line_is_judged_as_all_its_characters_are(line: str) -> None:
+    assert _harmless(line) == without_controls(line)
+    assert _has_right_to_left(line) == is_read_from_the_right(line)
 
 
 # -- from right to left, and in his own time ---------------------------------------------------------------------------

@@ -14,9 +14,11 @@ from schemas.notification.events import (
     NotificationResent,
     NotificationSent,
     Postponed,
+    Queued,
+    Taken,
     WebhookQueued,
 )
-from schemas.notification.shapes import RecipientRole
+from schemas.notification.shapes import Recipient, RecipientRole
 from schemas.people import OWN_WEBHOOKS_MAX, Person
 from schemas.visibility import view
 from schemas.wire import Actor, Event, Message
@@ -56,12 +58,12 @@ last_attempt    end   end        a    b+a      failed
 """What comes of a look-up: the endpoints to which a delivery is queued, or that nothing is owed (`end`)."""
 SENDING = """
                 taken  gone  unknown    busy       410     private    outage
-first_attempt   sent   end   postponed  postponed  failed  postponed  postponed
-third_attempt   sent   end   postponed  postponed  failed  postponed  postponed
-fourth_attempt  sent   end   end        postponed  failed  postponed  postponed
-last_attempt    sent   end   end        failed     failed  failed     failed
+first_attempt   taken  end   postponed  postponed  failed  postponed  postponed
+third_attempt   taken  end   postponed  postponed  failed  postponed  postponed
+fourth_attempt  taken  end   end        postponed  failed  postponed  postponed
+last_attempt    taken  end   end        failed     failed  failed     failed
 """
-"""What comes of one webhook to an endpoint."""
+"""What comes of one webhook to an endpoint, while another one to the same person is under way."""
 NUMBERS = {"first_attempt": 1, "third_attempt": 3, "fourth_attempt": 4, "last_attempt": ATTEMPTS_MAX}
 
 
@@ -85,7 +87,7 @@ class Lookup(Desk):
 
 
 def told(said: list[Message]) -> str:
-    names = {NotificationSent: "sent", NotificationFailed: "failed", Postponed: "postponed"}
+    names = {Taken: "taken", NotificationFailed: "failed", Postponed: "postponed"}
     if [type(one) for one in said] == [LookedUp]:
         return "end"
     return "+".join(
@@ -116,7 +118,10 @@ def test_what_comes_of_one_of_several(state: str, came: str, expected: str) -> N
     assert desk.refolded() == desk.state
     assert other.delivery_id in desk.state.pending, "each has its own way"
     for one in said:
-        if isinstance(one, NotificationSent | NotificationFailed):
+        if isinstance(one, Taken):
+            assert (one.told.channel, one.told.endpoint_id) == ("webhook", "a")
+            assert (one.told.role, one.told.id) == ("buyer", webhook.recipient.id)
+        if isinstance(one, NotificationFailed):
             assert (one.channel, one.endpoint_id, one.recipient) == ("webhook", "a", webhook.recipient)
             assert one.visible_to == ("buyer", "operator")
 
@@ -158,17 +163,24 @@ def test_a_look_up_that_came_twice_queues_once() -> None:
 def test_what_ended_before_a_database_was_put_back_is_not_told_again(type_: type[Event]) -> None:
     """The bus says how it ended, and nothing else knows that it was begun."""
     desk, known = Lookup(), Lookup()
-    webhook, other = known.found("a", "b")
-    ended = known.attempt(webhook.delivery_id, "taken" if type_ is NotificationSent else "410", 1)
-    for one in ended:
-        refold(desk.decider, desk.stream, one)
-        desk.history.append(one)
+    known.attempt(known.sellers.delivery_id, "none", 1)
+    [webhook] = known.found("a")
+    [ended] = known.attempt(webhook.delivery_id, "taken" if type_ is NotificationSent else "410", 1)
+    assert isinstance(ended, type_)
+    refold(desk.decider, desk.stream, ended)
+    desk.history.append(ended)
 
-    assert [one.delivery_id for one in desk.found("a", "b")] == [other.delivery_id]
+    assert [one.endpoint_id for one in desk.found("a", "b")] == ["b"]
     assert desk.refolded() == desk.state
 
 
 # -- who is looked up --------------------------------------------------------------------------------------------------
+
+
+def told_anyway(said: Message) -> list[Recipient]:
+    if isinstance(said, NotificationSent):
+        return [Recipient(role=one.role, id=one.id) for one in said.recipients]
+    return [said.recipient] if isinstance(said, Queued | WebhookQueued) else []
 
 
 @pytest.mark.parametrize("channels", [{"mail": True}, {"mail": False}, {"mail": True, "webhooks": ("buyer", "seller")}])
@@ -180,7 +192,7 @@ def test_besides_all_that_is_told_anyway_each_recipient_is_looked_up(channels: d
         others = [one for one in said if not isinstance(one, LookupQueued)]
         assert others == without.hear(event, id=name)
         if not name.startswith("dispute.message_sent"):  # of which letters are rare, and webhooks are not
-            assert lookups == list(dict.fromkeys(one.recipient for one in others if hasattr(one, "recipient")))
+            assert lookups == list(dict.fromkeys(whom for one in others for whom in told_anyway(one)))
     assert looking.refolded() == looking.state
 
 

@@ -89,8 +89,10 @@ def test_what_is_sent_again(state: str, wish: str, expected: str) -> None:
 @pytest.mark.rule("R80")
 def test_a_letter_that_was_given_up_comes_again_as_the_same_and_has_all_its_attempts() -> None:
     desk = Desk(decider(mail=True))
-    letter, *_ = desk.hear(placed())[1:]
+    letter, other = desk.hear(placed())[1:]
     assert isinstance(letter, Queued)
+    assert isinstance(other, Queued)
+    desk.hear(Attempted(other.delivery_id, 1))
     desk.hear(Attempted(letter.delivery_id, 1, "refused", 550, final=True))
     [_, again] = desk.send(resend(since=letter.event_at))
     assert isinstance(again, Queued)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import combinations
 from typing import Any, get_args
 
 import pytest
@@ -11,7 +12,7 @@ from deploy.publish import models
 from deploy.stories.book import STORIES
 from deploy.stories.dialogue import Scene
 from deploy.stories.seen import EVENT_TOPICS
-from schemas.notification.shapes import RecipientRole
+from schemas.notification.shapes import RecipientRole, ToldRecipient
 from schemas.publish import GOLDEN, is_public
 from schemas.visibility import Viewer, history, in_words, may_see
 from schemas.wire import Actor, Event
@@ -62,15 +63,37 @@ def test_a_refusal_is_for_whoever_asked(type_: str, role: Any) -> None:
     assert {viewer for viewer in VIEWERS if may_see(refusal, viewer)} == {"operator", role} & set(VIEWERS)
 
 
-@pytest.mark.parametrize("type_", ["notification.sent.v1", "notification.failed.v1"])
 @pytest.mark.parametrize("role", get_args(RecipientRole))
-def test_what_is_said_of_a_letter_is_for_its_recipient(type_: str, role: Any) -> None:
-    letter = sample(type_)
+def test_what_is_said_of_a_letter_that_was_given_up_is_for_its_recipient(role: Any) -> None:
+    letter = sample("notification.failed.v1")
     letter = letter.model_copy(
         update={"recipient": letter.recipient.model_copy(update={"role": role}), "visible_to": (role, "operator")}
     )
 
     assert {viewer for viewer in VIEWERS if may_see(letter, viewer)} == {role, "operator"}
+
+
+BY_LETTER = ToldRecipient(role="buyer", id="bea", delivery_id="b1", channel="email", attempts=3)
+TO_SHELF = ToldRecipient(role="buyer", id="bea", delivery_id="b2", channel="webhook", attempts=1, endpoint_id="shelf")
+BY_WEBHOOK = ToldRecipient(role="seller", id="sam", delivery_id="s1", channel="webhook", attempts=2)
+TO_TILL = ToldRecipient(role="seller", id="sam", delivery_id="s2", channel="webhook", attempts=1, endpoint_id="till")
+BY_TOPIC = ToldRecipient(role="mediator", id="mia", delivery_id="m1", channel="topic", attempts=1)
+TOLD_AT_ONCE = (BY_LETTER, TO_SHELF, BY_WEBHOOK, TO_TILL, BY_TOPIC)
+
+
+@pytest.mark.parametrize("recipients", [some for count in range(1, 6) for some in combinations(TOLD_AT_ONCE, count)])
+def test_of_who_was_told_each_is_shown_himself_and_operators_all(recipients: tuple[ToldRecipient, ...]) -> None:
+    """Neither by what others are reached, nor where, nor how often it was tried, nor whether."""
+    roles = dict.fromkeys(one.role for one in recipients)
+    letter = sample("notification.sent.v1").model_copy(
+        update={"recipients": recipients, "visible_to": (*roles, "operator")}
+    )
+    seen = {viewer: [one.data for one in history([letter], viewer)] for viewer in VIEWERS}
+    assert seen["operator"] == [letter.model_dump(mode="json")]
+    for role in get_args(RecipientRole):
+        own = [one.model_dump(mode="json") for one in recipients if one.role == role]
+        narrowed = letter.model_dump(mode="json") | {"recipients": own, "visible_to": [role, "operator"]}
+        assert seen[role] == ([narrowed] if own else [])
 
 
 @pytest.mark.parametrize("type_", EVENTS)

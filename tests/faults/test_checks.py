@@ -29,7 +29,7 @@ def mail(id_: str, to: str = "buyer@example.com", words: str = "It was cancelled
 PLACED = said(0, "order.placed", "e1", status="awaiting_shipment")
 CANCELLED = said(1, "order.cancelled", "e2", status="cancelled")
 SETTLED = said(0, "refund.settled", "r1", leg="refund", refund_minor=100)
-TOLD = said(0, "notification.sent", "n1", channel="email", delivery_id="d1")
+TOLD = said(0, "notification.sent", "n1", recipients=[{"channel": "email", "delivery_id": "d1"}])
 
 
 def well() -> World:

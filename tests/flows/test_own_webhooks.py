@@ -36,8 +36,13 @@ class Hooked(Market):
 
     def said_of(self, type_: str) -> list[tuple[str, str]]:
         """(template, endpoint) of what is published of people's own webhooks."""
-        said = [one.data for one in self.case.seen if one.type == type_ and "endpoint_id" in one.data]
-        return [(one["template"], one["endpoint_id"]) for one in said]
+        said = [
+            (event.data["template"], one)
+            for event in self.case.seen
+            if event.type == type_
+            for one in event.data.get("recipients", [event.data])
+        ]
+        return [(template, one["endpoint_id"]) for template, one in said if "endpoint_id" in one]
 
     async def placed_and_shipped(self) -> None:
         await self.order()

@@ -7,6 +7,8 @@ from typing import Any
 
 import asyncpg
 
+from schemas.notification.events import NotificationSent
+from schemas.notification.shapes import ToldRecipient
 from schemas.wire import Message
 from services.notification.domain import DECIDER, Attempted
 from services.notification.people import MemoryPeopleTable
@@ -88,6 +90,10 @@ class Shop:
     async def attempts(self) -> list[Attempted]:
         """Likewise, as the decider hears of them."""
         return [heard for heard in (one.payload for one in await self.outcomes()) if isinstance(heard, Attempted)]
+
+    def told(self) -> list[ToldRecipient]:
+        """Whoever was said to be told, in that order."""
+        return [one for sent in self.of(NotificationSent) for one in sent.recipients]
 
     def of(self, model: type[Any]) -> list[Any]:
         """All that was said of one kind."""

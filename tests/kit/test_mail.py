@@ -14,7 +14,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import ValidationError
 
-from schemas.notification.events import NotificationSent, Queued
+from schemas.notification.events import Queued
 from services.notification.letters import Letter
 from services.notification.projection import TAKEN, UNREACHABLE, MemoryDeliveryTable, SendResult
 from services.notification.smtp import MailSettings, Smtp, deliverable, mail_channel
@@ -296,7 +296,7 @@ async def test_a_letter_that_is_refused_for_now_comes_later_as_the_same_mail(ser
     shop.wait(minutes=1)
     await shop.settle()
     assert server.recipients == ["sam@example.org", "bea@example.org"]
-    sent = [(f"<{one.delivery_id}@recourse.test>", one.attempts) for one in shop.of(NotificationSent)]
+    sent = [(f"<{one.delivery_id}@recourse.test>", one.attempts) for one in shop.told()]
     assert sent == [(mail["Message-ID"], number) for number, mail in enumerate(server.mails, start=1)]
     assert {mail["Subject"] for mail in server.mails} == {"Order order-1: 20.00 EUR paid"}
     await shop.queue.stop()

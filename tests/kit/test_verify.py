@@ -851,6 +851,7 @@ def test_an_answer_that_nobody_asked_for_is_told_where_it_was_laid_aside(market:
 
 def test_a_letter_that_was_given_up_is_no_violation_and_told(market: Written) -> None:
     refused = {"problem": "refused", "smtp_status": 550, "http_status": None, "delivery_id": "d9", "attempts": 1}
+    refused |= {"recipient": {"role": "buyer", "id": "b"}, "channel": "email"}
     given_up = copied("notification.sent.v1", "o-1", data=refused, type="notification.failed.v1", causationid="")
     report = given_up(market).verified()
     assert report.problems() == []

@@ -5,7 +5,8 @@ from schemas import instants, visibility, wire
 from schemas import people as contact
 from schemas.dispute import commands as dispute_commands
 from services import notification, timer
-from services.notification import app, domain, letters, network, people, projection, smtp, webhooks
+from services.casefile.shown import told
+from services.notification import app, domain, letters, network, people, projection, smtp, states, webhooks
 from tests.mutants.changes import change, drop, flip, negate, words
 from tests.mutants.mutant import Mutant
 
@@ -58,8 +59,8 @@ MUTANTS = (
     ),
     Mutant(
         "what only the topic tells in the end waits in the queue for ever",
-        lambda: projection.Deliveries.apply,
-        drop("case NotificationSent() | NotificationFailed() | LookedUp() as ended: ..."),
+        lambda: projection._ended,
+        drop("case NotificationSent(recipients=__): ..."),
     ),
     Mutant("a title may break the line of a subject", lambda: notification, change("' '.join(__a.split())", "__a")),
     Mutant(
@@ -118,6 +119,48 @@ MUTANTS = (
         lambda: notification,
         change("b'%s.%d.%s' % (__, __a, __b)", "b'%d.%s' % (__a, __b)"),
     ),
+    Mutant(
+        "who was told is said while others of the event are at their first attempt",
+        lambda: states.Known.to_be_told,
+        change("__.event not in __", "True"),
+        ("tests/domain/test_notification_together.py",),
+    ),
+    Mutant(
+        "a mailbox that is away for days keeps back who else was told",
+        lambda: states.PendingDelivery.is_awaited,
+        drop("__.attempts == __.attempts"),
+        ("tests/domain/test_notification_together.py",),
+    ),
+    Mutant(
+        "a letter that is held back keeps back who else was told",
+        lambda: states.PendingDelivery.is_awaited,
+        drop("not is_held_back"),
+        ("tests/domain/test_notification_together.py",),
+    ),
+    Mutant(
+        "two events of one kind and moment are told by one record",
+        lambda: states.event_key,
+        change("__.event_id", "''"),
+        ("tests/domain/test_notification_together.py",),
+    ),
+    Mutant(
+        "what a server has taken waits for another attempt",
+        lambda: states.evolve,
+        drop("case Known(pending=__, taken=__), Taken(told=__) if __: ..."),
+        ("tests/domain/test_notification_together.py",),
+    ),
+    Mutant(
+        "who was told is shown by what the others were",
+        lambda: visibility.told_to,
+        change("__a in (__.role, 'operator')", "True"),
+        ("tests/domain/test_visibility.py",),
+    ),
+    Mutant(
+        "a mediator is shown what another was told who sat there before",
+        lambda: told._is_his,
+        change("__a.id in __", "True"),
+        ("tests/casefile/test_showing.py",),
+    ),
     Mutant("an endpoint that is not there today is given up", lambda: webhooks, change("__a == GONE", "__a >= 404")),
     Mutant(
         "two events of one content and instant share a letter",
@@ -150,13 +193,13 @@ MUTANTS = (
     ),
     Mutant(
         "of an endpoint that is gone operators are told",
-        lambda: domain._attempted,
+        lambda: domain._outcome,
         change("not isinstance(__q, Queued)", "isinstance(__q, LookupQueued)"),
         ("tests/domain/test_notification_own_webhooks.py",),
     ),
     Mutant(
         "what ended before a database was put back is told again",
-        lambda: domain._attempted,
+        lambda: domain._outcome,
         change("__a.delivery_id not in __b.ended_before", "True"),
         ("tests/domain/test_notification_own_webhooks.py",),
     ),

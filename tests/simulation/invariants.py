@@ -218,7 +218,7 @@ def letters_are_sent_once(played: "Played") -> Iterator[str]:
 def webhooks_of_ones_own_are_told_once(played: "Played") -> Iterator[str]:
     """E1, R74: each endpoint has what it took under one id, and of what stood there all the time it is said."""
     records = played.world.observed.records()
-    sent = {one.data["delivery_id"] for one in records if one.type == letters.SENT}
+    sent = {told["delivery_id"] for one in records for told in letters.told_by(one)}
     lacking: defaultdict[str, list[set[str]]] = defaultdict(list)
     for record in played.world.bus.heard:
         if record.topic == "people":

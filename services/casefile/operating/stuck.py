@@ -177,7 +177,8 @@ def _spoke(found: Standstills, record: Record) -> None:
                 event.endpoint_id,
             )
         case NotificationSent():
-            found.undelivered[order_id, event.delivery_id] = None
+            told = ((order_id, one.delivery_id) for one in event.recipients)
+            found.undelivered |= dict.fromkeys(told, None)
         case NotificationResent():
             found.undelivered |= dict.fromkeys(((order_id, one) for one in event.delivery_ids), None)
         case MediationOpened(mediator=None):

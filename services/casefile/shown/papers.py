@@ -6,8 +6,8 @@ from typing import Any
 
 from schemas.common import Offer
 from schemas.mediation.events import MediationEvent
-from schemas.notification.events import NotificationEvent, NotificationSent
-from schemas.visibility import PARTIES, may_see, view
+from schemas.notification.events import NotificationEvent, NotificationFailed, NotificationSent
+from schemas.visibility import PARTIES, Viewer, may_see, told_to, view
 from services.casefile.shown.looking import Look
 from services.casefile.shown.shapes import EventShown, EvidenceShown, LetterShown, OfferShown
 from services.casefile.shown.told import ToldEvent
@@ -103,16 +103,28 @@ def _stage(event: Any) -> str:
     return "mediation" if is_judged else "dispute"
 
 
-def letters(seen: Iterable[ToldEvent]) -> list[LetterShown]:
-    return [
-        LetterShown(
-            at=one.at,
-            to=one.event.recipient.role,
-            template=one.event.template,
-            channel=one.event.channel,
-            status="sent" if isinstance(one.event, NotificationSent) else "failed",
-            delivery_id=one.event.delivery_id,
-        )
-        for one in seen
-        if isinstance(one.event, NotificationEvent)
-    ]
+def letters(look: Look) -> list[LetterShown]:
+    return [letter for one in look.seen for letter in _letters(one, look.asked.role)]
+
+
+def _letters(one: ToldEvent, viewer: Viewer) -> Iterator[LetterShown]:
+    match one.event:
+        case NotificationSent(template=template) as sent:
+            for told in told_to(sent, viewer):
+                yield LetterShown(
+                    at=one.at,
+                    to=told.role,
+                    template=template,
+                    channel=told.channel,
+                    status="sent",
+                    delivery_id=told.delivery_id,
+                )
+        case NotificationFailed(recipient=recipient, template=template) as failed:
+            yield LetterShown(
+                at=one.at,
+                to=recipient.role,
+                template=template,
+                channel=failed.channel,
+                status="failed",
+                delivery_id=failed.delivery_id,
+            )

@@ -51,7 +51,7 @@ def show_case(
         evidence=files,
         evidence_complete={side: shown[side] > 0 for side in ("buyer", "seller")},
         ledger=ledger(look.seen, look.outlook.private),
-        letters=letters(look.seen),
+        letters=letters(look),
         as_of=found.as_of,
     )
 
@@ -74,7 +74,7 @@ def show_order(
         timeline=timeline(look),
         legs=legs(look.seen),
         ledger=ledger(look.seen, look.outlook.private),
-        letters=letters(look.seen),
+        letters=letters(look),
         as_of=found.as_of,
     )
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from schemas.catalogue import CONTRACT
 from schemas.instants import from_ms, to_ms
-from schemas.notification.events import NotificationEvent
+from schemas.notification.events import NotificationFailed, NotificationSent
 from schemas.topics import OUTSIDERS_WRITE
-from schemas.visibility import may_see, seen
+from schemas.visibility import may_see, seen, told_to
 from schemas.wire import Event, Reply
 from services.casefile.foresight.oracle import JUDGES
 from services.casefile.foresight.remembered import decoder_of
@@ -77,19 +77,21 @@ def for_him(known: Sequence[ToldEvent], asked: Asked) -> list[ToldEvent]:
     """What of it is for this person: as his role may see it (docs/RULES.md §10); of answers, and of what is said about
     letters, only his own."""
     kept = [known[number] for number in seen([one.event for one in known], asked.role)]
-    return [one for one in kept if asked.role == "operator" or _whose(one.event) in (None, asked.id)]
+    return [one for one in kept if asked.role == "operator" or _is_his(one.event, asked)]
 
 
 def would_see(event: Event, asked: Asked) -> bool:
     """The same of a single event that has not happened."""
-    return may_see(event, asked.role) and (asked.role == "operator" or _whose(event) in (None, asked.id))
+    return may_see(event, asked.role) and (asked.role == "operator" or _is_his(event, asked))
 
 
-def _whose(event: Event) -> str | None:
-    """None: not one person's."""
+def _is_his(event: Event, asked: Asked) -> bool:
+    """Or not one person's alone. A role may have been another's before: a mediator's."""
     match event:
         case Reply(actor=actor) if actor is not None:
-            return actor.id
-        case NotificationEvent(recipient=recipient):
-            return recipient.id
-    return None
+            return actor.id == asked.id
+        case NotificationFailed(recipient=recipient):
+            return recipient.id == asked.id
+        case NotificationSent():
+            return asked.id in {one.id for one in told_to(event, asked.role)}
+    return True
