@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol, cast
 
 from schemas.instants import from_ms, to_ms
-from schemas.timer.events import Elapsed, Scheduled, TimerCancelled
+from schemas.timer.commands import CancelTimer, Schedule
+from schemas.timer.events import TimerRejected
 from schemas.wire import Service
 from services.timer.domain import DUE, Due
 from shared.kernel.ports import Fenced, Input, StoredEvent
@@ -147,13 +148,14 @@ class _Shard:
         while not now - 2 * PAUSE_MAX < (oldest := next(iter(self.fired.items())))[1].at <= now:  # it may step back
             del self.fired[oldest[0]]
 
-    def fires_from(self, scheduled: Scheduled, watermark: TimerPlace) -> int:
+    def armed(self, wish: Schedule, correlation_id: str, watermark: TimerPlace) -> Timer:
         """A past instant fires at once: after what has fired already, or it would be taken for fired."""
-        due_at, fired = to_ms(scheduled.due_at), self.fired.get(scheduled.timer_id)
+        due_at, fired = to_ms(wish.due_at), self.fired.get(wish.timer_id)
         pause_ends = 0
-        if scheduled.rang_early and fired and due_at < fired.at <= self.now:
+        if wish.rang_early and fired and due_at < fired.at <= self.now:
             fired.early, pause_ends = True, fired.at + fired.pause
-        return max(due_at + 1, watermark.fire_at + 1, pause_ends)
+        fire_at = max(due_at + 1, watermark.fire_at + 1, pause_ends)
+        return Timer(wish.timer_id, fire_at, due_at, wish.name, wish.deliver_to, wish.order_id, correlation_id)
 
 
 class Timers:
@@ -210,19 +212,17 @@ class Timers:
                 opened, change = of(shard)
                 change.fired.add(found.payload.timer_id)
                 change.watermark = max(change.watermark, opened.firing[found.payload.timer_id].place)
-        for event in events:
-            match event.message:
-                case Scheduled() as scheduled:
-                    opened, change = of(event.shard)
-                    change.cancelled.discard(scheduled.timer_id)
-                    change.armed[scheduled.timer_id] = _timer(event, scheduled, opened, change.watermark)
-                case Elapsed(timer_id=timer_id) if timer_id in of(event.shard)[1].fired:
-                    pass
-                case Elapsed() if event.topic == Elapsed.topic:
-                    pass  # said in such a time, too; but its bell, which follows, may not have gone out
-                case TimerCancelled(timer_id=timer_id) | Elapsed(timer_id=timer_id):
-                    # Elapsed, and not now: it rang in a time that the database does not remember (deploy/repair).
-                    opened, change = of(event.shard)
+        refused = {(one.shard, one.command_id, one.digest) for one in events if isinstance(one.message, TimerRejected)}
+        for shard, found in inputs:  # after all that fires: whatever is armed now stands behind it
+            if (shard, found.id, found.digest) in refused:
+                continue
+            match found.payload:
+                case Schedule(timer_id=timer_id) as wish:
+                    opened, change = of(shard)
+                    change.cancelled.discard(timer_id)
+                    change.armed[timer_id] = opened.armed(wish, found.correlation_id, change.watermark)
+                case CancelTimer(timer_id=timer_id):
+                    _, change = of(shard)
                     change.armed.pop(timer_id, None)
                     change.cancelled.add(timer_id)
         for shard, change in changes.items():
@@ -265,18 +265,6 @@ class Timers:
 
     async def stop(self) -> None:
         """Nothing was started."""
-
-
-def _timer(event: StoredEvent, scheduled: Scheduled, opened: _Shard, watermark: TimerPlace) -> Timer:
-    return Timer(
-        scheduled.timer_id,
-        opened.fires_from(scheduled, watermark),
-        to_ms(scheduled.due_at),
-        scheduled.name,
-        scheduled.deliver_to,
-        event.stream_id or "",
-        event.correlation_id or "",
-    )
 
 
 class MemoryTimerTable:

@@ -231,6 +231,11 @@ MUTANTS = (
         lambda: timer,
         drop("if __.fired_ahead: ..."),
     ),
+    Mutant(
+        "a schedule that was refused arms a timer all the same",
+        lambda: timer,
+        change("(__a, __b.id, __b.digest) in __", "False"),
+    ),
     Mutant("anybody may set a timer", lambda: timer, drop("if __ := who_may(...): ...")),
     Mutant(
         "an alarm that is asked for again after it rang has the id of its first ring",
