@@ -551,6 +551,21 @@ async def test_a_database_that_was_put_back_loses_no_alarm_and_rings_again(clock
     assert clockwork.rung[5:] == ["b"]
 
 
+async def test_what_was_armed_in_silence_since_is_armed_again_when_the_database_is_put_back_under_it(
+    clockwork: Clockwork,
+) -> None:
+    """No event shows it. Else what lies in memory alone would be gone with the process."""
+    await clockwork.arm(("a", 10))
+    shards, table = copy.deepcopy((clockwork.store.shards, clockwork.table))
+    await clockwork.arm(("b", 20))
+    clockwork.store.shards, clockwork.table.timers = shards, table.timers
+    clockwork.send(schedule("c", 30))
+    assert not await clockwork.loop.step(await clockwork.source.take(0))
+    await clockwork.start()
+    await clockwork.wait(40)
+    assert clockwork.rung == ["a", "b", "c"]
+
+
 Step = tuple[str, int, int]
 STEPS = st.lists(
     st.tuples(st.sampled_from(["arm", "cancel", "wait", "restart", "arm"]), st.integers(0, 11), st.integers(-5, 40)),
