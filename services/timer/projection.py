@@ -25,8 +25,8 @@ FIRE_AT_ONCE_MAX = 500
 SWEEP_EVERY = 1_000
 PAUSE, PAUSE_MAX = 1_000, 60_000
 """ms. A clock that is ahead fires too early, is asked again for an instant that it takes for past; it fires, is asked
-again …: by its own measure the same timer then waits so long before it fires, and twice as long each time, until it has
-not fired too early."""
+again …: by its own measure the same timer then waits so long before it fires, and twice as long each time, until it is
+asked for something else."""
 
 
 class TimerPlace(NamedTuple):
@@ -40,14 +40,12 @@ BEGINNING = TimerPlace(0, "")
 END = TimerPlace(2**62, "")
 
 
-@dataclass(slots=True)
-class _Fired:
-    at: int
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    began: int
     """ms, by our clock."""
-    pause: int
-    """ms, for which it then waits if that was too early."""
-    early: bool = False
-    """It was."""
+    length: int
+    """ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +97,10 @@ class _Shard:
     firing: dict[str, Timer] = field(default_factory=dict)
     """Handed out, and nothing committed of it."""
     fired_since_sweep: int = 0
-    now: int = 2**62
-    """ms; when it was last asked what is due."""
-    fired: dict[str, _Fired] = field(default_factory=dict)
-    """What was handed out within the last `2 * PAUSE_MAX`, the oldest first."""
+    now: int = END.fire_at
+    """ms; when it was last asked what is due. END's: never yet."""
+    pauses: dict[str, _Pause] = field(default_factory=dict)
+    """Of those that fired too early within the last `2 * PAUSE_MAX`, the oldest first."""
 
     def add(self, timers: Iterable[Timer]) -> None:
         for timer in timers:
@@ -114,7 +112,7 @@ class _Shard:
         while self.heap:
             place = self.heap[0]
             timer = self.near.get(place.timer_id)
-            if timer is not None and timer.place == place:
+            if timer is not None and timer.fire_at == place.fire_at:
                 return timer
             heapq.heappop(self.heap)
         return None
@@ -138,24 +136,26 @@ class _Shard:
             name: replace(timer, fire_at=max(timer.due_at, self.now) + 1) for name, timer in staying.items()
         }
 
-    def fires(self, timer: Timer, now: int) -> None:
+    def fires(self, timer: Timer) -> None:
         """It is handed out."""
         heapq.heappop(self.heap)
         self.firing[timer.timer_id] = self.near.pop(timer.timer_id)
-        before = self.fired.pop(timer.timer_id, None)
-        pause = min(2 * before.pause, PAUSE_MAX) if before and before.early and before.at <= now else PAUSE
-        self.fired[timer.timer_id] = _Fired(now, pause)
-        while not now - 2 * PAUSE_MAX < (oldest := next(iter(self.fired.items())))[1].at <= now:  # it may step back
-            del self.fired[oldest[0]]
 
     def armed(self, wish: Schedule, correlation_id: str, watermark: TimerPlace) -> Timer:
         """A past instant fires at once: after what has fired already, or it would be taken for fired."""
-        due_at, fired = to_ms(wish.due_at), self.fired.get(wish.timer_id)
-        pause_ends = 0
-        if wish.rang_early and fired and due_at < fired.at <= self.now:
-            fired.early, pause_ends = True, fired.at + fired.pause
-        fire_at = max(due_at + 1, watermark.fire_at + 1, pause_ends)
+        due_at = to_ms(wish.due_at)
+        fire_at = max(due_at + 1, watermark.fire_at + 1, self._pause_ends(wish, due_at))
         return Timer(wish.timer_id, fire_at, due_at, wish.name, wish.deliver_to, wish.order_id, correlation_id)
+
+    def _pause_ends(self, wish: Schedule, due_at: int) -> int:
+        before = self.pauses.pop(wish.timer_id, None)
+        if not (wish.rang_early and due_at < self.now < END.fire_at):
+            return 0
+        length = min(2 * before.length, PAUSE_MAX) if before and before.began <= self.now else PAUSE
+        self.pauses[wish.timer_id] = _Pause(self.now, length)
+        while not self.now - 2 * PAUSE_MAX < (oldest := next(iter(self.pauses.items())))[1].began <= self.now:
+            del self.pauses[oldest[0]]  # it may step back
+        return self.now + length
 
 
 class Timers:
@@ -179,7 +179,7 @@ class Timers:
         firing: list[Input] = []
         opened.now = now_ms
         while (timer := opened.first()) and opened.rings_at(timer) <= now_ms and len(firing) < FIRE_AT_ONCE_MAX:
-            opened.fires(timer, now_ms)
+            opened.fires(timer)
             due = Due(timer.timer_id, timer.name, from_ms(timer.due_at), cast(Service, timer.deliver_to))
             cause = f"{timer.timer_id}@{timer.fire_at}/{now_ms}"  # unlike `due_at` never the same again
             firing.append(Input(due, DUE, timer.order_id, cause, now, timer.correlation_id))

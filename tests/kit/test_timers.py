@@ -253,7 +253,7 @@ async def test_what_is_set_after_a_clock_was_ahead_rings_in_time_behind_what_ran
 
 
 async def test_after_a_bell_in_time_the_pause_is_a_second_again(clockwork: Clockwork) -> None:
-    asked = [(0, 10, 10), (10.5, 5, 11), (12, 5, 13), (14, 100, 100), (100.5, 50, 101)]
+    asked = [(0, 10, 10), (10.5, 5, 11.45), (12, 5, 13.95), (15, 100, 100), (100.5, 50, 101.45)]
     for rung, (asked_at, due_at, rings_at) in enumerate(asked):
         await clockwork.wait(asked_at)
         await clockwork.arm(("a", due_at), rang_early=due_at < asked_at)
@@ -261,6 +261,19 @@ async def test_after_a_bell_in_time_the_pause_is_a_second_again(clockwork: Clock
         assert len(clockwork.rung) == rung
         await clockwork.wait(rings_at + 0.1)
         assert len(clockwork.rung) == rung + 1
+
+
+async def test_only_of_those_that_rang_too_early_something_is_remembered(clockwork: Clockwork) -> None:
+    """However many ring: a catch-up after an outage takes no memory."""
+    await clockwork.arm(*((f"t{number}", 10) for number in range(20)))
+    await clockwork.wait(11)
+    pauses = clockwork.timers.shards[0].pauses
+    assert (len(clockwork.rung), pauses) == (20, {})
+    await clockwork.arm(("t1", 10), rang_early=True)
+    assert [*pauses] == ["t1"]
+    await clockwork.wait(11 + 3 * projection.PAUSE_MAX / 1_000)
+    await clockwork.arm(("t2", 10), rang_early=True)
+    assert [*pauses] == ["t2"]
 
 
 async def test_an_instant_that_comes_back_right_after_its_bell_rings_at_once(clockwork: Clockwork) -> None:

@@ -219,7 +219,11 @@ MUTANTS = (
             "__p = await __t.page(...)\n__a.covered = __ if __ else END", "__p = await __t.page(...)\n__a.covered = END"
         ),
     ),
-    Mutant("a timer that was moved later holds up those behind its old place", lambda: timer, drop("__.place == __")),
+    Mutant(
+        "a timer that was moved later holds up those behind its old place",
+        lambda: timer,
+        drop("__a.fire_at == __b.fire_at"),
+    ),
     Mutant(
         "a timer that has waited with its order is looked for among those that are handed out",
         lambda: timer,
