@@ -27,7 +27,8 @@ WHAT_A_ROW_SAYS = {
     "pending": "event types: it was taken, and another answer follows, which is final and has its `ce_id` as "
     "`command_id`",
     "final": "event types: it was obeyed, and one of these says so. It has the command's `ce_id` as `ce_causationid`, "
-    "or, behind a pending answer, as `command_id`. What follows from it may be said beside it",
+    "or, behind a pending answer, as `command_id`. What follows from it may be said beside it. None, here and in "
+    "`pending`: it is obeyed in silence, and only a refusal is said",
     "rejected": "event type: it was refused, for good; the `ce_causationid` is its `ce_id`",
     "repeated": "event type: it came before, and this says which event answered it then (R81); null: nobody is told",
 }

@@ -40,10 +40,10 @@ partition is the one Java's default partitioner chooses (murmur2); librdkafka ne
 command that has another key than its data, or lies on another partition than its key's, is refused: `key_mismatch`.
 
 **Answers.** Every command is answered by at least one event whose `ce_causationid` is the command's `ce_id`: what
-happened, or `<service>.rejected.v1` with a code. `x-act` of a command's message says which events answer it; after one
-of those that are `pending` another follows, which is final and names the command (`command_id`). What a deadline
-brought about has `<service>/<what it belongs to>/<deadline>` there. Whoever needs one act done before another on a
-different topic waits for its event: there is no order between topics.
+happened, or `<service>.rejected.v1` with a code; but `timer.schedule.v1`, which is obeyed in silence. `x-act` of a
+command's message says which events answer it; after one of those that are `pending` another follows, which is final and
+names the command (`command_id`). What a deadline brought about has `<service>/<what it belongs to>/<deadline>` there.
+Whoever needs one act done before another on a different topic waits for its event: there is no order between topics.
 
 **Idempotency.** `ce_id` is a command's idempotency key, per order, service and actor. The same id with the same type
 and data is the same command, however it is spelt: one effect, one answer; who sends it again is told by
@@ -204,7 +204,7 @@ def _messages_on(topic: Topic, public: Iterable[AnyMessage]) -> list[str]:
     if topic.name.endswith(".dead-letters"):
         return [DEAD_LETTER]
     types = [model.type for model in public if model.topic == topic.name] + [*ELSEWHERE.get(topic.name, ())]
-    if "timer" in topic.writers and Elapsed.type not in types:
+    if "timer" in topic.writers and topic.name.endswith(".commands"):
         types.append(Elapsed.type)
     return [*types, STRUCTURED] if topic.name in OUTSIDERS_WRITE - COMPACTED else types
 

@@ -107,6 +107,8 @@ def all_topics(prefix: str = "", partitions: int = PARTITIONS) -> list[Topic]:
     configs = {f"{service}.commands": commands for service in SERVICES}
     configs |= {f"{service}.events": events for service in SERVICES}
     configs |= {f"{service}.dead-letters": dead_letters for service in PROCESSES}
+    # Who has lost the table of timers finds every alarm there that is still to ring: none waits for so long.
+    configs["timer.commands"] = unfolded | {"retention.ms": str(104 * _WEEK_MS)}
     configs |= {"mediation.roster": commands, "payments.commands": commands, "payments.events": events | unfolded}
     configs["people"] = people
     return [

@@ -83,7 +83,7 @@ class Actor(Shape):
 
 
 class Message(Shape):
-    """One record on the bus (or, without a topic, one private row of a service's stream).
+    """One record on the bus (or, without a topic, one private row of a service's stream; a bell goes where it is sent).
 
     `type` is a stored name: it is written by hand, never derived, and never changes its meaning. `example` holds what
     schemas/example.py says about it.
@@ -134,7 +134,7 @@ class OrderMessage(Message):
 
 
 class Command(OrderMessage):
-    """A wish: obeyed or refused, answered either way.
+    """A wish: obeyed or refused, answered either way, but where it is obeyed in silence.
 
     What is published of it besides its shape (schemas/acts.py) is said here; tests/domain/test_acts.py holds it true.
     """
@@ -150,6 +150,8 @@ class Command(OrderMessage):
     """Answers that leave open what becomes of it: another follows, which is final and names it (`command_id`)."""
     answers: ClassVar[tuple["type[Event]", ...]] = ()
     """Where it is obeyed one of these is said, which is final."""
+    is_silent: ClassVar[bool] = False
+    """Obeyed without a word: it is the record itself, what follows stands in a table. A refusal is said."""
 
     actor: Actor
 

@@ -71,6 +71,8 @@ FIELDS = frozenset(
         *("clock", "to", "ends_at", "parcel_id", "deadlines"),
     }
 )
+OF_COMMANDS = ("offer_id", "timer_id", "due_at")
+"""Of commands there is more in their answers; but of those that are obeyed in silence."""
 PEOPLE = ("buyer", "seller", "mediator")
 """Of whom an event may have an address, too: their ids are kept, and of the address a digest."""
 ADDRESSES = ("email", "url")
@@ -148,7 +150,7 @@ class Reader:
             place = _place(record.topic, record.partition, record.offset)
             return _observation(record, headers, type=UNREADABLE, id=place)
         command = found.input
-        offer_id = getattr(command.payload, "offer_id", None)
+        said = {name: getattr(command.payload, name, None) for name in OF_COMMANDS}
         return _observation(
             record,
             headers,
@@ -156,7 +158,7 @@ class Reader:
             type=command.type,
             id=command.id,
             digest=command.digest or b"",
-            data={} if offer_id is None else {"offer_id": offer_id},
+            data={name: value for name, value in said.items() if value is not None},
         )
 
 

@@ -19,10 +19,10 @@ class TimerCommand(Command):
 
 class Schedule(TimerCommand):
     """Arms a timer, moves a known one, or arms it anew; a past instant rings at once, or after a pause where the last
-    bell rang too early. Answered by `timer.scheduled`."""
+    bell rang too early. Obeyed in silence: `timer.elapsed` follows after `due_at`, unless it is moved or cancelled."""
 
     type = "timer.schedule.v1"
-    answers = (events.Scheduled,)
+    is_silent = True
     example = fields(
         name="seller_first_response", due_at="2026-04-04T18:45:10.250Z", deliver_to="dispute", rang_early=False
     )

@@ -1,6 +1,6 @@
 """What it says."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -11,14 +11,15 @@ from schemas.wire import STAMPED, Event, Label, Rejected, Resumed
 
 
 class TimerEvent(Event):
-    topic = "timer.events"
+    topic: ClassVar[str | None] = "timer.events"
     example = fields(timer_id="dispute/A-1001")
 
     timer_id: TimerId
 
 
 class Scheduled(TimerEvent):
-    """The timer is kept durably: `timer.elapsed` follows after `due_at`, unless it is moved or cancelled."""
+    """Not said any more: `timer.schedule` is the record itself. Earlier versions answered it so, and what they said
+    lies on its topic for ever."""
 
     type = "timer.scheduled.v1"
     example = fields(
@@ -36,10 +37,11 @@ class Scheduled(TimerEvent):
 
 
 class Elapsed(TimerEvent):
-    """The instant has passed. Also delivered into the asking service's inbox, where it only wakes: what is overdue
-    the service knows itself."""
+    """The instant has passed. It goes into the inbox of the service that asked (and in earlier versions was said on
+    `timer.events`, too); there it only wakes: what is overdue the service knows itself."""
 
     type = "timer.elapsed.v1"
+    topic = None
     example = fields(name="seller_first_response", due_at="2026-04-04T18:45:10.250Z")
 
     name: DeadlineName

@@ -1,4 +1,5 @@
-"""What the timer service says (docs/RULES.md R0). Stateless: what is pending stands in its table, not in streams."""
+"""What the timer service says (docs/RULES.md R0): little. What is pending stands in its table, set there by the very
+commands (projection.py), not in streams."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +7,7 @@ from datetime import datetime
 from typing import assert_never, get_args
 
 from schemas.timer.commands import CancelTimer, Schedule, TimerResume
-from schemas.timer.events import Elapsed, Scheduled, TimerCancelled, TimerRejected, TimerResumed
+from schemas.timer.events import Elapsed, TimerCancelled, TimerRejected, TimerResumed
 from schemas.wire import Service
 from shared.kernel.decider import Decider, Output, Refusal, Send, stateless
 from shared.kernel.policies import Policies
@@ -33,14 +34,7 @@ def decide(state: None, command: Commands, now: datetime, policies: Policies) ->
         case Schedule(deliver_to="notification"):
             return [Refusal("invalid", "The notification service sleeps at no deadline: nothing wakes it.")]
         case Schedule():
-            scheduled = Scheduled(
-                timer_id=command.timer_id,
-                name=command.name,
-                due_at=command.due_at,
-                deliver_to=command.deliver_to,
-                rang_early=command.rang_early,
-            )
-            return [scheduled]
+            return []
         case CancelTimer(timer_id=timer_id):
             return [TimerCancelled(timer_id=timer_id)]
         case _:
@@ -49,7 +43,7 @@ def decide(state: None, command: Commands, now: datetime, policies: Policies) ->
 
 def react(state: None, due: Due, now: datetime, policies: Policies) -> Sequence[Output]:
     elapsed = Elapsed(timer_id=due.timer_id, name=due.name, due_at=due.due_at)
-    return [elapsed, Send(elapsed, f"{due.deliver_to}.commands")]
+    return [Send(elapsed, f"{due.deliver_to}.commands")]
 
 
 DECIDER: Decider[None, Commands, Due] = Decider(

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol, cast
 
 from schemas.instants import from_ms, to_ms
-from schemas.timer.events import Elapsed, Scheduled, TimerCancelled
+from schemas.timer.commands import CancelTimer, Schedule
+from schemas.timer.events import TimerRejected
 from schemas.wire import Service
 from services.timer.domain import DUE, Due
 from shared.kernel.ports import Fenced, Input, StoredEvent
@@ -24,8 +25,8 @@ FIRE_AT_ONCE_MAX = 500
 SWEEP_EVERY = 1_000
 PAUSE, PAUSE_MAX = 1_000, 60_000
 """ms. A clock that is ahead fires too early, is asked again for an instant that it takes for past; it fires, is asked
-again …: by its own measure the same timer then waits so long before it fires, and twice as long each time, until it has
-not fired too early."""
+again …: by its own measure the same timer then waits so long before it fires, and twice as long each time, until it is
+asked for something else."""
 
 
 class TimerPlace(NamedTuple):
@@ -39,14 +40,12 @@ BEGINNING = TimerPlace(0, "")
 END = TimerPlace(2**62, "")
 
 
-@dataclass(slots=True)
-class _Fired:
-    at: int
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    began: int
     """ms, by our clock."""
-    pause: int
-    """ms, for which it then waits if that was too early."""
-    early: bool = False
-    """It was."""
+    length: int
+    """ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +97,10 @@ class _Shard:
     firing: dict[str, Timer] = field(default_factory=dict)
     """Handed out, and nothing committed of it."""
     fired_since_sweep: int = 0
-    now: int = 2**62
-    """ms; when it was last asked what is due."""
-    fired: dict[str, _Fired] = field(default_factory=dict)
-    """What was handed out within the last `2 * PAUSE_MAX`, the oldest first."""
+    now: int = END.fire_at
+    """ms; when it was last asked what is due. END's: never yet."""
+    pauses: dict[str, _Pause] = field(default_factory=dict)
+    """Of those that fired too early within the last `2 * PAUSE_MAX`, the oldest first."""
 
     def add(self, timers: Iterable[Timer]) -> None:
         for timer in timers:
@@ -113,7 +112,7 @@ class _Shard:
         while self.heap:
             place = self.heap[0]
             timer = self.near.get(place.timer_id)
-            if timer is not None and timer.place == place:
+            if timer is not None and timer.fire_at == place.fire_at:
                 return timer
             heapq.heappop(self.heap)
         return None
@@ -137,23 +136,26 @@ class _Shard:
             name: replace(timer, fire_at=max(timer.due_at, self.now) + 1) for name, timer in staying.items()
         }
 
-    def fires(self, timer: Timer, now: int) -> None:
+    def fires(self, timer: Timer) -> None:
         """It is handed out."""
         heapq.heappop(self.heap)
         self.firing[timer.timer_id] = self.near.pop(timer.timer_id)
-        before = self.fired.pop(timer.timer_id, None)
-        pause = min(2 * before.pause, PAUSE_MAX) if before and before.early and before.at <= now else PAUSE
-        self.fired[timer.timer_id] = _Fired(now, pause)
-        while not now - 2 * PAUSE_MAX < (oldest := next(iter(self.fired.items())))[1].at <= now:  # it may step back
-            del self.fired[oldest[0]]
 
-    def fires_from(self, scheduled: Scheduled, watermark: TimerPlace) -> int:
+    def armed(self, wish: Schedule, correlation_id: str, watermark: TimerPlace) -> Timer:
         """A past instant fires at once: after what has fired already, or it would be taken for fired."""
-        due_at, fired = to_ms(scheduled.due_at), self.fired.get(scheduled.timer_id)
-        pause_ends = 0
-        if scheduled.rang_early and fired and due_at < fired.at <= self.now:
-            fired.early, pause_ends = True, fired.at + fired.pause
-        return max(due_at + 1, watermark.fire_at + 1, pause_ends)
+        due_at = to_ms(wish.due_at)
+        fire_at = max(due_at + 1, watermark.fire_at + 1, self._pause_ends(wish, due_at))
+        return Timer(wish.timer_id, fire_at, due_at, wish.name, wish.deliver_to, wish.order_id, correlation_id)
+
+    def _pause_ends(self, wish: Schedule, due_at: int) -> int:
+        before = self.pauses.pop(wish.timer_id, None)
+        if not (wish.rang_early and due_at < self.now < END.fire_at):
+            return 0
+        length = min(2 * before.length, PAUSE_MAX) if before and before.began <= self.now else PAUSE
+        self.pauses[wish.timer_id] = _Pause(self.now, length)
+        while not self.now - 2 * PAUSE_MAX < (oldest := next(iter(self.pauses.items())))[1].began <= self.now:
+            del self.pauses[oldest[0]]  # it may step back
+        return self.now + length
 
 
 class Timers:
@@ -177,7 +179,7 @@ class Timers:
         firing: list[Input] = []
         opened.now = now_ms
         while (timer := opened.first()) and opened.rings_at(timer) <= now_ms and len(firing) < FIRE_AT_ONCE_MAX:
-            opened.fires(timer, now_ms)
+            opened.fires(timer)
             due = Due(timer.timer_id, timer.name, from_ms(timer.due_at), cast(Service, timer.deliver_to))
             cause = f"{timer.timer_id}@{timer.fire_at}/{now_ms}"  # unlike `due_at` never the same again
             firing.append(Input(due, DUE, timer.order_id, cause, now, timer.correlation_id))
@@ -210,19 +212,17 @@ class Timers:
                 opened, change = of(shard)
                 change.fired.add(found.payload.timer_id)
                 change.watermark = max(change.watermark, opened.firing[found.payload.timer_id].place)
-        for event in events:
-            match event.message:
-                case Scheduled() as scheduled:
-                    opened, change = of(event.shard)
-                    change.cancelled.discard(scheduled.timer_id)
-                    change.armed[scheduled.timer_id] = _timer(event, scheduled, opened, change.watermark)
-                case Elapsed(timer_id=timer_id) if timer_id in of(event.shard)[1].fired:
-                    pass
-                case Elapsed() if event.topic == Elapsed.topic:
-                    pass  # said in such a time, too; but its bell, which follows, may not have gone out
-                case TimerCancelled(timer_id=timer_id) | Elapsed(timer_id=timer_id):
-                    # Elapsed, and not now: it rang in a time that the database does not remember (deploy/repair).
-                    opened, change = of(event.shard)
+        refused = {(one.shard, one.command_id, one.digest) for one in events if isinstance(one.message, TimerRejected)}
+        for shard, found in inputs:  # after all that fires: whatever is armed now stands behind it
+            if (shard, found.id, found.digest) in refused:
+                continue
+            match found.payload:
+                case Schedule(timer_id=timer_id) as wish:
+                    opened, change = of(shard)
+                    change.cancelled.discard(timer_id)
+                    change.armed[timer_id] = opened.armed(wish, found.correlation_id, change.watermark)
+                case CancelTimer(timer_id=timer_id):
+                    _, change = of(shard)
                     change.armed.pop(timer_id, None)
                     change.cancelled.add(timer_id)
         for shard, change in changes.items():
@@ -265,18 +265,6 @@ class Timers:
 
     async def stop(self) -> None:
         """Nothing was started."""
-
-
-def _timer(event: StoredEvent, scheduled: Scheduled, opened: _Shard, watermark: TimerPlace) -> Timer:
-    return Timer(
-        scheduled.timer_id,
-        opened.fires_from(scheduled, watermark),
-        to_ms(scheduled.due_at),
-        scheduled.name,
-        scheduled.deliver_to,
-        event.stream_id or "",
-        event.correlation_id or "",
-    )
 
 
 class MemoryTimerTable:

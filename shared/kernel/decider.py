@@ -116,7 +116,8 @@ def stateless(state: None, event: Event) -> None:
 class Decider(Generic[S, C, E]):
     """The pure heart of a service. State is None until the first event of the stream.
 
-    Raises TypeError where a state can yield a deadline that `deadline_names` lacks.
+    Raises TypeError where a state can yield a deadline that `deadline_names` lacks, and where what is obeyed in silence
+    would change a state, of which the events are all there is.
     """
 
     service: str
@@ -130,7 +131,7 @@ class Decider(Generic[S, C, E]):
     commands: tuple[type[C], ...] = ()
     """All that its inbox takes, but for the operator's `resume`."""
     decide: Callable[[S | None, C, datetime, Policies], Sequence[Output]] = never_asked
-    """(state, command, its time, policies) -> what is said, in order; at least one thing."""
+    """(state, command, its time, policies) -> what is said, in order; at least one thing, but to a silent command."""
     subscriptions: tuple[type[Event], ...] = ()
     """Events of other services that are inputs here."""
     between_streams: tuple[tuple[str, type[Command]], ...] = ()
@@ -168,6 +169,8 @@ class Decider(Generic[S, C, E]):
                 f"a state of {self.service} can yield the deadline {unlisted[0]}: "
                 "name it in deadline_names, where the rule book says when it happens among those of the same instant"
             )
+        if silent := [command.type for command in self.commands if command.is_silent and not self.is_stateless]:
+            raise TypeError(f"{silent[0]} is obeyed in silence, and {self.service} folds its state from what is said")
 
     @property
     def is_stateless(self) -> bool:

@@ -180,6 +180,8 @@ class Claim:
     """(topic, source) -> highest `ce_sequence` handled; only for topics that outsiders cannot write."""
     parked: set[str] = field(default_factory=set)
     """Streams whose handling raised; what has come for them since waits in the store."""
+    commits: int = field(default=0, compare=False)
+    """So many are known to be kept, by whatever they moved: rows that have fewer were put back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +288,7 @@ class Store(Protocol):
         ...
 
     async def commit(self, commit: Commit) -> None:
-        """Raises Fenced or Unstorable (nothing kept) or Outage (outcome unknown)."""
+        """Its claims know of it then. Raises Fenced or Unstorable (nothing kept) or Outage (outcome unknown)."""
         ...
 
     async def unpublished(self, claim: Claim, limit: int) -> list[StoredEvent]:

@@ -224,7 +224,7 @@ class Decision(Generic[S]):
 
     def answer(self, command: Command | RefusedOnArrival, answers: Answers) -> Answers:
         """Exactly one answer for a command, which is returned too, and to a repeat a word about which that was. Another
-        body under a known id is refused."""
+        body under a known id is refused. What is obeyed in silence has none, and is obeyed anew when it is repeated."""
         found, digest = self.found, self.found.digest or b""
         whose = asked(found.stream_id, command.actor, found.id)
         known = answers.get(whose, {})
@@ -234,6 +234,8 @@ class Decision(Generic[S]):
         before = len(self.outgoing)
         self.say(self._answer(command, conflicts=bool(known)), found.id, digest, command.actor)
         if len(self.outgoing) == before:
+            if isinstance(command, Command) and command.is_silent:
+                return {}
             raise RuntimeError(f"no answer to {found.type} {found.id}")
         said = self.outgoing[before:]
         told = next((one for one in said if isinstance(one.message, Event) and one.topic), said[0])

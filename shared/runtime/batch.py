@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 from schemas.instants import to_ms
-from schemas.topics import OUTSIDERS_WRITE
 from shared.kernel import codec
 from shared.kernel.codec import Unreadable
 from shared.kernel.envelope import DeadLetter
@@ -24,9 +23,9 @@ class Unpublished:
     """What of a shard is committed and not known to be on the bus: for each place in order. Between places there is no
     order, so one that refuses keeps back nothing but its own.
 
-    But what is said where nobody looks for our numbers, among outsiders' records or another shard's, goes out behind
-    all that was said before it where they are looked for: else a database that is put back to before it would not be
-    known for older than the bus (worlds.py), and would give its number anew.
+    But what is said on another shard's partition, where nobody looks for our numbers, goes out behind all that was said
+    before it where they are looked for: else a database that is put back to before it would not be known for older than
+    the bus (worlds.py), and would give its number anew. Of a bell, among outsiders' records, nobody reads the number.
     """
 
     def __init__(self) -> None:
@@ -43,7 +42,7 @@ class Unpublished:
         assert event.topic is not None
         place = event.topic, event.partition
         self.places.setdefault(place, deque()).append((since, event))
-        if event.topic in OUTSIDERS_WRITE or event.partition != event.shard:
+        if event.partition != event.shard:
             self._unproved.add(place)
         self._last = event.position
 

@@ -194,11 +194,12 @@ class MemoryStore:
 
     def _ours(self, claim: Claim) -> bool:
         stored = self.shards.get(claim.shard)
-        return stored is not None and stored.claim.epoch == claim.epoch
+        return stored is not None and stored.claim.epoch == claim.epoch and stored.claim.commits >= claim.commits
 
     async def check(self, claims: Sequence[Claim]) -> None:
-        if not all(self._ours(one) and self.shards[one.shard].claim.position >= one.position for one in claims):
-            raise Fenced
+        for claim in claims:
+            if not self._ours(claim) or self.shards[claim.shard].claim.position < claim.position:
+                raise Fenced
 
     async def load(self, streams: Sequence[tuple[int, str]]) -> dict[tuple[int, str], list[StoredEvent]]:
         whole = snapshots()
@@ -240,6 +241,8 @@ class MemoryStore:
             stored = self.shards[claim.shard].claim
             stored.position, stored.sequence = claim.position, claim.sequence
             stored.published = max(stored.published, claim.published)
+            stored.commits += 1
+            claim.commits += 1
         for shard, topic, cursor in commit.cursors:
             self.shards[shard].claim.cursors[topic] = replace(cursor)
         for shard, topic, source, sequence in commit.marks:

@@ -11,6 +11,7 @@ from schemas.compatibility import breaks
 from schemas.publish import is_public, json_schema, released
 from schemas.topics import PARTITIONS, all_topics
 from schemas.wire import Code, Message, Role, Shape
+from shared.rules.policies import load
 
 CARRIED = {
     "order": "order_id actor? protection_ends_at?",
@@ -127,7 +128,7 @@ def test_nobody_may_do_more_than_was_released() -> None:
 
 @pytest.mark.parametrize("type_", EVENTS)
 def test_an_event_carries_what_all_events_of_its_service_carry(type_: str) -> None:
-    service = EVENTS[type_]["x-topic"].removesuffix(".events")
+    service = (EVENTS[type_]["x-topic"] or "timer.events").removesuffix(".events")  # bells go into every inbox
     if type_.endswith(FACTLESS):
         told = {"order_id", "actor", "command_id", "answer_id", "answer_type", "answered_at"}
         assert published(EVENTS[type_]).keys() == told
@@ -191,3 +192,10 @@ def test_the_topics() -> None:
         topic.config["retention.ms"] for topic in topics if not topic.name.endswith((".commands", ".roster"))
     }
     assert kept_for_ever == {"-1"}, "events are the state, and whoever reads late reads all of them"
+
+
+def test_a_schedule_is_kept_for_longer_than_any_alarm_waits() -> None:
+    """It is the only record of its alarm besides the table of timers, which may be lost."""
+    config = next(topic.config for topic in all_topics() if topic.name == "timer.commands")
+    days = max(policy.max_protection_days for policy in load().by_ref.values())
+    assert int(config["retention.ms"]) > 2 * days * 24 * 3600 * 1000

@@ -190,6 +190,24 @@ async def test_rows_that_were_put_back_are_seen_by_the_position(bench: Bench) ->
         await bench.store.check([await bench.claim(1), replace(claim, position=2)])
 
 
+async def test_rows_that_were_put_back_to_before_a_silent_commit_are_seen_by_how_many_there_were(bench: Bench) -> None:
+    """It moved a cursor alone. Whoever goes on from them reads again what was heard since."""
+    claim = await bench.claim()
+    known = replace(claim, cursors={"a": Cursor(1, 1)})
+    await bench.store.commit(commit(known, inputs=[heard()]))
+    assert (known.commits, claim.commits) == (1, 0)
+    await bench.store.check([known])
+    ahead = replace(known, commits=2, published=9, cursors={"a": Cursor(2, 2)})
+    with pytest.raises(Fenced):
+        await bench.store.check([ahead])
+    for events in ([], [event(position) for position in range(1, 90)]):
+        with pytest.raises(Fenced):
+            await bench.store.commit(commit(replace(ahead, position=len(events)), events=events, inputs=[heard()]))
+    await bench.store.note_published([ahead])
+    after = await bench.claim()
+    assert (after, after.commits) == (replace(known, epoch=2), 1)
+
+
 async def test_a_commit_that_is_fenced_in_one_shard_keeps_nothing_of_any(bench: Bench) -> None:
     lost, kept = await bench.claim(0), await bench.claim(1)
     await bench.store.commit(commit(lost, parked=[(0, "order-9", record(3))]))

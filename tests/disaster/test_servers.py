@@ -133,6 +133,23 @@ async def test_a_database_is_restored_from_a_backup(stack: Stack, capsys: pytest
 
 @full
 @pytest.mark.timeout(900)
+async def test_the_timers_database_is_put_back_and_nobody_has_to_repair_it(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While it runs: what was set since is read again, and what has rung since rings again."""
+    async with rehearsal_of(stack) as rehearsal:
+        await rehearsal.some_orders(5)
+        backup = Backup(stack.database_url, ["timer"])
+        await backup.make()
+        known = await rehearsal.said("order")
+        await rehearsal.some_orders(8)
+        await rehearsal.says_more("order", known)
+        await backup.put_back()
+        await rehearsal.ends(capsys)
+
+
+@full
+@pytest.mark.timeout(900)
 async def test_an_inbox_is_made_anew(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     async with rehearsal_of(stack) as rehearsal:
         operator = rehearsal.operator

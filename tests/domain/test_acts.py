@@ -42,7 +42,9 @@ def _answers(row: Row, obeyed: list[Trial]) -> Iterator[str]:
     seen: set[str] = set()
     for one in obeyed:
         said = set(one.said)
-        if bool(said & pending) == bool(said & final):
+        if not pending | final:  # obeyed in silence
+            yield from (f"answered by {word}" for word in sorted(said))
+        elif bool(said & pending) == bool(said & final):
             yield f"answered by {one.said}, of which not one kind is told"
         if one.later and not set(one.later) <= final:
             yield f"answered later by {one.later}"
@@ -75,6 +77,11 @@ def test_the_rows_are_what_every_command_in_every_state_shows() -> None:
 def test_every_command_of_every_inbox_has_a_row() -> None:
     assert ROWS.keys() == {model.type for decider in DECIDERS.values() for model in decider.inbox}
     assert list(ROWS.values()) == rows()
+
+
+def test_only_what_is_obeyed_in_silence_has_no_answer() -> None:
+    silent = {model.type for decider in DECIDERS.values() for model in decider.inbox if model.is_silent}
+    assert {type_ for type_, row in ROWS.items() if not row["pending"] + row["final"]} == silent
 
 
 def changed(type_: str, **values: Any) -> Callable[[], Mapping[str, Row]]:
@@ -116,6 +123,8 @@ def changed(type_: str, **values: Any) -> Callable[[], Mapping[str, Row]]:
             "refund.retry.v1: never answered by refund.settled.v1",
         ),
         (changed("mediation.ask.v1", rejected="dispute.rejected.v1"), "mediation.ask.v1: refused by"),
+        (changed("timer.schedule.v1", final=["timer.cancelled.v1"]), "timer.schedule.v1: answered by (), of which not"),
+        (changed("timer.cancel.v1", final=[]), "timer.cancel.v1: answered by timer.cancelled.v1"),
         (changed("timer.cancel.v1", repeated="timer.cancelled.v1"), "timer.cancel.v1: repeated, it is told ()"),
         (
             changed("mediation.ask.v1", repeated=None),

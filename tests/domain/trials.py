@@ -197,7 +197,7 @@ def _tried(desk: Desk, act: Act, ran: Sequence[Deadline[str]] = ()) -> Iterator[
 
     def noting(command: Command, id: str | None = None) -> list[Message]:  # noqa: A002 - the wire's word
         status = STATUS[desk.decider.service](desk.state, command)
-        id_ = id or f"command-{len(desk.history)}"
+        id_ = id or f"command-{len(sent)}"
         said = send(command, id_)
         sent.append((command, id_, status, said))
         return said

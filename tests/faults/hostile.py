@@ -10,6 +10,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.record.default_records import DefaultRecordBase
 from aiokafka.record.util import calc_crc32c
 
+from schemas.timer.commands import Schedule
 from schemas.timer.events import Elapsed
 from shared.runtime.partitions import partition_of
 from tests.support.commands import command, headers
@@ -151,6 +152,12 @@ def bell(**fields: Any) -> Twist:
     return lambda sent: header("ce_type", Elapsed.type.encode())(sent).holding(
         {"order_id": sent.data["order_id"], **elapsed}
     )
+
+
+def schedule(**fields: Any) -> Twist:
+    """What is obeyed in silence."""
+    wish = {"name": "processing_ends", "due_at": "2999-01-01T00:00:00.000Z", "deliver_to": "order", **fields}
+    return both(header("ce_type", Schedule.type.encode()), data(**wish))
 
 
 def structured(content_type: str = "application/cloudevents+json", **envelope: Any) -> Twist:

@@ -29,6 +29,7 @@ from tests.faults.hostile import (
     header,
     key,
     padded,
+    schedule,
     structured,
     value,
     without,
@@ -89,9 +90,9 @@ REFUND = Inbox(
 )
 TIMER = Inbox(
     "timer.commands",
-    "timer.schedule.v1",
-    {"timer_id": "order/x", "name": "processing_ends", "due_at": "2999-01-01T00:00:00.000Z", "deliver_to": "order"},
-    answer="timer.scheduled",
+    "timer.cancel.v1",
+    {"timer_id": "order/x"},
+    answer="timer.cancelled",
     text=("timer_id",),
 )
 PAYMENTS = Inbox(
@@ -344,9 +345,10 @@ SOMEBODY_ELSE: list[tuple[Inbox, str, Twist, str]] = [
     (PAYMENTS, "a call among the answers", header("ce_type", b"payment.payout.v1"), "nothing"),
     (PAYMENTS, "an answer of nonsense", value(NOISE), "dead letter unreadable_event"),
     (PAYMENTS, "an answer of less than nothing", data(amount_minor=-1), "dead letter unreadable_event"),
-    (TIMER, "a buyer schedules", data(actor={"role": "buyer", "id": "x"}), "refusal not_allowed"),
-    (TIMER, "for a service without an inbox", data(deliver_to="notification"), "refusal invalid"),
-    (TIMER, "in the year 1", data(due_at="0001-01-01T00:00:00.000Z"), "refusal invalid"),
+    (TIMER, "nothing of a schedule", schedule(), "nothing"),
+    (TIMER, "a buyer schedules", schedule(actor={"role": "buyer", "id": "x"}), "refusal not_allowed"),
+    (TIMER, "for a service without an inbox", schedule(deliver_to="notification"), "refusal invalid"),
+    (TIMER, "in the year 1", schedule(due_at="0001-01-01T00:00:00.000Z"), "refusal invalid"),
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import pytest
 
 from schemas.catalogue import CONTRACT
+from schemas.timer.commands import Schedule
 from schemas.wire import Command, Message, Rejected, Service
 from services.composition import DECIDERS
 from shared.kernel.codec import Decoder
@@ -135,6 +136,13 @@ def test_a_deadline_that_is_not_listed_is_refused_when_the_decider_is_made() -> 
     with pytest.raises(TypeError, match="can yield the deadline spring: name it in deadline_names"):
         _decider(deadlines=yields)
     _decider(deadlines=yields, deadline_names=("spring",))
+
+
+def test_a_silent_command_is_refused_where_events_are_the_state() -> None:
+    about: dict[str, Any] = {"service": "timer", "commands": (Schedule,)}
+    with pytest.raises(TypeError, match=r"timer\.schedule\.v1 is obeyed in silence, and timer folds"):
+        Decider(evolve=lambda state, event: state, **about)
+    Decider(evolve=stateless, **about)
 
 
 def test_every_refusal_that_several_services_give_is_said_in_one_place() -> None:

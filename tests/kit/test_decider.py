@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.timer.commands import Schedule
+from schemas.timer.events import TimerRejected
 from schemas.wire import Actor, Command, Message, Rejected, Repeated
-from shared.kernel.decider import Deadline, Decider, Output, Refusal, RefusedOnArrival, Send, WakeUp
+from shared.kernel.decider import Deadline, Decider, Output, Refusal, RefusedOnArrival, Send, WakeUp, stateless
 from shared.kernel.policies import Policies
 from shared.kernel.ports import Claim, Input, StoredEvent
 from shared.kernel.stream import AlarmFired, Answers, OutgoingMessage, Stream, fold, handle, learn
@@ -521,6 +522,19 @@ def test_a_command_that_is_not_answered_is_a_bug() -> None:
     order = Order(counter_decider(decide=lambda *_: []))
     with pytest.raises(RuntimeError, match="no answer"):
         order.send(add())
+
+
+def test_a_command_that_is_obeyed_in_silence_has_no_answer_however_often_it_comes_but_a_refusal_has() -> None:
+    said: list[Output] = []
+    decider: Decider[None, Schedule, Any] = Decider(
+        service="timer", evolve=stateless, commands=(Schedule,), decide=lambda *_: said, rejected=TimerRejected
+    )
+    order = Order(decider)
+    about: dict[str, Any] = {"order_id": "order-1", "actor": BUYER, "timer_id": "order/order-1", "deliver_to": "order"}
+    wish = Schedule(**about, name="first", due_at=at(10))
+    assert [order.send(wish, id="c1"), order.send(wish, id="c1")] == [[], []]
+    said.append(Refusal("not_allowed", "No."))
+    assert happened(order.send(wish, id="c2")) == ["not_allowed"]
 
 
 def test_a_deadline_that_does_not_pass_is_a_bug() -> None:

@@ -37,6 +37,18 @@ MUTANTS = (
         ("tests/kit/test_health.py",),
     ),
     Mutant(
+        "a commit goes on from rows that were put back to before what was obeyed in silence",
+        lambda: store.COMMIT,
+        words("AND shard.commits >= mine.commits", ""),
+        STORE,
+    ),
+    Mutant(
+        "what of rows that were put back is noted as published never is",
+        lambda: store.RELEASE,
+        words("AND shard.commits >= mine.commits", ""),
+        STORE,
+    ),
+    Mutant(
         "a commit does not look at the epoch", lambda: store.COMMIT, words("AND shard.epoch = mine.epoch", ""), STORE
     ),
     Mutant(

@@ -262,7 +262,11 @@ MUTANTS = (
             "__p = await __t.page(...)\n__a.covered = __ if __ else END", "__p = await __t.page(...)\n__a.covered = END"
         ),
     ),
-    Mutant("a timer that was moved later holds up those behind its old place", lambda: timer, drop("__.place == __")),
+    Mutant(
+        "a timer that was moved later holds up those behind its old place",
+        lambda: timer,
+        drop("__a.fire_at == __b.fire_at"),
+    ),
     Mutant(
         "a timer that has waited with its order is looked for among those that are handed out",
         lambda: timer,
@@ -273,6 +277,11 @@ MUTANTS = (
         "once a clock was ahead all that is set rings as late",
         lambda: timer,
         drop("if __.fired_ahead: ..."),
+    ),
+    Mutant(
+        "a schedule that was refused arms a timer all the same",
+        lambda: timer,
+        change("(__a, __b.id, __b.digest) in __", "False"),
     ),
     Mutant("anybody may set a timer", lambda: timer, drop("if __ := who_may(...): ...")),
     Mutant(

@@ -190,6 +190,8 @@ class Group:
         """By the order of which it keeps the service from handling something."""
         self.newer: set[str] = set()
         """The orders of which others speak in a newer version than its own."""
+        self.was_put_back = False
+        """Its database, once at least."""
         self.taken: set[tuple[int, str]] = set()
         """(shard, order) of what stands as it was said: a letter that was sent, a bell that rang, of which nothing but
         the database that was put back knew how it came."""
@@ -327,6 +329,7 @@ class Group:
 
     def put_back(self, backup: Backup) -> None:
         """Who looks at the rows sees those of then; what he remembers is another matter."""
+        self.was_put_back = True
         rows: tuple[tuple[dict[Any, Any], dict[Any, Any]], ...] = (
             (self.shards, backup.shards),
             (self.letters, backup.letters),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.timer.commands import Schedule
+from schemas.timer.commands import CancelTimer, Schedule
 from schemas.wire import Actor
 from shared.kernel.ports import Record
 from shared.runtime.memory import START
@@ -80,8 +80,10 @@ def world_with_an_alarm(after: int) -> World:
         due_at=due_at,
         deliver_to="order",
     )
-    headers = [("ce_id", b"c1"), ("ce_type", alarm.type.encode())]
-    world.bus.append("timer.commands", b"o1", alarm.model_dump_json().encode(), headers)
+    other = CancelTimer(order_id="o1", actor=alarm.actor, timer_id="dispute/o1")  # of which the timer says something
+    for wish in (alarm, other):
+        headers = [("ce_id", wish.timer_id.encode()), ("ce_type", wish.type.encode())]
+        world.bus.append("timer.commands", b"o1", wish.model_dump_json().encode(), headers)
     return world
 
 

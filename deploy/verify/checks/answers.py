@@ -1,4 +1,4 @@
-"""Every command has exactly one answer (S1).
+"""Every command has exactly one answer (S1); one that is obeyed in silence has none, or is refused.
 
 A command is known by its id and whose it is, under its order and service; the same id with another body is another
 command, which is refused if it is the same actor's. So there are as many answers as bodies: one that says what
@@ -12,6 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import UNREADABLE, Observation
 from deploy.verify.report import Violation
+from schemas.catalogue import CONTRACT
+from schemas.wire import Command
+
+SILENT = {type_ for type_, model in CONTRACT.items() if issubclass(model, Command) and model.is_silent}
 
 
 def check(history: OrderHistory) -> Iterator[Violation]:
@@ -44,9 +48,10 @@ def _is_answered(
     again = [one for one in said if ".repeated." in one.type]
     answers = _answers(one for one in said if ".repeated." not in one.type)
     begins_at = history.snapshot.begins.get((first.topic, first.partition), 0)  # what is older had other bodies, too
-    if not any(one.topic == f"{service}.events" for answer in answers for one in answer):
+    silent = first.type in SILENT
+    if not silent and not any(one.topic == f"{service}.events" for answer in answers for one in answer):
         yield history.missing("S1", first, f"the {service} service never answered {first}", service)
-    elif len(answers) < len(bodies):
+    elif not silent and len(answers) < len(bodies):
         newest = min((one for one in same if one.digest != first.digest), key=lambda one: one.at)
         sentence = f"{first} came with {len(bodies)} bodies and has {len(answers)} answers"
         yield history.missing("S1", newest, sentence, service)

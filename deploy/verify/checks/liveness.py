@@ -6,7 +6,7 @@ What is in an operator's queue is due all the same: it has an alarm.
 from collections.abc import Iterator, Mapping, Sequence
 
 from deploy.verify.checks.order_history import OrderHistory
-from deploy.verify.observation import ALARMED, Observation, milliseconds
+from deploy.verify.observation import ALARMED, BELL, Observation, milliseconds
 from deploy.verify.report import Violation
 from schemas.instants import from_ms, rfc3339
 
@@ -134,10 +134,11 @@ def _rings_for_the_next(history: OrderHistory, service: str) -> Iterator[Violati
 
 def _unarmed(history: OrderHistory, service: str, sentence: str) -> Violation:
     timer_id = f"{service}/{history.order_id}"
-    bells = [one for one in history.said_by("timer") if one.data.get("timer_id") == timer_id]
-    last = max([*history.said_by(service), *bells], key=lambda one: one.at)
+    bells = [one for one in history.of(f"{service}.commands") if one.type == BELL]
+    asked = [one for one in history.of("timer.commands") if one.data.get("timer_id") == timer_id]
+    last = max([*history.said_by(service), *bells, *asked], key=lambda one: one.at)
     found = history.missing("S3", last, sentence, service, "timer")
     # An alarm that rang after the ends were taken is no longer pending, and what it led to was not read.
-    due = [at for one in bells if (at := milliseconds(one.data.get("due_at"))) is not None]
+    due = [at for one in asked if (at := milliseconds(one.data.get("due_at"))) is not None]
     rang_at = max((at for at in due if at <= history.snapshot.alarms_at), default=0)
     return found if history.snapshot.is_late(rang_at) else found._replace(excuse="in flight")

@@ -38,17 +38,19 @@ WITH free AS (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE shard SET epoch = epoch + 1, owner = $2 FROM free WHERE shard.shard = free.shard
-RETURNING shard.shard, epoch, position, sequence, published
+RETURNING shard.shard, epoch, position, sequence, published, commits
 """
 RELEASE = """
 UPDATE shard SET owner = NULL, published = greatest(shard.published, mine.published)
-FROM unnest($1::int[], $2::bigint[], $3::bigint[]) AS mine (shard, epoch, published)
-WHERE shard.shard = mine.shard AND shard.epoch = mine.epoch
+FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[]) AS mine (shard, epoch, published, commits)
+WHERE shard.shard = mine.shard AND shard.epoch = mine.epoch AND shard.commits >= mine.commits
 """
 NOTE_PUBLISHED = RELEASE.replace("owner = NULL, ", "")
 CHECK = """
-SELECT count(*) FROM shard JOIN unnest($1::int[], $2::bigint[], $3::bigint[]) AS mine (shard, epoch, position)
+SELECT count(*) FROM shard
+JOIN unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[]) AS mine (shard, epoch, position, commits)
     ON shard.shard = mine.shard AND shard.epoch = mine.epoch AND shard.position >= mine.position
+    AND shard.commits >= mine.commits
 """
 # One statement, all or nothing. The division is the fence: where a shard is no longer ours the update finds fewer rows
 # than it should, and the whole statement fails. So it does where the shard does not stand where this commit goes on
@@ -56,26 +58,27 @@ SELECT count(*) FROM shard JOIN unnest($1::int[], $2::bigint[], $3::bigint[]) AS
 COMMIT = """
 WITH fence AS (
     UPDATE shard SET position = mine.position, sequence = mine.sequence,
-        published = greatest(shard.published, mine.published)
-    FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-        AS mine (shard, epoch, before, position, sequence, published)
+        published = greatest(shard.published, mine.published), commits = shard.commits + 1
+    FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+        AS mine (shard, epoch, before, position, sequence, published, commits)
     WHERE shard.shard = mine.shard AND shard.epoch = mine.epoch AND shard.position = mine.before
+        AND shard.commits >= mine.commits
     RETURNING 1
 ), cursors AS (
     INSERT INTO cursor (shard, topic, next_offset, time, topic_id)
-    SELECT * FROM unnest($7::int[], $8::text[], $9::bigint[], $10::bigint[], $11::text[])
+    SELECT * FROM unnest($8::int[], $9::text[], $10::bigint[], $11::bigint[], $12::text[])
     ON CONFLICT (shard, topic) DO UPDATE
     SET next_offset = excluded.next_offset, time = excluded.time, topic_id = excluded.topic_id
 ), marks AS (
     INSERT INTO mark (shard, topic, source, sequence)
-    SELECT * FROM unnest($12::int[], $13::text[], $14::text[], $15::bigint[])
+    SELECT * FROM unnest($13::int[], $14::text[], $15::text[], $16::bigint[])
     ON CONFLICT (shard, topic, source) DO UPDATE SET sequence = excluded.sequence
 ), events AS (
     INSERT INTO event (shard, position, sequence, topic, partition, key, order_id, type, time, id, causation_id,
         correlation_id, command_id, asked, digest, traceparent, headers, data)
-    SELECT * FROM unnest($16::int[], $17::bigint[], $18::bigint[], $19::text[], $20::int[], $21::bytea[], $22::text[],
-        $23::text[], $24::bigint[], $25::text[], $26::text[], $27::text[], $28::text[], $29::bytea[], $30::bytea[],
-        $31::text[], $32::bytea[], $33::bytea[])
+    SELECT * FROM unnest($17::int[], $18::bigint[], $19::bigint[], $20::text[], $21::int[], $22::bytea[], $23::text[],
+        $24::text[], $25::bigint[], $26::text[], $27::text[], $28::text[], $29::text[], $30::bytea[], $31::bytea[],
+        $32::text[], $33::bytea[], $34::bytea[])
 )
 SELECT 1 / ((SELECT count(*) FROM fence) = cardinality($1::int[]))::int
 """
@@ -154,7 +157,8 @@ class PostgresStore:
 
     async def claim(self, shards: Sequence[int], owner: str) -> list[Claim]:
         with outage():
-            claims = {row[0]: Claim(*row) for row in await self.pool.fetch(CLAIM, list(shards), owner)}
+            rows = await self.pool.fetch(CLAIM, list(shards), owner)
+            claims = {row["shard"]: Claim(**row) for row in rows}
             numbers = list(claims)
             cursors = "SELECT shard, topic, next_offset, time, topic_id FROM cursor WHERE shard = ANY ($1::int[])"
             for shard, topic, *cursor in await self.pool.fetch(cursors, numbers):
@@ -174,12 +178,12 @@ class PostgresStore:
         await self._published(NOTE_PUBLISHED, claims)
 
     async def _published(self, statement: str, claims: Sequence[Claim]) -> None:
-        columns = _columns([(claim.shard, claim.epoch, claim.published) for claim in claims], 3)
+        columns = _columns([(claim.shard, claim.epoch, claim.published, claim.commits) for claim in claims], 4)
         with outage():
             await self.pool.execute(statement, *columns)
 
     async def check(self, claims: Sequence[Claim]) -> None:
-        columns = _columns([(claim.shard, claim.epoch, claim.position) for claim in claims], 3)
+        columns = _columns([(claim.shard, claim.epoch, claim.position, claim.commits) for claim in claims], 4)
         with outage():
             ours = await self.pool.fetchval(CHECK, *columns)
         if ours != len(claims):
@@ -231,6 +235,8 @@ class PostgresStore:
         except BaseException:
             await self.pool.expire_connections()
             raise
+        for claim in commit.claims:
+            claim.commits += 1
 
     async def _write_whole(self, connection: Any, commit: Commit) -> None:
         if len(commit.events) < COPY_FROM:
@@ -256,13 +262,13 @@ class PostgresStore:
     @staticmethod
     async def _write(connection: Any, commit: Commit, events: Sequence[StoredEvent]) -> None:
         shards = [
-            (c.shard, c.epoch, before, c.position, c.sequence, c.published)
+            (c.shard, c.epoch, before, c.position, c.sequence, c.published, c.commits)
             for c, before in zip(commit.claims, commit.before(), strict=True)
         ]
         cursors = [(shard, topic, c.offset, c.time, c.topic_id) for shard, topic, c in commit.cursors]
         rows = list(map(_stored, events))
         arguments = [
-            *_columns(shards, 6),
+            *_columns(shards, 7),
             *_columns(cursors, 5),
             *_columns(commit.marks, 4),
             *_columns(rows, len(COLUMNS)),

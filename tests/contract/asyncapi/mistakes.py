@@ -13,7 +13,7 @@ class Mistake(NamedTuple):
 
 MISTAKES = [
     Mistake(
-        ("channels", "timer.events", "messages", "timer.elapsed.v1", "$ref"), "#/components/messages/no", "not exist"
+        ("channels", "timer.events", "messages", "timer.rejected.v1", "$ref"), "#/components/messages/no", "not exist"
     ),
     Mistake(("operations", "refund.receive.payments.events", "action"), "subscribe", "action"),
     Mistake(("components", "securitySchemes", "scram", "type"), "scramSha1", "scram"),
