@@ -9,6 +9,7 @@ import asyncpg
 
 from deploy.local.postgres import Postgres
 from deploy.local.processes import Child, free_port
+from deploy.local.reaper import Reaper
 from deploy.local.stack import REPO, Stack
 from tests.bench.steps import person, steps
 
@@ -21,13 +22,21 @@ SELECT order_id, sum(amount_minor) FILTER (WHERE account = 'buyer' AND version >
 class Baseline(Child):
     """`by_hand.py`; `postgres` is its own server, so that what each side costs is known."""
 
-    async def start(self, stack: Stack) -> None:
-        self.postgres = Postgres(stack.folder / "baseline", self._reaper, self.log.with_name("baseline-postgres.log"))
+    def __init__(self, stack: Stack, reaper: Reaper) -> None:
+        logs = stack.folder / "logs"
+        super().__init__("The baseline", logs / "baseline.log", reaper)
+        self.postgres = Postgres(stack.folder / "baseline", reaper, logs / "baseline-postgres.log")
+
+    async def start(self) -> None:
         await self.postgres.start()
         self.port = free_port()
         argv = [sys.executable, "-m", "tests.bench.by_hand", self.postgres.url, str(self.port)]
         self._spawn(argv, cwd=REPO)
         await self._until(self._answers)
+
+    async def stop(self, seconds: float = 15) -> None:
+        await super().stop(seconds)
+        await self.postgres.drop()
 
     async def _answers(self) -> bool:
         try:

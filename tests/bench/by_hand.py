@@ -220,22 +220,22 @@ async def _converse(pool: asyncpg.Pool, reader: asyncio.StreamReader, writer: as
     writer.close()
 
 
-async def _ring(pool: asyncpg.Pool) -> None:
-    """For ever: whatever is due is done, once, for its instant is part of the command's id."""
-    while True:
-        due = await pool.fetch(DUE, TIMERS_AT_ONCE_MAX)
-        for order_id, name, instant in due:
-            command = {"id": f"{order_id}/{name}/{instant}", "order_id": order_id, "type": name}
-            await perform(pool, command | {"actor": {"role": "system", "id": "timer"}}, b"")
-        if len(due) < TIMERS_AT_ONCE_MAX:
-            await asyncio.sleep(POLL_SECONDS)
+async def ring(pool: asyncpg.Pool) -> int:
+    """Whatever is due is done, each once, for its instant is part of the command's id; how many there were."""
+    due = await pool.fetch(DUE, TIMERS_AT_ONCE_MAX)
+    for order_id, name, instant in due:
+        command = {"id": f"{order_id}/{name}/{instant}", "order_id": order_id, "type": name}
+        await perform(pool, command | {"actor": {"role": "system", "id": "timer"}}, b"")
+    return len(due)
 
 
 async def serve(database_url: str, port: int) -> None:
     async with asyncpg.create_pool(database_url, min_size=POOL, max_size=POOL) as pool:
         await pool.execute(TABLES)
         async with await asyncio.start_server(partial(_converse, pool), "127.0.0.1", port):
-            await _ring(pool)
+            while True:
+                if await ring(pool) < TIMERS_AT_ONCE_MAX:
+                    await asyncio.sleep(POLL_SECONDS)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -19,7 +19,6 @@ from aiokafka import TopicPartition
 from deploy.local.processes import Child, LocalStackError
 from deploy.local.reaper import Reaper
 from deploy.local.stack import Stack
-from schemas.topics import SERVICES
 from shared.runtime.kafka.reading import LogReader
 from tests.bench.baseline import Baseline
 from tests.bench.driver import Driver, driver
@@ -58,23 +57,16 @@ class Lifecycles:
     """From a command until the next one may be given."""
     ending_ms: tuple[float, float]
     """From the last command until both have their money."""
-
-
-@asynccontextmanager
-async def whole_system(sizes: Sizes) -> AsyncIterator[Stack]:
-    """Every service at work, the payment provider a sandbox, and nobody who takes mail."""
-    async with Stack(own_servers=True, partitions=sizes.partitions) as stack:
-        env = {"RECOURSE_SMTP_HOST": "", "RECOURSE_PARTITIONS": str(sizes.partitions)}
-        await stack.start_services(SERVICES, env)
-        yield stack
+    paid: tuple[int, int]
+    """Orders that the services, and by hand the baseline, have paid as was decided, to the penny: all of them."""
 
 
 async def measure(stack: Stack, sizes: Sizes) -> Lifecycles:
-    """On a whole system. Raises LocalStackError if money went where it should not."""
+    """Where all services are at work. Raises LocalStackError if money went where it should not."""
     reaper = Reaper()
-    baseline = Baseline("The baseline", stack.folder / "logs" / "baseline.log", reaper)
+    baseline = Baseline(stack, reaper)
     try:
-        await baseline.start(stack)
+        await baseline.start()
         async with driver(stack.bootstrap_servers) as driving, reader(stack.bootstrap_servers) as asking:
             await driving.hire()
             return await _turns(stack, baseline, driving, asking, sizes)
@@ -85,8 +77,8 @@ async def measure(stack: Stack, sizes: Sizes) -> Lifecycles:
 
 async def _turns(stack: Stack, baseline: Baseline, driving: Driver, asking: LogReader, sizes: Sizes) -> Lifecycles:
     servers = {**stack.services, "Kafka": stack.kafka, "PostgreSQL": stack.postgres}
-    services = _Side(sizes, servers, driving.play)
-    by_hand = _Side(sizes, {"by hand": baseline, "PostgreSQL": baseline.postgres}, baseline.play)
+    services = Side(sizes, servers, driving.play)
+    by_hand = Side(sizes, {"by hand": baseline, "PostgreSQL": baseline.postgres}, baseline.play)
     ours, theirs, records = [], [], Counter[str]()
     for number in range(1, sizes.rounds + 1):
         with _frozen([baseline]):
@@ -100,19 +92,19 @@ async def _turns(stack: Stack, baseline: Baseline, driving: Driver, asking: LogR
     with _frozen([baseline]):
         await services.warm(sizes.rounds + 1)
         services.played["paced"] = await driving.paced("paced", PACED_RATE, sizes.seconds)
-    services.check(await _split(stack.database_url))
-    by_hand.check(await baseline.split())
+    paid = services.check(await _split(stack.database_url)), by_hand.check(await baseline.split())
     return Lifecycles(
         ours,
         theirs,
         {topic: number / sizes.rounds / sizes.lives for topic, number in records.items()},
         quantiles_ms(driving.waits.answers),
         quantiles_ms(driving.waits.endings),
+        paid,
     )
 
 
 @dataclass
-class _Side:
+class Side:
     """One of the two programs: whose CPU time is counted, and who gives the commands."""
 
     sizes: Sizes
@@ -139,8 +131,8 @@ class _Side:
         self.played[run] = lives
         await self.play(run, lives, self.sizes.at_once)
 
-    def check(self, split: Mapping[str, tuple[int, int]]) -> None:
-        """Every order has been paid what it was to be paid, to the penny, and no other."""
+    def check(self, split: Mapping[str, tuple[int, int]]) -> int:
+        """How many orders were paid: each what was decided, to the penny, and no other. Raises LocalStackError."""
         expected = {
             f"{run}-{number}": (refund_minor(number), total_minor(number) - refund_minor(number))
             for run, lives in self.played.items()
@@ -150,6 +142,7 @@ class _Side:
         if wrong:
             some = "; ".join(f"{order}: {split.get(order)}, not {expected.get(order)}" for order in wrong[:5])
             raise LocalStackError(f"{len(wrong)} orders were not paid as was decided: {some}")
+        return len(expected)
 
 
 async def _records(stack: Stack, asking: LogReader) -> Counter[str]:
@@ -198,6 +191,7 @@ def report(found: Lifecycles) -> str:
         f"p99 {found.answer_ms[1]:.1f} ms",
         f"from the last command until both have their money: p50 {found.ending_ms[0]:.1f} ms, "
         f"p99 {found.ending_ms[1]:.1f} ms",
+        f"{found.paid[0]} orders of the services and {found.paid[1]} by hand were paid as was decided, to the penny",
     ]
     return "\n".join(lines)
 
