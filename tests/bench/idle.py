@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from deploy.local.stack import Stack
 from tests.bench.sizes import Sizes
+from tests.bench.system import processes
 
 QUIET_SECONDS = 2.0
 """After the start, which is not idle."""
@@ -23,13 +24,14 @@ class Idle:
 async def measure(stack: Stack, sizes: Sizes) -> Idle:
     """Where all services are at work."""
     servers = {"Kafka": stack.kafka, "PostgreSQL": stack.postgres}
-    processes = {**stack.services, **servers}
+    services = processes(stack)
+    measured = {**services, **servers}
     await asyncio.sleep(QUIET_SECONDS)
-    before, began = {name: process.cpu_seconds() for name, process in processes.items()}, time.perf_counter()
+    before, began = {name: process.cpu_seconds() for name, process in measured.items()}, time.perf_counter()
     await asyncio.sleep(sizes.seconds)
     seconds = time.perf_counter() - began
-    used = {name: (process.cpu_seconds() - before[name]) / seconds * 100 for name, process in processes.items()}
-    return Idle({name: used[name] for name in stack.services}, {name: used[name] for name in servers})
+    used = {name: (process.cpu_seconds() - before[name]) / seconds * 100 for name, process in measured.items()}
+    return Idle({name: used[name] for name in services}, {name: used[name] for name in servers})
 
 
 def report(idle: Idle) -> str:

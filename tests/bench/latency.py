@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from statistics import median
 
 from aiokafka import TopicPartition
 
@@ -32,11 +33,12 @@ PATIENCE_SECONDS = 30
 
 @dataclass(frozen=True)
 class Hop:
-    """(p50, p99) in ms at so many commands a second, through the order service and through the bare process."""
+    """At so many commands a second: (p50, p99) in ms of each round, through the order service and through the bare
+    process."""
 
     rate: int
-    ours_ms: tuple[float, float]
-    bare_ms: tuple[float, float]
+    ours_ms: Sequence[tuple[float, float]]
+    bare_ms: Sequence[tuple[float, float]]
 
 
 class BareHop(Child):
@@ -60,17 +62,23 @@ async def measure(stack: Stack, sizes: Sizes) -> list[Hop]:
     bare = BareHop("The bare hop", stack.folder / "logs" / "bare_hop.log", reaper)
     try:
         await bare.start(stack)
-        return [
-            Hop(rate, *[await _waits(stack, rate, sizes.seconds, prefix) for prefix in ("", PREFIX)]) for rate in RATES
-        ]
+        return [await _turns(stack, rate, sizes) for rate in RATES]
     finally:
         await bare.stop()
         await asyncio.to_thread(reaper.close)
 
 
-async def _waits(stack: Stack, rate: int, seconds: float, prefix: str) -> tuple[float, float]:
+async def _turns(stack: Stack, rate: int, sizes: Sizes) -> Hop:
+    hop = Hop(rate, ours_ms := [], bare_ms := [])
+    for number in range(sizes.rounds):
+        ours_ms.append(await _waits(stack, f"{rate}-{number}", rate, sizes.seconds, ""))
+        bare_ms.append(await _waits(stack, f"{rate}-{number}", rate, sizes.seconds, PREFIX))
+    return hop
+
+
+async def _waits(stack: Stack, run: str, rate: int, seconds: float, prefix: str) -> tuple[float, float]:
     count, warm_up = int((WARM_UP_SECONDS + seconds) * rate), int(WARM_UP_SECONDS * rate)
-    given = list(islice(commands(count, f"paced-{rate}"), count))
+    given = list(islice(commands(count, f"paced-{run}"), count))
     due = {command.id: number / rate for number, command in enumerate(given)}
     heard: dict[str, float] = {}
     async with (
@@ -98,10 +106,14 @@ async def _listen(
 
 
 def report(hops: Sequence[Hop]) -> str:
-    """A line for each rate."""
-    lines = [f"{'p50, p99 in ms':18}{'order service':>18}{'bare':>18}{'ratio':>18}"]
+    """Two lines for each rate: the median of the rounds, and their least and greatest ratio."""
+    lines = [f"{'median of rounds':24}{'order service':>16}{'bare':>12}{'ratio':>24}"]
     for hop in hops:
-        ratio = [ours / bare for ours, bare in zip(hop.ours_ms, hop.bare_ms, strict=True)]
-        pairs = [f"{p50:.1f}, {p99:.1f}" for p50, p99 in (hop.ours_ms, hop.bare_ms, ratio)]
-        lines.append(f"{f'{hop.rate} commands/s':18}" + "".join(f"{pair:>18}" for pair in pairs))
+        for quantile, ours, bare in zip(
+            ("p50", "p99"), zip(*hop.ours_ms, strict=True), zip(*hop.bare_ms, strict=True), strict=True
+        ):
+            ratios = [one / least for one, least in zip(ours, bare, strict=True)]
+            told = f"{median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+            name = f"{hop.rate} commands/s, {quantile}"
+            lines.append(f"{name:24}{median(ours):>13.1f} ms{median(bare):>9.1f} ms{told:>24}")
     return "\n".join(lines)

@@ -24,6 +24,7 @@ from tests.bench.baseline import Baseline
 from tests.bench.driver import Driver, driver
 from tests.bench.sizes import Sizes, quantiles_ms
 from tests.bench.steps import refund_minor, total_minor
+from tests.bench.system import processes
 from tests.support.topics import reader
 
 PACED_RATE = 50.0
@@ -76,7 +77,7 @@ async def measure(stack: Stack, sizes: Sizes) -> Lifecycles:
 
 
 async def _turns(stack: Stack, baseline: Baseline, driving: Driver, asking: LogReader, sizes: Sizes) -> Lifecycles:
-    servers = {**stack.services, "Kafka": stack.kafka, "PostgreSQL": stack.postgres}
+    servers = {**processes(stack), "Kafka": stack.kafka, "PostgreSQL": stack.postgres}
     services = Side(sizes, servers, driving.play)
     by_hand = Side(sizes, {"by hand": baseline, "PostgreSQL": baseline.postgres}, baseline.play)
     ours, theirs, records = [], [], Counter[str]()
@@ -86,7 +87,7 @@ async def _turns(stack: Stack, baseline: Baseline, driving: Driver, asking: LogR
             before = await _records(stack, asking)
             ours.append(await services.round(number))
             records.update(await _records(stack, asking) - before)
-        with _frozen(stack.services.values()):
+        with _frozen(processes(stack).values()):
             await by_hand.warm(number)
             theirs.append(await by_hand.round(number))
     with _frozen([baseline]):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+from deploy.local.processes import Child
 from deploy.local.stack import Stack
 from tests.bench.sizes import Sizes
 from tests.support.believing import folder_of
@@ -20,3 +21,11 @@ def environment(stack: Stack) -> dict[str, str]:
     """Of a service there."""
     settings = {"RECOURSE_SMTP_HOST": "", "RECOURSE_PARTITIONS": str(stack.topics[0].partitions)}
     return settings | folder_of(stack.folder / "policies")
+
+
+def processes(stack: Stack) -> dict[str, Child]:
+    """Each once, by the services that it runs."""
+    shared: dict[Child, list[str]] = {}
+    for name, process in stack.services.items():
+        shared.setdefault(process, []).append(name)
+    return {"+".join(names): process for process, names in shared.items()}
