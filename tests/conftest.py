@@ -40,7 +40,7 @@ async def database_url(stack: Stack) -> AsyncIterator[str]:
 
 LONGEST = [
     *("test_crashes", "test_hostile_input", "test_servers", "test_hostile_memory"),
-    *("test_payments_live", "test_stories_live", "test_simulation"),
+    *("test_payments_live", "test_stories_live", "test_simulation", "test_bench"),
 ]
 """Modules that take half a minute and more. The stories keep time, so what takes all there is comes before them."""
 

@@ -15,6 +15,7 @@ MADE_BY = {
     "deploy/payments/__main__.py": "says what the provider says",
     "deploy/stories/live.py": "says what people say",
     "tests/support/topics.py": "for all tests",
+    "tests/bench/bare_hop.py": "the least that can be done with one is what is measured",
     "tests/bench/casefile.py": "librdkafka alone is fast enough",
     "tests/bench/ceiling.py": "the least that can be done with one is what is measured",
     "tests/contract/test_partitioners.py": "where each client puts a key is the question",
