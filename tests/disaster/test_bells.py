@@ -15,7 +15,7 @@ async def test_alarms_of_a_time_that_is_forgotten_stand_again_after_a_replay_but
     await clockwork.arm(("a", 10), ("b", 30))
     backup = copy.deepcopy((clockwork.store.shards, clockwork.table))
     await clockwork.wait(11)
-    await clockwork.arm(("c", 20), ("d", 21), ("a", 22))
+    await clockwork.arm(("c", 20), ("d", 21), ("a", 22), rang_early=True)  # in a replay no clock says what is past
     await clockwork.cancel("b", "d")
 
     clockwork.store.shards, clockwork.table = backup

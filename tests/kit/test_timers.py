@@ -276,6 +276,13 @@ async def test_only_of_those_that_rang_too_early_something_is_remembered(clockwo
     assert [*pauses] == ["t2"]
 
 
+async def test_after_a_bell_that_was_too_early_what_is_not_past_yet_rings_at_its_instant(clockwork: Clockwork) -> None:
+    await clockwork.wait(10)
+    await clockwork.arm(("a", 10.5), rang_early=True)
+    await clockwork.wait(10.6)
+    assert clockwork.rung == ["a"]
+
+
 async def test_an_instant_that_comes_back_right_after_its_bell_rings_at_once(clockwork: Clockwork) -> None:
     """Lines that a dispute gives back after protection has ended: what the bell released was not theirs."""
     await clockwork.arm(("a", 10))
