@@ -113,9 +113,9 @@ fuzz: venv ## The codec against bytes that a fuzzer thinks of (SECONDS=n, INPUT=
 mutants: venv ## Bugs put into the code, one at a time, and who notices: the tests or the simulation (ONLY=words, WORKERS=n, SIMULATION=1: it alone)
 	@$(PYTHON) -m tests.mutants $(ONLY) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SIMULATION),--simulation)
 
-bench: venv ## How many, how fast, at what cost, and the same by hand (ONLY="lifecycle hop idle timers throughput"; LIVES=n, ORDERS=n, TIMERS=n, PARTITIONS=n; JSON=file; PROFILE=1: in memory, by stage)
+bench: venv ## How many, how fast, at what cost, and the same by hand (ONLY="lifecycle hop idle timers throughput"; LIVES=n, ORDERS=n, TIMERS=n, PARTITIONS=n, APART=1; JSON=file; PROFILE=1: in memory, by stage)
 	@$(PYTHON) -m tests.bench $(ONLY) $(if $(LIVES),--lives $(LIVES)) $(if $(ORDERS),--orders $(ORDERS)) \
-	    $(if $(TIMERS),--timers $(TIMERS)) $(if $(PARTITIONS),--partitions $(PARTITIONS)) $(if $(JSON),--json $(JSON)) \
+	    $(if $(TIMERS),--timers $(TIMERS)) $(if $(PARTITIONS),--partitions $(PARTITIONS)) $(if $(APART),--apart) $(if $(JSON),--json $(JSON)) \
 	    $(if $(PROFILE),--profile)
 
 bench-casefile: venv ## How fast the case file is made from the topics, and looked into (ORDERS=n)

@@ -67,7 +67,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="a file for what came out, the machine and the commit")
     parser.add_argument("--profile", action="store_true", help="in memory instead: µs per service and stage")
     for size, default in asdict(Sizes()).items():
-        parser.add_argument(f"--{size.replace('_', '-')}", type=type(default), default=default)
+        kind: dict[str, Any] = {"action": "store_true"} if default is False else {"type": type(default)}
+        parser.add_argument(f"--{size.replace('_', '-')}", default=default, **kind)
     chosen = vars(parser.parse_args())
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of topics that have no leader yet it says so in hundreds
     sizes = replace(Sizes(), **{size: chosen[size] for size in asdict(Sizes())})

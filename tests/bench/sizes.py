@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.local.small import PARTITIONS
 from deploy.local.stack import REPO
-from schemas.topics import PARTITIONS
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class Sizes:
     """What `make bench` measures if it is told nothing else."""
 
     partitions: int = PARTITIONS
+    apart: bool = False
+    """Each service is a process of its own, as in containers; else as in a small installation."""
     rounds: int = 3
     orders: int = 12_000
     """Of the throughput: three commands each."""
