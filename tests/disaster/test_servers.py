@@ -146,6 +146,7 @@ async def test_the_timers_database_is_put_back_and_nobody_has_to_repair_it(
         await rehearsal.says_more("order", known)
         await backup.put_back()
         await rehearsal.ends(capsys)
+        assert rehearsal.operator.left == []
 
 
 @full

@@ -796,6 +796,15 @@ def test_an_alarm_that_has_just_rung_is_in_flight(market: Written) -> None:
     assert missed(grace=MINUTE // 2) == ["no alarm order/o-2 is pending, and 70.00 EUR is held"]
 
 
+def test_an_alarm_that_has_rung_late_is_in_flight_as_long_as_its_bell_is_on_its_way(market: Written) -> None:
+    (alarm,) = (alarm for alarm in market.alarms if alarm.id == "order/o-2")
+    late = replace(unarmed("order/o-2")(market), at=alarm.at + 60 * MINUTE)
+    rung = copied("order.ship.v1", "o-2", type="timer.elapsed.v1")(late)
+    for world, missed in ((late, 1), (rung, 0)):
+        found = world.verified(grace=MINUTE).violations.get("S3", ())
+        assert sum(one.sentence.startswith("no alarm order/o-2") for one in found) == missed
+
+
 def test_commands_past_their_retention_are_not_missed(market: Written) -> None:
     given_at = the(market, "order.cancel.v1", "o-5").timestamp
     logs = {(one.topic, one.partition) for one in market.records if one.topic.endswith(".commands")}
