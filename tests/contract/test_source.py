@@ -15,6 +15,7 @@ from deploy.local.stack import Stack
 from deploy.setup.topics import create_topics
 from schemas.topics import Topic
 from shared.kernel.ports import Record, Source
+from shared.runtime.kafka import source as source_module
 from shared.runtime.kafka.source import KafkaSource
 from shared.runtime.memory import MemoryBus, MemorySource
 from shared.runtime.progress import Reach
@@ -285,3 +286,25 @@ async def test_what_was_said_in_a_transaction_that_was_aborted_was_never_said(st
             while b"3" not in said:
                 said += [record.value for record in await source.take(QUIET_SECONDS)]
         assert said == [b"1", b"3"]
+
+
+async def test_batches_come_apart_and_who_comes_alone_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, waits = [100.0], list[float]()
+
+    async def sleep(seconds: float) -> None:
+        waits.append(round(seconds, 6))
+        now[0] += seconds
+
+    class Busy:
+        async def getmany(self, **_: Any) -> dict[Any, Any]:
+            return {}
+
+    source = KafkaSource(KafkaBroker(), {}, "order", TOPICS, PARTITIONS, "", batch_max=500)
+    monkeypatch.setattr(source_module, "monotonic", lambda: now[0])
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    for idle in (0, 0, source_module.APART_SECONDS / 5, 60):
+        now[0] += idle
+        await source.subscriber.get_msg(Busy())
+
+    apart = source_module.APART_SECONDS
+    assert waits == [0, apart, apart * 4 / 5, 0]
