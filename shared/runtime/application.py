@@ -23,7 +23,7 @@ from faststream.kafka import KafkaBroker
 from shared.kernel.codec import Decoder
 from shared.kernel.decider import Decider
 from shared.kernel.policies import Policies
-from shared.kernel.ports import Fenced, Outage, Unstorable
+from shared.kernel.ports import Fenced, Outage, Place, Unstorable
 from shared.rules import policies
 from shared.runtime import database_check, topic_check, web
 from shared.runtime.health import Health, routes
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 CONTRACT = Path(__file__).parents[2] / "schemas" / "asyncapi.json"
 POOL_SIZE = 3
 HOUSEKEEPING_SECONDS = 1.0
+TOLD_AGAIN_AFTER = timedelta(minutes=1)
 CUT_OFF_AFTER = timedelta(seconds=15)
 """A broker that comes back from a crash answers sooner, and so does a machine that is merely busy: nobody moves for
 that."""
@@ -234,7 +235,9 @@ class _Running:
         self.source.stop_receiving()
 
     async def _housekeeping(self) -> None:
-        """Remembers what is published by idle shards, and tells Kafka's lag tools where we are."""
+        """Remembers what is published by idle shards, and tells Kafka's lag tools where we are: also who has not moved,
+        now and then, or Kafka would forget it."""
+        told, told_at = dict[Place, int](), self.loop.clock()
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
             offsets = {
@@ -244,7 +247,9 @@ class _Running:
             }
             try:
                 await self.loop.outbox.note_published()
-                await self.source.tell_offsets(offsets)
+                if offsets != told or self.loop.clock() - told_at > TOLD_AGAIN_AFTER:
+                    await self.source.tell_offsets(offsets)
+                    told, told_at = offsets, self.loop.clock()
             except Exception as error:  # both are a courtesy: neither may stop what matters
                 log.info("housekeeping: %s: %s", type(error).__name__, error)
 
@@ -255,7 +260,7 @@ class _Running:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
             asked_at = self.loop.clock()
             try:
-                reach = await self.source.reach(list(self.loop.cursors()))
+                reach = await self.source.reach(list(self.loop.cursors()), anew=self.parts.fresh is not None)
                 self.progress.look(reach, self.loop.cursors())
                 if self.parts.fresh is not None:
                     await self.parts.fresh(fresh(reach, self.loop.cursors(), asked_at))

@@ -272,6 +272,26 @@ async def test_what_lies_in_an_open_transaction_is_seen_though_nobody_may_read_i
 
 
 @pytest.mark.stack
+async def test_the_broker_is_not_asked_again_for_what_he_said_a_moment_ago(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_away(*_: Any) -> None:
+        raise TimeoutError
+
+    name = f"known-{uuid4().hex[:8]}"
+    async with reading(name, stack) as source:
+        source.resume(0, {})
+        await source.logs([0])
+        monkeypatch.setattr(source.consumer, "end_offsets", is_away)
+        assert await source.reach([0], anew=False) == {(name, 0): Reach(fetched=0, received=0, stable=0, end=0)}
+        with pytest.raises(TimeoutError):
+            await source.reach([0])
+        monkeypatch.setattr(source_module, "ENDS_KNOWN_SECONDS", -1)
+        with pytest.raises(TimeoutError):
+            await source.reach([0], anew=False)
+
+
+@pytest.mark.stack
 async def test_what_was_said_in_a_transaction_that_was_aborted_was_never_said(stack: Stack) -> None:
     name = f"aborted-{uuid4().hex[:8]}"
     async with reading(name, stack) as source:

@@ -36,6 +36,8 @@ who is idle asks so often, and every asking costs him and the broker."""
 ANSWER_SECONDS = 5.0
 """For each question: where everything takes long, several in a row would never be done in one such time."""
 SEARCH_SECONDS = 30.0
+ENDS_KNOWN_SECONDS = 2.5
+"""For so long the ends of logs are known that were asked for; an idle service asks for them each second to compare."""
 
 
 class KafkaSource:
@@ -55,6 +57,8 @@ class KafkaSource:
         self.outputs, self.batch_max = written_by(service), batch_max
         self._batches: asyncio.Queue[Sequence[Any]] = asyncio.Queue(maxsize=1)
         self._next_at = 0.0
+        self._ends: Mapping[TopicPartition, int] = {}
+        self._ends_at = -ENDS_KNOWN_SECONDS
         self._receiving = True
         self._received: dict[tuple[str, int], int] = {}
         """By place of Kafka's: the offset after the last record that was handed over."""
@@ -124,15 +128,18 @@ class KafkaSource:
         topics = self.topics if topic is None else [topic]
         self.consumer.pause(*(TopicPartition(self.prefix + topic, shard) for topic in topics for shard in shards))
 
-    async def reach(self, shards: Sequence[int]) -> dict[tuple[str, int], Reach]:
-        """By (topic, shard), by the broker's own word; the high watermark as it came with what was fetched last.
+    async def reach(self, shards: Sequence[int], *, anew: bool = True) -> dict[tuple[str, int], Reach]:
+        """By (topic, shard), by the broker's own word; the high watermark as it came with what was fetched last. Not
+        `anew`: by the word that he gave a moment ago, if he did.
 
         Raises one of CLIENT_ERRORS when it does not answer; asks even if there are no shards to ask for.
         """
         places = [TopicPartition(self.prefix + topic, shard) for topic in self.topics for shard in shards]
         async with asyncio.timeout(ANSWER_SECONDS):
             fetched = {place: await self.consumer.position(place) for place in places}
-            stable = await self.consumer.end_offsets(places or [TopicPartition(self.prefix + self.topics[0], 0)])
+            stable = {} if anew or monotonic() - self._ends_at > ENDS_KNOWN_SECONDS else self._ends
+            if not (places and stable.keys() >= set(places)):
+                stable = await self.consumer.end_offsets(places or [TopicPartition(self.prefix + self.topics[0], 0)])
         cut = len(self.prefix)
         return {
             (place.topic[cut:], place.partition): Reach(
@@ -157,6 +164,7 @@ class KafkaSource:
             places = [place for place, is_led in led.items() if is_led]
             begins = await asyncio.wait_for(self.consumer.beginning_offsets(places), ANSWER_SECONDS) if places else {}
             ends = await asyncio.wait_for(self.consumer.end_offsets(places), ANSWER_SECONDS) if places else {}
+            self._ends, self._ends_at = ends, monotonic()
         return {
             self._place(place): Log(there[place.topic][0], begins[place], ends[place]) if is_led else None
             for place, is_led in led.items()
