@@ -121,8 +121,8 @@ MUTANTS = (
         "a payment is tried again under a new key",
         lambda: refund,
         change(
-            "_payment(__a, __m)",
-            "_payment(__a, __m).model_copy(update={'payment_key':"
+            "__q if asking else _payment(__a, __m)",
+            "__q if asking else _payment(__a, __m).model_copy(update={'payment_key':"
             " __m.payment_key if attempt == 1 else f'{__m.payment_key}/{attempt}'})",
         ),
     ),
@@ -231,9 +231,7 @@ MUTANTS = (
     Mutant(
         "a failure after all leaves what moved too much where it was",
         lambda: states,
-        change(
-            "__a.provider_amount_minor or __b.movement.amount_minor + __b.excess_minor", "__b.movement.amount_minor"
-        ),
+        change("__a.movement.amount_minor + __a.excess_minor", "__a.movement.amount_minor"),
     ),
     Mutant(
         "the rest of what moved in part may be anything",

@@ -172,7 +172,7 @@ MUTANTS = (
     Mutant(
         "a late answer of the roster takes a seat that is taken",
         lambda: seating.given,
-        drop("__.mediator_id is not None"),
+        drop("if __.mediator_id is not None: ..."),
     ),
     Mutant(
         "who speaks in the platform's name makes a mediator in the people's inbox",
