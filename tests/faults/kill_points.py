@@ -122,6 +122,8 @@ def _moments(door: Door, method: str) -> tuple[str, ...]:
 def unreachable(service: str, step: Step) -> str:
     """Why the service never comes to this step; empty if it does."""
     behind = doors(service)[step.door].behind(step.method)
+    if step.call == "sandbox.run" and step.when == "after":
+        return "it is done when it is cancelled, and never before"
     if step.when == "inside" and not _waits(behind):
         return "nothing is waited for in it"
     decider = next((one for name, one in DECIDERS.items() if name == service), None)

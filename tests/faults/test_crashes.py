@@ -67,8 +67,7 @@ NTH_MAX_OF = {
     "inputs.stop": 1,
     "mail.close": 1,
     "webhook.close": 1,
-    "sandbox.start": 1,
-    "sandbox.stop": 1,
+    "sandbox.run.before": 1,
 }
 """By step or by call: what comes once in a life, once for each shard, or all the time."""
 AT_THE_END = {"release", "pause", "closed", "stop", "close"}
