@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from schemas.topics import OUTSIDERS_WRITE
-from shared.kernel.codec import Decoded, Decoder
+from shared.kernel.codec import OWN_INPUTS, Decoded, Decoder
 from shared.kernel.decider import Decider
 from shared.kernel.envelope import DeadLetter
 from shared.kernel.policies import Policies
@@ -62,7 +62,8 @@ class OlderDecoder(Decoder):
     group: "Group"
 
     def decode(self, record: Record, time: datetime) -> Decoded | DeadLetter | None:
-        known = record.topic in OUTSIDERS_WRITE or (record.key or b"").decode() not in self.group.newer
+        is_others = record.topic not in OUTSIDERS_WRITE | {OWN_INPUTS}
+        known = not is_others or (record.key or b"").decode() not in self.group.newer
         return super().decode(record if known else replace(record, headers=_of_next_version(record)), time)
 
 
