@@ -284,6 +284,12 @@ async def test_the_broker_is_not_asked_again_for_what_he_said_a_moment_ago(
         await source.logs([0])
         monkeypatch.setattr(source.consumer, "end_offsets", is_away)
         assert await source.reach([0], anew=False) == {(name, 0): Reach(fetched=0, received=0, stable=0, end=0)}
+        async with outsider(stack.bootstrap_servers) as to:
+            await to.send_and_wait(name, b"1", key=b"key")
+        assert len(await source.take(10)) == 1
+        assert await source.reach([0], anew=False) == {(name, 0): Reach(fetched=1, received=1, stable=0, end=0)}, (
+            "nothing looks like an open transaction because it came later"
+        )
         with pytest.raises(TimeoutError):
             await source.reach([0])
         monkeypatch.setattr(source_module, "ENDS_KNOWN_SECONDS", -1)

@@ -57,7 +57,8 @@ class KafkaSource:
         self.outputs, self.batch_max = written_by(service), batch_max
         self._batches: asyncio.Queue[Sequence[Any]] = asyncio.Queue(maxsize=1)
         self._next_at = 0.0
-        self._ends: Mapping[TopicPartition, int] = {}
+        self._ends: Mapping[TopicPartition, tuple[int, int]] = {}
+        """Of each log its stable end and its high watermark, as they were at one moment."""
         self._ends_at = -ENDS_KNOWN_SECONDS
         self._receiving = True
         self._received: dict[tuple[str, int], int] = {}
@@ -132,24 +133,32 @@ class KafkaSource:
         """By (topic, shard), by the broker's own word; the high watermark as it came with what was fetched last. Not
         `anew`: by the word that he gave a moment ago, if he did.
 
-        Raises one of CLIENT_ERRORS when it does not answer; asks even if there are no shards to ask for.
+        Raises one of CLIENT_ERRORS when it does not answer, also where there are no shards to ask for.
         """
         places = [TopicPartition(self.prefix + topic, shard) for topic in self.topics for shard in shards]
         async with asyncio.timeout(ANSWER_SECONDS):
             fetched = {place: await self.consumer.position(place) for place in places}
-            stable = {} if anew or monotonic() - self._ends_at > ENDS_KNOWN_SECONDS else self._ends
-            if not (places and stable.keys() >= set(places)):
-                stable = await self.consumer.end_offsets(places or [TopicPartition(self.prefix + self.topics[0], 0)])
+            if anew or monotonic() - self._ends_at > ENDS_KNOWN_SECONDS or not set(places) <= self._ends.keys():
+                asked = places or [TopicPartition(self.prefix + self.topics[0], 0)]
+                self._learn(await self.consumer.end_offsets(asked))
         cut = len(self.prefix)
         return {
             (place.topic[cut:], place.partition): Reach(
                 fetched=fetched[place],
                 received=self._received[place],
-                stable=stable[place],
-                end=max(stable[place], self.consumer.highwater(place) or 0),
+                stable=self._ends[place][0],
+                end=self._ends[place][1],
             )
             for place in places
         }
+
+    def _learn(self, ends: Mapping[TopicPartition, int]) -> None:
+        """What the broker says now. A watermark that was heard later would look like an open transaction beside it."""
+        ours = self.consumer.assignment()
+        self._ends = {
+            place: (end, max(end, self.consumer.highwater(place) or 0)) for place, end in ends.items() if place in ours
+        }
+        self._ends_at = monotonic()
 
     async def logs(self, shards: Sequence[int]) -> dict[Place, Log | None]:
         topics = [self.prefix + topic for topic in dict.fromkeys([*self.topics, *self.outputs])]
@@ -164,7 +173,7 @@ class KafkaSource:
             places = [place for place, is_led in led.items() if is_led]
             begins = await asyncio.wait_for(self.consumer.beginning_offsets(places), ANSWER_SECONDS) if places else {}
             ends = await asyncio.wait_for(self.consumer.end_offsets(places), ANSWER_SECONDS) if places else {}
-            self._ends, self._ends_at = ends, monotonic()
+            self._learn(ends)
         return {
             self._place(place): Log(there[place.topic][0], begins[place], ends[place]) if is_led else None
             for place, is_led in led.items()
