@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.instants import Instant
 
-_put = object.__setattr__
 MEDIATORS_KEY = "mediators"
 """The one record key that is not an order: the roster of mediators is a stream of its own."""
 
@@ -174,11 +173,12 @@ class Event(OrderMessage):
     def completed(self, stamps: Mapping[str, Any]) -> Self:
         """A copy with these fields, unchecked; what was decided stays as it is, for a state may hold it. `model_copy`
         takes three times as long, and every event there is passes here."""
+        put = object.__setattr__  # it is frozen for everybody else
         copy = self.__class__.__new__(self.__class__)
-        _put(copy, "__dict__", {**self.__dict__, **stamps})
-        _put(copy, "__pydantic_fields_set__", {*self.__pydantic_fields_set__, *stamps})
-        _put(copy, "__pydantic_extra__", None)
-        _put(copy, "__pydantic_private__", None)
+        put(copy, "__dict__", {**self.__dict__, **stamps})
+        put(copy, "__pydantic_fields_set__", {*self.__pydantic_fields_set__, *stamps})
+        put(copy, "__pydantic_extra__", None)
+        put(copy, "__pydantic_private__", None)
         return copy
 
 

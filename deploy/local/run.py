@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shlex
-import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from deploy.local.processes import LocalStackError
 from deploy.local.small import GROUPS, PARTITIONS
 from deploy.local.stack import REPO, Stack
 from schemas.topics import SERVICES
+from shared.runtime import signals
 
 ORDER = "order-1"
 PEOPLE = {"operator": "olga", "mediator": "mia", "buyer": "anna", "seller": "bruno"}
@@ -102,9 +102,7 @@ def guide(stack: Stack, case_file: CaseFileAddress) -> str:
 
 
 async def run(folder: Path) -> None:
-    me = asyncio.current_task()
-    assert me is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)  # as asyncio.run does with Ctrl-C
+    signals.heed()
     async with Stack(folder, partitions=PARTITIONS, groups=GROUPS) as stack:
         print(guide(stack, await start_with_case_file(stack, SERVICES, PEOPLE)), flush=True)
         await stack.keep_running()

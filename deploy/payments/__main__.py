@@ -10,7 +10,6 @@ import heapq
 import json
 import logging
 import math
-import signal
 import time
 from collections import Counter
 from itertools import count
@@ -23,7 +22,7 @@ from deploy.payments.records import answers, written
 from schemas.payments.commands import PaymentCommand
 from schemas.payments.events import PaymentEvent
 from shared.kernel.codec import header
-from shared.runtime import logs, web
+from shared.runtime import logs, signals, web
 from shared.runtime.kafka import internals
 from shared.runtime.kafka.connection import CLIENT_ERRORS, connection
 from shared.runtime.kafka.reading import LogReader
@@ -94,10 +93,7 @@ class PaymentService:
 
 async def _serve_both(settings: Settings) -> None:
     """Until SIGTERM or SIGINT."""
-    me = asyncio.current_task()
-    assert me is not None
-    for end in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(end, me.cancel)
+    signals.heed()
     service = PaymentService(settings)
     async with asyncio.TaskGroup() as group:
         group.create_task(service.run())

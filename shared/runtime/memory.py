@@ -361,13 +361,17 @@ class World:
             for loop in self.loops:
                 records = await loop.source.take(0)
                 before, from_the_future = loop.handled, next_come(loop.shards.values())
-                await loop.step(records)
-                while await loop.outbox.publish():
-                    pass
+                await self.turn(loop, records)
                 moved |= bool(records) or loop.handled > before or loop.goes_on()
                 moved |= from_the_future != next_come(loop.shards.values())
             for system in self.external_systems:
                 moved |= system.act()
+
+    async def turn(self, loop: ShardLoop, records: Sequence[Record]) -> None:
+        """One service handles these and says what comes of it."""
+        await loop.step(records)
+        while await loop.outbox.publish():
+            pass
 
     async def wait(self, duration: timedelta) -> None:
         """Lets virtual time pass, stopping wherever somebody has something due."""

@@ -6,11 +6,10 @@ foresaw in one of them ends the process, and so all of them (DECISIONS.md).
 
 import asyncio
 import logging
-import signal
 from collections.abc import Sequence
 from typing import Any
 
-from shared.runtime import logs
+from shared.runtime import logs, signals
 from shared.runtime.application import Application
 from shared.runtime.kafka import internals
 from shared.runtime.settings import Settings, read
@@ -37,10 +36,7 @@ def run(*applications: Application[Any]) -> None:
 
 
 async def _run_all(members: Sequence[tuple[Application[Any], Settings]]) -> None:
-    me = asyncio.current_task()
-    assert me is not None
-    for end in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(end, me.cancel)
+    signals.heed()
     async with asyncio.TaskGroup() as group:
         for application, settings in members:
             group.create_task(_run_one(application, settings))

@@ -23,7 +23,7 @@ from shared.runtime.kafka.reading import LogReader
 from tests.bench import bare_hop
 from tests.bench.bare_hop import COMMANDS, EVENTS, PREFIX
 from tests.bench.load import commands
-from tests.bench.sizes import Sizes, quantiles_ms
+from tests.bench.sizes import Sizes, quantiles_ms, spread
 from tests.support.topics import producer, reader
 
 RATES = (50, 300)
@@ -113,7 +113,6 @@ def report(hops: Sequence[Hop]) -> str:
             ("p50", "p99"), zip(*hop.ours_ms, strict=True), zip(*hop.bare_ms, strict=True), strict=True
         ):
             ratios = [one / least for one, least in zip(ours, bare, strict=True)]
-            told = f"{median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
             name = f"{hop.rate} commands/s, {quantile}"
-            lines.append(f"{name:24}{median(ours):>13.1f} ms{median(bare):>9.1f} ms{told:>24}")
+            lines.append(f"{name:24}{median(ours):>13.1f} ms{median(bare):>9.1f} ms{spread(ratios, 1):>24}")
     return "\n".join(lines)

@@ -22,7 +22,7 @@ from deploy.local.stack import Stack
 from shared.runtime.kafka.reading import LogReader
 from tests.bench.baseline import Baseline
 from tests.bench.driver import Driver, driver
-from tests.bench.sizes import Sizes, quantiles_ms
+from tests.bench.sizes import Sizes, quantiles_ms, spread
 from tests.bench.steps import refund_minor, total_minor
 from tests.bench.system import processes
 from tests.support.topics import reader
@@ -183,7 +183,7 @@ def report(found: Lifecycles) -> str:
     lines = [
         f"{'median (min to max)':22}{'lifecycles/s':>24}{'CPU-ms a lifecycle':>28}{'driver':>10}",
         *(_line(name, rounds) for name, rounds in (("services", ours), ("by hand", by_hand))),
-        f"{'ratio':22}{_spread(rates, 2):>24}{_spread(costs, 2):>28}",
+        f"{'ratio':22}{spread(rates, 2):>24}{spread(costs, 2):>28}",
         "",
         "CPU-ms a lifecycle: " + _each({name: median(one.cpu[name] for one in ours) for name in ours[0].cpu}, 1),
         "           by hand: " + _each({name: median(one.cpu[name] for one in by_hand) for name in by_hand[0].cpu}, 1),
@@ -198,7 +198,7 @@ def report(found: Lifecycles) -> str:
 
 
 def _line(name: str, rounds: Sequence[Round]) -> str:
-    rates, costs = _spread([one.rate for one in rounds], 1), _spread([one.total for one in rounds], 1)
+    rates, costs = spread([one.rate for one in rounds], 1), spread([one.total for one in rounds], 1)
     return f"{name:22}{rates:>24}{costs:>28}{median(one.driver for one in rounds):>10.1f}"
 
 
@@ -206,7 +206,3 @@ def _each(values: Mapping[str, float], digits: int) -> str:
     """The largest first."""
     ordered = sorted(values.items(), key=lambda one: -one[1])
     return ", ".join(f"{name} {value:.{digits}f}" for name, value in ordered if value)
-
-
-def _spread(values: Sequence[float], digits: int) -> str:
-    return f"{median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"

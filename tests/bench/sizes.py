@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from deploy.local.small import PARTITIONS
 from deploy.local.stack import REPO
@@ -57,3 +58,8 @@ def quantiles_ms(seconds: Sequence[float]) -> tuple[float, float]:
     ordered = sorted(seconds)
     p50, p99 = (ordered[int(part * (len(ordered) - 1))] * 1000 for part in (0.50, 0.99))
     return p50, p99
+
+
+def spread(values: Sequence[float], digits: int = 0) -> str:
+    """Median (least to greatest)."""
+    return f"{median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"

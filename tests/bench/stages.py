@@ -9,6 +9,7 @@ import json
 import pstats
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -17,6 +18,7 @@ from typing import Any, Self
 from deploy.memory import MemoryPaymentService
 from schemas.wire import MEDIATORS_KEY
 from services.composition import DECIDERS, compose
+from shared.kernel.ports import Record
 from shared.kernel.stream import handle
 from shared.rules import policies
 from shared.runtime.batch import Batch
@@ -24,6 +26,7 @@ from shared.runtime.intake import Intake
 from shared.runtime.loading import load
 from shared.runtime.memory import MemoryStore, World
 from shared.runtime.outbox import Outbox
+from shared.runtime.shard_loop import ShardLoop
 from tests.bench.driver import MEDIATORS
 from tests.bench.load import given
 from tests.bench.sizes import Sizes
@@ -82,6 +85,16 @@ class _Meter:
         self.seconds += time.thread_time() - self._began
 
 
+class _Metered(World):
+    """Each service's turns are metered, once there are meters."""
+
+    meters: Mapping[str, _Meter] | None = None
+
+    async def turn(self, loop: ShardLoop, records: Sequence[Record]) -> None:
+        with self.meters[loop.decider.service] if self.meters else nullcontext():
+            await super().turn(loop, records)
+
+
 async def measure(sizes: Sizes) -> Profile:
     """Raises RuntimeError if money has not moved as often as it should."""
     timed = {service: _Meter(None) for service in DECIDERS}
@@ -102,13 +115,14 @@ async def measure(sizes: Sizes) -> Profile:
 
 async def _play(sizes: Sizes, meters: Mapping[str, _Meter]) -> World:
     """All lifecycles give their first command, then all their second one …, so many at a time."""
-    world = World(policies.load(), sizes.partitions)
+    world = _Metered(policies.load(), sizes.partitions)
     await compose(world)
     world.external_systems.append(MemoryPaymentService(world.bus))
     for name in MEDIATORS:
         wish = {"mediator_id": name, "capacity": 1_000}
         _say(world, given("mediation.register_mediator.v1", MEDIATORS_KEY, "operator", "olga", wish))
     await world.settle()
+    world.meters = meters
     for begin in range(0, sizes.lives, sizes.at_once):
         numbers = range(begin, min(begin + sizes.at_once, sizes.lives))
         lives = {f"life-{number}": (number, steps(f"life-{number}", number)) for number in numbers}
@@ -123,7 +137,7 @@ async def _play(sizes: Sizes, meters: Mapping[str, _Meter]) -> World:
                 step = life[turn]
                 who = mediators[order_id] if step.role == "mediator" else person(number, step.role)
                 _say(world, given(f"{step.command}.v1", order_id, step.role, who, step.data))
-            await _settle(world, meters)
+            await world.settle()
             world.bus.now += PAUSE
     paid = len(world.bus.records("payments.events"))
     if paid != PAYMENTS * sizes.lives:
@@ -133,22 +147,6 @@ async def _play(sizes: Sizes, meters: Mapping[str, _Meter]) -> World:
 
 def _say(world: World, command: Given) -> None:
     world.bus.append(command.topic, command.key, command.value, command.headers)
-
-
-async def _settle(world: World, meters: Mapping[str, _Meter]) -> None:
-    """As the world settles, but each service is metered."""
-    moved = True
-    while moved:
-        moved = False
-        for loop in world.loops:
-            records, before = await loop.source.take(0), loop.handled
-            with meters[loop.decider.service]:
-                await loop.step(records)
-                while await loop.outbox.publish():
-                    pass
-            moved |= bool(records) or loop.handled > before
-        for other in world.external_systems:
-            moved |= other.act()
 
 
 def _share(timed: _Meter, profiled: _Meter, inputs: int, rows: int, lives: int) -> Share:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from statistics import median
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -27,7 +26,7 @@ from schemas.topics import all_topics
 from shared.runtime.kafka.reading import LogReader
 from tests.bench import ceiling
 from tests.bench.load import commands
-from tests.bench.sizes import Sizes
+from tests.bench.sizes import Sizes, spread
 from tests.bench.system import environment
 from tests.support.topics import producer, reader
 
@@ -193,16 +192,12 @@ def report(found: Throughputs) -> str:
         f"{'median (min to max)':19}" + "".join(f"{title:>{width}}" for title, width in _columns(titles)),
     ]
     for name, runs in (("order service", ours), ("ceiling", bare)):
-        spreads = [_spread(values) for values in zip(*map(astuple, runs), strict=True)]
+        spreads = [spread(values) for values in zip(*map(astuple, runs), strict=True)]
         lines.append(f"{name:19}" + "".join(f"{spread:>{width}}" for spread, width in _columns(spreads)))
     ratios = [run.rate / most.rate for run, most in zip(ours, bare, strict=True)]
-    lines.append(f"\nratio: {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    lines.append(f"\nratio: {spread(ratios, 2)}")
     return "\n".join(lines)
 
 
 def _columns(texts: Sequence[str]) -> list[tuple[str, int]]:
     return list(zip(texts, (28, 22, 20, 20, 20), strict=True))
-
-
-def _spread(values: Sequence[float]) -> str:
-    return f"{median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"

@@ -78,6 +78,13 @@ def test_nothing_is_left_for_later() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_a_service_has_one_name(service: str) -> None:
+    """By it its settings are read, before there is a decider."""
+    app = import_module(f"services.{service}.app").APP
+    assert (app.service, app.decider(app.settings()).service) == (service, service)
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_what_a_service_keeps_besides_is_wired(service: str) -> None:
     """A migration that is not named never runs, and a projection that is not is told of nothing."""
     app = import_module(f"services.{service}.app").APP
