@@ -297,10 +297,10 @@ def overdue(timer_id: str) -> Plant:
     )
 
 
-def set_later(timer_id: str) -> Plant:
-    """It would ring a millisecond too late for what it is for."""
+def set_later(timer_id: str, milliseconds: int) -> Plant:
+    """It rings so much later than it should."""
     return lambda world: replace(
-        world, alarms=[replace(one, at=one.at + 1) if one.id == timer_id else one for one in world.alarms]
+        world, alarms=[replace(one, at=one.at + milliseconds) if one.id == timer_id else one for one in world.alarms]
     )
 
 
@@ -479,8 +479,8 @@ PLANTED: list[tuple[str, str, Plant, str]] = [
         "vase over 50.00 EUR is disputed as d1, which",
     ),
     ("S3", "o-2", overdue("order/o-2"), "the alarm order/o-2 was due at "),
-    ("S3", "o-2", set_later("order/o-2"), "and protection_reminder is told to end at "),
-    ("S3", "o-3", set_later("mediation/o-3"), "and mediator_due is told to end at "),
+    ("S3", "o-2", set_later("order/o-2", 1), "and protection_reminder is told to end at "),
+    ("S3", "o-3", set_later("mediation/o-3", 1), "and mediator_due is told to end at "),
     (
         "S3",
         "o-5",
@@ -803,6 +803,15 @@ def test_an_alarm_that_has_rung_late_is_in_flight_as_long_as_its_bell_is_on_its_
     for world, missed in ((late, 1), (rung, 0)):
         found = world.verified(grace=MINUTE).violations.get("S3", ())
         assert sum(one.sentence.startswith("no alarm order/o-2") for one in found) == missed
+
+
+def test_a_bell_that_came_early_puts_the_next_off_by_a_second(market: Written) -> None:
+    (alarm,) = (alarm for alarm in market.alarms if alarm.id == "order/o-2")  # and so the end that people were told
+    early = copied("order.ship.v1", "o-2", type="timer.elapsed.v1")(replace(market, at=alarm.at - 1))
+    for late, missed in ((999, 0), (1_000, 1)):
+        world = set_later("order/o-2", late)(early)
+        found = world.verified().violations.get("S3", ())
+        assert sum("and protection_reminder is told to end at " in one.sentence for one in found) == missed
 
 
 def test_commands_past_their_retention_are_not_missed(market: Written) -> None:

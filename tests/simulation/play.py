@@ -240,7 +240,8 @@ class Stage:
             if await self._quiet() and self._ended():
                 if self.world.observed.alarms_tell():
                     return
-                await asyncio.sleep(ALARMS_LATE)  # what is late by then is late, also of what had ended before
+                # what is late by then is late, also of what had ended before
+                await asyncio.sleep(self.world.well_since + ALARMS_LATE - self.world.now())
                 continue
             if self.payments.idle():
                 for order in self.talk.orders.values():

@@ -1,6 +1,7 @@
 """What is observed of a world keeps its order though logs begin anew; alarms are overdue only where they could ring."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -68,9 +69,27 @@ def test_who_was_stopped_by_an_operator_may_be_late_when_he_has_done_his_work(
     virtual_time.run(story())
 
 
-def world_with_an_alarm(after: int) -> World:
+def test_who_hesitates_as_all_goes_well_again_may_be_late_until_he_has_gone_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    hesitation = 10 * ALARMS_LATE
+
+    async def story() -> None:
+        world = world_with_an_alarm(100, hesitation)
+        monkeypatch.setattr(world, "hesitation", lambda: hesitation if 50 < world.now() < 110 else 0)
+        await asyncio.sleep(110)
+        world.heal()
+        await asyncio.sleep(ALARMS_LATE)
+        assert pending(world), "he hesitates"
+        assert not overdue(world)
+        await asyncio.sleep(hesitation)
+        assert not pending(world)
+        assert not overdue(world)
+
+    virtual_time.run(story())
+
+
+def world_with_an_alarm(after: float, hesitation: float = 0) -> World:
     """So many seconds after its beginning; nothing else happens in it."""
-    world = World(CALM, Visited())
+    world = World(replace(CALM, hesitation=hesitation), Visited())
     due_at = START + timedelta(seconds=after)
     alarm = Schedule(
         order_id="o1",

@@ -249,7 +249,7 @@ class World:
 
     def heal(self) -> None:
         """From now on nothing goes wrong any more."""
-        self.calm, self.well_since = True, self.now()
+        self.calm, self.well_since = True, self.now() + self.plan.hesitation  # who hesitates by then goes on by then
         self.visited.fault = NONE
         self.broker_down_until = self.mail_down_until = self.provider_away_until = NEVER
         self.refuses_until.clear()

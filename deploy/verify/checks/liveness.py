@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from deploy.verify.checks.order_history import OrderHistory
 from deploy.verify.observation import ALARMED, BELL, Observation, milliseconds
 from deploy.verify.report import Violation
-from schemas.instants import from_ms, rfc3339
+from schemas.instants import from_ms, rfc3339, to_ms
+from shared.kernel.stream import EARLY_WAKE_UP_DELAY
 
 WITHOUT_CLOCK = ("requested", "in_mediation", "closed")
 CASE_OVER = ("decided", "closed")
@@ -120,23 +121,29 @@ def _is_armed(history: OrderHistory, service: str, waits: str) -> Iterator[Viola
 
 
 def _rings_for_the_next(history: OrderHistory, service: str) -> Iterator[Violation]:
-    """It may be earlier than the next clock, for none is cancelled, and never later. What is due by now may be over."""
+    """It may be earlier than the next clock, for none is cancelled; later only by what a bell that came early puts it
+    off (R0). What is due by now may be over."""
     alarm = history.alarms.get(f"{service}/{history.order_id}")
     told = _ordered(history)[-1:] if service == "order" else _stand(history, service).values()
     clocks = [(milliseconds(one["at"]), one["name"]) for last in told for one in last.data.get("deadlines") or ()]
     to_come = [(at, name) for at, name in clocks if at is not None and not history.snapshot.is_due(at)]
     next_at, name = min(to_come, default=(0, ""))
-    if alarm is not None and to_come and alarm.at > next_at:
+    rang_at = max((one.at for one in _bells(history, service)), default=0)
+    put_off = to_ms(from_ms(rang_at) + EARLY_WAKE_UP_DELAY)
+    if alarm is not None and to_come and alarm.at > max(next_at, put_off):
         instants = [rfc3339(from_ms(at)) for at in (alarm.at, next_at)]
         sentence = f"the alarm {alarm.id} rings at {instants[0]}, and {name} is told to end at {instants[1]}"
         yield _unarmed(history, service, sentence)
 
 
+def _bells(history: OrderHistory, service: str) -> list[Observation]:
+    return [one for one in history.of(f"{service}.commands") if one.type == BELL]
+
+
 def _unarmed(history: OrderHistory, service: str, sentence: str) -> Violation:
     timer_id = f"{service}/{history.order_id}"
-    bells = [one for one in history.of(f"{service}.commands") if one.type == BELL]
     asked = [one for one in history.of("timer.commands") if one.data.get("timer_id") == timer_id]
-    last = max([*history.said_by(service), *bells, *asked], key=lambda one: one.at)
+    last = max([*history.said_by(service), *_bells(history, service), *asked], key=lambda one: one.at)
     found = history.missing("S3", last, sentence, service, "timer")
     # An alarm that rang after the ends were taken is no longer pending, and what it led to was not read.
     due = [at for one in asked if (at := milliseconds(one.data.get("due_at"))) is not None]
