@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import sys
+import time
 from pathlib import Path
 
 from deploy.local.casefile import CaseFileAddress, start_with_case_file
@@ -103,8 +104,11 @@ def guide(stack: Stack, case_file: CaseFileAddress) -> str:
 
 async def run(folder: Path) -> None:
     signals.heed()
+    began = time.monotonic()
     async with Stack(folder, partitions=PARTITIONS, groups=GROUPS) as stack:
-        print(guide(stack, await start_with_case_file(stack, SERVICES, PEOPLE)), flush=True)
+        case_file = await start_with_case_file(stack, SERVICES, PEOPLE)
+        took = time.monotonic() - began
+        print(f"{guide(stack, case_file)}\nAt work after {took:.1f} s.", flush=True)
         await stack.keep_running()
 
 
